@@ -1,0 +1,83 @@
+#pragma once
+// What an NMM can be asked from outside (D-Bus). The adaptor knows the role only through this.
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daemon/node/control_port.h"
+
+namespace akm::nmm {
+
+using node::AsrSnapshot;
+using node::Done;
+using node::EventRecord;
+using node::Observer;
+using node::Reply;
+
+struct StatusSnapshot {
+  std::string state;  // "sealed-unavailable", "no-root-secret", "ready"
+  std::uint64_t nmm_id = 0;
+  std::string name;
+  std::string version;
+  std::string key_storage;
+  bool hardware_protected = false;
+  std::uint32_t incarnation = 0;
+  std::string io_backend;
+  std::string listen;
+  std::vector<std::string> findings;
+  std::map<std::string, std::uint64_t> counters;
+};
+
+struct NodeSnapshot {
+  std::uint64_t node_id = 0;
+  std::string name;
+  std::string state;  // "prepared", "active", "silent", "quarantined", "retired"
+  std::uint32_t serial = 0;
+  std::string endpoint;           // where it was last heard; empty before
+  std::int64_t last_heard_ns = 0; // since boot; 0: never
+  std::vector<std::uint64_t> asrs;
+  std::string version;
+};
+
+class ControlPort {
+ public:
+  virtual ~ControlPort() = default;
+  [[nodiscard]] virtual StatusSnapshot status() const = 0;
+  [[nodiscard]] virtual std::vector<NodeSnapshot> nodes() const = 0;
+  [[nodiscard]] virtual std::vector<AsrSnapshot> asrs() const = 0;
+
+  /// Standalone: draws the provisioning root secret, until there is a Root. already_exists when there is one.
+  virtual void create_root_secret(Done done) = 0;
+
+  struct Prepare {
+    std::string node_name;
+    std::vector<std::uint8_t> hardware_value;   // 32 bytes; empty: bound at activation
+    std::vector<std::string> node_endpoints;    // where the node will listen; goes into rosters
+  };
+  struct Prepared {
+    std::uint64_t node_id = 0;
+    std::string path;      // the bundle that was written
+    UniqueFd code;         // sealed memfd with the one-time code: it does not travel on the bus
+  };
+  /// Writes NODE.akmbundle into `directory` (a USB drive).
+  virtual void prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) = 0;
+  /// Calls org.akm.Node1 at `bus_address` (sd-bus address syntax): reads its hardware identity, passes a sealed memfd.
+  virtual void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) = 0;
+
+  /// Done when all members have installed and switched, or timed_out naming the stragglers (it goes on by itself).
+  virtual void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
+                          std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) = 0;
+  virtual void add_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) = 0;
+  virtual void remove_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) = 0;
+  /// A new generation with the same members.
+  virtual void rekey(std::uint64_t asr_id, Done done) = 0;
+  virtual void delete_asr(std::uint64_t asr_id, Done done) = 0;
+  /// New generations of all its ASRs without it; the node keeps only its provisioning ASR.
+  virtual void quarantine(std::uint64_t node_id, Done done) = 0;
+  /// The operator's word that the node is sound: back into the ASRs that it was evicted from.
+  virtual void readmit(std::uint64_t node_id, Done done) = 0;
+};
+
+}  // namespace akm::nmm
