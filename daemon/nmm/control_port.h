@@ -6,15 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "daemon/node/control_port.h"
+#include "daemon/base/control_types.h"
+#include "daemon/base/unique_fd.h"
 
 namespace akm::nmm {
 
-using node::AsrSnapshot;
-using node::Done;
-using node::EventRecord;
-using node::Observer;
-using node::Reply;
 
 struct StatusSnapshot {
   std::string state;  // "sealed-unavailable", "no-root-secret", "ready"
