@@ -1,0 +1,256 @@
+"""Many hosts on one machine: each has a network namespace, a D-Bus daemon, a TPM (swtpm) and a folder of state.
+
+The demo and the integration tests run the real daemons in it. Everything that a lab makes, it removes again: processes
+by their pid, namespaces by name, one folder. Needs root.
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DBUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type>
+  <listen>unix:path={socket}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/><allow own="*"/><allow send_type="method_call"/><allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/><allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/>
+    <allow receive_type="signal"/><allow eavesdrop="true"/>
+  </policy>
+</busconfig>
+"""
+
+
+class LabError(Exception):
+    """Something in the lab did not do what it should; the text says what, and where its log is."""
+
+
+def run(*argv, check=True, **kwargs):
+    """Runs a program and returns its completed process, with the output as text."""
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, **kwargs)
+    if check and done.returncode != 0:
+        raise LabError(f"{' '.join(str(a) for a in argv)}: exit {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+    return done
+
+
+def wait_until(condition, what, seconds=30, step=0.05):
+    """Polls until `condition()` is true and returns its value; LabError names `what` did not come."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise LabError(f"did not come within {seconds} s: {what}")
+        time.sleep(step)
+
+
+class Host:
+    """One machine of the lab: its namespace, bus, TPM, configuration and at most one daemon."""
+
+    def __init__(self, lab, name, address, role):
+        self.lab, self.name, self.address, self.role = lab, name, address, role
+        self.namespace = f"{lab.prefix}-{name}"
+        self.folder = lab.folder / name
+        self.state = self.folder / "state"
+        self.etc = self.folder / "etc"
+        self.config = self.etc / ("akmd.toml" if role == "node" else "akm-nmmd.toml")
+        self.log = self.folder / "daemon.log"
+        self.bus_socket = self.folder / "bus"
+        self.tpm_socket = self.folder / "tpm"
+        self.bus = None
+        self.tpm = None
+        self.daemon = None
+
+    @property
+    def bus_address(self):
+        return f"unix:path={self.bus_socket}"
+
+    @property
+    def tcti(self):
+        return f"swtpm:path={self.tpm_socket}"
+
+    @property
+    def port(self):
+        return 7400
+
+    @property
+    def endpoint(self):
+        return f"{self.address}:{self.port}"
+
+    def make(self, index):
+        """Namespace, veth to the switch, folders."""
+        self.folder.mkdir(parents=True)
+        self.etc.mkdir()
+        near, far = f"v{index}", "eth0"
+        run("ip", "netns", "add", self.namespace)
+        run("ip", "-n", self.lab.switch, "link", "add", near, "type", "veth", "peer", "name", far, "netns", self.namespace)
+        run("ip", "-n", self.lab.switch, "link", "set", near, "master", "br0", "up")
+        run("ip", "-n", self.namespace, "addr", "add", f"{self.address}/24", "dev", far)
+        for device in ("lo", far):
+            run("ip", "-n", self.namespace, "link", "set", device, "up")
+        self.make_hardware(index)
+
+    def make_hardware(self, index):
+        """A machine of its own: the sysfs files that the hardware identity is read from."""
+        dmi = self.folder / "sys/class/dmi/id"
+        dmi.mkdir(parents=True)
+        (dmi / "product_uuid").write_text(f"4c4c4544-0000-4a10-8000-{index:012x}\n")
+        (dmi / "board_serial").write_text(f"LAB{index:06d}\n")
+
+    def start_bus(self):
+        config = self.folder / "dbus.conf"
+        config.write_text(DBUS_CONFIG.format(socket=self.bus_socket))
+        self.bus_socket.unlink(missing_ok=True)
+        self.bus = self.lab.spawn(["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile"],
+                                  self.folder / "dbus.log")
+        wait_until(self.bus_socket.exists, f"D-Bus of {self.name}")
+
+    def start_tpm(self):
+        state = self.folder / "tpm-state"
+        state.mkdir(exist_ok=True)
+        for path in (self.tpm_socket, pathlib.Path(f"{self.tpm_socket}.ctrl")):
+            path.unlink(missing_ok=True)
+        self.tpm = self.lab.spawn(
+            ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}", "--server", f"type=unixio,path={self.tpm_socket}",
+             "--ctrl", f"type=unixio,path={self.tpm_socket}.ctrl", "--flags", "not-need-init,startup-clear"],
+            self.folder / "swtpm.log")
+        wait_until(self.tpm_socket.exists, f"TPM of {self.name}")
+
+    def start(self, wait=True):
+        """Starts the daemon in the namespace; waits until it answers on D-Bus."""
+        program = self.lab.program("akmd" if self.role == "node" else "akm-nmmd")
+        self.daemon = self.lab.spawn(self.lab.inside(self.namespace, program, "--config", self.config), self.log)
+        if wait:
+            wait_until(self.answers, f"{program.name} of {self.name} on D-Bus (log: {self.log})")
+
+    def answers(self):
+        if self.daemon.poll() is not None:
+            raise LabError(f"the daemon of {self.name} ended with {self.daemon.returncode}; its log ends:\n{self.log_tail()}")
+        return self.status() is not None
+
+    def stop(self, number=signal.SIGTERM):
+        """Sends the signal to the daemon and waits until it is gone."""
+        if self.daemon is None:
+            return
+        if self.daemon.poll() is None:
+            self.daemon.send_signal(number)
+        try:
+            self.daemon.wait(timeout=20)
+        except subprocess.TimeoutExpired as slow:
+            self.daemon.kill()
+            self.daemon.wait()
+            raise LabError(f"the daemon of {self.name} did not end within 20 s of signal {number}") from slow
+        finally:
+            self.daemon = None
+
+    def kill(self):
+        self.stop(signal.SIGKILL)
+
+    def log_tail(self, lines=15):
+        text = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return "\n".join(text[-lines:])
+
+    def akmctl_argv(self, *arguments):
+        return [str(self.lab.program("akmctl")), "--bus", self.bus_address, *[str(a) for a in arguments]]
+
+    def akmctl(self, *arguments, check=True, stdin=None):
+        """Runs akmctl against this host's bus; returns the completed process."""
+        return run(*self.akmctl_argv(*arguments), check=check, input=stdin)
+
+    def json(self, *arguments, stdin=None):
+        """akmctl --json, parsed."""
+        return json.loads(self.akmctl("--json", *arguments, stdin=stdin).stdout or "null")
+
+    def status(self):
+        done = self.akmctl("--json", "--timeout", "2", "node" if self.role == "node" else "nmm", "status", check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def asr(self, name):
+        """This host's view of an ASR, or None."""
+        done = self.akmctl("--json", "asr", "show", name, check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+class Lab:
+    """A bridge with hosts on it. Use as a context manager: it is gone afterwards, whatever happened."""
+
+    def __init__(self, build, nodes=("a", "b", "c", "d", "e"), folder=None, prefix=None):
+        self.build = pathlib.Path(build).resolve()
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="akm-lab-"))
+        self.prefix = prefix or f"akm{os.getpid()}"
+        self.switch = f"{self.prefix}-sw"
+        self.processes = []
+        self.nmm = Host(self, "nmm", "10.77.0.1", "nmm")
+        self.nodes = {name: Host(self, name, f"10.77.0.{11 + i}", "node") for i, name in enumerate(nodes)}
+
+    @property
+    def hosts(self):
+        return [self.nmm, *self.nodes.values()]
+
+    def program(self, name):
+        """The built program of that name."""
+        path = self.build / "bin" / name
+        if not os.access(path, os.X_OK):
+            raise LabError(f"{name} is not built: {path}")
+        return path
+
+    @staticmethod
+    def inside(namespace, *argv):
+        """The argument vector that runs `argv` in the namespace. Not `ip netns exec`: that hides tracefs, which the
+        probes need."""
+        return ["nsenter", f"--net=/run/netns/{namespace}", *[str(a) for a in argv]]
+
+    def spawn(self, argv, log):
+        """Starts a program whose output goes to `log`; it is ended when the lab closes."""
+        with open(log, "ab") as out:
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+        self.processes.append(process)
+        return process
+
+    def __enter__(self):
+        if os.geteuid() != 0:
+            raise LabError("network namespaces need root")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            run("ip", "netns", "add", self.switch)
+            run("ip", "-n", self.switch, "link", "add", "br0", "type", "bridge")
+            run("ip", "-n", self.switch, "link", "set", "br0", "up")
+            for index, host in enumerate(self.hosts):
+                host.make(index + 1)
+                host.start_bus()
+                host.start_tpm()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+    def close(self, keep_folder=False):
+        """Ends every process (newest first) and removes the namespaces and the folder."""
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.terminate()
+        for process in reversed(self.processes):
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
+        known = run("ip", "netns", "list", check=False).stdout
+        for name in [host.namespace for host in self.hosts] + [self.switch]:
+            if name in known:
+                run("ip", "netns", "delete", name, check=False)
+        if not keep_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
