@@ -1,0 +1,65 @@
+#pragma once
+// Configuration: one TOML file and the drop-ins of FILE.d/*.toml in the order of their names, a later one
+// wins. What may stand there is a table (Schema), from which the documented example is made too. An unknown
+// key, a wrong type and a value out of bounds are errors that name file and line; nothing is silently
+// replaced by a default.
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "daemon/base/result.h"
+
+namespace akm::service {
+
+using Value = std::variant<std::string, std::int64_t, bool, std::vector<std::string>>;
+
+/// One key of a configuration file.
+struct Setting {
+  std::string name;          // "network.listen": table, dot, key
+  Value standard;            // what holds when it is not set; its alternative is the key's type
+  std::string doc;           // sentences for the example file
+  std::int64_t minimum = 0;  // bounds of an integer, both included
+  std::int64_t maximum = 0;
+  std::vector<std::string> choices;  // a text with choices is one of these
+};
+using Schema = std::vector<Setting>;
+
+inline constexpr std::size_t kConfigFileBytes = 256 * 1024;
+inline constexpr std::size_t kConfigTextBytes = 4096;  // PATH_MAX
+inline constexpr std::size_t kConfigListItems = 64;
+inline constexpr std::size_t kConfigDropIns = 128;
+
+class Config {
+ public:
+  /// Only defaults.
+  explicit Config(const Schema& schema);
+  /// Reads `path`, which must exist, then its drop-ins. config_invalid with "FILE:LINE: what"; io_failed.
+  static Result<Config> load(const std::string& path, const Schema& schema);
+
+  // A name that is not in the schema, or of another type, is a mistake in our code and ends the process.
+  [[nodiscard]] const std::string& text(std::string_view name) const;
+  [[nodiscard]] std::int64_t integer(std::string_view name) const;
+  [[nodiscard]] bool boolean(std::string_view name) const;
+  [[nodiscard]] const std::vector<std::string>& list(std::string_view name) const;
+  /// "FILE:LINE" where it was set, or "default": for errors found later (an address that does not parse).
+  [[nodiscard]] std::string origin(std::string_view name) const;
+  /// The error for a value that turned out wrong: config_invalid with origin, name and `what`.
+  [[nodiscard]] Error invalid(std::string_view name, std::string_view what) const;
+
+ private:
+  struct Entry {
+    Value value;
+    std::string origin;
+  };
+  [[nodiscard]] const Entry& entry(std::string_view name) const;
+
+  std::map<std::string, Entry, std::less<>> entries_;
+};
+
+/// A documented file with every key at its default, commented out.
+std::string example_config(std::string_view title, const Schema& schema);
+
+}  // namespace akm::service

@@ -1,0 +1,38 @@
+#pragma once
+// The part of the configuration that akmd and akm-nmmd share, as types.
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "daemon/base/endpoint.h"
+#include "daemon/base/log.h"
+#include "daemon/io/loop.h"
+#include "daemon/service/config.h"
+
+namespace akm::service {
+
+enum class SealingChoice : std::uint8_t { automatic, tpm, software };
+
+struct Settings {
+  std::string state_folder;
+  SealingChoice sealing = SealingChoice::automatic;
+  bool allow_software = true;  // automatic may fall back to sealing in software
+  std::string tcti;            // "" is the kernel's resource manager, device:/dev/tpmrm0
+  std::uint32_t nv_index = 0;  // of the start counter: one for each daemon that shares a TPM
+  std::string keyring_name;
+  Endpoint listen;
+  io::BackendChoice io_backend = io::BackendChoice::automatic;
+  std::string bus_address;  // sd-bus address; "" is the system bus
+  std::string bus_group;    // may call methods where there is no polkit
+  bool use_polkit = true;
+  log::Options log;
+  std::size_t event_history = 256;
+};
+
+/// `program` is "akmd" or "akm-nmmd": it gives paths and names their defaults. `port` is the default UDP
+/// port.
+Schema common_schema(std::string_view program, std::uint16_t port, std::uint32_t nv_index);
+/// config_invalid where a text does not parse (address, log level), naming file and line.
+Result<Settings> common_settings(const Config& config, std::string_view program);
+
+}  // namespace akm::service

@@ -1,0 +1,94 @@
+#pragma once
+// Carries the engine's effects out, in order, and feeds it events. Nothing re-enters the engine during a
+// step: what a report handler posts is queued and runs after the effects of the present step.
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/base/endpoint.h"
+#include "daemon/base/instant.h"
+#include "daemon/base/random.h"
+#include "daemon/protocol/engine.h"
+#include "daemon/store/sealed_store.h"
+#include "keyring/key_store.h"
+
+namespace akm::service {
+
+/// The key store's content changed: probes are to guard other serials.
+struct KeysChanged {
+  protocol::AsrId asr_id = 0;
+};
+/// An effect could not be carried out. A failed key store does not stop sessions: it is a finding.
+struct EffectFailed {
+  protocol::AsrId asr_id = 0;
+  std::string effect;  // "persist", "forget", "install-key", "revoke-key"
+  Error error;
+};
+
+/// What the role is told. A closed set, so that a role that forgets one does not compile.
+using Report = std::variant<protocol::SessionCommitted, protocol::GenerationSwitched, protocol::AsrRetired,
+                            protocol::AttemptFailed, protocol::ContradictionSeen, protocol::RequestReceived,
+                            protocol::ResponseReceived, protocol::RequestTimedOut, protocol::EventRefused,
+                            KeysChanged, EffectFailed>;
+using ReportHandler = std::function<void(Report&)>;
+using FrameSender = std::function<void(const Endpoint& to, std::span<const std::uint8_t> frame)>;
+
+inline constexpr std::string_view kAsrRecordPrefix = "asr-";  // and 16 hex digits of the ASR's id
+
+class Shell {
+ public:
+  struct Parts {
+    store::SealedStore& store;
+    keyring::KeyStore* keys = nullptr;  // null: session secrets stay in the process
+    RandomSource& random;
+    FrameSender send;
+    std::function<Instant()> now = boottime_now;
+  };
+  Shell(Parts parts, const protocol::Engine::Options& options, ReportHandler handler);
+
+  /// Feeds every stored relationship to the engine. A record that does not open is kept and returned as a
+  /// finding.
+  std::vector<std::string> restore();
+  /// One event, now, or after the present step when called from a report handler.
+  void post(protocol::Event event);
+  /// A datagram from the loop; it is lent and may be decrypted in place.
+  void receive(std::span<std::uint8_t> datagram, const Endpoint& from);
+  /// For io::Loop::add_deadline.
+  [[nodiscard]] std::optional<Instant> next_deadline() const { return engine_.next_deadline(); }
+  void deadline_reached() { post(protocol::DeadlineReached{}); }
+
+  [[nodiscard]] const protocol::Engine& engine() const { return engine_; }
+  [[nodiscard]] keyring::KeyStore* keys() const { return parts_.keys; }
+  [[nodiscard]] Instant now() const { return parts_.now(); }
+
+  struct Counters {
+    std::uint64_t store_failures = 0;
+    std::uint64_t key_failures = 0;
+    std::uint64_t frames_sent = 0;
+    std::uint64_t events_dropped = 0;  // the queue was full
+  };
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+
+ private:
+  void drain();
+  void carry_out(protocol::EffectList effects);
+  template <typename Effect>
+  bool carry_out_one(Effect& effect);  // false: drop the rest of the list
+
+  Parts parts_;
+  protocol::Engine engine_;
+  ReportHandler handler_;
+  std::deque<protocol::Event> queue_;
+  bool stepping_ = false;
+  Counters counters_;
+};
+
+/// Name of the stored record of an ASR.
+std::string asr_record_name(protocol::AsrId id);
+
+}  // namespace akm::service

@@ -1,0 +1,34 @@
+#pragma once
+// From nothing to open state: sealer, storage key, store, incarnation, salt. Runs before the loop, so it may
+// block.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/base/random.h"
+#include "daemon/base/result.h"
+#include "daemon/protocol/engine.h"
+#include "daemon/service/settings.h"
+#include "daemon/store/sealed_store.h"
+
+namespace akm::service {
+
+/// What start-up found. Without a store the daemon stays up as `sealed-unavailable`, deletes nothing and says
+/// why.
+struct OpenedState {
+  std::unique_ptr<store::SealedStore> store;  // null: unavailable
+  std::optional<Error> failure;               // why it is
+  protocol::Engine::Options engine;           // incarnation and salt; valid with a store
+  std::string key_storage;                    // the sealer's description
+  bool hardware_protected = false;
+  std::vector<std::string> findings;  // one sentence each
+};
+
+/// Never fails: a failure is in the result. Takes the incarnation from the sealer before anything can be
+/// sent, and refuses (state_corrupt) when it is not above the one stored at the last start: that is a
+/// restored or copied state.
+OpenedState open_state(const Settings& settings, RandomSource& random);
+
+}  // namespace akm::service
