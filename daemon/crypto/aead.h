@@ -1,6 +1,6 @@
 #pragma once
-// Authenticated encryption (RFC 5116) over OpenSSL EVP, with contexts and fetched algorithms kept: naming an algorithm
-// or making a context on the hot path costs more than the encryption (docs/performance.md).
+// Authenticated encryption (RFC 5116) over OpenSSL EVP, with contexts and fetched algorithms kept: naming an
+// algorithm or making a context on the hot path costs more than the encryption (docs/performance.md).
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -24,10 +24,14 @@ class Aead {
   Aead& operator=(Aead&&) noexcept;
   ~Aead();
 
-  /// Writes ciphertext and tag: `out` holds plain.size() + kTagBytes. In place is allowed (out.data() == plain.data()).
+  /// Another key in the same context: half the price of a new one, for who holds more keys than contexts.
+  Status rekey(std::span<const std::uint8_t, kKeyBytes> key);
+  /// Writes ciphertext and tag: `out` holds plain.size() + kTagBytes. In place is allowed (out.data() ==
+  /// plain.data()).
   Status seal(std::span<const std::uint8_t, kNonceBytes> nonce, std::span<const std::uint8_t> associated,
               std::span<const std::uint8_t> plain, std::span<std::uint8_t> out);
-  /// not_authentic, with `out` wiped; else the plaintext in `out` (sealed.size() - kTagBytes bytes). In place is allowed.
+  /// not_authentic, with `out` wiped; else the plaintext in `out` (sealed.size() - kTagBytes bytes). In place
+  /// is allowed.
   Status open(std::span<const std::uint8_t, kNonceBytes> nonce, std::span<const std::uint8_t> associated,
               std::span<const std::uint8_t> sealed, std::span<std::uint8_t> out);
 

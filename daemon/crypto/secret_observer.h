@@ -1,6 +1,7 @@
 #pragma once
-// The seam through which a test learns every secret that a run has used, to search for them where none may be. The
-// product links secret_observer_none.cpp, whose function is empty; tests/support has one that records.
+// The seam through which a test learns every secret that a run has used, to search for them where none may
+// be. The product links secret_observer_none.cpp, whose function is empty; tests/support has one that
+// records.
 #include <cstdint>
 #include <span>
 #include <string_view>

@@ -27,7 +27,8 @@ enum class Topology : std::uint8_t { automatic, mesh, star, multicast };
 enum class Quorum : std::uint8_t { all, majority };
 
 using Digest32 = std::array<std::uint8_t, 32>;
-/// First bytes of Expand(session_secret, "check", context, 4): shown to people instead of a key (SP 800-57: key check).
+/// First bytes of Expand(session_secret, "check", context, 4): shown to people instead of a key (SP 800-57:
+/// key check).
 using KeyCheckValue = std::array<std::uint8_t, 4>;
 
 /// Index of the provisioning ASR's two members (section 7).
@@ -38,8 +39,9 @@ struct Member {
   std::uint16_t index = 0;
   NodeId node_id = 0;
   Role role = Role::node;
-  std::string name;                    // for people
-  std::vector<std::string> endpoints;  // "address:port"; may be empty where the peer is learned (an NMM's view)
+  std::string name;  // for people
+  std::vector<std::string>
+      endpoints;  // "address:port"; may be empty where the peer is learned (an NMM's view)
   bool operator==(const Member&) const = default;
 };
 
@@ -78,7 +80,8 @@ struct AsrDescription {
   [[nodiscard]] const Member* member_by_node(NodeId node_id) const;
   /// Section 2. Hash of id, generation and roster without names and endpoints.
   [[nodiscard]] Digest32 roster_hash() const;
-  /// invalid_argument with what is wrong: id 0, label or name length, roster size or order, double node, unknown suite.
+  /// invalid_argument with what is wrong: id 0, label or name length, roster size or order, double node,
+  /// unknown suite.
   [[nodiscard]] Status check() const;
 };
 
@@ -94,7 +97,9 @@ struct ChainState {
 struct Asr {
   AsrDescription description;
   std::array<ChainState, kChainCount> chains;
-  [[nodiscard]] Asr clone() const { return {description, {chains[0].clone(), chains[1].clone(), chains[2].clone()}}; }
+  [[nodiscard]] Asr clone() const {
+    return {description, {chains[0].clone(), chains[1].clone(), chains[2].clone()}};
+  }
 };
 
 }  // namespace akm::protocol

@@ -1,6 +1,6 @@
 #pragma once
-// What an engine can ask for. The shell carries effects out in order; when a PersistAsr fails, it drops the rest of the
-// list and tells the engine StoreFailed.
+// What an engine can ask for. The shell carries effects out in order; when a PersistAsr fails, it drops the
+// rest of the list and tells the engine StoreFailed.
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -84,8 +84,8 @@ struct ContradictionSeen {
   std::uint16_t member = 0;
 };
 
-/// A control request to be carried out. It is not repeated by the engine; answer with SendResponse. One-way messages
-/// have `expects_response` false.
+/// A control request to be carried out. It is not repeated by the engine; answer with SendResponse. One-way
+/// messages have `expects_response` false.
 struct RequestReceived {
   AsrId asr_id = 0;
   std::uint32_t request_id = 0;
@@ -109,7 +109,8 @@ struct RequestTimedOut {
   Method method{};
 };
 
-/// An event was refused: install of a stale generation, unknown ASR, limits. `event` is the alternative's name.
+/// An event was refused: install of a stale generation, unknown ASR, limits. `event` is the alternative's
+/// name.
 struct EventRefused {
   AsrId asr_id = 0;
   std::string event;

@@ -1,6 +1,6 @@
 #pragma once
-// The core: events in, effects out. No file descriptor, clock, thread or log: time and randomness are arguments.
-// One engine holds all relationships of a daemon (a node's few, an NMM's one per node).
+// The core: events in, effects out. No file descriptor, clock, thread or log: time and randomness are
+// arguments. One engine holds all relationships of a daemon (a node's few, an NMM's one per node).
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -12,31 +12,9 @@
 #include "daemon/base/random.h"
 #include "daemon/protocol/effect.h"
 #include "daemon/protocol/event.h"
+#include "daemon/protocol/refusal.h"
 
 namespace akm::protocol {
-
-/// Why a frame was refused, cheapest check first (section 4). Each has its own counter.
-enum class Refusal : std::uint8_t {
-  too_short,
-  too_long,
-  bad_version,
-  bad_type,
-  bad_chain,
-  unknown_asr,
-  unknown_generation,
-  unknown_epoch,
-  unknown_sender,
-  own_index,
-  stale_incarnation,
-  cloned_identity,
-  replayed,
-  not_authentic,
-  malformed_payload,
-  not_expected,   // authentic, but it has no meaning now (an old attempt, a type not in use)
-  over_limit,     // reassemblies, pending requests
-};
-inline constexpr std::size_t kRefusalCount = static_cast<std::size_t>(Refusal::over_limit) + 1;
-std::string_view refusal_name(Refusal refusal);
 
 struct Counters {
   std::uint64_t frames_received = 0;

@@ -27,9 +27,10 @@ struct RestoreAsr {
   SecretBuffer record;
 };
 
-/// A whole relationship for this member (install, provisioning). A newer generation is kept beside the current one
-/// until SwitchGeneration or the first frame that opens under it; with `immediate` it is switched to and generations
-/// up to `retire` are erased in the same step. An older or equal generation is refused with stale_generation.
+/// A whole relationship for this member (install, provisioning). A newer generation is kept beside the
+/// current one until SwitchGeneration or the first frame that opens under it; with `immediate` it is switched
+/// to and generations up to `retire` are erased in the same step. An older or equal generation is refused
+/// with stale_generation.
 struct InstallAsr {
   Asr asr;
   std::uint16_t own_index = 0;
@@ -52,7 +53,8 @@ struct RequestRekey {
   AsrId asr_id = 0;
 };
 
-/// Erase all operational relationships (quarantine, or the answer to a critical detection); the provisioning one stays.
+/// Erase all operational relationships (quarantine, or the answer to a critical detection); the provisioning
+/// one stays.
 struct EraseOperational {};
 
 /// Send a control request to the other member of a provisioning ASR; its outcome is a ResponseReceived or
@@ -63,7 +65,7 @@ struct SendRequest {
   std::vector<std::uint8_t> body;  // bounded by kRequestBodyBytes; bodies with secrets use SecretBuffer below
   SecretBuffer secret_body;        // used instead of `body` when not empty (install)
   std::uint64_t cookie = 0;
-  Duration deadline{};             // 0: the policy's control_deadline_s
+  Duration deadline{};  // 0: the policy's control_deadline_s
 };
 
 /// Answer a RequestReceived report.
@@ -86,7 +88,8 @@ struct SetPeerEndpoint {
   Endpoint endpoint;
 };
 
-using Event = std::variant<FrameReceived, DeadlineReached, RestoreAsr, InstallAsr, SwitchGeneration, RetireAsr,
-                           RequestRekey, EraseOperational, SendRequest, SendResponse, StoreFailed, SetPeerEndpoint>;
+using Event =
+    std::variant<FrameReceived, DeadlineReached, RestoreAsr, InstallAsr, SwitchGeneration, RetireAsr,
+                 RequestRekey, EraseOperational, SendRequest, SendResponse, StoreFailed, SetPeerEndpoint>;
 
 }  // namespace akm::protocol

@@ -1,6 +1,6 @@
 #pragma once
-// Section 3: from (PDV, seed) to session secrets, traffic keys, exports and re-roots. Pure functions; keys go in and
-// come out as secrets.
+// Section 3: from (PDV, seed) to session secrets, traffic keys, exports and re-roots. Pure functions; keys go
+// in and come out as secrets.
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -42,8 +42,8 @@ Result<SecretBuffer> export_key(const KeyContext& context, Chain chain, std::uin
 Result<KeyCheckValue> key_check_value(const KeyContext& context, Chain chain, std::uint32_t epoch,
                                       const SecretBuffer& session_secret);
 
-/// Re-root of `target_chain` (normal or fallback) on committing `stepped` at epoch `t` with high epoch `e`. The result
-/// stands at epoch `e`; the caller steps it once with no contributions.
+/// Re-root of `target_chain` (normal or fallback) on committing `stepped` at epoch `t` with high epoch `e`.
+/// The result stands at epoch `e`; the caller steps it once with no contributions.
 Result<ChainState> reroot(const KeyContext& context, Chain target_chain, Chain stepped, std::uint32_t t,
                           std::uint32_t e, const SecretBuffer& prk);
 

@@ -1,0 +1,24 @@
+#pragma once
+// CBOR of the ASR data structure (section 6, "install") and of its policy (section 8).
+#include <cstdint>
+
+#include "daemon/protocol/asr.h"
+#include "daemon/protocol/cbor.h"
+
+namespace akm::protocol {
+
+/// All fields of section 8.
+void write_policy(CborWriter& writer, const Policy& policy);
+/// A field that is missing keeps its default, one that is unknown is skipped, one out of its bounds is
+/// refused.
+Policy read_policy(CborReader& reader);
+/// invalid_argument: a field is out of the bounds within which the machine works (policy_bounds in
+/// asr_codec.cpp).
+Status check_policy(const Policy& policy);
+
+/// The "asr" map with the chains of epoch 0. The writer must be a secret one.
+void write_asr(CborWriter& writer, const Asr& asr);
+/// Also runs AsrDescription::check() and parses each endpoint.
+Asr read_asr(CborReader& reader);
+
+}  // namespace akm::protocol
