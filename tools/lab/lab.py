@@ -8,9 +8,13 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
+import sys
 import tempfile
 import time
+
+from tools.lab import capture
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DBUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -215,6 +219,34 @@ class Lab:
             process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
         self.processes.append(process)
         return process
+
+    def start_capture(self):
+        """Records what crosses the bridge. Inbound side of each port only, so that every datagram is there once."""
+        self.capture = self.folder / "bridge.pcap"
+        self.spawn(self.inside(self.switch, "tcpdump", "-i", "any", "-Q", "in", "-U", "-B", "16384", "-Z", "root",
+                               "-w", self.capture, "udp"), self.folder / "tcpdump.log")
+        wait_until(lambda: self.capture.exists() and self.capture.stat().st_size >= 24, "packet capture")
+
+    def captured(self, source=None, target=None):
+        """The frames recorded so far, from and to the named hosts (all when None)."""
+        def address(name):
+            return None if name is None else (self.nmm if name == "nmm" else self.nodes[name]).address
+        return [frame for frame in capture.frames(self.capture)
+                if address(source) in (None, frame.source) and address(target) in (None, frame.target)]
+
+    def inject(self, source, target, datagrams):
+        """Sends raw datagrams to `target` from the namespace of `source`, as any program on that host could."""
+        script = ("import socket,sys,struct,time\n"
+                  "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
+                  "i=sys.stdin.buffer;n=0\n"
+                  "while (h:=i.read(2)):\n"
+                  "    s.sendto(i.read(struct.unpack('>H',h)[0]),(sys.argv[1],int(sys.argv[2])));n+=1\n"
+                  "    if n%64==0: time.sleep(0.002)\n")
+        stream = b"".join(struct.pack(">H", len(d)) + d for d in datagrams)
+        done = subprocess.run(self.inside(source.namespace, sys.executable, "-c", script, target.address, target.port),
+                              input=stream, capture_output=True)
+        if done.returncode != 0:
+            raise LabError(f"injecting failed: {done.stderr.decode(errors='replace')}")
 
     def __enter__(self):
         if os.geteuid() != 0:
