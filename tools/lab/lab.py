@@ -70,6 +70,7 @@ class Host:
         self.log = self.folder / "daemon.log"
         self.bus_socket = self.folder / "bus"
         self.tpm_socket = self.folder / "tpm"
+        self.environment = {}
         self.bus = None
         self.tpm = None
         self.daemon = None
@@ -131,8 +132,9 @@ class Host:
 
     def start(self, wait=True):
         """Starts the daemon in the namespace; waits until it answers on D-Bus."""
-        program = self.lab.program("akmd" if self.role == "node" else "akm-nmmd")
-        self.daemon = self.lab.spawn(self.lab.inside(self.namespace, program, "--config", self.config), self.log)
+        program = self.lab.program(("akmd" if self.role == "node" else "akm-nmmd") + self.lab.suffix)
+        self.daemon = self.lab.spawn(self.lab.inside(self.namespace, program, "--config", self.config), self.log,
+                                     self.environment)
         if wait:
             wait_until(self.answers, f"{program.name} of {self.name} on D-Bus (log: {self.log})")
 
@@ -187,7 +189,9 @@ class Host:
 class Lab:
     """A bridge with hosts on it. Use as a context manager: it is gone afterwards, whatever happened."""
 
-    def __init__(self, build, nodes=("a", "b", "c", "d", "e"), folder=None, prefix=None):
+    def __init__(self, build, nodes=("a", "b", "c", "d", "e"), folder=None, prefix=None, suffix=""):
+        """`suffix`: of the daemons' program names, for builds with another observer linked in."""
+        self.suffix = suffix
         self.build = pathlib.Path(build).resolve()
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="akm-lab-"))
         self.prefix = prefix or f"akm{os.getpid()}"
@@ -213,10 +217,11 @@ class Lab:
         probes need."""
         return ["nsenter", f"--net=/run/netns/{namespace}", *[str(a) for a in argv]]
 
-    def spawn(self, argv, log):
+    def spawn(self, argv, log, environment=None):
         """Starts a program whose output goes to `log`; it is ended when the lab closes."""
         with open(log, "ab") as out:
-            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                                       env={**os.environ, **(environment or {})})
         self.processes.append(process)
         return process
 
