@@ -4,7 +4,7 @@
 //   "<name>:asr:<16 hex>:current", "...:candidate"  type user, what the daemon reads back
 //   "<name>:asr:<16 hex>:export:<consumer>"         type logon, for kernel consumers; no process can read it
 // The possessor (this process, its threads and children) may do what it needs; every other process of the
-// same user, root too, may see that the keys exist (`keyctl show SERIAL`) but not read, search, link or
+// same user, root too, may see that the keys exist (`keyctl list SERIAL`) but not read, search, link or
 // change them. Nothing holds the session keyring but the process, so that the kernel removes all keys when it
 // dies, however it dies.
 #include <cstddef>

@@ -1,5 +1,6 @@
 #pragma once
-// Where session secrets live outside the process: the kernel keyring, behind an interface so that faults can be injected.
+// Where session secrets live outside the process: the kernel keyring, behind an interface so that faults can
+// be injected.
 #include <cstdint>
 #include <span>
 #include <string>
@@ -23,7 +24,8 @@ using Serial = std::int32_t;
 class KeyStore {
  public:
   virtual ~KeyStore() = default;
-  /// Adds the key, or updates it in place (the serial stays). `timeout_s` 0 means none. quota_exceeded, keyring_failed.
+  /// Adds the key, or updates it in place (the serial stays). `timeout_s` 0 means none. quota_exceeded,
+  /// keyring_failed.
   virtual Result<Serial> put(const KeyId& id, const SecretBuffer& secret, std::uint32_t timeout_s) = 0;
   /// Reads it back; not_found when it is not there, expired or revoked.
   virtual Result<SecretBuffer> get(const KeyId& id) = 0;

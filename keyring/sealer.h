@@ -22,14 +22,15 @@ class Sealer {
  public:
   virtual ~Sealer() = default;
   [[nodiscard]] virtual SealerKind kind() const = 0;
-  /// For status: "TPM 2.0 (manufacturer, firmware)" or "software: keys on this disk open without a secure element".
+  /// For status: "TPM 2.0 (manufacturer, firmware)" or "software: keys on this disk open without a secure
+  /// element".
   [[nodiscard]] virtual std::string description() const = 0;
   /// Seals; the blob is opaque and safe to store in the clear. tpm_failed, storage_failed.
   virtual Result<std::vector<std::uint8_t>> seal(const StorageKey& key) = 0;
   /// sealed_unavailable with the cause (which PCR, lockout, no device, another machine's blob) in the detail.
   virtual Result<StorageKey> unseal(std::span<const std::uint8_t> blob) = 0;
-  /// Grows by at least one and never repeats, also after a crash: the node's incarnation (section 1). Called once a
-  /// start. exhausted above 2^32 - 1.
+  /// Grows by at least one and never repeats, also after a crash: the node's incarnation (section 1). Called
+  /// once a start. exhausted above 2^32 - 1.
   virtual Result<std::uint32_t> next_incarnation() = 0;
 };
 

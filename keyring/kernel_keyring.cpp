@@ -1,0 +1,187 @@
+#include "keyring/kernel_keyring.h"
+
+#include <keyutils.h>
+
+#include <algorithm>
+
+#include "daemon/base/hex.h"
+#include "keyring/key_quota.h"
+
+namespace akm::keyring {
+namespace {
+
+// The session keyring and ours: listing their serials gives nobody a key, and lets `keyctl list` work for an
+// operator.
+constexpr key_perm_t kKeyringPermissions = KEY_POS_ALL | KEY_USR_VIEW | KEY_USR_READ;
+// LINK is what a kernel consumer needs to be handed a key; the user's other processes see only that it
+// exists.
+constexpr key_perm_t kKeyPermissions = KEY_POS_VIEW | KEY_POS_READ | KEY_POS_WRITE | KEY_POS_SEARCH |
+                                       KEY_POS_LINK | KEY_POS_SETATTR | KEY_USR_VIEW;
+// What one key costs of the byte quota: a session secret (32 or 48 bytes) and its description, generously.
+constexpr std::size_t kBytesPerKey = 128 + 2 * kKeyringNameMaxBytes;
+// The session keyring and ours.
+constexpr std::size_t kOwnKeyrings = 2;
+
+bool is_valid_name(std::string_view name) {
+  return !name.empty() && name.size() <= kKeyringNameMaxBytes &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                  c == '-' || c == '.';
+         });
+}
+
+std::unexpected<Error> keyring_error(std::string what, int error_number = errno) {
+  // The key quota reports EDQUOT, which elsewhere means a full disk.
+  if (error_number == EDQUOT) {
+    return fail(Errc::quota_exceeded,
+                std::move(what) + ": kernel.keys.maxkeys or maxbytes (root_maxkeys, root_maxbytes)");
+  }
+  return fail_errno(Errc::keyring_failed, std::move(what), error_number);
+}
+
+// The key is no longer there for us, which revoke and get take as an answer and not as a failure.
+bool is_gone(int error_number) {
+  return error_number == ENOKEY || error_number == EKEYREVOKED || error_number == EKEYEXPIRED;
+}
+
+const char* key_type(const KeyId& id) {
+  return id.slot == KeyId::Slot::exported ? "logon" : "user";
+}
+
+// Best effort: what fails here is gone already or goes with the session keyring.
+void revoke_and_unlink(Serial key, Serial keyring) {
+  (void)keyctl_revoke(key);
+  (void)keyctl_unlink(key, keyring);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KernelKeyring>> KernelKeyring::create(std::string_view name, std::size_t keys_wanted) {
+  if (!is_valid_name(name)) return fail(Errc::invalid_argument, "keyring name");
+  const std::size_t keys = keys_wanted + kOwnKeyrings;
+  AKM_TRY(check_own_key_quota(keys, keys * kBytesPerKey));
+  // Anonymous: a session keyring with a name could be joined by every process that knows the name.
+  const key_serial_t session = keyctl_join_session_keyring(nullptr);
+  if (session < 0) return keyring_error("join a session keyring");
+  if (keyctl_setperm(session, kKeyringPermissions) != 0)
+    return keyring_error("permissions of the session keyring");
+  const std::string owned(name);
+  const key_serial_t keyring = add_key("keyring", owned.c_str(), nullptr, 0, session);
+  if (keyring < 0) return keyring_error("add keyring " + owned);
+  if (keyctl_setperm(keyring, kKeyringPermissions) != 0) {
+    return keyring_error("permissions of keyring " + owned);
+  }
+  return std::unique_ptr<KernelKeyring>(new KernelKeyring(owned, keyring));
+}
+
+KernelKeyring::~KernelKeyring() {
+  for (const auto& [id, serial] : keys_) revoke_and_unlink(serial, keyring_);
+  revoke_and_unlink(keyring_, KEY_SPEC_SESSION_KEYRING);
+}
+
+std::string KernelKeyring::description(const KeyId& id) const {
+  std::string text = name_ + ":asr:" + hex_id(id.asr_id) + ":";
+  switch (id.slot) {
+    case KeyId::Slot::current:
+      return text + "current";
+    case KeyId::Slot::candidate:
+      return text + "candidate";
+    case KeyId::Slot::exported:
+      return text + "export:" + id.name;
+  }
+  return text;
+}
+
+Result<Serial> KernelKeyring::add(const KeyId& id, const SecretBuffer& secret) {
+  const std::string text = description(id);
+  const key_serial_t serial =
+      add_key(key_type(id), text.c_str(), secret.reveal().data(), secret.size(), keyring_);
+  if (serial < 0) return keyring_error("add key " + text);
+  if (keyctl_setperm(serial, kKeyPermissions) != 0) {
+    auto error = keyring_error("permissions of key " + text);
+    revoke_and_unlink(serial, keyring_);
+    return error;
+  }
+  return serial;
+}
+
+Result<Serial> KernelKeyring::put(const KeyId& id, const SecretBuffer& secret, std::uint32_t timeout_s) {
+  const bool exported = id.slot == KeyId::Slot::exported;
+  if (exported ? !is_valid_name(id.name) : !id.name.empty())
+    return fail(Errc::invalid_argument, "consumer name");
+  if (secret.empty() || secret.size() > kKeyMaxBytes) return fail(Errc::invalid_argument, "size of a key");
+
+  Serial serial = 0;
+  const auto known = keys_.find(id);
+  if (known != keys_.end()) {
+    // In place: a quarter of the cost of add_key(2), and consumers keep their serial.
+    if (keyctl_update(known->second, secret.reveal().data(), secret.size()) == 0) {
+      serial = known->second;
+    } else if (is_gone(errno)) {
+      (void)keyctl_unlink(known->second, keyring_);
+      keys_.erase(known);
+    } else {
+      return keyring_error("update key " + description(id));
+    }
+  }
+  if (serial == 0) {
+    AKM_ASSIGN(serial, add(id, secret));
+    keys_.insert_or_assign(id, serial);
+  }
+  // Each time: an update takes the old timeout away.
+  if (keyctl_set_timeout(serial, timeout_s) != 0) {
+    auto error = keyring_error("timeout of key " + description(id));
+    (void)revoke(id);
+    return error;
+  }
+  return serial;
+}
+
+Result<SecretBuffer> KernelKeyring::get(const KeyId& id) {
+  const auto known = keys_.find(id);
+  if (known == keys_.end()) return fail(Errc::not_found, description(id));
+  SecretBuffer secret(kKeyMaxBytes);
+  const long size =
+      keyctl_read(known->second, reinterpret_cast<char*>(secret.reveal_mutable().data()), secret.size());
+  if (size < 0) {
+    if (is_gone(errno)) return fail(Errc::not_found, description(id));
+    return keyring_error("read key " + description(id));
+  }
+  if (static_cast<std::size_t>(size) > secret.size()) return fail(Errc::too_large, description(id));
+  secret.shrink(static_cast<std::size_t>(size));
+  return secret;
+}
+
+Status KernelKeyring::revoke(const KeyId& id) {
+  const auto known = keys_.find(id);
+  if (known == keys_.end()) return {};
+  const Serial serial = known->second;
+  keys_.erase(known);
+  // First revoke: it takes the key from everyone at once, while unlinking leaves it to whoever else holds it.
+  const int revoked = keyctl_revoke(serial) == 0 ? 0 : errno;
+  if (keyctl_unlink(serial, keyring_) != 0 && !is_gone(errno) && errno != ENOENT) {
+    return keyring_error("unlink key " + description(id));
+  }
+  if (revoked != 0 && !is_gone(revoked)) return keyring_error("revoke key " + description(id), revoked);
+  return {};
+}
+
+Status KernelKeyring::revoke_all() {
+  Status first;
+  while (!keys_.empty()) {
+    const Status status = revoke(KeyId(keys_.begin()->first));
+    if (!status && first) first = status;
+  }
+  // Also what somebody else may have linked in.
+  if (keyctl_clear(keyring_) != 0 && first) return keyring_error("clear keyring " + name_);
+  return first;
+}
+
+std::vector<Serial> KernelKeyring::serials() const {
+  std::vector<Serial> all{keyring_};
+  all.reserve(keys_.size() + 1);
+  for (const auto& [id, serial] : keys_) all.push_back(serial);
+  return all;
+}
+
+}  // namespace akm::keyring

@@ -1,0 +1,261 @@
+// On the real kernel keyring: Criterion runs each test in its own process, which gets its own session
+// keyring.
+#include "keyring/kernel_keyring.h"
+
+#include <criterion/criterion.h>
+#include <keyutils.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <csignal>
+
+#include <algorithm>
+#include <thread>
+
+#include "tests/support/run_program.h"
+
+using akm::Errc;
+using akm::SecretBuffer;
+using akm::keyring::KernelKeyring;
+using akm::keyring::KeyId;
+using akm::keyring::Serial;
+
+namespace {
+
+constexpr KeyId::Slot kCurrent = KeyId::Slot::current;
+
+SecretBuffer secret_of(std::uint8_t first, std::size_t size = 32) {
+  SecretBuffer secret(size);
+  for (std::size_t i = 0; i < size; ++i) secret.reveal_mutable()[i] = static_cast<std::uint8_t>(first + i);
+  return secret;
+}
+
+bool same(const SecretBuffer& a, const SecretBuffer& b) {
+  return std::ranges::equal(a.reveal(), b.reveal());
+}
+
+std::unique_ptr<KernelKeyring> keyring(const char* name = "akm-test") {
+  auto made = KernelKeyring::create(name, 16);
+  if (!made && (errno == ENOSYS || errno == EPERM)) cr_skip("no kernel keyring here");
+  cr_assert(made, "%s", made ? "" : made.error().message().c_str());
+  return std::move(*made);
+}
+
+// errno of the kernel's answer to a look at the key, 0 when it is there.
+int state_of(Serial serial) {
+  char text[512];
+  return keyctl_describe(serial, text, sizeof text) < 0 ? errno : 0;
+}
+
+// Waits until the key is gone; the test's own time limit (ctest) ends it if that never happens.
+void wait_until_gone(Serial serial) {
+  while (state_of(serial) == 0) ::usleep(2000);
+}
+
+}  // namespace
+
+Test(kernel_keyring, puts_gets_and_updates_in_place) {
+  auto keys = keyring();
+  const KeyId id{0x0123456789abcdef, kCurrent, {}};
+  const auto first = keys->put(id, secret_of(1), 60);
+  cr_assert(first, "%s", first.error().message().c_str());
+  const auto second = keys->put(id, secret_of(2), 60);
+  cr_assert(second);
+  cr_assert_eq(*first, *second, "an update keeps the serial");
+  const auto read = keys->get(id);
+  cr_assert(read);
+  cr_assert(same(*read, secret_of(2)));
+  cr_assert(keys->put({1, KeyId::Slot::candidate, {}}, secret_of(3, 48), 60));
+  cr_assert(same(*keys->get({1, KeyId::Slot::candidate, {}}), secret_of(3, 48)));
+  cr_assert_eq(keys->serials().size(), 3);
+  cr_assert_eq(keys->serials().front(), keys->keyring_serial());
+}
+
+Test(kernel_keyring, descriptions_carry_the_keyring_name_and_permissions_are_tight) {
+  auto keys = keyring("akm-node7");
+  const auto current = keys->put({0x0123456789abcdef, kCurrent, {}}, secret_of(1), 60);
+  const auto exported = keys->put({2, KeyId::Slot::exported, "wireguard"}, secret_of(1), 60);
+  cr_assert(current && exported);
+  char text[512];
+  cr_assert_gt(keyctl_describe(*current, text, sizeof text), 0);
+  const std::string described(text);
+  cr_assert(described.starts_with("user;"), "%s", text);
+  cr_assert(described.ends_with(";3f010000;akm-node7:asr:0123456789abcdef:current"), "%s", text);
+  cr_assert_gt(keyctl_describe(*exported, text, sizeof text), 0);
+  cr_assert(std::string(text).starts_with("logon;"), "%s", text);
+  cr_assert(std::string(text).ends_with(";akm-node7:asr:0000000000000002:export:wireguard"), "%s", text);
+}
+
+Test(kernel_keyring, exported_keys_cannot_be_read_even_by_the_owner) {
+  auto keys = keyring();
+  const KeyId id{2, KeyId::Slot::exported, "dm-crypt"};
+  const auto serial = keys->put(id, secret_of(1), 60);
+  cr_assert(serial);
+  const auto read = keys->get(id);
+  cr_assert(!read);
+  cr_assert(read.error().code == Errc::keyring_failed);
+}
+
+Test(kernel_keyring, another_process_sees_but_does_not_read_search_link_or_change) {
+  if (!akm::test::have_program("keyctl")) cr_skip("keyctl is not installed");
+  auto keys = keyring("akm-foreign");
+  const auto serial = keys->put({5, kCurrent, {}}, secret_of('A'), 60);
+  cr_assert(serial);
+  const std::string key = std::to_string(*serial);
+  const std::string ring = std::to_string(keys->keyring_serial());
+  // A child that keeps our session keyring possesses the key: the control, without which a refusal proves
+  // nothing.
+  cr_assert_eq(akm::test::run_program({"keyctl", "pipe", key}).output, "ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`");
+  // With a session keyring of its own it is a foreign process, here of the same user, which may be root.
+  const auto foreign = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"keyctl", "session", "-", "keyctl"});
+    return akm::test::run_program(arguments);
+  };
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"read", key},
+        {"pipe", key},
+        {"link", key, "@s"},
+        {"link", ring, "@s"},
+        {"search", ring, "user", "akm-foreign:asr:0000000000000005:current"},
+        {"update", key, "forged"},
+        {"setperm", key, "0x3f3f3f3f"},
+        {"setperm", ring, "0x3f3f3f3f"},
+        {"timeout", key, "1"},
+        {"revoke", key},
+        {"clear", ring},
+        {"unlink", key, ring}}) {
+    const auto refused = foreign(command);
+    cr_assert_neq(refused.exit_code, 0, "keyctl %s was not refused", command.front().c_str());
+    cr_assert(refused.output.find("ermission denied") != std::string::npos, "keyctl %s: %s",
+              command.front().c_str(), refused.output.c_str());
+    cr_assert(refused.output.find("ABCD") == std::string::npos);
+  }
+  // keyctl show wants SEARCH, with which a keyring can also be joined by its name: so list, not show.
+  const auto shown = foreign({"list", ring});
+  cr_assert_eq(shown.exit_code, 0);
+  cr_assert(shown.output.find("akm-foreign:asr:0000000000000005:current") != std::string::npos, "%s",
+            shown.output.c_str());
+  cr_assert(same(*keys->get({5, kCurrent, {}}), secret_of('A')), "nothing of that changed the key");
+}
+
+Test(kernel_keyring, the_keyring_cannot_be_joined_by_its_name) {
+  if (!akm::test::have_program("keyctl")) cr_skip("keyctl is not installed");
+  auto keys = keyring("akm-joined");
+  const auto serial = keys->put({5, kCurrent, {}}, secret_of('A'), 60);
+  const auto joined =
+      akm::test::run_program({"keyctl", "session", "akm-joined", "keyctl", "pipe", std::to_string(*serial)});
+  cr_assert_neq(joined.exit_code, 0);
+  cr_assert(joined.output.find("ABCD") == std::string::npos);
+}
+
+Test(kernel_keyring, threads_started_later_possess_the_keys) {
+  auto keys = keyring();
+  cr_assert(keys->put({5, kCurrent, {}}, secret_of(9), 60));
+  bool read = false;
+  std::thread([&] { read = keys->get({5, kCurrent, {}}).has_value(); }).join();
+  cr_assert(read);
+}
+
+Test(kernel_keyring, every_put_sets_the_timeout_anew) {
+  auto keys = keyring();
+  const KeyId id{5, kCurrent, {}};
+  const auto serial = keys->put(id, secret_of(1), 1);
+  cr_assert(serial);
+  // An update takes the timeout of the first put away, were it not set again.
+  cr_assert(keys->put(id, secret_of(2), 1));
+  wait_until_gone(*serial);
+  const auto expired = keys->get(id);
+  cr_assert(!expired);
+  cr_assert(expired.error().code == Errc::not_found);
+  const auto again = keys->put(id, secret_of(3), 60);
+  cr_assert(again, "%s", again.error().message().c_str());
+  cr_assert(same(*keys->get(id), secret_of(3)));
+}
+
+Test(kernel_keyring, revoking_takes_the_key_from_everyone) {
+  auto keys = keyring();
+  const KeyId id{5, kCurrent, {}};
+  const auto serial = keys->put(id, secret_of(1), 60);
+  // A second link, as a consumer would hold it: unlinking alone would leave the key alive there.
+  cr_assert_eq(keyctl_link(*serial, KEY_SPEC_SESSION_KEYRING), 0);
+  cr_assert(keys->revoke(id));
+  char payload[64];
+  cr_assert_lt(keyctl_read(*serial, payload, sizeof payload), 0);
+  cr_assert_eq(errno, EKEYREVOKED);
+  cr_assert(keys->get(id).error().code == Errc::not_found);
+  cr_assert(keys->revoke(id), "a key that is not there is no error");
+  cr_assert_eq(keys->serials().size(), 1);
+}
+
+Test(kernel_keyring, a_key_revoked_behind_our_back_is_made_anew) {
+  auto keys = keyring();
+  const KeyId id{5, kCurrent, {}};
+  const auto serial = keys->put(id, secret_of(1), 60);
+  cr_assert_eq(keyctl_revoke(*serial), 0);
+  cr_assert(keys->get(id).error().code == Errc::not_found);
+  const auto again = keys->put(id, secret_of(2), 60);
+  cr_assert(again);
+  cr_assert_neq(*again, *serial);
+  cr_assert(same(*keys->get(id), secret_of(2)));
+}
+
+Test(kernel_keyring, revoke_all_leaves_an_empty_keyring) {
+  auto keys = keyring();
+  std::vector<Serial> serials;
+  for (std::uint64_t asr = 1; asr <= 4; ++asr)
+    serials.push_back(*keys->put({asr, kCurrent, {}}, secret_of(1), 60));
+  cr_assert(keys->put({1, KeyId::Slot::exported, "x"}, secret_of(1), 60));
+  cr_assert(keys->revoke_all());
+  for (const Serial serial : serials) cr_assert_neq(state_of(serial), 0);
+  cr_assert_eq(keys->serials().size(), 1);
+  Serial content[4];
+  cr_assert_eq(keyctl_read(keys->keyring_serial(), reinterpret_cast<char*>(content), sizeof content), 0);
+  cr_assert(keys->put({1, kCurrent, {}}, secret_of(1), 60), "the keyring is still usable");
+}
+
+Test(kernel_keyring, keys_vanish_with_a_killed_owner) {
+  int pipe_fds[2];
+  cr_assert_eq(::pipe(pipe_fds), 0);
+  const pid_t owner = ::fork();
+  if (owner == 0) {
+    auto keys = KernelKeyring::create("akm-killed");
+    Serial serial = keys ? *(*keys)->put({7, kCurrent, {}}, secret_of(1), 0) : 0;
+    if (::write(pipe_fds[1], &serial, sizeof serial) != sizeof serial) ::_exit(1);
+    for (;;) ::pause();
+  }
+  Serial serial = 0;
+  cr_assert_eq(::read(pipe_fds[0], &serial, sizeof serial), static_cast<ssize_t>(sizeof serial));
+  cr_assert_gt(serial, 0);
+  cr_assert_eq(state_of(serial), 0, "seen while its owner lives");
+  cr_assert_eq(::kill(owner, SIGKILL), 0);
+  int status = 0;
+  cr_assert_eq(::waitpid(owner, &status, 0), owner);
+  wait_until_gone(serial);
+}
+
+Test(kernel_keyring, the_end_of_the_store_revokes_its_keys) {
+  auto keys = keyring();
+  const auto serial = keys->put({5, kCurrent, {}}, secret_of(1), 0);
+  keys.reset();
+  cr_assert_neq(state_of(*serial), 0);
+}
+
+Test(kernel_keyring, bad_arguments_are_refused) {
+  for (const char* name : {"", "a b", "a:b", "a/b", "ü"}) {
+    const auto made = KernelKeyring::create(name);
+    cr_assert(!made, "%s", name);
+    cr_assert(made.error().code == Errc::invalid_argument);
+  }
+  cr_assert(!KernelKeyring::create(std::string(65, 'a')));
+  const auto many = KernelKeyring::create("akm-many", std::size_t{1} << 40);
+  cr_assert(!many);
+  cr_assert(many.error().code == Errc::quota_exceeded);
+  auto keys = keyring();
+  cr_assert(keys->put({1, kCurrent, "name"}, secret_of(1), 60).error().code == Errc::invalid_argument);
+  cr_assert(keys->put({1, KeyId::Slot::exported, ""}, secret_of(1), 60).error().code ==
+            Errc::invalid_argument);
+  cr_assert(keys->put({1, KeyId::Slot::exported, "a:b"}, secret_of(1), 60).error().code ==
+            Errc::invalid_argument);
+  cr_assert(keys->put({1, kCurrent, {}}, SecretBuffer(), 60).error().code == Errc::invalid_argument);
+  cr_assert(keys->put({1, kCurrent, {}}, SecretBuffer(2000), 60).error().code == Errc::invalid_argument);
+  cr_assert(keys->get({1, kCurrent, {}}).error().code == Errc::not_found);
+}
