@@ -1,0 +1,81 @@
+#pragma once
+// The BPF programs that watch a node's keys, process and folders: loads what this kernel takes, reads what
+// they see, and notices when they stop seeing (docs/detections.md: D1, D2, D10, D32).
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bpf/loader/probe_record.h"
+#include "daemon/base/instant.h"
+#include "daemon/base/result.h"
+
+namespace akm::bpf {
+
+struct ProbeOptions {
+  /// Absolute paths of existing directories, at most 16 each; D10 is critical on state, evidence on
+  /// configuration.
+  std::vector<std::string> state_folders;
+  std::vector<std::string> config_folders;
+  /// Power of two, at least one page. A record takes 216 bytes.
+  std::uint32_t ring_bytes = 256 * 1024;
+};
+
+/// One detection and how it is watched here; for D-Bus and `akmctl doctor`.
+struct ProbeHealth {
+  std::string detection;  // "D1", "D2", "D10", "D32"
+  std::string tier;       // "tracepoint", "tracepoint + fanotify", "none"
+  bool attached = false;  // everything that this tier needs
+  std::string detail;     // what is missing and why, or the known blind spots of this tier
+};
+
+/// The sensor is impaired (D32). Told once when it begins, not at every check.
+struct SensorFinding {
+  enum class Kind : std::uint8_t { records_lost, probe_gone, silent, folder_replaced } kind{};
+  std::string detail;
+  std::uint64_t count = 0;  // records lost since the last finding
+};
+std::string_view sensor_finding_name(SensorFinding::Kind kind);
+
+class ProbeSet {
+ public:
+  using RecordHandler = std::function<void(const ProbeRecord&)>;
+
+  /// Tries each variant of each detection in order; what cannot be attached is said in health() and is no
+  /// error, as long as anything can. probe_failed with the reason when nothing can (no CAP_BPF, no BPF in the
+  /// kernel): the daemon goes on and counts that as a finding. Our process is the one that calls this.
+  static Result<std::unique_ptr<ProbeSet>> open(const ProbeOptions& options);
+  virtual ~ProbeSet() = default;
+
+  /// One descriptor for the loop: readable when a critical record waits. Others wait for the next drain or
+  /// check.
+  [[nodiscard]] virtual int fd() const = 0;
+
+  struct Drained {
+    std::size_t records = 0;  // handed to the handler
+    bool more = false;        // the budget ended it: call again in the next turn
+  };
+  /// Hands over at most `budget` records. Garbled records are counted and dropped. Our own calls never
+  /// appear.
+  virtual Drained drain(std::size_t budget, const RecordHandler& handler) = 0;
+
+  /// The serials whose foreign use is D1, replacing those before; limit_exceeded above 4096. Includes
+  /// keyrings: reading, searching or linking into a guarded keyring counts too.
+  virtual Status guard_keys(std::span<const std::int32_t> serials) = 0;
+
+  /// The heartbeat, on the caller's timer (5 s is a good one) and after threads were started: makes a
+  /// harmless system call and sees that its record arrives, that every link and program is alive, that the
+  /// folders are still the same objects, and reads the kernel's drop counters. Registers our present threads.
+  /// Records that waited go to `handler`.
+  virtual std::vector<SensorFinding> check(const RecordHandler& handler) = 0;
+
+  [[nodiscard]] virtual std::vector<ProbeHealth> health() const = 0;
+  /// probe_records, probe_records_garbled, probe_lost_ring_full, probe_lost_..., probe_links,
+  /// probe_heartbeats.
+  [[nodiscard]] virtual std::map<std::string, std::uint64_t> counters() const = 0;
+};
+
+}  // namespace akm::bpf

@@ -1,0 +1,52 @@
+#pragma once
+// What a detection weighs (docs/detections.md, Grades). Ceilings are part of the code, not of a
+// configuration.
+#include "daemon/policy/detection.h"
+
+namespace akm::policy {
+
+/// The highest grade that evidence of this class can have, whatever a configuration says: what
+/// unauthenticated input can cause stays observe.
+constexpr Grade grade_ceiling(DetectionClass detection) {
+  switch (detection) {
+    case DetectionClass::forged_frames:
+      return Grade::observe;
+    case DetectionClass::config_tampering:
+    case DetectionClass::sensor_impaired:
+      return Grade::evidence;
+    case DetectionClass::key_access:
+    case DetectionClass::process_access:
+    case DetectionClass::state_tampering:
+    case DetectionClass::cloned_identity:
+    case DetectionClass::stale_incarnation:
+      return Grade::critical;
+  }
+  return Grade::observe;
+}
+
+/// Grade by class and outcome: a refused attempt at a critical class is evidence, and an attempt whose
+/// outcome was not seen is evidence too; the ceiling holds.
+Grade grade(const Detection& detection);
+
+/// Syslog severity for reports and journal records: critical 2, evidence 4, observe 6; and back (0 to 2, 3 to
+/// 4, 5 to 7). `grade_of_severity` yields none above 7: the number comes from a peer.
+std::uint8_t severity_of_grade(Grade grade);
+std::optional<Grade> grade_of_severity(std::uint64_t severity);
+
+/// Proof that evidence may cost somebody something: only grades above observe can be turned into one, after
+/// the class's ceiling was applied. Whatever evicts or rekeys takes this type, so that an observation cannot
+/// get there.
+class ActionableEvidence {
+ public:
+  /// None for grade observe, and for classes whose ceiling is observe.
+  static std::optional<ActionableEvidence> from(DetectionClass detection, Grade claimed);
+  [[nodiscard]] DetectionClass detection() const { return detection_; }
+  [[nodiscard]] Grade grade() const { return grade_; }
+
+ private:
+  ActionableEvidence(DetectionClass detection, Grade grade) : detection_(detection), grade_(grade) {}
+  DetectionClass detection_;
+  Grade grade_;
+};
+
+}  // namespace akm::policy
