@@ -1,0 +1,13 @@
+#pragma once
+#include <cstddef>
+
+namespace akm::bench {
+
+// One comparison each; it prints its lines.
+void key_step();
+void frame(std::size_t payload_bytes);
+void engine_step();
+/// `durable`: every member stores its two records of a rekey on the disk under the temporary folder.
+void rekey(std::size_t members, bool durable);
+
+}  // namespace akm::bench
