@@ -45,6 +45,7 @@ class SecretLeak(IntegrationTest):
     def test_search(self):
         with Lab(BUILD, nodes=("a", "b", "c"), suffix="-observed") as lab:
             for host in lab.hosts:
+                host.start_journal()
                 host.environment["AKM_SECRET_LOG"] = str(lab.folder / f"{host.name}.secrets")
                 with open(lab.folder / f"{host.name}.dbus", "wb") as out:
                     lab.processes.append(subprocess.Popen(

@@ -8,10 +8,12 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from tools.lab import capture
@@ -71,6 +73,8 @@ class Host:
         self.bus_socket = self.folder / "bus"
         self.tpm_socket = self.folder / "tpm"
         self.environment = {}
+        self.overrides = {}
+        self.journal = None
         self.bus = None
         self.tpm = None
         self.daemon = None
@@ -111,6 +115,38 @@ class Host:
         (dmi / "product_uuid").write_text(f"4c4c4544-0000-4a10-8000-{index:012x}\n")
         (dmi / "board_serial").write_text(f"LAB{index:06d}\n")
 
+    def settings(self):
+        """table.key -> value of this host's configuration file. Tests change `overrides`."""
+        common = {
+            "state.folder": str(self.state), "sealing.tcti": self.tcti, "keyring.name": f"{self.lab.prefix}-{self.name}",
+            "network.listen": self.endpoint, "bus.address": self.bus_address, "bus.polkit": False,
+            "log.target": "journal" if self.journal else "text", "log.journal_socket": str(self.folder / "journal"),
+        }
+        if self.role == "node":
+            common |= {"hardware.sysfs_root": str(self.folder / "sys"), "probes.config_folder": str(self.etc)}
+        else:
+            common |= {"nmm.name": self.name, "network.advertise": [self.endpoint]}
+        return common | self.overrides
+
+    def write_config(self):
+        tables = {}
+        for name, value in self.settings().items():
+            table, key = name.split(".", 1)
+            tables.setdefault(table, []).append(f"{key} = {json.dumps(value)}")  # JSON's scalars and lists are TOML's
+        self.config.write_text("".join(f"[{table}]\n" + "\n".join(lines) + "\n\n" for table, lines in tables.items()))
+
+    def start_journal(self):
+        """A journal of our own: its native socket, each record appended to journal.records."""
+        self.journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.journal.bind(str(self.folder / "journal"))
+        records = open(self.folder / "journal.records", "ab", buffering=0)
+
+        def receive():
+            while True:
+                record = self.journal.recv(1 << 20)
+                records.write(record + b"\n\n")
+        threading.Thread(target=receive, daemon=True).start()
+
     def start_bus(self):
         config = self.folder / "dbus.conf"
         config.write_text(DBUS_CONFIG.format(socket=self.bus_socket))
@@ -132,6 +168,7 @@ class Host:
 
     def start(self, wait=True):
         """Starts the daemon in the namespace; waits until it answers on D-Bus."""
+        self.write_config()
         program = self.lab.program(("akmd" if self.role == "node" else "akm-nmmd") + self.lab.suffix)
         self.daemon = self.lab.spawn(self.lab.inside(self.namespace, program, "--config", self.config), self.log,
                                      self.environment)
