@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,7 +15,18 @@
 namespace akm::node {
 
 enum class NodeState : std::uint8_t { sealed_unavailable, unprovisioned, provisioned, activating, active, quarantined };
-std::string_view node_state_name(NodeState state);
+/// "sealed-unavailable", ...: as on D-Bus.
+constexpr std::string_view node_state_name(NodeState state) {
+  switch (state) {
+    case NodeState::sealed_unavailable: return "sealed-unavailable";
+    case NodeState::unprovisioned: return "unprovisioned";
+    case NodeState::provisioned: return "provisioned";
+    case NodeState::activating: return "activating";
+    case NodeState::active: return "active";
+    case NodeState::quarantined: return "quarantined";
+  }
+  return {};
+}
 
 struct StatusSnapshot {
   NodeState state = NodeState::unprovisioned;

@@ -1,0 +1,46 @@
+#pragma once
+// Who may call what. Fails closed: no rule, no credentials or no answer means refused.
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/base/control_types.h"
+#include "dbus/bus.h"
+
+namespace akm::dbus {
+
+class Authorizer {
+ public:
+  struct Options {
+    std::string group = "akm";  // its members may call all methods where there is no polkit
+    bool use_polkit = true;
+  };
+  /// The group is looked up once. `bus` outlives the authorizer.
+  Authorizer(Bus& bus, const Options& options);
+
+  /// Decides on the caller of `message` by the table of access_table.h: uid 0 may; else polkit is asked where
+  /// it is on the bus; else members of the group may. `done` gets not_authorized with the reason, or busy, or
+  /// nothing. It may be called before this returns or later, exactly once.
+  void check(sd_bus_message* message, Done done);
+  /// False when the group is not known to the system: only uid 0 and polkit are left.
+  [[nodiscard]] bool group_known() const { return gid_.has_value(); }
+
+ private:
+  struct Caller {
+    uid_t uid = 0;
+    std::vector<gid_t> gids;
+  };
+  static Result<Caller> read_caller(sd_bus_message* reply);
+  void ask_polkit(const std::string& sender, const char* action, bool interactive, Caller caller, Done done);
+  [[nodiscard]] Status by_group(const Caller& caller) const;
+
+  Bus& bus_;
+  Options options_;
+  std::optional<gid_t> gid_;
+  std::size_t pending_ = 0;
+};
+
+}  // namespace akm::dbus

@@ -1,0 +1,57 @@
+#pragma once
+// org.akm.Nmm1 at /org/akm/Nmm1: the role's control port on the bus. Order in each method: parse and validate
+// all arguments, authorise, call the port, reply when it is done.
+#include <cstdint>
+#include <string>
+
+#include "daemon/base/control_types.h"
+#include "daemon/nmm/control_port.h"
+#include "dbus/asr_adaptor.h"
+#include "dbus/authorizer.h"
+#include "dbus/bus.h"
+#include "dbus/call.h"
+
+namespace akm::dbus {
+
+inline constexpr const char* kNmmName = "org.akm.Nmm1";  // bus name and interface
+inline constexpr const char* kNmmPath = "/org/akm/Nmm1";
+
+class NmmAdaptor {
+ public:
+  /// Make it before Bus::start(); all three outlive it.
+  NmmAdaptor(Bus& bus, Authorizer& authorizer, nmm::ControlPort& port);
+
+  /// The role sets this as its observer. Changes are signalled at the next Bus::flush(), events at once.
+  [[nodiscard]] Observer observer();
+
+ private:
+  struct Vtable;
+  Status export_on(sd_bus* bus);
+  void flush();
+  const nmm::StatusSnapshot& current();
+  void emit_event(const EventRecord& event);
+
+  // Methods: they parse and validate, and return what is to be done once the caller is authorised.
+  Result<Action> create_root_secret(Reader& in, const char* path);
+  Result<Action> prepare_bundle(Reader& in, const char* path);
+  Result<Action> provision_direct(Reader& in, const char* path);
+  Result<Action> list_nodes(Reader& in, const char* path);
+  Result<Action> create_asr(Reader& in, const char* path);
+  Result<Action> add_member(Reader& in, const char* path);
+  Result<Action> remove_member(Reader& in, const char* path);
+  Result<Action> rekey(Reader& in, const char* path);
+  Result<Action> delete_asr(Reader& in, const char* path);
+  Result<Action> quarantine(Reader& in, const char* path);
+  Result<Action> readmit(Reader& in, const char* path);
+
+  Bus& bus_;
+  Authorizer& authorizer_;
+  nmm::ControlPort& port_;
+  AsrAdaptor asrs_;
+  nmm::StatusSnapshot announced_;  // what callers were told
+  nmm::StatusSnapshot fresh_;      // taken for the present message
+  std::uint64_t fresh_for_ = 0;
+  bool dirty_ = false;
+};
+
+}  // namespace akm::dbus

@@ -1,0 +1,51 @@
+#pragma once
+// org.akm.Node1 at /org/akm/Node1: the role's control port on the bus. Order in each method: parse and
+// validate all arguments, authorise, call the port, reply when it is done.
+#include <cstdint>
+#include <string>
+
+#include "daemon/base/control_types.h"
+#include "daemon/node/control_port.h"
+#include "dbus/asr_adaptor.h"
+#include "dbus/authorizer.h"
+#include "dbus/bus.h"
+#include "dbus/call.h"
+
+namespace akm::dbus {
+
+inline constexpr const char* kNodeName = "org.akm.Node1";  // bus name and interface
+inline constexpr const char* kNodePath = "/org/akm/Node1";
+
+class NodeAdaptor {
+ public:
+  /// Make it before Bus::start(); all three outlive it.
+  NodeAdaptor(Bus& bus, Authorizer& authorizer, node::ControlPort& port);
+
+  /// The role sets this as its observer. Changes are signalled at the next Bus::flush(), events at once.
+  [[nodiscard]] Observer observer();
+
+ private:
+  struct Vtable;
+  Status export_on(sd_bus* bus);
+  void flush();
+  const node::StatusSnapshot& current();
+  void emit_event(const EventRecord& event);
+
+  // Methods: they parse and validate, and return what is to be done once the caller is authorised.
+  Result<Action> get_hardware_identity(Reader& in, const char* path);
+  Result<Action> provision_from_file(Reader& in, const char* path);
+  Result<Action> provision_from_memfd(Reader& in, const char* path);
+  Result<Action> activate(Reader& in, const char* path);
+  Result<Action> zeroize(Reader& in, const char* path);
+
+  Bus& bus_;
+  Authorizer& authorizer_;
+  node::ControlPort& port_;
+  AsrAdaptor asrs_;
+  node::StatusSnapshot announced_;  // what callers were told
+  node::StatusSnapshot fresh_;      // taken for the present message
+  std::uint64_t fresh_for_ = 0;
+  bool dirty_ = false;
+};
+
+}  // namespace akm::dbus
