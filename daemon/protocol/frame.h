@@ -34,8 +34,8 @@ struct FrameHeader {
 
 /// Writes the 36 bytes; they are the associated data.
 void encode_header(const FrameHeader& header, std::span<std::uint8_t, limits::kFrameHeaderBytes> out);
-/// The checks that need no state: length, version, type, chain, asr_id 0 (unknown_asr), sequence numbers that
-/// no sender may use (not_authentic). The result is not authenticated.
+/// The checks that need no state: length, version, type, chain, asr_id 0 (unknown_asr). The result is not
+/// authenticated.
 std::expected<FrameHeader, Refusal> parse_header(std::span<const std::uint8_t> datagram);
 
 /// One sender's key, ready for use: the cipher's context is kept, each frame sets its nonce only.
@@ -44,7 +44,8 @@ class FrameCipher {
   static Result<FrameCipher> create(Suite suite, const TrafficKey& key);
 
   /// The whole datagram into `out`, which is payload + kFrameOverheadBytes long. `payload` may already stand
-  /// in its place, out.subspan(36). too_large above kFramePayloadBytes; exhausted from sequence 2^32 on.
+  /// in its place, out.subspan(36). too_large above kFramePayloadBytes. The sender counts: no sequence number
+  /// twice, and none from limits::kFramesPerKey on.
   Status seal(const FrameHeader& header, std::span<const std::uint8_t> payload, std::span<std::uint8_t> out);
   /// Authenticates the whole datagram and writes the payload to `out` (datagram.size() - kFrameOverheadBytes
   /// bytes; may be in place: datagram.subspan(36)). On failure `out` is wiped and nothing may be believed, so

@@ -17,6 +17,11 @@ struct KeyContext {
   Digest32 roster_hash{};
 };
 
+inline constexpr std::size_t kContextBytes = 2 + 8 + 4 + 1 + 4 + 32;
+using ContextBytes = std::array<std::uint8_t, kContextBytes>;
+/// context(chain, epoch), as it goes into every derivation and into the transcript.
+ContextBytes encode_context(const KeyContext& context, Chain chain, std::uint32_t epoch);
+
 struct Step {
   SecretBuffer session_secret;  // 32 or 48 bytes: the suite's hash length
   SecretBuffer prk;             // the same length; needed for a re-root only
