@@ -1,6 +1,7 @@
 #pragma once
-// The edge logs each failure once, as structured fields (rule 11). Sinks: the journal (native protocol, so that
-// MESSAGE_ID and fields survive) or lines of text. Never secrets, never bytes that came from the network.
+// The edge logs each failure once, as structured fields (rule 11). Sinks: the journal (native protocol, so
+// that MESSAGE_ID and fields survive) or lines of text. Never secrets, never bytes that came from the
+// network.
 #include <cstdint>
 #include <initializer_list>
 #include <span>

@@ -16,8 +16,9 @@ void wipe(void* memory, std::size_t size);
 /// True when equal; takes the same time wherever they differ. Sizes are not secret.
 bool equal_in_constant_time(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b);
 
-/// Bytes in the arena (memfd_secret where the kernel has it, else locked, not dumped and wiped on fork). Empty after
-/// a move. Allocation failure ends the process: a key daemon without locked memory must not go on in plain memory.
+/// Bytes in the arena (memfd_secret where the kernel has it, else locked, not dumped and wiped on fork).
+/// Empty after a move. Allocation failure ends the process: a key daemon has no use without secrets. After
+/// fork(2) the child has none of the parent's secrets: touching one is a fault.
 class SecretBuffer {
  public:
   SecretBuffer() = default;
@@ -59,21 +60,25 @@ class SecretBytes {
     return out;
   }
   [[nodiscard]] SecretBytes clone() const { return copy_of(reveal()); }
-  [[nodiscard]] std::span<const std::uint8_t, N> reveal() const { return buffer_.reveal().template first<N>(); }
-  [[nodiscard]] std::span<std::uint8_t, N> reveal_mutable() { return buffer_.reveal_mutable().template first<N>(); }
-  bool operator==(const SecretBytes& other) const {
-    return equal_in_constant_time(reveal(), other.reveal());
+  [[nodiscard]] std::span<const std::uint8_t, N> reveal() const {
+    return buffer_.reveal().template first<N>();
   }
+  [[nodiscard]] std::span<std::uint8_t, N> reveal_mutable() {
+    return buffer_.reveal_mutable().template first<N>();
+  }
+  bool operator==(const SecretBytes& other) const { return equal_in_constant_time(reveal(), other.reveal()); }
 
  private:
   SecretBuffer buffer_;
 };
 
-/// What the arena got from this system, for status and log.
+/// What the arena got from this system, for status and log: the weakest memory that a secret may lie in. It
+/// can grow weaker later, when the lock limit (RLIMIT_MEMLOCK) is reached.
 enum class SecretMemory : std::uint8_t { memfd_secret, locked, unlocked };
 SecretMemory secret_memory();
 /// Hardens the process before the first secret: not dumpable, no core files, freed heap memory is overwritten
-/// (M_PERTURB), OpenSSL allocates in the arena. Call first in main, before any library is used.
+/// (M_PERTURB), the lock limit raised to what is allowed, umask 077. Call first in main, before any library
+/// is used; then crypto::use_arena_for_openssl().
 Status harden_process();
 
 }  // namespace akm
