@@ -51,7 +51,7 @@ struct AsrVerdict {
 };
 
 /// Evictions and rekeys of the last window, per ASR. State apart from the decision, so that the caller
-/// records only what it carried out. Bounded: 64 instants per ASR.
+/// records only what it carried out. Bounded: 128 actions per ASR; the oldest go first.
 class ActionHistory {
  public:
   void record(std::uint64_t asr_id, Verdict verdict, Instant now);

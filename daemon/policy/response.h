@@ -27,7 +27,8 @@ enum class Mode : std::uint8_t { observe, enforce };
 std::string_view mode_name(Mode mode);
 std::optional<Mode> mode_by_name(std::string_view name);
 
-/// How often one class may lead to responses that cost something (all but log).
+/// How often one class may lead to responses that tell or cost something: all but log, and but revoke-local,
+/// which an attacker must not be able to use up.
 struct RateLimit {
   std::uint32_t count = 10;
   std::uint32_t window_s = 60;
