@@ -71,6 +71,79 @@ void read_policy_field(CborReader& reader, std::string_view key, Policy& out) {
   }
 }
 
+void write_member(CborWriter& writer, const Member& member) {
+  writer.array(5);
+  writer.unsigned_integer(member.index);
+  writer.unsigned_integer(member.node_id);
+  writer.unsigned_integer(static_cast<std::uint64_t>(member.role));
+  writer.text(member.name);
+  writer.array(member.endpoints.size());
+  for (const std::string& endpoint : member.endpoints) writer.text(endpoint);
+}
+
+Member read_member(CborReader& reader) {
+  if (reader.array(5) != 5) reader.refuse("roster: a member has five items");
+  Member out;
+  out.index = static_cast<std::uint16_t>(reader.unsigned_integer(limits::kMembers - 1));
+  out.node_id = reader.unsigned_integer();
+  out.role = static_cast<Role>(reader.unsigned_integer(static_cast<std::uint64_t>(Role::node)));
+  out.name = reader.text(limits::kNameBytes);
+  for (std::size_t left = reader.array(limits::kEndpointsPerMember); left > 0 && reader.ok(); --left) {
+    out.endpoints.emplace_back(reader.text(limits::kEndpointTextBytes));
+  }
+  return out;
+}
+
+template <std::size_t N>
+SecretBytes<N> read_secret(CborReader& reader) {
+  const auto bytes = reader.bytes(N, N);
+  return bytes.size() == N ? SecretBytes<N>::copy_of(bytes.template first<N>()) : SecretBytes<N>();
+}
+
+void read_chains(CborReader& reader, Asr& out) {
+  if (reader.array(kChainCount) != kChainCount) reader.refuse("chains: three of them");
+  for (ChainState& chain : out.chains) {
+    if (reader.array(2) != 2) reader.refuse("chains: a pair each");
+    chain.pdv = read_secret<128>(reader);
+    chain.seed = read_secret<32>(reader);
+  }
+}
+
+// False for an unknown key, whose value is skipped.
+bool read_asr_field(CborReader& reader, std::string_view key, Asr& out) {
+  AsrDescription& description = out.description;
+  if (key == "id") {
+    description.id = reader.unsigned_integer();
+  } else if (key == "kind") {
+    description.kind =
+        static_cast<Kind>(reader.unsigned_integer(static_cast<std::uint64_t>(Kind::operational)));
+  } else if (key == "label") {
+    description.label = reader.text(limits::kLabelBytes, 1);
+  } else if (key == "suite") {
+    const auto suite = parse_suite(reader.unsigned_integer());
+    if (suite) {
+      description.suite = *suite;
+    } else {
+      reader.refuse("ASR: unknown suite");
+    }
+  } else if (key == "chains") {
+    read_chains(reader, out);
+  } else if (key == "policy") {
+    description.policy = read_policy(reader);
+  } else if (key == "roster") {
+    const std::size_t members = reader.array(limits::kMembers);
+    description.roster.reserve(members);
+    for (std::size_t i = 0; i < members && reader.ok(); ++i)
+      description.roster.push_back(read_member(reader));
+  } else if (key == "generation") {
+    description.generation = static_cast<std::uint32_t>(reader.unsigned_integer(UINT32_MAX));
+  } else {
+    reader.skip();
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 void write_policy(CborWriter& writer, const Policy& policy) {
@@ -113,6 +186,45 @@ Status check_policy(const Policy& policy) {
   if (static_cast<std::size_t>(policy.topology) >= kTopologyNames.size())
     return fail(Errc::invalid_argument, "topology");
   return {};
+}
+
+void write_asr(CborWriter& writer, const Asr& asr) {
+  const AsrDescription& description = asr.description;
+  writer.map(8);
+  writer.text("id");
+  writer.unsigned_integer(description.id);
+  writer.text("kind");
+  writer.unsigned_integer(static_cast<std::uint64_t>(description.kind));
+  writer.text("label");
+  writer.text(description.label);
+  writer.text("suite");
+  writer.unsigned_integer(static_cast<std::uint64_t>(description.suite));
+  writer.text("chains");
+  writer.array(kChainCount);
+  for (const ChainState& chain : asr.chains) {
+    writer.array(2);
+    writer.bytes(chain.pdv.reveal());
+    writer.bytes(chain.seed.reveal());
+  }
+  writer.text("policy");
+  write_policy(writer, description.policy);
+  writer.text("roster");
+  writer.array(description.roster.size());
+  for (const Member& member : description.roster) write_member(writer, member);
+  writer.text("generation");
+  writer.unsigned_integer(description.generation);
+}
+
+Asr read_asr(CborReader& reader) {
+  Asr out;
+  unsigned seen = 0;
+  for (std::size_t pairs = reader.map(); pairs > 0 && reader.ok(); --pairs) {
+    seen += read_asr_field(reader, reader.key(), out) ? 1U : 0U;
+  }
+  constexpr unsigned kFields = 8;
+  if (seen != kFields) reader.refuse("ASR: a field is missing");
+  if (reader.ok() && !out.description.check()) reader.refuse("ASR: not valid");
+  return out;
 }
 
 }  // namespace akm::protocol

@@ -8,29 +8,23 @@
 
 #include "daemon/base/random.h"
 #include "daemon/base/secret.h"
+#include "daemon/protocol/one_time_code.h"
 #include "daemon/protocol/provisioning.h"
 
 namespace akm::protocol {
 
 inline constexpr std::size_t kBundleBytes = 16 * 1024;
-inline constexpr std::size_t kCodeSymbols = 20;
 
 /// What a bundle says. The mask is worthless on other hardware, yet treat the whole as a secret.
 struct BundleContent {
   ProvisioningIdentity identity;
   SingleUseId use_id{};
   Mask mask{};
+  ~BundleContent() { wipe(mask.data(), mask.size()); }
   [[nodiscard]] SecretBuffer encode() const;
   static Result<BundleContent> decode(std::span<const std::uint8_t> bytes);
   bool operator==(const BundleContent&) const = default;
 };
-
-/// 100 random bits, as 20 symbols of Crockford's base32 without dashes.
-Result<SecretBuffer> generate_code(RandomSource& random);
-/// As shown to the operator: "ABCDE-FGHJK-MNPQR-STVWX".
-SecretBuffer format_code(const SecretBuffer& code);
-/// Takes what people type: any case, dashes and spaces anywhere, O for 0, I and L for 1. invalid_argument.
-Result<SecretBuffer> parse_code(std::string_view typed);
 
 /// Cost of the one-time code's scrypt. A test may take less; a bundle below the floor of open_bundle is
 /// refused.
