@@ -1,0 +1,273 @@
+#include "daemon/service/config.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <ranges>
+
+#include "daemon/base/unique_fd.h"
+
+// The library in its form that returns errors instead of throwing; only this file sees it.
+#define TOML_EXCEPTIONS 0
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+namespace akm::service {
+namespace {
+
+[[noreturn]] void mistake(std::string_view name, std::string_view what) {
+  fmt::print(stderr, "configuration key {}: {}\n", name, what);
+  std::abort();
+}
+
+std::unexpected<Error> invalid_at(const std::string& where, const std::string& what) {
+  return fail(Errc::config_invalid, where + ": " + what);
+}
+
+Result<std::string> read_text(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return fail_errno(Errc::io_failed, path);
+  struct stat info{};
+  if (::fstat(fd.get(), &info) != 0) return fail_errno(Errc::io_failed, path);
+  if (!S_ISREG(info.st_mode)) return fail(Errc::config_invalid, path + ": not a regular file");
+  std::string text;
+  std::array<char, 4096> chunk{};
+  while (text.size() <= kConfigFileBytes) {
+    const ssize_t got = ::read(fd.get(), chunk.data(), chunk.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno(Errc::io_failed, path);
+    if (got == 0) return text;
+    text.append(chunk.data(), static_cast<std::size_t>(got));
+  }
+  return fail(Errc::too_large, path);
+}
+
+/// Names of FILE.d/*.toml, sorted; none where there is no such folder.
+Result<std::vector<std::string>> drop_ins(const std::string& path) {
+  const std::string folder = path + ".d";
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), ::closedir);
+  std::vector<std::string> out;
+  if (!dir) {
+    if (errno == ENOENT) return out;
+    return fail_errno(Errc::io_failed, folder);
+  }
+  while (const dirent* entry = ::readdir(dir.get())) {
+    const std::string_view name = entry->d_name;
+    if (name.starts_with('.') || !name.ends_with(".toml")) continue;
+    if (out.size() == kConfigDropIns) return fail(Errc::limit_exceeded, folder);
+    out.push_back(folder + "/" + std::string(name));
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+std::string type_text(const Setting& setting) {
+  if (std::holds_alternative<std::int64_t>(setting.standard)) {
+    return fmt::format("an integer from {} to {}", setting.minimum, setting.maximum);
+  }
+  if (std::holds_alternative<bool>(setting.standard)) return "true or false";
+  if (std::holds_alternative<std::vector<std::string>>(setting.standard)) {
+    return fmt::format("a list of at most {} texts", kConfigListItems);
+  }
+  if (setting.choices.empty()) return fmt::format("a text of at most {} bytes", kConfigTextBytes);
+  std::string out = "one of";
+  for (const std::string& choice : setting.choices) out += fmt::format(" \"{}\"", choice);
+  return out;
+}
+
+/// Texts go into paths, names and C strings.
+bool good_text(const std::string& text) {
+  return text.size() <= kConfigTextBytes &&
+         std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+/// The value in the type of the setting, or none when it has another type or is out of bounds.
+std::optional<Value> convert(const toml::node& node, const Setting& setting) {
+  if (std::holds_alternative<std::int64_t>(setting.standard)) {
+    const auto* value = node.as_integer();
+    if (value == nullptr || value->get() < setting.minimum || value->get() > setting.maximum)
+      return std::nullopt;
+    return Value(value->get());
+  }
+  if (std::holds_alternative<bool>(setting.standard)) {
+    const auto* value = node.as_boolean();
+    if (value == nullptr) return std::nullopt;
+    return Value(value->get());
+  }
+  if (std::holds_alternative<std::string>(setting.standard)) {
+    const auto* value = node.as_string();
+    if (value == nullptr || !good_text(value->get())) return std::nullopt;
+    if (!setting.choices.empty() && std::ranges::find(setting.choices, value->get()) == setting.choices.end())
+      return std::nullopt;
+    return Value(value->get());
+  }
+  const auto* array = node.as_array();
+  if (array == nullptr || array->size() > kConfigListItems) return std::nullopt;
+  std::vector<std::string> items;
+  for (const toml::node& item : *array) {
+    const auto* value = item.as_string();
+    if (value == nullptr || !good_text(value->get())) return std::nullopt;
+    items.push_back(value->get());
+  }
+  return Value(std::move(items));
+}
+
+struct Found {
+  std::string name;
+  Value value;
+  std::string origin;
+};
+
+/// All keys of one parsed file, checked against the schema.
+Status collect(const toml::table& table, const std::string& prefix, const std::string& path,
+               const Schema& schema, std::vector<Found>& out) {
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    const std::string where = fmt::format("{}:{}", path, key.source().begin.line);
+    const auto setting = std::ranges::find(schema, name, &Setting::name);
+    if (setting != schema.end()) {
+      auto value = convert(node, *setting);
+      if (!value) return invalid_at(where, fmt::format("{} must be {}", name, type_text(*setting)));
+      out.push_back({name, std::move(*value), where});
+      continue;
+    }
+    const bool is_group =
+        std::ranges::any_of(schema, [&](const Setting& known) { return known.name.starts_with(name + "."); });
+    if (!is_group) return invalid_at(where, "unknown key " + name);
+    if (!node.is_table()) return invalid_at(where, name + " must be a table");
+    AKM_TRY(collect(*node.as_table(), name + ".", path, schema, out));
+  }
+  return {};
+}
+
+Result<std::vector<Found>> load_file(const std::string& path, const Schema& schema) {
+  AKM_ASSIGN(const std::string text, read_text(path));
+  const toml::parse_result parsed = toml::parse(std::string_view(text), path);
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    return invalid_at(fmt::format("{}:{}", path, error.source().begin.line),
+                      std::string(error.description()));
+  }
+  std::vector<Found> out;
+  AKM_TRY(collect(parsed.table(), "", path, schema, out));
+  return out;
+}
+
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+std::string toml_text(const Value& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return quoted(*text);
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+  std::string out = "[";
+  for (const std::string& item : std::get<std::vector<std::string>>(value)) {
+    out += (out.size() > 1 ? ", " : "") + quoted(item);
+  }
+  return out + "]";
+}
+
+}  // namespace
+
+Config::Config(const Schema& schema) {
+  for (const Setting& setting : schema) {
+    if (!entries_.emplace(setting.name, Entry{setting.standard, "default"}).second)
+      mistake(setting.name, "twice");
+  }
+}
+
+Result<Config> Config::load(const std::string& path, const Schema& schema) {
+  Config config(schema);
+  AKM_ASSIGN(const std::vector<std::string> more, drop_ins(path));
+  std::vector<std::string> files{path};
+  files.insert(files.end(), more.begin(), more.end());
+  for (const std::string& file : files) {
+    AKM_ASSIGN(std::vector<Found> found, load_file(file, schema));
+    for (Found& item : found) {
+      config.entries_.insert_or_assign(item.name, Entry{std::move(item.value), std::move(item.origin)});
+    }
+  }
+  return config;
+}
+
+const Config::Entry& Config::entry(std::string_view name) const {
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) mistake(name, "not in the schema");
+  return found->second;
+}
+
+const std::string& Config::text(std::string_view name) const {
+  const auto* value = std::get_if<std::string>(&entry(name).value);
+  if (value == nullptr) mistake(name, "is not a text");
+  return *value;
+}
+
+std::int64_t Config::integer(std::string_view name) const {
+  const auto* value = std::get_if<std::int64_t>(&entry(name).value);
+  if (value == nullptr) mistake(name, "is not an integer");
+  return *value;
+}
+
+bool Config::boolean(std::string_view name) const {
+  const auto* value = std::get_if<bool>(&entry(name).value);
+  if (value == nullptr) mistake(name, "is not a boolean");
+  return *value;
+}
+
+const std::vector<std::string>& Config::list(std::string_view name) const {
+  const auto* value = std::get_if<std::vector<std::string>>(&entry(name).value);
+  if (value == nullptr) mistake(name, "is not a list");
+  return *value;
+}
+
+std::string Config::origin(std::string_view name) const {
+  return entry(name).origin;
+}
+
+Error Config::invalid(std::string_view name, std::string_view what) const {
+  return Error{Errc::config_invalid, fmt::format("{}: {}: {}", origin(name), name, what)};
+}
+
+std::string example_config(std::string_view title, const Schema& schema) {
+  constexpr std::size_t kColumns = 96;
+  std::string out = fmt::format(
+      "# {}\n# Every key with its default. Drop-ins in FILE.d/*.toml are read after this file.\n", title);
+  std::string table;
+  for (const Setting& setting : schema) {
+    const std::size_t dot = setting.name.find('.');
+    const std::string group = dot == std::string::npos ? "" : setting.name.substr(0, dot);
+    if (group != table) {
+      out += fmt::format("\n[{}]\n", group);
+      table = group;
+    }
+    std::string line = "#";
+    const std::string doc = fmt::format("{} ({})", setting.doc, type_text(setting));
+    for (const auto word : std::views::split(doc, ' ')) {
+      const std::string_view text(word.begin(), word.end());
+      if (line.size() + 1 + text.size() > kColumns) {
+        out += line + "\n";
+        line = "#";
+      }
+      line += " " + std::string(text);
+    }
+    out += line + "\n";
+    out += fmt::format("#{} = {}\n", dot == std::string::npos ? setting.name : setting.name.substr(dot + 1),
+                       toml_text(setting.standard));
+  }
+  return out;
+}
+
+}  // namespace akm::service
