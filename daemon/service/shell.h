@@ -79,6 +79,8 @@ class Shell {
   void carry_out(protocol::EffectList effects);
   template <typename Effect>
   bool carry_out_one(Effect& effect);  // false: drop the rest of the list
+  void key_store_changed(protocol::AsrId asr_id, std::string_view effect, const Status& status);
+  void tell(Report report);
 
   Parts parts_;
   protocol::Engine engine_;

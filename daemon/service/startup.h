@@ -26,6 +26,10 @@ struct OpenedState {
   std::vector<std::string> findings;  // one sentence each
 };
 
+/// The guard against restored state: refuses (state_corrupt) a start counter that is not above the one of the
+/// last start, and stores it. True when starts lie between that this state does not know of.
+Result<bool> note_start(store::SealedStore& store, std::uint32_t incarnation);
+
 /// Never fails: a failure is in the result. Takes the incarnation from the sealer before anything can be
 /// sent, and refuses (state_corrupt) when it is not above the one stored at the last start: that is a
 /// restored or copied state.

@@ -1,0 +1,119 @@
+#include "daemon/service/settings.h"
+
+#include <array>
+#include <utility>
+
+#include "keyring/sealer_factory.h"
+
+namespace akm::service {
+namespace {
+
+constexpr std::array<std::string_view, 8> kLevels{"emergency", "alert",  "critical", "error",
+                                                  "warning",   "notice", "info",     "debug"};
+
+Setting text_setting(std::string name, std::string standard, std::string doc,
+                     std::vector<std::string> choices = {}) {
+  return Setting{.name = std::move(name),
+                 .standard = std::move(standard),
+                 .doc = std::move(doc),
+                 .choices = std::move(choices)};
+}
+
+Setting flag_setting(std::string name, bool standard, std::string doc) {
+  return Setting{.name = std::move(name), .standard = standard, .doc = std::move(doc), .choices = {}};
+}
+
+log::Options log_options(const Config& config, std::string_view program) {
+  log::Options out;
+  const std::string& target = config.text("log.target");
+  if (target == "journal") out.target = log::Options::Target::journal;
+  if (target == "text") out.target = log::Options::Target::text;
+  out.file = config.text("log.file");
+  out.journal_socket = config.text("log.journal_socket");
+  out.identifier = program;
+  for (std::size_t i = 0; i < kLevels.size(); ++i) {
+    if (kLevels[i] == config.text("log.level")) out.level = static_cast<log::Level>(i);
+  }
+  return out;
+}
+
+}  // namespace
+
+Schema common_schema(std::string_view program, std::uint16_t port, std::uint32_t nv_index) {
+  const std::string name(program);
+  const std::vector<std::string> levels(kLevels.begin(), kLevels.end());
+  return {
+      text_setting("state.folder", "/var/lib/" + name, "Folder of the sealed state; made with mode 0700."),
+      text_setting(
+          "sealing.mode", "automatic",
+          "What seals the storage key. Automatic takes the TPM, and software only where there is none.",
+          {"automatic", "tpm", "software"}),
+      flag_setting(
+          "sealing.allow_software", true,
+          "False forbids sealing in software: without a secure element the daemon then opens no state."),
+      text_setting("sealing.tcti", keyring::kDefaultTcti, "TCTI string of the TPM, as in tpm2-tss."),
+      Setting{.name = "sealing.nv_index",
+              .standard = static_cast<std::int64_t>(nv_index),
+              .doc = "TPM NV index of the start counter: one for each daemon that shares a TPM.",
+              .minimum = 0x01000000,
+              .maximum = 0x01ffffff,
+              .choices = {}},
+      text_setting("keyring.name", name, "Name of the kernel keyring with the session keys."),
+      text_setting("network.listen", "0.0.0.0:" + std::to_string(port), "UDP address and port to listen on."),
+      text_setting("network.io_backend", "automatic",
+                   "Automatic takes io_uring where the kernel allows it, and epoll elsewhere.",
+                   {"automatic", "io_uring", "epoll"}),
+      text_setting("bus.address", "", "D-Bus address to be reached on; empty is the system bus."),
+      text_setting("bus.group", "akm", "Members of this group may call methods where there is no polkit."),
+      flag_setting("bus.polkit", true, "Ask polkit, where it is there, before a method acts."),
+      text_setting(
+          "log.target", "automatic",
+          "Journal, or lines of text; automatic is the journal where it is there and no file is named.",
+          {"automatic", "journal", "text"}),
+      text_setting("log.file", "", "File for lines of text; empty is standard error."),
+      text_setting("log.journal_socket", log::Options{}.journal_socket,
+                   "Socket of the journal's native protocol."),
+      text_setting("log.level", "info", "What is less severe is not written.", levels),
+      Setting{.name = "events.history",
+              .standard = std::int64_t{256},
+              .doc = "How many events are kept in memory.",
+              .minimum = 1,
+              .maximum = 65536,
+              .choices = {}},
+  };
+}
+
+Result<Settings> common_settings(const Config& config, std::string_view program) {
+  Settings out;
+  out.state_folder = config.text("state.folder");
+  if (!out.state_folder.starts_with('/')) {
+    return std::unexpected(config.invalid("state.folder", "must be an absolute path"));
+  }
+  const std::string& mode = config.text("sealing.mode");
+  if (mode == "tpm") out.sealing = SealingChoice::tpm;
+  if (mode == "software") out.sealing = SealingChoice::software;
+  out.allow_software = config.boolean("sealing.allow_software");
+  if (out.sealing == SealingChoice::software && !out.allow_software) {
+    return std::unexpected(config.invalid("sealing.mode", "software is forbidden by sealing.allow_software"));
+  }
+  out.tcti = config.text("sealing.tcti");
+  out.nv_index = static_cast<std::uint32_t>(config.integer("sealing.nv_index"));
+  out.keyring_name = config.text("keyring.name");
+  const auto listen = parse_endpoint(config.text("network.listen"));
+  if (!listen) {
+    return std::unexpected(
+        config.invalid("network.listen", "must be an address and a port, as 192.0.2.1:7400"));
+  }
+  out.listen = *listen;
+  const std::string& backend = config.text("network.io_backend");
+  if (backend == "io_uring") out.io_backend = io::BackendChoice::io_uring;
+  if (backend == "epoll") out.io_backend = io::BackendChoice::epoll;
+  out.bus_address = config.text("bus.address");
+  out.bus_group = config.text("bus.group");
+  out.use_polkit = config.boolean("bus.polkit");
+  out.log = log_options(config, program);
+  out.event_history = static_cast<std::size_t>(config.integer("events.history"));
+  return out;
+}
+
+}  // namespace akm::service

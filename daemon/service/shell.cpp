@@ -1,0 +1,141 @@
+#include "daemon/service/shell.h"
+
+#include <type_traits>
+#include <utility>
+
+#include "daemon/base/hex.h"
+
+namespace akm::service {
+namespace {
+
+using keyring::KeyId;
+
+// Events that report handlers have posted and that wait for the end of the step. An NMM that installs into
+// 4096 nodes posts one for each.
+constexpr std::size_t kQueueMax = 16384;
+
+KeyId key_id(protocol::AsrId asr, protocol::KeySlot slot) {
+  return {asr, slot == protocol::KeySlot::current ? KeyId::Slot::current : KeyId::Slot::candidate, {}};
+}
+
+template <typename T>
+concept ReportEffect = std::is_constructible_v<Report, T&&> && !std::is_same_v<T, protocol::SendFrame> &&
+                       !std::is_same_v<T, protocol::PersistAsr> && !std::is_same_v<T, protocol::ForgetAsr> &&
+                       !std::is_same_v<T, protocol::InstallKey> && !std::is_same_v<T, protocol::RevokeKey>;
+
+}  // namespace
+
+std::string asr_record_name(protocol::AsrId id) {
+  return std::string(kAsrRecordPrefix) + hex_id(id);
+}
+
+Shell::Shell(Parts parts, const protocol::Engine::Options& options, ReportHandler handler)
+    : parts_(std::move(parts)), engine_(options), handler_(std::move(handler)) {}
+
+std::vector<std::string> Shell::restore() {
+  std::vector<std::string> findings;
+  const auto names = parts_.store.list();
+  if (!names) return {names.error().message()};
+  for (const std::string& name : *names) {
+    if (!name.starts_with(kAsrRecordPrefix)) continue;
+    auto record = parts_.store.read(name);
+    if (!record) {
+      findings.push_back(record.error().message());
+      continue;
+    }
+    post(protocol::RestoreAsr{std::move(*record)});
+    const auto id = parse_hex_id(std::string_view(name).substr(kAsrRecordPrefix.size()));
+    if (!id || !engine_.view(*id)) {
+      findings.push_back(
+          Error{Errc::state_corrupt, "record " + name + " holds no usable relationship"}.message());
+    }
+  }
+  return findings;
+}
+
+void Shell::post(protocol::Event event) {
+  if (queue_.size() >= kQueueMax) {
+    ++counters_.events_dropped;
+    return;
+  }
+  queue_.push_back(std::move(event));
+  if (!stepping_) drain();
+}
+
+void Shell::receive(std::span<std::uint8_t> datagram, const Endpoint& from) {
+  // The loop lends the datagram for this call only: it cannot wait in the queue. The loop calls outside of
+  // steps.
+  if (stepping_) {
+    ++counters_.events_dropped;
+    return;
+  }
+  queue_.emplace_back(protocol::FrameReceived{datagram, from});
+  drain();
+}
+
+void Shell::drain() {
+  stepping_ = true;
+  while (!queue_.empty()) {
+    protocol::Event event = std::move(queue_.front());
+    queue_.pop_front();
+    carry_out(engine_.step(std::move(event), parts_.now(), parts_.random));
+  }
+  stepping_ = false;
+}
+
+void Shell::carry_out(protocol::EffectList effects) {
+  for (protocol::Effect& effect : effects) {
+    const bool go_on = std::visit([this](auto& one) { return carry_out_one(one); }, effect);
+    if (!go_on) return;
+  }
+}
+
+template <typename Effect>
+bool Shell::carry_out_one(Effect& effect) {
+  if constexpr (std::is_same_v<Effect, protocol::SendFrame>) {
+    ++counters_.frames_sent;
+    parts_.send(effect.to, effect.bytes);
+  } else if constexpr (std::is_same_v<Effect, protocol::PersistAsr>) {
+    const Status stored = parts_.store.write(asr_record_name(effect.asr_id), effect.record.reveal());
+    if (!stored) {
+      ++counters_.store_failures;
+      // First in the queue: the engine must not be told of anything else as if this had been stored.
+      queue_.emplace_front(protocol::StoreFailed{effect.asr_id});
+      tell(EffectFailed{effect.asr_id, "persist", stored.error()});
+      return false;
+    }
+  } else if constexpr (std::is_same_v<Effect, protocol::ForgetAsr>) {
+    const Status removed = parts_.store.remove(asr_record_name(effect.asr_id));
+    if (!removed) {
+      ++counters_.store_failures;
+      tell(EffectFailed{effect.asr_id, "forget", removed.error()});
+    }
+  } else if constexpr (std::is_same_v<Effect, protocol::InstallKey>) {
+    if (parts_.keys == nullptr) return true;
+    const auto put =
+        parts_.keys->put(key_id(effect.asr_id, effect.slot), effect.session_secret, effect.timeout_s);
+    key_store_changed(effect.asr_id, "install-key", put ? Status{} : std::unexpected(put.error()));
+  } else if constexpr (std::is_same_v<Effect, protocol::RevokeKey>) {
+    if (parts_.keys == nullptr) return true;
+    key_store_changed(effect.asr_id, "revoke-key", parts_.keys->revoke(key_id(effect.asr_id, effect.slot)));
+  } else {
+    static_assert(ReportEffect<Effect>);
+    tell(std::move(effect));
+  }
+  return true;
+}
+
+void Shell::key_store_changed(protocol::AsrId asr_id, std::string_view effect, const Status& status) {
+  if (status) {
+    tell(KeysChanged{asr_id});
+    return;
+  }
+  ++counters_.key_failures;
+  tell(EffectFailed{asr_id, std::string(effect), status.error()});
+}
+
+void Shell::tell(Report report) {
+  if (handler_) handler_(report);
+}
+
+}  // namespace akm::service

@@ -1,0 +1,98 @@
+#include "daemon/service/snapshot.h"
+
+#include <algorithm>
+
+#include "daemon/base/hex.h"
+#include "daemon/protocol/key_schedule.h"
+#include "daemon/service/policy_text.h"
+
+namespace akm::service {
+namespace {
+
+/// The check value of what the kernel holds, not of what the process remembers.
+std::string key_check_of_kernel_key(const protocol::AsrView& view, keyring::KeyStore& keys) {
+  const auto secret = keys.get({view.description.id, keyring::KeyId::Slot::current, {}});
+  if (!secret) return {};
+  const protocol::KeyContext context{view.description.suite, view.description.id, view.description.generation,
+                                     view.description.roster_hash()};
+  const auto check = protocol::key_check_value(context, protocol::Chain::normal, view.epoch, *secret);
+  return check ? hex(*check) : std::string();
+}
+
+}  // namespace
+
+std::string suite_name(protocol::Suite suite) {
+  switch (suite) {
+    case protocol::Suite::hkdf_sha256_aes256gcm:
+      return "hkdf-sha256-aes256gcm";
+    case protocol::Suite::hkdf_sha384_aes256gcm:
+      return "hkdf-sha384-aes256gcm";
+    case protocol::Suite::hkdf_sha256_chacha20poly1305:
+      return "hkdf-sha256-chacha20poly1305";
+  }
+  return "unknown";
+}
+
+std::string kind_name(protocol::Kind kind) {
+  return kind == protocol::Kind::provisioning ? "provisioning" : "operational";
+}
+
+AsrSnapshot asr_snapshot(const protocol::AsrDescription& description) {
+  AsrSnapshot out;
+  out.id = description.id;
+  out.kind = kind_name(description.kind);
+  out.label = description.label;
+  out.suite = suite_name(description.suite);
+  out.generation = description.generation;
+  out.roster_hash = hex(description.roster_hash());
+  for (const protocol::Member& member : description.roster) {
+    MemberSnapshot shown;
+    shown.index = member.index;
+    shown.node_id = member.node_id;
+    shown.name = member.name;
+    shown.endpoints = member.endpoints;
+    out.members.push_back(std::move(shown));
+  }
+  out.policy = policy_to_text(description.policy);
+  return out;
+}
+
+AsrSnapshot asr_snapshot(const protocol::AsrView& view, Instant now, keyring::KeyStore* keys) {
+  AsrSnapshot out = asr_snapshot(view.description);
+  out.epoch = view.epoch;
+  out.phase = protocol::phase_name(view.phase);
+  out.own_index = view.own_index;
+  if (keys != nullptr) out.key_check = key_check_of_kernel_key(view, *keys);
+  // Members speak at least once a rekey interval; one that missed two of them is silent.
+  const Duration patience = std::chrono::seconds(2 * std::int64_t{view.description.policy.rekey_interval_s});
+  for (MemberSnapshot& member : out.members) {
+    if (member.index == view.own_index) {
+      member.state = "self";
+      member.generation = out.generation;
+      member.epoch = out.epoch;
+      continue;
+    }
+    const auto seen = std::ranges::find(view.members, member.index, &protocol::MemberView::index);
+    const bool heard = seen != view.members.end() && seen->last_heard && now - *seen->last_heard < patience;
+    member.state = heard ? "heard" : "silent";
+  }
+  return out;
+}
+
+std::map<std::string, std::uint64_t> counter_map(const protocol::Counters& counters) {
+  std::map<std::string, std::uint64_t> out{{"frames_received", counters.frames_received},
+                                           {"frames_accepted", counters.frames_accepted},
+                                           {"frames_sent", counters.frames_sent},
+                                           {"sessions_committed", counters.sessions_committed},
+                                           {"attempts_started", counters.attempts_started},
+                                           {"attempts_failed", counters.attempts_failed},
+                                           {"requests_executed", counters.requests_executed},
+                                           {"requests_repeated", counters.requests_repeated}};
+  for (std::size_t i = 0; i < protocol::kRefusalCount; ++i) {
+    const auto name = protocol::refusal_name(static_cast<protocol::Refusal>(i));
+    out.emplace("frames_refused_" + std::string(name), counters.refused[i]);
+  }
+  return out;
+}
+
+}  // namespace akm::service

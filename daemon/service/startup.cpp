@@ -1,0 +1,106 @@
+#include "daemon/service/startup.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+
+#include "daemon/base/cursor.h"
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+#include "keyring/sealer_factory.h"
+
+namespace akm::service {
+namespace {
+
+// Records live in a folder of their own, beside the sealed storage key and what the software sealer keeps.
+constexpr std::string_view kRecordsFolder = "/records";
+constexpr std::string_view kStartRecord = "start";
+constexpr std::size_t kStartRecordBytes = 4;
+
+keyring::SealerOptions sealer_options(const Settings& settings) {
+  keyring::SealerOptions out;
+  switch (settings.sealing) {
+    case SealingChoice::automatic:
+      out.mode = keyring::SealerMode::automatic;
+      break;
+    case SealingChoice::tpm:
+      out.mode = keyring::SealerMode::tpm;
+      break;
+    case SealingChoice::software:
+      out.mode = keyring::SealerMode::software;
+      break;
+  }
+  if (!settings.tcti.empty()) out.tcti = settings.tcti;
+  out.nv_index = settings.nv_index;
+  out.state_folder = settings.state_folder;
+  out.allow_software = settings.allow_software;
+  return out;
+}
+
+/// Only the last folder of the path is made: what is above it is the packager's or the operator's.
+Status make_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(Errc::storage_failed, path);
+  return {};
+}
+
+Status open_all(const Settings& settings, RandomSource& random, OpenedState& out) {
+  AKM_TRY(make_folder(settings.state_folder));
+  AKM_ASSIGN(const std::unique_ptr<keyring::Sealer> sealer, keyring::make_sealer(sealer_options(settings)));
+  out.key_storage = sealer->description();
+  out.hardware_protected = sealer->kind() == keyring::SealerKind::tpm;
+  AKM_ASSIGN(const keyring::StorageKey key, keyring::open_storage_key(*sealer, settings.state_folder));
+  AKM_ASSIGN(auto store,
+             store::SealedStore::open(settings.state_folder + std::string(kRecordsFolder), key, random));
+  AKM_ASSIGN(out.engine.incarnation, sealer->next_incarnation());
+  AKM_ASSIGN(out.engine.salt, random_u32(random));
+  AKM_ASSIGN(const bool skipped, note_start(*store, out.engine.incarnation));
+  if (skipped && out.hardware_protected) {
+    out.findings.emplace_back(
+        "The start counter is more than one above the last start that this state knows: the state may be an "
+        "older copy");
+  }
+  out.store = std::move(store);
+  return {};
+}
+
+}  // namespace
+
+Result<bool> note_start(store::SealedStore& store, std::uint32_t incarnation) {
+  std::uint32_t last = 0;
+  const auto record = store.read(kStartRecord);
+  if (record) {
+    Reader reader(record->reveal());
+    last = reader.u32();
+    if (!reader.done()) return fail(Errc::state_corrupt, std::string(kStartRecord));
+    if (incarnation <= last) {
+      return fail(Errc::state_corrupt,
+                  "the start counter went back: this state or the counter was restored or copied");
+    }
+  } else if (record.error().code != Errc::not_found) {
+    return std::unexpected(record.error());
+  }
+  std::array<std::uint8_t, kStartRecordBytes> bytes{};
+  Writer writer(bytes);
+  writer.u32(incarnation);
+  AKM_TRY(store.write(kStartRecord, writer.written()));
+  return record && incarnation - last > 1;
+}
+
+OpenedState open_state(const Settings& settings, RandomSource& random) {
+  OpenedState out;
+  if (const Status opened = open_all(settings, random, out); !opened) {
+    out.failure = opened.error();
+    out.findings.push_back(opened.error().message());
+    log::write(log::Level::critical, message_id::kSealedUnavailable, opened.error().message(),
+               {{"AKM_ERROR", std::string(errc_name(opened.error().code))}});
+    return out;
+  }
+  if (!out.hardware_protected) {
+    out.findings.emplace_back("Keys are sealed in software: whoever copies the disk can open them");
+    log::write(log::Level::warning, message_id::kSealingInSoftware, out.findings.back());
+  }
+  return out;
+}
+
+}  // namespace akm::service
