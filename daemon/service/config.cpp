@@ -247,7 +247,7 @@ std::string example_config(std::string_view title, const Schema& schema) {
       "# {}\n# Every key with its default. Drop-ins in FILE.d/*.toml are read after this file.\n", title);
   std::string table;
   for (const Setting& setting : schema) {
-    const std::size_t dot = setting.name.find('.');
+    const std::size_t dot = setting.name.rfind('.');
     const std::string group = dot == std::string::npos ? "" : setting.name.substr(0, dot);
     if (group != table) {
       out += fmt::format("\n[{}]\n", group);

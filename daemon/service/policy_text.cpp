@@ -6,6 +6,8 @@
 #include <optional>
 #include <vector>
 
+#include "daemon/protocol/asr_codec.h"
+
 namespace akm::service {
 namespace {
 
@@ -113,6 +115,7 @@ Status set_policy_field(Policy& policy, std::string_view name, std::string_view 
 Status apply_policy_text(Policy& policy, const std::map<std::string, std::string>& values) {
   Policy changed = policy;
   for (const auto& [name, value] : values) AKM_TRY(set_policy_field(changed, name, value));
+  AKM_TRY(protocol::check_policy(changed));
   policy = changed;
   return {};
 }

@@ -63,7 +63,7 @@ Schema common_schema(std::string_view program, std::uint16_t port, std::uint32_t
       text_setting("network.io_backend", "automatic",
                    "Automatic takes io_uring where the kernel allows it, and epoll elsewhere.",
                    {"automatic", "io_uring", "epoll"}),
-      text_setting("bus.address", "", "D-Bus address to be reached on; empty is the system bus."),
+      text_setting("bus.address", "system", "D-Bus to be reached on: system, session or unix:path=..."),
       text_setting("bus.group", "akm", "Members of this group may call methods where there is no polkit."),
       flag_setting("bus.polkit", true, "Ask polkit, where it is there, before a method acts."),
       text_setting(

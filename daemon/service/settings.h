@@ -22,7 +22,7 @@ struct Settings {
   std::string keyring_name;
   Endpoint listen;
   io::BackendChoice io_backend = io::BackendChoice::automatic;
-  std::string bus_address;  // sd-bus address; "" is the system bus
+  std::string bus_address;  // dbus::Bus::Options
   std::string bus_group;    // may call methods where there is no polkit
   bool use_polkit = true;
   log::Options log;

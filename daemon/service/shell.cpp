@@ -53,12 +53,13 @@ std::vector<std::string> Shell::restore() {
   return findings;
 }
 
-void Shell::post(protocol::Event event) {
+void Shell::post(protocol::Event event, AfterStep after) {
   if (queue_.size() >= kQueueMax) {
     ++counters_.events_dropped;
+    if (after) after(fail(Errc::limit_exceeded, "events that wait for the engine"));
     return;
   }
-  queue_.push_back(std::move(event));
+  queue_.push_back({std::move(event), std::move(after)});
   if (!stepping_) drain();
 }
 
@@ -69,29 +70,35 @@ void Shell::receive(std::span<std::uint8_t> datagram, const Endpoint& from) {
     ++counters_.events_dropped;
     return;
   }
-  queue_.emplace_back(protocol::FrameReceived{datagram, from});
+  queue_.push_back({protocol::FrameReceived{datagram, from}, {}});
   drain();
 }
 
 void Shell::drain() {
   stepping_ = true;
   while (!queue_.empty()) {
-    protocol::Event event = std::move(queue_.front());
+    Waiting next = std::move(queue_.front());
     queue_.pop_front();
-    carry_out(engine_.step(std::move(event), parts_.now(), parts_.random));
+    const Status done = carry_out(engine_.step(std::move(next.event), parts_.now(), parts_.random));
+    if (next.after) next.after(done);
   }
   stepping_ = false;
 }
 
-void Shell::carry_out(protocol::EffectList effects) {
+Status Shell::carry_out(protocol::EffectList effects) {
+  Status first_refusal;
   for (protocol::Effect& effect : effects) {
-    const bool go_on = std::visit([this](auto& one) { return carry_out_one(one); }, effect);
-    if (!go_on) return;
+    if (const auto* refused = std::get_if<protocol::EventRefused>(&effect);
+        refused != nullptr && first_refusal) {
+      first_refusal = std::unexpected(refused->error);
+    }
+    AKM_TRY(std::visit([this](auto& one) { return carry_out_one(one); }, effect));
   }
+  return first_refusal;
 }
 
 template <typename Effect>
-bool Shell::carry_out_one(Effect& effect) {
+Status Shell::carry_out_one(Effect& effect) {
   if constexpr (std::is_same_v<Effect, protocol::SendFrame>) {
     ++counters_.frames_sent;
     parts_.send(effect.to, effect.bytes);
@@ -100,9 +107,9 @@ bool Shell::carry_out_one(Effect& effect) {
     if (!stored) {
       ++counters_.store_failures;
       // First in the queue: the engine must not be told of anything else as if this had been stored.
-      queue_.emplace_front(protocol::StoreFailed{effect.asr_id});
+      queue_.push_front({protocol::StoreFailed{effect.asr_id}, {}});
       tell(EffectFailed{effect.asr_id, "persist", stored.error()});
-      return false;
+      return stored;
     }
   } else if constexpr (std::is_same_v<Effect, protocol::ForgetAsr>) {
     const Status removed = parts_.store.remove(asr_record_name(effect.asr_id));
@@ -111,18 +118,18 @@ bool Shell::carry_out_one(Effect& effect) {
       tell(EffectFailed{effect.asr_id, "forget", removed.error()});
     }
   } else if constexpr (std::is_same_v<Effect, protocol::InstallKey>) {
-    if (parts_.keys == nullptr) return true;
+    if (parts_.keys == nullptr) return {};
     const auto put =
         parts_.keys->put(key_id(effect.asr_id, effect.slot), effect.session_secret, effect.timeout_s);
     key_store_changed(effect.asr_id, "install-key", put ? Status{} : std::unexpected(put.error()));
   } else if constexpr (std::is_same_v<Effect, protocol::RevokeKey>) {
-    if (parts_.keys == nullptr) return true;
+    if (parts_.keys == nullptr) return {};
     key_store_changed(effect.asr_id, "revoke-key", parts_.keys->revoke(key_id(effect.asr_id, effect.slot)));
   } else {
     static_assert(ReportEffect<Effect>);
     tell(std::move(effect));
   }
-  return true;
+  return {};
 }
 
 void Shell::key_store_changed(protocol::AsrId asr_id, std::string_view effect, const Status& status) {

@@ -36,6 +36,9 @@ using Report = std::variant<protocol::SessionCommitted, protocol::GenerationSwit
                             protocol::ResponseReceived, protocol::RequestTimedOut, protocol::EventRefused,
                             KeysChanged, EffectFailed>;
 using ReportHandler = std::function<void(Report&)>;
+/// Called once when the event's effects were carried out: the error when the engine refused the event or its
+/// state could not be stored.
+using AfterStep = std::move_only_function<void(const Status&)>;
 using FrameSender = std::function<void(const Endpoint& to, std::span<const std::uint8_t> frame)>;
 
 inline constexpr std::string_view kAsrRecordPrefix = "asr-";  // and 16 hex digits of the ASR's id
@@ -55,7 +58,7 @@ class Shell {
   /// finding.
   std::vector<std::string> restore();
   /// One event, now, or after the present step when called from a report handler.
-  void post(protocol::Event event);
+  void post(protocol::Event event, AfterStep after = {});
   /// A datagram from the loop; it is lent and may be decrypted in place.
   void receive(std::span<std::uint8_t> datagram, const Endpoint& from);
   /// For io::Loop::add_deadline.
@@ -76,16 +79,20 @@ class Shell {
 
  private:
   void drain();
-  void carry_out(protocol::EffectList effects);
+  Status carry_out(protocol::EffectList effects);
   template <typename Effect>
-  bool carry_out_one(Effect& effect);  // false: drop the rest of the list
+  Status carry_out_one(Effect& effect);  // an error: drop the rest of the list
   void key_store_changed(protocol::AsrId asr_id, std::string_view effect, const Status& status);
   void tell(Report report);
 
   Parts parts_;
   protocol::Engine engine_;
   ReportHandler handler_;
-  std::deque<protocol::Event> queue_;
+  struct Waiting {
+    protocol::Event event;
+    AfterStep after;
+  };
+  std::deque<Waiting> queue_;
   bool stepping_ = false;
   Counters counters_;
 };

@@ -4,6 +4,7 @@
 
 #include "daemon/base/hex.h"
 #include "daemon/protocol/key_schedule.h"
+#include "daemon/protocol/suite.h"
 #include "daemon/service/policy_text.h"
 
 namespace akm::service {
@@ -21,18 +22,6 @@ std::string key_check_of_kernel_key(const protocol::AsrView& view, keyring::KeyS
 
 }  // namespace
 
-std::string suite_name(protocol::Suite suite) {
-  switch (suite) {
-    case protocol::Suite::hkdf_sha256_aes256gcm:
-      return "hkdf-sha256-aes256gcm";
-    case protocol::Suite::hkdf_sha384_aes256gcm:
-      return "hkdf-sha384-aes256gcm";
-    case protocol::Suite::hkdf_sha256_chacha20poly1305:
-      return "hkdf-sha256-chacha20poly1305";
-  }
-  return "unknown";
-}
-
 std::string kind_name(protocol::Kind kind) {
   return kind == protocol::Kind::provisioning ? "provisioning" : "operational";
 }
@@ -42,7 +31,7 @@ AsrSnapshot asr_snapshot(const protocol::AsrDescription& description) {
   out.id = description.id;
   out.kind = kind_name(description.kind);
   out.label = description.label;
-  out.suite = suite_name(description.suite);
+  out.suite = protocol::suite_name(description.suite);
   out.generation = description.generation;
   out.roster_hash = hex(description.roster_hash());
   for (const protocol::Member& member : description.roster) {
@@ -90,7 +79,7 @@ std::map<std::string, std::uint64_t> counter_map(const protocol::Counters& count
                                            {"requests_repeated", counters.requests_repeated}};
   for (std::size_t i = 0; i < protocol::kRefusalCount; ++i) {
     const auto name = protocol::refusal_name(static_cast<protocol::Refusal>(i));
-    out.emplace("frames_refused_" + std::string(name), counters.refused[i]);
+    out.emplace("refused_" + std::string(name), counters.refused[i]);
   }
   return out;
 }

@@ -15,9 +15,8 @@ namespace akm::service {
 AsrSnapshot asr_snapshot(const protocol::AsrView& view, Instant now, keyring::KeyStore* keys);
 /// Static part of a relationship (an NMM's own records).
 AsrSnapshot asr_snapshot(const protocol::AsrDescription& description);
-std::string suite_name(protocol::Suite suite);
 std::string kind_name(protocol::Kind kind);
-/// "frames_received", ..., "frames_refused_not_authentic": names as in status counters.
+/// "frames_received", ..., "refused_not_authentic": names as in status counters.
 std::map<std::string, std::uint64_t> counter_map(const protocol::Counters& counters);
 
 }  // namespace akm::service
