@@ -36,7 +36,7 @@ struct Field {
         [](Policy& p, std::int64_t v) { p.field = static_cast<decltype(p.field)>(v); }                    \
   }
 
-constexpr std::int64_t kYear = 366LL * 86400;
+constexpr std::int64_t kYear = 365LL * 86400;
 constexpr std::int64_t kTenMinutesMs = 600'000;
 
 const std::vector<Field>& fields() {
@@ -45,7 +45,7 @@ const std::vector<Field>& fields() {
                         "Seconds between session keys, less up to a tenth of jitter."),
       AKM_POLICY_NUMBER(rekey_after_frames, 16, std::int64_t{1} << 31,
                         "Frames under one key before the next one."),
-      AKM_POLICY_NUMBER(renew_interval_s, 60, kYear, "Seconds between fresh generations from the NMM."),
+      AKM_POLICY_NUMBER(renew_interval_s, 1, kYear, "Seconds between fresh generations from the NMM."),
       AKM_POLICY_NUMBER(nnrt_ms, 50, kTenMinutesMs, "Node non-response timeout."),
       AKM_POLICY_NUMBER(nset_ms, 100, kTenMinutesMs, "Time for an establishment on the normal chain."),
       AKM_POLICY_NUMBER(fbset_ms, 100, kTenMinutesMs, "Time for an establishment on the fallback chain."),
@@ -54,7 +54,7 @@ const std::vector<Field>& fields() {
       AKM_POLICY_WORD(quorum, "Who must take part in an establishment.", "all", "majority"),
       AKM_POLICY_WORD(topology, "Who sends to whom; auto is a star above 16 members.", "automatic", "mesh",
                       "star", "multicast"),
-      AKM_POLICY_NUMBER(resync_min_interval_s, 0, 86400, "Least seconds between two re-roots."),
+      AKM_POLICY_NUMBER(resync_min_interval_s, 1, 86400, "Least seconds between two re-roots."),
       AKM_POLICY_NUMBER(install_deadline_s, 1, 3600, "How long the NMM waits for all members to install."),
       AKM_POLICY_NUMBER(control_deadline_s, 1, 3600, "How long a control request is repeated."),
       AKM_POLICY_WORD(rotate_provisioning_after_install, "Rekey the provisioning ASR after each install.",
