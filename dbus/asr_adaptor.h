@@ -30,12 +30,12 @@ class AsrAdaptor {
 
  private:
   struct Vtable;
-  const AsrSnapshot* find(std::uint64_t asr_id);
   const AsrSnapshot* find(const char* path);
   const std::map<std::uint64_t, AsrSnapshot>& current();
   Status export_on(sd_bus* bus);
   void flush();
-  Result<Action> rekey(Reader& in, const char* path);
+  void announce(std::uint64_t asr_id);
+  Result<Action> rekey(const char* path);
 
   Bus& bus_;
   Authorizer& authorizer_;
@@ -44,6 +44,7 @@ class AsrAdaptor {
   std::map<std::uint64_t, AsrSnapshot> announced_;  // what callers were told
   std::map<std::uint64_t, AsrSnapshot> fresh_;      // taken for the present message
   std::uint64_t fresh_for_ = 0;
+  const AsrSnapshot* removing_ = nullptr;  // while its InterfacesRemoved is made
   std::set<std::uint64_t> dirty_;
 };
 

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,12 +36,13 @@ class Authorizer {
   };
   static Result<Caller> read_caller(sd_bus_message* reply);
   void ask_polkit(const std::string& sender, const char* action, bool interactive, Caller caller, Done done);
-  [[nodiscard]] Status by_group(const Caller& caller) const;
+  static Status by_group(const Caller& caller, std::optional<gid_t> gid);
 
   Bus& bus_;
   Options options_;
   std::optional<gid_t> gid_;
-  std::size_t pending_ = 0;
+  // Shared with the replies under way: those of a closing connection come when the authorizer may be gone.
+  std::shared_ptr<std::size_t> pending_ = std::make_shared<std::size_t>(0);
 };
 
 }  // namespace akm::dbus

@@ -52,6 +52,7 @@ class Connection {
 
  private:
   explicit Connection(sd_bus* bus) : bus_(bus) {}
+  // Forgets the call, then hands the result over: the handler may destroy what it belongs to.
   struct Pending {
     Connection* owner;
     ReplyHandler handler;

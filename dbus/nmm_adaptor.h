@@ -29,20 +29,19 @@ class NmmAdaptor {
   Status export_on(sd_bus* bus);
   void flush();
   const nmm::StatusSnapshot& current();
-  void emit_event(const EventRecord& event);
 
   // Methods: they parse and validate, and return what is to be done once the caller is authorised.
-  Result<Action> create_root_secret(Reader& in, const char* path);
-  Result<Action> prepare_bundle(Reader& in, const char* path);
-  Result<Action> provision_direct(Reader& in, const char* path);
-  Result<Action> list_nodes(Reader& in, const char* path);
-  Result<Action> create_asr(Reader& in, const char* path);
-  Result<Action> add_member(Reader& in, const char* path);
-  Result<Action> remove_member(Reader& in, const char* path);
-  Result<Action> rekey(Reader& in, const char* path);
-  Result<Action> delete_asr(Reader& in, const char* path);
-  Result<Action> quarantine(Reader& in, const char* path);
-  Result<Action> readmit(Reader& in, const char* path);
+  Result<Action> create_root_secret(Reader& in);
+  Result<Action> prepare_bundle(Reader& in);
+  Result<Action> provision_direct(Reader& in);
+  Result<Action> list_nodes(Reader& in);
+  Result<Action> create_asr(Reader& in);
+  Result<Action> add_member(Reader& in);
+  Result<Action> remove_member(Reader& in);
+  Result<Action> rekey(Reader& in);
+  Result<Action> delete_asr(Reader& in);
+  Result<Action> quarantine(Reader& in);
+  Result<Action> readmit(Reader& in);
 
   Bus& bus_;
   Authorizer& authorizer_;

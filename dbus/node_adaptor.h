@@ -29,14 +29,13 @@ class NodeAdaptor {
   Status export_on(sd_bus* bus);
   void flush();
   const node::StatusSnapshot& current();
-  void emit_event(const EventRecord& event);
 
   // Methods: they parse and validate, and return what is to be done once the caller is authorised.
-  Result<Action> get_hardware_identity(Reader& in, const char* path);
-  Result<Action> provision_from_file(Reader& in, const char* path);
-  Result<Action> provision_from_memfd(Reader& in, const char* path);
-  Result<Action> activate(Reader& in, const char* path);
-  Result<Action> zeroize(Reader& in, const char* path);
+  Result<Action> get_hardware_identity(Reader& in);
+  Result<Action> provision_from_file(Reader& in);
+  Result<Action> provision_from_memfd(Reader& in);
+  Result<Action> activate(Reader& in);
+  Result<Action> zeroize(Reader& in);
 
   Bus& bus_;
   Authorizer& authorizer_;

@@ -18,6 +18,8 @@ struct MemberSnapshot {
   std::string state;              // NMM: active, quarantined, ...; node: heard, silent
   std::uint32_t generation = 0;   // as last known of this member
   std::uint32_t epoch = 0;
+
+  bool operator==(const MemberSnapshot&) const = default;
 };
 
 /// An ASR without secrets. The NMM fills what it knows (its epoch is what members reported).

@@ -1,0 +1,47 @@
+#include "dbus/access_table.h"
+
+#include <array>
+
+namespace akm::dbus {
+namespace {
+
+constexpr std::string_view kNode = "org.akm.Node1";
+constexpr std::string_view kNmm = "org.akm.Nmm1";
+constexpr std::string_view kAsr = "org.akm.Asr1";
+
+// Actions are those of packaging/polkit-1: one for each (service, access), so that an administrator grants by
+// what a person may do and not by method names.
+constexpr std::array kRules{
+    AccessRule{kNode, "GetHardwareIdentity", "org.akm.node.read", Access::read},
+    AccessRule{kNode, "ProvisionFromFile", "org.akm.node.admin", Access::admin},
+    AccessRule{kNode, "ProvisionFromMemfd", "org.akm.node.admin", Access::admin},
+    AccessRule{kNode, "Activate", "org.akm.node.change", Access::change},
+    AccessRule{kNode, "Zeroize", "org.akm.node.admin", Access::admin},
+    AccessRule{kNmm, "CreateRootSecret", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "PrepareBundle", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "ProvisionDirect", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "ListNodes", "org.akm.nmm.read", Access::read},
+    AccessRule{kNmm, "CreateAsr", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "AddMember", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "RemoveMember", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "Rekey", "org.akm.nmm.change", Access::change},
+    AccessRule{kNmm, "DeleteAsr", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "Quarantine", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "Readmit", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kAsr, "Rekey", "org.akm.asr.change", Access::change},
+};
+
+}  // namespace
+
+std::span<const AccessRule> access_table() {
+  return kRules;
+}
+
+const AccessRule* find_access_rule(std::string_view interface, std::string_view member) {
+  for (const AccessRule& rule : kRules) {
+    if (rule.interface == interface && rule.member == member) return &rule;
+  }
+  return nullptr;
+}
+
+}  // namespace akm::dbus

@@ -1,0 +1,178 @@
+#include "dbus/asr_adaptor.h"
+
+#include <systemd/sd-bus.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
+#include "daemon/base/hex.h"
+#include "dbus/errors.h"
+#include "dbus/property.h"
+#include "dbus/signals.h"
+
+namespace akm::dbus {
+namespace {
+
+constexpr const char* kInterface = "org.akm.Asr1";
+
+// As in interfaces/org.akm.Asr1.xml.
+std::span<const Property<AsrSnapshot>> properties() {
+  static const std::array table{
+      property<AsrSnapshot, &AsrSnapshot::id>("Id", false),
+      property<AsrSnapshot, &AsrSnapshot::kind>("Kind", false),
+      property<AsrSnapshot, &AsrSnapshot::label>("Label"),
+      property<AsrSnapshot, &AsrSnapshot::suite>("Suite"),
+      property<AsrSnapshot, &AsrSnapshot::generation>("Generation"),
+      property<AsrSnapshot, &AsrSnapshot::epoch>("Epoch"),
+      property<AsrSnapshot, &AsrSnapshot::phase>("Phase"),
+      property<AsrSnapshot, &AsrSnapshot::key_check>("KeyCheck"),
+      property<AsrSnapshot, &AsrSnapshot::roster_hash>("RosterHash"),
+      property<AsrSnapshot, &AsrSnapshot::own_index>("OwnIndex"),
+      property<AsrSnapshot, &AsrSnapshot::members>("Members"),
+      property<AsrSnapshot, &AsrSnapshot::policy>("Policy"),
+  };
+  return table;
+}
+
+}  // namespace
+
+struct AsrAdaptor::Vtable {
+  static int get(sd_bus*, const char* path, const char*, const char* name, sd_bus_message* reply, void* self,
+                 sd_bus_error*) {
+    const AsrSnapshot* asr = static_cast<AsrAdaptor*>(self)->find(path);
+    if (asr == nullptr) return -ENOENT;
+    Writer out(reply);
+    append_property<AsrSnapshot>(properties(), name, *asr, out);
+    return out.status();
+  }
+  static int find(sd_bus*, const char* path, const char*, void* self, void** found, sd_bus_error*) {
+    if (static_cast<AsrAdaptor*>(self)->find(path) == nullptr) return 0;
+    *found = self;
+    return 1;
+  }
+  static int rekey(sd_bus_message* message, void* userdata, sd_bus_error*) {
+    auto* self = static_cast<AsrAdaptor*>(userdata);
+    return dispatch(self->authorizer_, message, self->rekey(sd_bus_message_get_path(message)));
+  }
+  static int enumerate(sd_bus*, const char*, void* self, char*** nodes, sd_bus_error*) {
+    auto* adaptor = static_cast<AsrAdaptor*>(self);
+    const auto& asrs = adaptor->current();
+    // sd-bus frees the list and its texts with free(3).
+    auto** list = static_cast<char**>(std::calloc(asrs.size() + 1, sizeof(char*)));
+    if (list == nullptr) return -ENOMEM;
+    std::size_t count = 0;
+    for (const auto& [id, asr] : asrs) {
+      list[count] = strdup(adaptor->path_of(id).c_str());
+      if (list[count] == nullptr) break;  // the shorter list is still a list
+      ++count;
+    }
+    *nodes = list;
+    return 0;
+  }
+  static const sd_bus_vtable* table();
+};
+
+const sd_bus_vtable* AsrAdaptor::Vtable::table() {
+  constexpr std::uint64_t kOpen = SD_BUS_VTABLE_UNPRIVILEGED;  // the authorizer decides, not sd-bus
+  constexpr std::uint64_t kSignals = SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE;
+  constexpr std::uint64_t kConst = SD_BUS_VTABLE_PROPERTY_CONST;
+  static const sd_bus_vtable kTable[] = {
+      SD_BUS_VTABLE_START(0),
+      SD_BUS_METHOD_WITH_ARGS("Rekey", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, rekey, kOpen),
+      SD_BUS_PROPERTY("Id", "t", get, 0, kConst),
+      SD_BUS_PROPERTY("Kind", "s", get, 0, kConst),
+      SD_BUS_PROPERTY("Label", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("Suite", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("Generation", "u", get, 0, kSignals),
+      SD_BUS_PROPERTY("Epoch", "u", get, 0, kSignals),
+      SD_BUS_PROPERTY("Phase", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("KeyCheck", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("RosterHash", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("OwnIndex", "q", get, 0, kSignals),
+      SD_BUS_PROPERTY("Members", "a(qtsassuu)", get, 0, kSignals),
+      SD_BUS_PROPERTY("Policy", "a{ss}", get, 0, kSignals),
+      SD_BUS_VTABLE_END,
+  };
+  return kTable;
+}
+
+AsrAdaptor::AsrAdaptor(Bus& bus, Authorizer& authorizer, std::string root, Source source)
+    : bus_(bus), authorizer_(authorizer), root_(std::move(root)), source_(std::move(source)) {
+  bus_.add_export([this](sd_bus* handle) { return export_on(handle); });
+  bus_.add_flush([this] { flush(); });
+}
+
+std::string AsrAdaptor::path_of(std::uint64_t asr_id) const {
+  return root_ + "/asr/" + hex_id(asr_id);
+}
+
+Status AsrAdaptor::export_on(sd_bus* bus) {
+  const std::string prefix = root_ + "/asr";
+  int r = sd_bus_add_object_manager(bus, nullptr, root_.c_str());
+  if (r >= 0)
+    r = sd_bus_add_fallback_vtable(bus, nullptr, prefix.c_str(), kInterface, Vtable::table(), Vtable::find,
+                                   this);
+  if (r >= 0) r = sd_bus_add_node_enumerator(bus, nullptr, prefix.c_str(), Vtable::enumerate, this);
+  if (r < 0) return std::unexpected(error_from_errno(r, "exporting org.akm.Asr1"));
+  // Who connects to a new bus asks for the objects; there is nothing to signal.
+  announced_ = current();
+  dirty_.clear();
+  return {};
+}
+
+const std::map<std::uint64_t, AsrSnapshot>& AsrAdaptor::current() {
+  if (fresh_for_ != bus_.message_number()) {
+    fresh_.clear();
+    for (AsrSnapshot& asr : source_.asrs()) {
+      const std::uint64_t id = asr.id;
+      fresh_.emplace(id, std::move(asr));
+    }
+    fresh_for_ = bus_.message_number();
+  }
+  return fresh_;
+}
+
+const AsrSnapshot* AsrAdaptor::find(const char* path) {
+  const std::string_view text(path);
+  if (!text.starts_with(root_) || text.size() != root_.size() + std::string_view("/asr/").size() + 16)
+    return nullptr;
+  const Result<std::uint64_t> id = parse_hex_id(text.substr(text.size() - 16));
+  if (!id || path_of(*id) != text) return nullptr;
+  if (removing_ != nullptr && removing_->id == *id) return removing_;
+  const auto at = current().find(*id);
+  return at == fresh_.end() ? nullptr : &at->second;
+}
+
+void AsrAdaptor::flush() {
+  if (bus_.handle() == nullptr) return;
+  const std::set<std::uint64_t> dirty = std::exchange(dirty_, {});
+  for (const std::uint64_t id : dirty) announce(id);
+}
+
+void AsrAdaptor::announce(std::uint64_t asr_id) {
+  const std::string path = path_of(asr_id);
+  const auto now = current().find(asr_id);
+  const auto before = announced_.find(asr_id);
+  if (now != fresh_.end() && before == announced_.end()) {
+    announced_.emplace(asr_id, now->second);
+    (void)sd_bus_emit_object_added(bus_.handle(), path.c_str());
+  } else if (now != fresh_.end()) {
+    const auto names = changed_properties<AsrSnapshot>(properties(), before->second, now->second);
+    before->second = now->second;
+    emit_changed(bus_.handle(), path.c_str(), kInterface, names);
+  } else if (before != announced_.end()) {
+    removing_ = &before->second;
+    (void)sd_bus_emit_object_removed(bus_.handle(), path.c_str());
+    removing_ = nullptr;
+    announced_.erase(before);
+  }
+}
+
+Result<Action> AsrAdaptor::rekey(const char* path) {
+  const AsrSnapshot* asr = find(path);
+  if (asr == nullptr) return fail(Errc::not_found, path);
+  return [this, id = asr->id](Call call) { source_.rekey(id, Call::done(std::move(call))); };
+}
+
+}  // namespace akm::dbus

@@ -1,0 +1,153 @@
+#include "dbus/authorizer.h"
+
+#include <grp.h>
+#include <systemd/sd-bus.h>
+
+#include <algorithm>
+#include <array>
+
+#include "dbus/access_table.h"
+#include "dbus/errors.h"
+#include "dbus/limits.h"
+#include "dbus/message.h"
+
+namespace akm::dbus {
+namespace {
+
+constexpr std::size_t kGroupsMost = 65536;  // NGROUPS_MAX
+
+std::optional<gid_t> lookup_group(const std::string& name) {
+  std::array<char, 65536> buffer{};
+  group entry{};
+  group* found = nullptr;
+  if (getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
+    return std::nullopt;
+  return found->gr_gid;
+}
+
+// polkit that is not there is no answer at all; every other failure of it is a refusal.
+bool polkit_is_absent(const Error& error) {
+  return error.code == Errc::unreachable;
+}
+
+Status read_polkit_answer(sd_bus_message* reply) {
+  Reader in(reply);
+  AKM_TRY(in.enter('r', "bba{ss}"));
+  AKM_ASSIGN(const bool authorized, in.boolean());
+  AKM_ASSIGN(const bool challenge, in.boolean());
+  if (authorized) return {};
+  return fail(Errc::not_authorized, challenge ? "polkit wants a person to authenticate" : "polkit refused");
+}
+
+int append_polkit_question(sd_bus_message* message, const char* sender, const char* action,
+                           bool interactive) {
+  const std::uint32_t flags = interactive ? 1 : 0;  // AllowUserInteraction
+  return sd_bus_message_append(message, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s", sender, action,
+                               0, flags, "");
+}
+
+}  // namespace
+
+Authorizer::Authorizer(Bus& bus, const Options& options)
+    : bus_(bus),
+      options_(options),
+      gid_(options.group.empty() ? std::nullopt : lookup_group(options.group)) {}
+
+Result<Authorizer::Caller> Authorizer::read_caller(sd_bus_message* reply) {
+  Reader in(reply);
+  Caller caller;
+  bool uid_known = false;
+  AKM_TRY(in.enter('a', "{sv}"));
+  while (true) {
+    AKM_ASSIGN(const bool more, in.enter('e', "sv"));
+    if (!more) break;
+    AKM_ASSIGN(const std::string key, in.text(limits::kTextBytes));
+    AKM_ASSIGN(const std::string type, in.peek_variant());
+    if (key == "UnixUserID" && type == "u") {
+      AKM_TRY(in.enter('v', "u"));
+      AKM_ASSIGN(caller.uid, in.u32());
+      AKM_TRY(in.exit());
+      uid_known = true;
+    } else if (key == "UnixGroupIDs" && type == "au") {
+      AKM_TRY(in.enter('v', "au"));
+      const void* gids = nullptr;
+      std::size_t size = 0;
+      if (sd_bus_message_read_array(reply, 'u', &gids, &size) < 0) return fail(Errc::malformed, "group ids");
+      const std::size_t count = std::min(size / sizeof(gid_t), kGroupsMost);
+      caller.gids.assign(static_cast<const gid_t*>(gids), static_cast<const gid_t*>(gids) + count);
+      AKM_TRY(in.exit());
+    } else {
+      AKM_TRY(in.skip("v"));
+    }
+    AKM_TRY(in.exit());
+  }
+  if (!uid_known) return fail(Errc::not_authorized, "the bus does not tell who the caller is");
+  return caller;
+}
+
+Status Authorizer::by_group(const Caller& caller, std::optional<gid_t> gid) {
+  if (gid && std::find(caller.gids.begin(), caller.gids.end(), *gid) != caller.gids.end()) return {};
+  return fail(Errc::not_authorized);
+}
+
+void Authorizer::check(sd_bus_message* message, Done done) {
+  const char* interface = sd_bus_message_get_interface(message);
+  const char* member = sd_bus_message_get_member(message);
+  const char* sender = sd_bus_message_get_sender(message);
+  const AccessRule* rule =
+      interface == nullptr || member == nullptr ? nullptr : find_access_rule(interface, member);
+  if (rule == nullptr) return done(fail(Errc::not_authorized, "there is no rule for this method"));
+  if (sender == nullptr || bus_.connection() == nullptr)
+    return done(fail(Errc::not_authorized, "the caller is not known"));
+  if (*pending_ >= limits::kPendingChecks)
+    return done(fail(Errc::busy, "too many callers wait to be authorised"));
+
+  // The caller was made with the credentials that the bus took from its socket: no race for a process id, and
+  // no blocking call as sd_bus_query_sender_creds would make.
+  const bool interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0;
+  ++*pending_;
+  auto finish = [pending = pending_, done = std::move(done)](Status status) mutable {
+    --*pending;
+    done(std::move(status));
+  };
+  bus_.connection()->call_method("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                 "GetConnectionCredentials", {sender}, limits::kCredentialsTimeout,
+                                 [this, rule, interactive, who = std::string(sender),
+                                  finish = std::move(finish)](Result<sd_bus_message*> reply) mutable {
+                                   if (!reply)
+                                     return finish(fail(Errc::not_authorized, "the caller has gone"));
+                                   Result<Caller> caller = read_caller(*reply);
+                                   if (!caller)
+                                     return finish(fail(Errc::not_authorized, caller.error().detail));
+                                   if (caller->uid == 0) return finish({});
+                                   if (!options_.use_polkit) return finish(by_group(*caller, gid_));
+                                   ask_polkit(who, rule->action, interactive, std::move(*caller),
+                                              std::move(finish));
+                                 });
+}
+
+void Authorizer::ask_polkit(const std::string& sender, const char* action, bool interactive, Caller caller,
+                            Done done) {
+  sd_bus_message* question = nullptr;
+  int r = bus_.connection() == nullptr
+              ? -ENOTCONN
+              : sd_bus_message_new_method_call(bus_.handle(), &question, "org.freedesktop.PolicyKit1",
+                                               "/org/freedesktop/PolicyKit1/Authority",
+                                               "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
+  if (r >= 0) r = append_polkit_question(question, sender.c_str(), action, interactive);
+  if (r < 0) {
+    done(fail(Errc::not_authorized, "polkit cannot be asked"));
+  } else {
+    // When the bus closes, this may be gone before the reply comes: only what the bus outlives is captured.
+    auto answered = [bus = &bus_, gid = gid_, caller = std::move(caller),
+                     done = std::move(done)](Result<sd_bus_message*> reply) mutable {
+      if (reply) return done(read_polkit_answer(*reply));
+      if (polkit_is_absent(reply.error()) && bus->connection() != nullptr) return done(by_group(caller, gid));
+      done(fail(Errc::not_authorized, "polkit gave no answer: " + reply.error().detail));
+    };
+    bus_.connection()->call(question, limits::kPolkitTimeout, std::move(answered));
+  }
+  sd_bus_message_unref(question);
+}
+
+}  // namespace akm::dbus

@@ -1,0 +1,74 @@
+#include "dbus/call.h"
+
+#include <systemd/sd-bus.h>
+
+#include "dbus/authorizer.h"
+#include "dbus/limits.h"
+
+namespace akm::dbus {
+
+Call::Call(sd_bus_message* message) : message_(sd_bus_message_ref(message)) {}
+
+Call::~Call() {
+  if (message_ != nullptr) fail(Error{Errc::internal, "the call ended without a result"});
+}
+
+void Call::reply() {
+  reply([](Writer&) {});
+}
+
+void Call::reply(const std::function<void(Writer&)>& fill) {
+  if (message_ == nullptr) return;
+  sd_bus_message* answer = nullptr;
+  int r = sd_bus_message_new_method_return(message_, &answer);
+  if (r >= 0) {
+    Writer out(answer);
+    fill(out);
+    r = out.status();
+  }
+  // The caller may have gone and the bus with it: nobody is left to be told of a failure to send.
+  if (r >= 0) {
+    (void)sd_bus_send(nullptr, answer, nullptr);
+    message_ = sd_bus_message_unref(message_);
+  } else {
+    fail(Error{Errc::internal, "the answer cannot be put on the bus"});
+  }
+  sd_bus_message_unref(answer);
+}
+
+void Call::fail(const Error& error) {
+  if (message_ == nullptr) return;
+  const std::string name = errc_dbus_name(error.code);
+  const std::string text = clean_text(error.message(), limits::kTextBytes);
+  const sd_bus_error answer = SD_BUS_ERROR_MAKE_CONST(name.c_str(), text.c_str());
+  (void)sd_bus_reply_method_error(message_, &answer);  // see reply()
+  message_ = sd_bus_message_unref(message_);
+}
+
+Done Call::done(Call call) {
+  return [call = std::move(call)](Status status) mutable {
+    if (status) {
+      call.reply();
+    } else {
+      call.fail(status.error());
+    }
+  };
+}
+
+int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> parsed) {
+  Call call(message);
+  if (!parsed) {
+    call.fail(parsed.error());
+    return 1;
+  }
+  authorizer.check(message, [call = std::move(call), action = std::move(*parsed)](Status status) mutable {
+    if (status) {
+      action(std::move(call));
+    } else {
+      call.fail(status.error());
+    }
+  });
+  return 1;
+}
+
+}  // namespace akm::dbus

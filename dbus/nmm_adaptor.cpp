@@ -1,0 +1,241 @@
+#include "dbus/nmm_adaptor.h"
+
+#include <systemd/sd-bus.h>
+
+#include <array>
+
+#include "dbus/arguments.h"
+#include "dbus/errors.h"
+#include "dbus/limits.h"
+#include "dbus/property.h"
+#include "dbus/signals.h"
+
+namespace akm::dbus {
+namespace {
+
+using Snapshot = nmm::StatusSnapshot;
+
+// As in interfaces/org.akm.Nmm1.xml; Counters only grow and Version is constant, so they do not signal.
+std::span<const Property<Snapshot>> properties() {
+  static const std::array table{
+      property<Snapshot, &Snapshot::state>("State"),
+      property<Snapshot, &Snapshot::nmm_id>("NmmId"),
+      property<Snapshot, &Snapshot::name>("Name"),
+      property<Snapshot, &Snapshot::version>("Version", false),
+      property<Snapshot, &Snapshot::key_storage>("KeyStorage"),
+      property<Snapshot, &Snapshot::hardware_protected>("HardwareProtected"),
+      property<Snapshot, &Snapshot::incarnation>("Incarnation"),
+      property<Snapshot, &Snapshot::io_backend>("IoBackend"),
+      property<Snapshot, &Snapshot::listen>("Listen"),
+      property<Snapshot, &Snapshot::findings>("Findings"),
+      property<Snapshot, &Snapshot::counters>("Counters", false),
+  };
+  return table;
+}
+
+void append_nodes(Writer& out, const std::vector<nmm::NodeSnapshot>& nodes) {
+  out.open('a', "(tssusxats)");
+  for (const nmm::NodeSnapshot& node : nodes) {
+    out.open('r', "tssusxats").u64(node.node_id).text(node.name).text(node.state).u32(node.serial);
+    out.text(node.endpoint).i64(node.last_heard_ns).u64s(node.asrs).text(node.version).close();
+  }
+  out.close();
+}
+
+}  // namespace
+
+struct NmmAdaptor::Vtable {
+  static int get(sd_bus*, const char*, const char*, const char* name, sd_bus_message* reply, void* self,
+                 sd_bus_error*) {
+    Writer out(reply);
+    append_property<Snapshot>(properties(), name, static_cast<NmmAdaptor*>(self)->current(), out);
+    return out.status();
+  }
+  template <auto Parse>
+  static int method(sd_bus_message* message, void* userdata, sd_bus_error*) {
+    auto* self = static_cast<NmmAdaptor*>(userdata);
+    Reader in(message);
+    return dispatch(self->authorizer_, message, (self->*Parse)(in));
+  }
+  static const sd_bus_vtable* table();
+};
+
+const sd_bus_vtable* NmmAdaptor::Vtable::table() {
+  constexpr std::uint64_t kOpen = SD_BUS_VTABLE_UNPRIVILEGED;  // the authorizer decides, not sd-bus
+  constexpr std::uint64_t kSignals = SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE;
+  constexpr std::uint64_t kConst = SD_BUS_VTABLE_PROPERTY_CONST;
+  using Self = NmmAdaptor;
+  static const sd_bus_vtable kTable[] = {
+      SD_BUS_VTABLE_START(0),
+      SD_BUS_METHOD_WITH_ARGS("CreateRootSecret", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
+                              method<&Self::create_root_secret>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS(
+          "PrepareBundle", SD_BUS_ARGS("s", name, "ay", hardware_value, "as", endpoints, "s", directory),
+          SD_BUS_ARGS("t", node_id, "s", path, "h", code), method<&Self::prepare_bundle>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionDirect", SD_BUS_ARGS("s", name, "as", endpoints, "s", bus_address),
+                              SD_BUS_ARGS("t", node_id), method<&Self::provision_direct>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ListNodes", SD_BUS_NO_ARGS, SD_BUS_ARGS("a(tssusxats)", nodes),
+                              method<&Self::list_nodes>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("CreateAsr", SD_BUS_ARGS("s", label, "at", nodes, "a{ss}", policy),
+                              SD_BUS_ARGS("o", asr), method<&Self::create_asr>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("AddMember", SD_BUS_ARGS("t", asr_id, "t", node_id), SD_BUS_NO_RESULT,
+                              method<&Self::add_member>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("RemoveMember", SD_BUS_ARGS("t", asr_id, "t", node_id), SD_BUS_NO_RESULT,
+                              method<&Self::remove_member>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Rekey", SD_BUS_ARGS("t", asr_id), SD_BUS_NO_RESULT, method<&Self::rekey>,
+                              kOpen),
+      SD_BUS_METHOD_WITH_ARGS("DeleteAsr", SD_BUS_ARGS("t", asr_id), SD_BUS_NO_RESULT,
+                              method<&Self::delete_asr>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Quarantine", SD_BUS_ARGS("t", node_id), SD_BUS_NO_RESULT,
+                              method<&Self::quarantine>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Readmit", SD_BUS_ARGS("t", node_id), SD_BUS_NO_RESULT, method<&Self::readmit>,
+                              kOpen),
+      SD_BUS_SIGNAL_WITH_ARGS(
+          "Event", SD_BUS_ARGS("s", name, "y", severity, "x", boottime_ns, "t", asr_id, "a{ss}", fields), 0),
+      SD_BUS_PROPERTY("State", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("NmmId", "t", get, 0, kSignals),
+      SD_BUS_PROPERTY("Name", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("Version", "s", get, 0, kConst),
+      SD_BUS_PROPERTY("KeyStorage", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("HardwareProtected", "b", get, 0, kSignals),
+      SD_BUS_PROPERTY("Incarnation", "u", get, 0, kSignals),
+      SD_BUS_PROPERTY("IoBackend", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("Listen", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("Findings", "as", get, 0, kSignals),
+      SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
+      SD_BUS_VTABLE_END,
+  };
+  return kTable;
+}
+
+NmmAdaptor::NmmAdaptor(Bus& bus, Authorizer& authorizer, nmm::ControlPort& port)
+    : bus_(bus),
+      authorizer_(authorizer),
+      port_(port),
+      asrs_(bus, authorizer, kNmmPath,
+            {[&port] { return port.asrs(); },
+             [&port](std::uint64_t id, Done done) { port.rekey(id, std::move(done)); }}) {
+  bus_.add_export([this](sd_bus* handle) { return export_on(handle); });
+  bus_.add_flush([this] { flush(); });
+}
+
+Status NmmAdaptor::export_on(sd_bus* bus) {
+  const int r = sd_bus_add_object_vtable(bus, nullptr, kNmmPath, kNmmName, Vtable::table(), this);
+  if (r < 0) return std::unexpected(error_from_errno(r, "exporting org.akm.Nmm1"));
+  announced_ = port_.status();
+  dirty_ = false;
+  return {};
+}
+
+const Snapshot& NmmAdaptor::current() {
+  if (fresh_for_ != bus_.message_number()) {
+    fresh_ = port_.status();
+    fresh_for_ = bus_.message_number();
+  }
+  return fresh_;
+}
+
+void NmmAdaptor::flush() {
+  if (!std::exchange(dirty_, false) || bus_.handle() == nullptr) return;
+  const std::vector<std::string> names = changed_properties<Snapshot>(properties(), announced_, current());
+  announced_ = current();
+  emit_changed(bus_.handle(), kNmmPath, kNmmName, names);
+}
+
+Observer NmmAdaptor::observer() {
+  return Observer{
+      .status_changed = [this] { dirty_ = true; },
+      .asr_changed = [this](std::uint64_t id) { asrs_.changed(id); },
+      .event = [this](const EventRecord& event) { emit_event(bus_.handle(), kNmmPath, kNmmName, event); },
+  };
+}
+
+Result<Action> NmmAdaptor::create_root_secret(Reader&) {
+  return [this](Call call) { port_.create_root_secret(Call::done(std::move(call))); };
+}
+
+Result<Action> NmmAdaptor::prepare_bundle(Reader& in) {
+  nmm::ControlPort::Prepare what;
+  AKM_ASSIGN(what.node_name, read_name(in, "the name of the node"));
+  AKM_ASSIGN(what.hardware_value, read_hardware_value(in));
+  AKM_ASSIGN(what.node_endpoints, read_endpoints(in));
+  AKM_ASSIGN(std::string directory, read_path(in, "the directory"));
+  return [this, what = std::move(what), directory = std::move(directory)](Call call) mutable {
+    auto reply = [call = std::move(call)](Result<nmm::ControlPort::Prepared> prepared) mutable {
+      if (!prepared) return call.fail(prepared.error());
+      call.reply(
+          [&](Writer& out) { out.u64(prepared->node_id).text(prepared->path).fd(prepared->code.get()); });
+    };
+    port_.prepare_bundle(std::move(what), directory, std::move(reply));
+  };
+}
+
+Result<Action> NmmAdaptor::provision_direct(Reader& in) {
+  nmm::ControlPort::Prepare what;
+  AKM_ASSIGN(what.node_name, read_name(in, "the name of the node"));
+  AKM_ASSIGN(what.node_endpoints, read_endpoints(in));
+  AKM_ASSIGN(const std::string text, in.text(limits::kAddressBytes));
+  AKM_ASSIGN(std::string address, resolve_address(text));
+  return [this, what = std::move(what), address = std::move(address)](Call call) mutable {
+    auto reply = [call = std::move(call)](Result<std::uint64_t> node_id) mutable {
+      if (!node_id) return call.fail(node_id.error());
+      call.reply([&](Writer& out) { out.u64(*node_id); });
+    };
+    port_.provision_direct(std::move(what), address, std::move(reply));
+  };
+}
+
+Result<Action> NmmAdaptor::list_nodes(Reader&) {
+  return [this](Call call) { call.reply([&](Writer& out) { append_nodes(out, port_.nodes()); }); };
+}
+
+Result<Action> NmmAdaptor::create_asr(Reader& in) {
+  AKM_ASSIGN(std::string label, read_name(in, "the label"));
+  AKM_ASSIGN(auto nodes, read_node_ids(in));
+  AKM_ASSIGN(auto policy, read_policy(in));
+  return [this, label = std::move(label), nodes = std::move(nodes),
+          policy = std::move(policy)](Call call) mutable {
+    auto reply = [this, call = std::move(call)](Result<std::uint64_t> asr_id) mutable {
+      if (!asr_id) return call.fail(asr_id.error());
+      call.reply([&](Writer& out) { out.object_path(asrs_.path_of(*asr_id)); });
+    };
+    port_.create_asr(label, std::move(nodes), std::move(policy), std::move(reply));
+  };
+}
+
+Result<Action> NmmAdaptor::add_member(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t asr_id, read_id(in, "the id of the relationship"));
+  AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
+  return
+      [this, asr_id, node_id](Call call) { port_.add_member(asr_id, node_id, Call::done(std::move(call))); };
+}
+
+Result<Action> NmmAdaptor::remove_member(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t asr_id, read_id(in, "the id of the relationship"));
+  AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
+  return [this, asr_id, node_id](Call call) {
+    port_.remove_member(asr_id, node_id, Call::done(std::move(call)));
+  };
+}
+
+Result<Action> NmmAdaptor::rekey(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t asr_id, read_id(in, "the id of the relationship"));
+  return [this, asr_id](Call call) { port_.rekey(asr_id, Call::done(std::move(call))); };
+}
+
+Result<Action> NmmAdaptor::delete_asr(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t asr_id, read_id(in, "the id of the relationship"));
+  return [this, asr_id](Call call) { port_.delete_asr(asr_id, Call::done(std::move(call))); };
+}
+
+Result<Action> NmmAdaptor::quarantine(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
+  return [this, node_id](Call call) { port_.quarantine(node_id, Call::done(std::move(call))); };
+}
+
+Result<Action> NmmAdaptor::readmit(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
+  return [this, node_id](Call call) { port_.readmit(node_id, Call::done(std::move(call))); };
+}
+
+}  // namespace akm::dbus

@@ -1,0 +1,174 @@
+#include "dbus/node_adaptor.h"
+
+#include <systemd/sd-bus.h>
+
+#include <array>
+
+#include "dbus/arguments.h"
+#include "dbus/errors.h"
+#include "dbus/limits.h"
+#include "dbus/property.h"
+#include "dbus/signals.h"
+
+namespace akm::dbus {
+namespace {
+
+using Snapshot = node::StatusSnapshot;
+
+Property<Snapshot> state_property() {
+  return {"State", true, [](Writer& out, const Snapshot& s) { out.text(node::node_state_name(s.state)); },
+          [](const Snapshot& a, const Snapshot& b) { return a.state == b.state; }};
+}
+
+// As in interfaces/org.akm.Node1.xml; Counters only grow and Version is constant, so they do not signal.
+std::span<const Property<Snapshot>> properties() {
+  static const std::array table{
+      state_property(),
+      property<Snapshot, &Snapshot::node_id>("NodeId"),
+      property<Snapshot, &Snapshot::node_name>("NodeName"),
+      property<Snapshot, &Snapshot::nmm_id>("NmmId"),
+      property<Snapshot, &Snapshot::nmm_name>("NmmName"),
+      property<Snapshot, &Snapshot::version>("Version", false),
+      property<Snapshot, &Snapshot::key_storage>("KeyStorage"),
+      property<Snapshot, &Snapshot::hardware_protected>("HardwareProtected"),
+      property<Snapshot, &Snapshot::incarnation>("Incarnation"),
+      property<Snapshot, &Snapshot::io_backend>("IoBackend"),
+      property<Snapshot, &Snapshot::listen>("Listen"),
+      property<Snapshot, &Snapshot::keyring>("Keyring"),
+      property<Snapshot, &Snapshot::findings>("Findings"),
+      property<Snapshot, &Snapshot::probes>("Probes"),
+      property<Snapshot, &Snapshot::counters>("Counters", false),
+  };
+  return table;
+}
+
+}  // namespace
+
+struct NodeAdaptor::Vtable {
+  static int get(sd_bus*, const char*, const char*, const char* name, sd_bus_message* reply, void* self,
+                 sd_bus_error*) {
+    Writer out(reply);
+    append_property<Snapshot>(properties(), name, static_cast<NodeAdaptor*>(self)->current(), out);
+    return out.status();
+  }
+  template <auto Parse>
+  static int method(sd_bus_message* message, void* userdata, sd_bus_error*) {
+    auto* self = static_cast<NodeAdaptor*>(userdata);
+    Reader in(message);
+    return dispatch(self->authorizer_, message, (self->*Parse)(in));
+  }
+  static const sd_bus_vtable* table();
+};
+
+const sd_bus_vtable* NodeAdaptor::Vtable::table() {
+  constexpr std::uint64_t kOpen = SD_BUS_VTABLE_UNPRIVILEGED;  // the authorizer decides, not sd-bus
+  constexpr std::uint64_t kSignals = SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE;
+  constexpr std::uint64_t kConst = SD_BUS_VTABLE_PROPERTY_CONST;
+  using Self = NodeAdaptor;
+  static const sd_bus_vtable kTable[] = {
+      SD_BUS_VTABLE_START(0),
+      SD_BUS_METHOD_WITH_ARGS("GetHardwareIdentity", SD_BUS_NO_ARGS,
+                              SD_BUS_ARGS("ay", value, "a(ss)", sources),
+                              method<&Self::get_hardware_identity>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionFromFile", SD_BUS_ARGS("s", path, "h", code), SD_BUS_NO_RESULT,
+                              method<&Self::provision_from_file>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionFromMemfd", SD_BUS_ARGS("h", bundle), SD_BUS_NO_RESULT,
+                              method<&Self::provision_from_memfd>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Activate", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method<&Self::activate>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Zeroize", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method<&Self::zeroize>, kOpen),
+      SD_BUS_SIGNAL_WITH_ARGS(
+          "Event", SD_BUS_ARGS("s", name, "y", severity, "x", boottime_ns, "t", asr_id, "a{ss}", fields), 0),
+      SD_BUS_PROPERTY("State", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("NodeId", "t", get, 0, kSignals),
+      SD_BUS_PROPERTY("NodeName", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("NmmId", "t", get, 0, kSignals),
+      SD_BUS_PROPERTY("NmmName", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("Version", "s", get, 0, kConst),
+      SD_BUS_PROPERTY("KeyStorage", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("HardwareProtected", "b", get, 0, kSignals),
+      SD_BUS_PROPERTY("Incarnation", "u", get, 0, kSignals),
+      SD_BUS_PROPERTY("IoBackend", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("Listen", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("Keyring", "i", get, 0, kSignals),
+      SD_BUS_PROPERTY("Findings", "as", get, 0, kSignals),
+      SD_BUS_PROPERTY("Probes", "a{ss}", get, 0, kSignals),
+      SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
+      SD_BUS_VTABLE_END,
+  };
+  return kTable;
+}
+
+NodeAdaptor::NodeAdaptor(Bus& bus, Authorizer& authorizer, node::ControlPort& port)
+    : bus_(bus),
+      authorizer_(authorizer),
+      port_(port),
+      asrs_(bus, authorizer, kNodePath,
+            {[&port] { return port.asrs(); },
+             [&port](std::uint64_t id, Done done) { port.rekey(id, std::move(done)); }}) {
+  bus_.add_export([this](sd_bus* handle) { return export_on(handle); });
+  bus_.add_flush([this] { flush(); });
+}
+
+Status NodeAdaptor::export_on(sd_bus* bus) {
+  const int r = sd_bus_add_object_vtable(bus, nullptr, kNodePath, kNodeName, Vtable::table(), this);
+  if (r < 0) return std::unexpected(error_from_errno(r, "exporting org.akm.Node1"));
+  announced_ = port_.status();
+  dirty_ = false;
+  return {};
+}
+
+const Snapshot& NodeAdaptor::current() {
+  if (fresh_for_ != bus_.message_number()) {
+    fresh_ = port_.status();
+    fresh_for_ = bus_.message_number();
+  }
+  return fresh_;
+}
+
+void NodeAdaptor::flush() {
+  if (!std::exchange(dirty_, false) || bus_.handle() == nullptr) return;
+  const std::vector<std::string> names = changed_properties<Snapshot>(properties(), announced_, current());
+  announced_ = current();
+  emit_changed(bus_.handle(), kNodePath, kNodeName, names);
+}
+
+Observer NodeAdaptor::observer() {
+  return Observer{
+      .status_changed = [this] { dirty_ = true; },
+      .asr_changed = [this](std::uint64_t id) { asrs_.changed(id); },
+      .event = [this](const EventRecord& event) { emit_event(bus_.handle(), kNodePath, kNodeName, event); },
+  };
+}
+
+Result<Action> NodeAdaptor::get_hardware_identity(Reader&) {
+  return [this](Call call) {
+    const Result<node::ControlPort::HardwareIdentity> identity = port_.hardware_identity();
+    if (!identity) return call.fail(identity.error());
+    call.reply([&](Writer& out) { out.bytes(identity->value).pairs('r', identity->sources); });
+  };
+}
+
+Result<Action> NodeAdaptor::provision_from_file(Reader& in) {
+  AKM_ASSIGN(std::string path, read_path(in, "the path of the bundle"));
+  AKM_ASSIGN(UniqueFd code, read_sealed_fd(in, limits::kCodeBytes));
+  return [this, path = std::move(path), code = std::move(code)](Call call) mutable {
+    port_.provision_from_file(path, std::move(code), Call::done(std::move(call)));
+  };
+}
+
+Result<Action> NodeAdaptor::provision_from_memfd(Reader& in) {
+  AKM_ASSIGN(UniqueFd bundle, read_sealed_fd(in, limits::kBundleBytes));
+  return [this, bundle = std::move(bundle)](Call call) mutable {
+    port_.provision_from_memfd(std::move(bundle), Call::done(std::move(call)));
+  };
+}
+
+Result<Action> NodeAdaptor::activate(Reader&) {
+  return [this](Call call) { port_.activate(Call::done(std::move(call))); };
+}
+
+Result<Action> NodeAdaptor::zeroize(Reader&) {
+  return [this](Call call) { port_.zeroize(Call::done(std::move(call))); };
+}
+
+}  // namespace akm::dbus

@@ -1,0 +1,182 @@
+#pragma once
+// Stand-ins for the roles behind the bus: they note what they were asked and answer as the test says.
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/nmm/control_port.h"
+#include "daemon/node/control_port.h"
+
+namespace akm::test {
+
+inline AsrSnapshot sample_asr(std::uint64_t id, const std::string& label) {
+  AsrSnapshot asr;
+  asr.id = id;
+  asr.kind = "operational";
+  asr.label = label;
+  asr.suite = "AKM1-X";
+  asr.generation = 3;
+  asr.epoch = 17;
+  asr.phase = "established";
+  asr.key_check = "1a2b3c4d";
+  asr.roster_hash = "00ff";
+  asr.own_index = 1;
+  asr.members = {{0, 0xa1, "A", {"192.0.2.1:7400"}, "heard", 3, 17}, {1, 0xb2, "B", {}, "silent", 3, 16}};
+  asr.policy = {{"rekey_interval_s", "60"}};
+  return asr;
+}
+
+/// Keeps replies that are not to be given yet.
+struct Deferred {
+  bool on = false;
+  std::vector<Done> waiting;
+  Status result{};
+  void answer(Done done) {
+    if (on) {
+      waiting.push_back(std::move(done));
+    } else {
+      done(result);
+    }
+  }
+};
+
+class FakeNode final : public node::ControlPort {
+ public:
+  FakeNode() {
+    snapshot.state = node::NodeState::active;
+    snapshot.node_id = 0xa1;
+    snapshot.node_name = "A";
+    snapshot.nmm_id = 0x77;
+    snapshot.nmm_name = "north";
+    snapshot.version = "0.1.0";
+    snapshot.key_storage = "sealed by a TPM";
+    snapshot.hardware_protected = true;
+    snapshot.incarnation = 5;
+    snapshot.io_backend = "io_uring";
+    snapshot.listen = "192.0.2.1:7400";
+    snapshot.keyring = 123456;
+    snapshot.probes = {{"key-access", "tracepoint, healthy"}};
+    snapshot.counters = {{"frames_received", 12}, {"frames_refused_not_authentic", 3}};
+    relationships = {sample_asr(0x1, "alpha")};
+    identity.value.assign(32, 0x42);
+    identity.sources = {{"tpm-ek", "abc"}, {"dmi", "def"}};
+  }
+  [[nodiscard]] node::StatusSnapshot status() const override { return snapshot; }
+  [[nodiscard]] std::vector<AsrSnapshot> asrs() const override { return relationships; }
+  Result<HardwareIdentity> hardware_identity() override {
+    calls.emplace_back("hardware_identity");
+    if (!deferred.result) return std::unexpected(deferred.result.error());
+    return identity;
+  }
+  void provision_from_file(const std::string& path, UniqueFd code, Done done) override {
+    calls.push_back("provision_from_file " + path);
+    received = std::move(code);
+    deferred.answer(std::move(done));
+  }
+  void provision_from_memfd(UniqueFd bundle, Done done) override {
+    calls.emplace_back("provision_from_memfd");
+    received = std::move(bundle);
+    deferred.answer(std::move(done));
+  }
+  void activate(Done done) override {
+    calls.emplace_back("activate");
+    deferred.answer(std::move(done));
+  }
+  void rekey(std::uint64_t asr_id, Done done) override {
+    calls.push_back("rekey " + std::to_string(asr_id));
+    deferred.answer(std::move(done));
+  }
+  void zeroize(Done done) override {
+    calls.emplace_back("zeroize");
+    deferred.answer(std::move(done));
+  }
+
+  node::StatusSnapshot snapshot;
+  std::vector<AsrSnapshot> relationships;
+  HardwareIdentity identity;
+  std::vector<std::string> calls;
+  UniqueFd received;
+  Deferred deferred;
+};
+
+class FakeNmm final : public nmm::ControlPort {
+ public:
+  FakeNmm() {
+    snapshot.state = "ready";
+    snapshot.nmm_id = 0x77;
+    snapshot.name = "north";
+    snapshot.version = "0.1.0";
+    snapshot.key_storage = "sealed in software";
+    snapshot.incarnation = 2;
+    snapshot.io_backend = "epoll (io_uring is disabled by sysctl)";
+    snapshot.listen = "192.0.2.9:7400";
+    snapshot.findings = {"The storage key is sealed in software only"};
+    snapshot.counters = {{"requests_sent", 4}};
+    members = {{0xa1, "A", "active", 1, "192.0.2.1:7400", 1'000'000'000, {1}, "0.1.0"},
+               {0xb2, "B", "prepared", 2, "", 0, {}, ""}};
+    relationships = {sample_asr(0x1, "alpha")};
+    relationships[0].key_check.clear();
+  }
+  [[nodiscard]] nmm::StatusSnapshot status() const override { return snapshot; }
+  [[nodiscard]] std::vector<nmm::NodeSnapshot> nodes() const override { return members; }
+  [[nodiscard]] std::vector<AsrSnapshot> asrs() const override { return relationships; }
+  void create_root_secret(Done done) override { note("create_root_secret", std::move(done)); }
+  void prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) override {
+    calls.push_back("prepare_bundle " + what.node_name + " " + directory);
+    prepare = std::move(what);
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(Prepared{0xc3, directory + "/" + prepare.node_name + ".akmbundle", std::move(code)});
+  }
+  void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) override {
+    calls.push_back("provision_direct " + what.node_name + " " + bus_address);
+    prepare = std::move(what);
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(0xc3);
+  }
+  void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
+                  std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) override {
+    std::string call = "create_asr " + label;
+    for (const std::uint64_t id : node_ids) call += " " + std::to_string(id);
+    for (const auto& [key, value] : policy) call.append(" ").append(key).append("=").append(value);
+    calls.push_back(std::move(call));
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(0x2);
+  }
+  void add_member(std::uint64_t asr, std::uint64_t node, Done done) override {
+    note("add_member", asr, node, std::move(done));
+  }
+  void remove_member(std::uint64_t asr, std::uint64_t node, Done done) override {
+    note("remove_member", asr, node, std::move(done));
+  }
+  void rekey(std::uint64_t asr, Done done) override { note("rekey " + std::to_string(asr), std::move(done)); }
+  void delete_asr(std::uint64_t asr, Done done) override {
+    note("delete_asr " + std::to_string(asr), std::move(done));
+  }
+  void quarantine(std::uint64_t node, Done done) override {
+    note("quarantine " + std::to_string(node), std::move(done));
+  }
+  void readmit(std::uint64_t node, Done done) override {
+    note("readmit " + std::to_string(node), std::move(done));
+  }
+
+  nmm::StatusSnapshot snapshot;
+  std::vector<nmm::NodeSnapshot> members;
+  std::vector<AsrSnapshot> relationships;
+  std::vector<std::string> calls;
+  Prepare prepare;
+  UniqueFd code;
+  Deferred deferred;
+
+ private:
+  void note(std::string call, Done done) {
+    calls.push_back(std::move(call));
+    deferred.answer(std::move(done));
+  }
+  void note(const std::string& call, std::uint64_t asr, std::uint64_t node, Done done) {
+    note(call + " " + std::to_string(asr) + " " + std::to_string(node), std::move(done));
+  }
+};
+
+}  // namespace akm::test

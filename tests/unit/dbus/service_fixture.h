@@ -1,0 +1,42 @@
+#pragma once
+// A fake role behind its real adaptor on a private bus, with a client.
+#include "dbus/authorizer.h"
+#include "dbus/nmm_adaptor.h"
+#include "dbus/node_adaptor.h"
+#include "tests/support/dbus_fixture.h"
+#include "tests/support/fake_ports.h"
+
+namespace akm::test {
+
+template <typename Port, typename Adaptor>
+struct Service {
+  explicit Service(const char* name, const dbus::Authorizer::Options& who = {"", false})
+      : bus({daemon.address(), name}),
+        authorizer(bus, who),
+        adaptor(bus, authorizer, port),
+        observer(adaptor.observer()) {
+    if (!bus.start() || !pump({pumped(bus)}, [&] { return bus.ready(); })) give_up("service not on the bus");
+  }
+  [[nodiscard]] std::vector<Pumped> servers() { return {pumped(bus)}; }
+
+  PrivateBus daemon;
+  Port port;
+  dbus::Bus bus;
+  dbus::Authorizer authorizer;
+  Adaptor adaptor;
+  Observer observer;
+};
+
+struct NodeService : Service<FakeNode, dbus::NodeAdaptor> {
+  explicit NodeService(const dbus::Authorizer::Options& who = {"", false}) : Service(dbus::kNodeName, who) {}
+};
+struct NmmService : Service<FakeNmm, dbus::NmmAdaptor> {
+  explicit NmmService(const dbus::Authorizer::Options& who = {"", false}) : Service(dbus::kNmmName, who) {}
+};
+
+/// Most methods need uid 0; without it the tests that call them say so and are skipped.
+inline bool may_call() {
+  return geteuid() == 0;
+}
+
+}  // namespace akm::test
