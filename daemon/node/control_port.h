@@ -14,16 +14,29 @@
 
 namespace akm::node {
 
-enum class NodeState : std::uint8_t { sealed_unavailable, unprovisioned, provisioned, activating, active, quarantined };
+enum class NodeState : std::uint8_t {
+  sealed_unavailable,
+  unprovisioned,
+  provisioned,
+  activating,
+  active,
+  quarantined
+};
 /// "sealed-unavailable", ...: as on D-Bus.
 constexpr std::string_view node_state_name(NodeState state) {
   switch (state) {
-    case NodeState::sealed_unavailable: return "sealed-unavailable";
-    case NodeState::unprovisioned: return "unprovisioned";
-    case NodeState::provisioned: return "provisioned";
-    case NodeState::activating: return "activating";
-    case NodeState::active: return "active";
-    case NodeState::quarantined: return "quarantined";
+    case NodeState::sealed_unavailable:
+      return "sealed-unavailable";
+    case NodeState::unprovisioned:
+      return "unprovisioned";
+    case NodeState::provisioned:
+      return "provisioned";
+    case NodeState::activating:
+      return "activating";
+    case NodeState::active:
+      return "active";
+    case NodeState::quarantined:
+      return "quarantined";
   }
   return {};
 }
@@ -35,13 +48,13 @@ struct StatusSnapshot {
   std::uint64_t nmm_id = 0;
   std::string nmm_name;
   std::string version;
-  std::string key_storage;             // the sealer's description
-  bool hardware_protected = false;     // false: sealed in software
+  std::string key_storage;          // the sealer's description
+  bool hardware_protected = false;  // false: sealed in software
   std::uint32_t incarnation = 0;
-  std::string io_backend;              // "io_uring" or "epoll (reason)"
-  std::string listen;                  // "address:port"
-  std::int32_t keyring = 0;            // serial for keyctl show
-  std::vector<std::string> findings;   // what is degraded, one sentence each
+  std::string io_backend;                                   // "io_uring" or "epoll (reason)"
+  std::string listen;                                       // "address:port"
+  std::int32_t keyring = 0;                                 // serial for keyctl show
+  std::vector<std::string> findings;                        // what is degraded, one sentence each
   std::vector<std::pair<std::string, std::string>> probes;  // detection -> tier and health
   std::map<std::string, std::uint64_t> counters;            // openmetrics names without prefix
 };
@@ -56,8 +69,8 @@ class ControlPort {
     std::vector<std::pair<std::string, std::string>> sources;  // name, value, in protocol order
   };
   virtual Result<HardwareIdentity> hardware_identity() = 0;
-  /// Opens a bundle file with the one-time code (a readable fd: the code is not on the bus), stores the credentials
-  /// sealed, then overwrites and removes the file and writes a receipt beside it.
+  /// Opens a bundle file with the one-time code (a readable fd: the code is not on the bus), stores the
+  /// credentials sealed, then overwrites and removes the file and writes a receipt beside it.
   virtual void provision_from_file(const std::string& path, UniqueFd code, Done done) = 0;
   /// Direct connection: a memfd with write, grow and shrink seals that holds a bundle with kdf "none".
   virtual void provision_from_memfd(UniqueFd bundle, Done done) = 0;

@@ -41,6 +41,7 @@ std::string_view outcome_name(Outcome outcome);
 struct Detection {
   DetectionClass detection{};
   Outcome outcome = Outcome::succeeded;
+  bool privileged = false;                      // the kernel says that root or our own user did it
   std::int64_t boottime_ns = 0;                 // when the kernel saw it
   std::map<std::string, std::string> subject;   // pid, uid, comm, ...
   std::map<std::string, std::string> evidence;  // operation, key serial, path, ...

@@ -25,7 +25,7 @@ std::string field_name(std::string_view name) {
 
 }  // namespace
 
-void EventLog::add(EventRecord record, std::string_view message_id, std::string_view sentence) {
+void EventLog::add(EventRecord record, std::string_view message_id, std::string_view sentence, bool signal) {
   if (record.boottime_ns == 0) record.boottime_ns = boottime_now().ns;
   record.severity = std::min<std::uint8_t>(record.severity, 7);
   std::vector<std::string> names{"AKM_EVENT", "AKM_BOOTTIME_NS", "AKM_ASR"};
@@ -39,7 +39,7 @@ void EventLog::add(EventRecord record, std::string_view message_id, std::string_
   if (capacity_ == 0) return;
   while (history_.size() >= capacity_) history_.pop_front();
   history_.push_back(std::move(record));
-  if (observer_) observer_(history_.back());
+  if (signal && observer_) observer_(history_.back());
 }
 
 }  // namespace akm::service

@@ -17,7 +17,7 @@ class EventLog {
   void set_observer(std::function<void(const EventRecord&)> observer) { observer_ = std::move(observer); }
   /// `message_id` of message_ids.h or empty; `sentence` for people. Field names are those of the record, in
   /// the journal upper case with AKM_ before them. A boottime_ns of 0 becomes now.
-  void add(EventRecord record, std::string_view message_id, std::string_view sentence);
+  void add(EventRecord record, std::string_view message_id, std::string_view sentence, bool signal = true);
   /// Oldest first.
   [[nodiscard]] const std::deque<EventRecord>& history() const { return history_; }
 

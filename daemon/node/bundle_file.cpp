@@ -1,0 +1,124 @@
+#include "daemon/node/bundle_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <array>
+
+#include "daemon/protocol/bundle.h"
+
+namespace akm::node {
+namespace {
+
+/// True when no component is empty, "." or "..".
+bool has_plain_components(std::string_view path) {
+  while (!path.empty()) {
+    path.remove_prefix(1);  // the slash
+    const std::string_view part = path.substr(0, path.find('/'));
+    if (part.empty() || part == "." || part == "..") return false;
+    path.remove_prefix(part.size());
+  }
+  return true;
+}
+
+Errc code_of_open(int error_number) {
+  switch (error_number) {
+    case ENOENT:
+    case ENOTDIR:
+      return Errc::not_found;
+    case ELOOP:
+      return Errc::invalid_argument;
+    default:
+      return Errc::io_failed;
+  }
+}
+
+Status write_all(int fd, std::span<const std::uint8_t> bytes, off_t at) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return fail_errno(Errc::io_failed, "write");
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    at += written;
+  }
+  return {};
+}
+
+Result<std::vector<std::uint8_t>> read_all(int fd, std::size_t size) {
+  std::vector<std::uint8_t> out(size);
+  std::size_t have = 0;
+  while (have < size) {
+    const ssize_t got = ::pread(fd, out.data() + have, size - have, static_cast<off_t>(have));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno(Errc::io_failed, "read");
+    if (got == 0) return fail(Errc::truncated, "the bundle file shrank");
+    have += static_cast<std::size_t>(got);
+  }
+  return out;
+}
+
+Status write_receipt(int folder, const std::string& name, std::string_view text) {
+  // A receipt that is there already belongs to an earlier bundle of this name: it is replaced, but never
+  // through a link.
+  (void)::unlinkat(folder, name.c_str(), 0);
+  const UniqueFd fd(
+      ::openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (!fd) return fail_errno(Errc::io_failed, name);
+  AKM_TRY(write_all(fd.get(), {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, 0));
+  if (::fsync(fd.get()) != 0) return fail_errno(Errc::io_failed, name);
+  return {};
+}
+
+}  // namespace
+
+Result<BundleFile> BundleFile::open(const std::string& path) {
+  if (!path.starts_with('/') || !has_plain_components(path) || !path.ends_with(kBundleSuffix)) {
+    return fail(Errc::invalid_argument,
+                "a bundle has an absolute path without . and .. that ends in .akmbundle");
+  }
+  BundleFile out;
+  const std::size_t slash = path.rfind('/');
+  out.name_ = path.substr(slash + 1);
+  const std::string folder = slash == 0 ? "/" : path.substr(0, slash);
+  out.folder_.reset(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!out.folder_) return fail_errno(code_of_open(errno), folder);
+  // O_PATH touches the object without opening it: opening a device or a FIFO can already act.
+  const UniqueFd seen(::openat(out.folder_.get(), out.name_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!seen) return fail_errno(code_of_open(errno), path);
+  struct stat info{};
+  if (::fstat(seen.get(), &info) != 0) return fail_errno(Errc::io_failed, path);
+  if (!S_ISREG(info.st_mode)) return fail(Errc::invalid_argument, path + " is not a regular file");
+  if (info.st_size <= 0) return fail(Errc::truncated, path);
+  if (static_cast<std::size_t>(info.st_size) > protocol::kBundleBytes) return fail(Errc::too_large, path);
+  const std::string same = "/proc/self/fd/" + std::to_string(seen.get());
+  out.file_.reset(::open(same.c_str(), O_RDWR | O_CLOEXEC));
+  if (!out.file_) return fail_errno(code_of_open(errno), path);
+  AKM_ASSIGN(out.bytes_, read_all(out.file_.get(), static_cast<std::size_t>(info.st_size)));
+  return out;
+}
+
+Status BundleFile::consume(std::string_view receipt) {
+  const std::string stem = name_.substr(0, name_.size() - kBundleSuffix.size());
+  Status first = write_receipt(folder_.get(), stem + std::string(kReceiptSuffix), receipt);
+  const auto note = [&first](const Status& status) {
+    if (first && !status) first = status;
+  };
+  const std::vector<std::uint8_t> zeros(bytes_.size());
+  note(write_all(file_.get(), zeros, 0));
+  if (::fsync(file_.get()) != 0) note(fail_errno(Errc::io_failed, name_));
+  // Only the object that was read is removed; the name may have been given to another meanwhile.
+  struct stat mine{};
+  struct stat named{};
+  const bool same = ::fstat(file_.get(), &mine) == 0 &&
+                    ::fstatat(folder_.get(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
+  if (!same) {
+    note(fail(Errc::not_found, name_ + " was moved away while it was read"));
+  } else if (::unlinkat(folder_.get(), name_.c_str(), 0) != 0) {
+    note(fail_errno(Errc::io_failed, name_));
+  }
+  if (::fsync(folder_.get()) != 0) note(fail_errno(Errc::io_failed, "folder of the bundle"));
+  return first;
+}
+
+}  // namespace akm::node

@@ -1,0 +1,97 @@
+// akmd: the node service. This file wires; the libraries work.
+#include <poll.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "bpf/loader/probe_set.h"
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+#include "daemon/node/node.h"
+#include "daemon/node/start.h"
+#include "daemon/service/bus_wiring.h"
+#include "daemon/service/options.h"
+#include "daemon/service/service_manager.h"
+#include "daemon/service/signals.h"
+#include "daemon/service/startup.h"
+#include "dbus/authorizer.h"
+#include "dbus/node_adaptor.h"
+
+namespace akm::node {
+namespace {
+
+Status run(const NodeSettings& settings) {
+  AKM_ASSIGN(const UniqueFd signals, service::block_stop_signals());
+  SystemRandom random;
+  service::EventLog events(settings.common.event_history);
+  service::OpenedState state = service::open_state(settings.common, random);
+  // The session keyring is joined before any thread is made: all threads are to possess the keys.
+  std::unique_ptr<keyring::KeyStore> keys = open_keys(settings, state.findings);
+  Hardware hardware([&settings] { return keyring::collect_hardware_sources(settings.hardware); });
+  look_at_hardware(hardware, state.findings);
+
+  AKM_ASSIGN(const std::unique_ptr<io::Loop> loop, io::Loop::create(settings.common.io_backend));
+  AsideWorker worker(*loop);
+  Node* role = nullptr;
+  AKM_ASSIGN(
+      const io::Loop::SocketId socket,
+      loop->open_udp(settings.common.listen, [&role](std::span<std::uint8_t> datagram, const Endpoint& from) {
+        if (role != nullptr && role->shell() != nullptr) role->shell()->receive(datagram, from);
+      }));
+
+  Node node(settings,
+            {.store = state.store.get(),
+             .failure = state.failure,
+             .engine = state.engine,
+             .keys = keys.get(),
+             .random = random,
+             .send = [&loop, socket](const Endpoint& to,
+                                     std::span<const std::uint8_t> frame) { loop->send(socket, to, frame); },
+             .events = events,
+             .hardware = hardware,
+             .probes = open_probes(settings, state.findings),
+             .run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },
+             .facts = {.key_storage = state.key_storage,
+                       .hardware_protected = state.hardware_protected,
+                       .io_backend = backend_text(*loop),
+                       .listen = format_endpoint(loop->local_endpoint(socket)),
+                       .findings = state.findings}});
+  role = &node;
+
+  dbus::Bus bus({.address = settings.common.bus_address, .name = dbus::kNodeName});
+  dbus::Authorizer authorizer(bus,
+                              {.group = settings.common.bus_group, .use_polkit = settings.common.use_polkit});
+  dbus::NodeAdaptor adaptor(bus, authorizer, node);
+  const Observer observer = adaptor.observer();
+  events.set_observer(observer.event);
+  node.set_observer(observer);
+  service::BusWiring wiring(*loop, bus);
+  service::ServiceManager manager(*loop);
+
+  AKM_TRY(service::stop_on_signal(*loop, signals));
+  AKM_TRY(watch_role(*loop, node));
+  node.start();
+  AKM_TRY(wiring.start([&] { manager.ready(node_state_name(node.status().state)); }));
+  log::write(
+      log::Level::notice, message_id::kStarted, "akmd has started",
+      {{"AKM_STATE", std::string(node_state_name(node.status().state))}, {"AKM_VERSION", AKM_VERSION}});
+  const Status ended = loop->run();
+  manager.stopping();
+  log::write(log::Level::notice, message_id::kStopped, "akmd has stopped");
+  return ended;
+}
+
+}  // namespace
+}  // namespace akm::node
+
+int main(int argc, char** argv) {
+  using namespace akm;
+  // Before any library is used: OpenSSL is to allocate in the arena.
+  const Status hardened = harden_process();
+  const service::Schema schema = node::node_schema();
+  service::Config config(schema);
+  const auto answered =
+      service::answer_command_line(argc, argv, node::kProgram, node::kDefaultConfigPath, schema, config);
+  if (answered) return *answered;
+  return node::run_with(config, hardened, node::run);
+}

@@ -1,0 +1,218 @@
+#include "daemon/node/node.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/base/message_ids.h"
+#include "daemon/service/snapshot.h"
+
+namespace akm::node {
+namespace {
+
+constexpr Duration kActivationPauseFirst = std::chrono::seconds(1);
+constexpr Duration kActivationPauseMost = std::chrono::minutes(2);
+constexpr Duration kReportPauseFirst = std::chrono::milliseconds(200);
+constexpr Duration kReportPauseMost = std::chrono::seconds(30);
+
+}  // namespace
+
+Node::Node(const NodeSettings& settings, Parts parts)
+    : settings_(settings),
+      parts_(std::move(parts)),
+      link_([this](protocol::Event event, service::AfterStep after) {
+        shell_->post(std::move(event), std::move(after));
+      }),
+      sentry_(settings.responses, std::move(parts_.probes),
+              std::chrono::seconds(settings.probes_check_interval_s), parts_.now,
+              [this](const policy::Detection& detection, const policy::Decision& decision) {
+                decided(detection, decision);
+              }),
+      activation_backoff_(kActivationPauseFirst, kActivationPauseMost),
+      report_backoff_(kReportPauseFirst, kReportPauseMost) {
+  if (parts_.store == nullptr) {
+    state_ = NodeState::sealed_unavailable;
+    return;
+  }
+  records_.emplace(*parts_.store);
+  shell_.emplace(service::Shell::Parts{*parts_.store, parts_.keys, parts_.random, parts_.send, parts_.now},
+                 parts_.engine, [this](service::Report& one) { report(one); });
+}
+
+void Node::start() {
+  if (!shell_) return;
+  if (const Status resumed = resume(); !resumed) {
+    // The record is kept for inspection, and nothing acts on a state that is not understood.
+    findings_["node-record"] = resumed.error().message();
+    parts_.failure = resumed.error();
+    state_ = NodeState::sealed_unavailable;
+    say({.name = "state-unusable", .severity = 2, .fields = {{"error", resumed.error().message()}}},
+        message_id::kSealedUnavailable, "The node's own record cannot be used");
+    shell_.reset();
+    return;
+  }
+  if (parts_.keys != nullptr) sentry_.guard(*parts_.keys);
+}
+
+Status Node::resume() {
+  AKM_ASSIGN(record_, records_->load());
+  for (const std::string& finding : shell_->restore()) {
+    findings_["restore " + std::to_string(findings_.size())] = finding;
+    say({.name = "record-unusable", .severity = 3, .fields = {{"error", finding}}}, {},
+        "A stored relationship cannot be used; it was kept");
+  }
+  const bool whole = record_ && shell_->engine().view(record_->identity.asr_id);
+  if (!whole) {
+    // Provisioning or zeroize was interrupted: relationships without an owner are of no use to anybody.
+    if (record_)
+      findings_["credentials"] = "The node's record is there but its provisioning credentials are not";
+    record_.reset();
+    for (const protocol::AsrId id : shell_->engine().relationships()) shell_->post(protocol::RetireAsr{id});
+    return {};
+  }
+  link_.use(record_->identity.asr_id);
+  state_ = record_->state;
+  if (state_ == NodeState::quarantined) shell_->post(protocol::EraseOperational{});
+  if (!record_->pending_report.empty()) report_due_ = parts_.now();
+  if (has_nmm()) heartbeat_due_ = parts_.now();
+  if (state_ == NodeState::provisioned && settings_.activate_automatically) activation_due_ = parts_.now();
+  return {};
+}
+
+void Node::set_state(NodeState state) {
+  if (state_ == state) return;
+  const std::string before(node_state_name(state_));
+  state_ = state;
+  say({.name = "state-changed",
+       .severity = 5,
+       .fields = {{"from", before}, {"to", std::string(node_state_name(state))}}},
+      message_id::kStateChanged, "The node's state changed");
+  status_changed();
+}
+
+Status Node::save_state(NodeState state) {
+  NodeRecord changed = *record_;
+  changed.state = state;
+  AKM_TRY(records_->save(changed));
+  record_ = std::move(changed);
+  return {};
+}
+
+std::vector<protocol::AsrId> Node::operational() const {
+  std::vector<protocol::AsrId> out;
+  if (!shell_) return out;
+  for (const protocol::AsrId id : shell_->engine().relationships()) {
+    if (id != link_.provisioning()) out.push_back(id);
+  }
+  return out;
+}
+
+void Node::say(EventRecord record, std::string_view message_id, std::string_view sentence) {
+  if (record.boottime_ns == 0) record.boottime_ns = parts_.now().ns;
+  parts_.events.add(std::move(record), message_id, sentence);
+}
+
+void Node::asr_changed(protocol::AsrId asr_id) {
+  if (observer_.asr_changed) observer_.asr_changed(asr_id);
+}
+
+void Node::status_changed() {
+  if (observer_.status_changed) observer_.status_changed();
+}
+
+StatusSnapshot Node::status() const {
+  StatusSnapshot out;
+  out.state = state_;
+  if (record_) {
+    out.node_id = record_->identity.node_id;
+    out.node_name = record_->identity.node_name;
+    out.nmm_id = record_->identity.nmm_id;
+    out.nmm_name = record_->identity.nmm_name;
+  }
+  out.version = AKM_VERSION;
+  out.key_storage = parts_.facts.key_storage;
+  out.hardware_protected = parts_.facts.hardware_protected;
+  out.incarnation = parts_.engine.incarnation;
+  out.io_backend = parts_.facts.io_backend;
+  out.listen = parts_.facts.listen;
+  if (parts_.keys != nullptr) out.keyring = parts_.keys->keyring_serial();
+  out.findings = parts_.facts.findings;
+  for (const auto& [name, sentence] : findings_) out.findings.push_back(sentence);
+  for (std::string& finding : sentry_.findings()) out.findings.push_back(std::move(finding));
+  out.probes = sentry_.health();
+  out.counters = counters_;
+  out.counters.merge(sentry_.counters());
+  if (shell_) {
+    out.counters.merge(service::counter_map(shell_->engine().counters()));
+    out.counters.emplace("store_failures", shell_->counters().store_failures);
+    out.counters.emplace("key_failures", shell_->counters().key_failures);
+    out.counters.emplace("events_dropped", shell_->counters().events_dropped);
+  }
+  return out;
+}
+
+std::vector<AsrSnapshot> Node::asrs() const {
+  std::vector<AsrSnapshot> out;
+  if (!shell_) return out;
+  for (const protocol::AsrId id : shell_->engine().relationships()) {
+    if (const auto view = shell_->engine().view(id)) {
+      out.push_back(service::asr_snapshot(*view, parts_.now(), parts_.keys));
+    }
+  }
+  return out;
+}
+
+void Node::rekey(std::uint64_t asr_id, Done done) {
+  if (!shell_) return done(fail(Errc::sealed_unavailable));
+  if (!shell_->engine().view(asr_id)) return done(fail(Errc::not_found, "no such relationship"));
+  shell_->post(protocol::RequestRekey{asr_id},
+               [done = std::move(done)](const Status& status) mutable { done(status); });
+}
+
+void Node::zeroize(Done done) {
+  if (!shell_) return done(fail(Errc::sealed_unavailable));
+  if (provisioning_under_way_) return done(fail(Errc::busy, "provisioning is under way"));
+  done(erase_everything());
+}
+
+Status Node::erase_everything() {
+  Status first;
+  const auto note = [&first](const Status& status) {
+    if (first && !status) first = status;
+  };
+  if (parts_.keys != nullptr) note(parts_.keys->revoke_all());
+  link_.abandon();
+  for (const protocol::AsrId id : shell_->engine().relationships()) shell_->post(protocol::RetireAsr{id});
+  note(records_->erase());
+  link_.use(0);
+  record_.reset();
+  activation_due_.reset();
+  heartbeat_due_.reset();
+  report_due_.reset();
+  findings_.clear();
+  resync_not_before_.clear();
+  set_state(NodeState::unprovisioned);
+  return first;
+}
+
+std::optional<Instant> Node::next_deadline() const {
+  std::optional<Instant> out = sentry_.next_deadline();
+  for (const auto& due : {activation_due_, heartbeat_due_, report_due_}) {
+    if (due && (!out || *due < *out)) out = due;
+  }
+  return out;
+}
+
+void Node::deadline_reached() {
+  const Instant now = parts_.now();
+  const auto take = [now](std::optional<Instant>& due) {
+    if (!due || now < *due) return false;
+    due.reset();
+    return true;
+  };
+  if (take(report_due_)) send_pending_report();
+  if (take(activation_due_)) try_activation();
+  if (take(heartbeat_due_)) send_heartbeat();
+  sentry_.deadline_reached();
+}
+
+}  // namespace akm::node

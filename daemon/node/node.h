@@ -1,0 +1,163 @@
+#pragma once
+// The node's role: its states (section 7), what its NMM may tell it, and what it does about a breach. It
+// waits for nothing and owns no descriptor: the loop, the bus and the probes are wired to it by akmd.
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/node/bundle_file.h"
+#include "daemon/node/control_port.h"
+#include "daemon/node/hardware.h"
+#include "daemon/node/nmm_link.h"
+#include "daemon/node/node_record.h"
+#include "daemon/node/node_settings.h"
+#include "daemon/node/sentry.h"
+#include "daemon/protocol/bundle.h"
+#include "daemon/protocol/control_body.h"
+#include "daemon/service/event_log.h"
+#include "daemon/service/shell.h"
+#include "keyring/tpm_worker.h"
+
+namespace akm::node {
+
+class Node final : public ControlPort {
+ public:
+  /// What does not change while the daemon runs.
+  struct Facts {
+    std::string key_storage;
+    bool hardware_protected = false;
+    std::string io_backend;
+    std::string listen;
+    std::vector<std::string> findings;
+  };
+  struct Parts {
+    store::SealedStore* store = nullptr;  // null: sealed-unavailable
+    std::optional<Error> failure;         // why
+    protocol::Engine::Options engine;
+    keyring::KeyStore* keys = nullptr;  // null: session secrets stay in the process
+    RandomSource& random;
+    service::FrameSender send;
+    service::EventLog& events;
+    Hardware& hardware;
+    std::unique_ptr<bpf::ProbeSet> probes;  // null: nothing is watched
+    std::function<Status(keyring::TpmWorker::Job)>
+        run_aside;  // for work that takes long: not on the loop thread
+    std::function<Instant()> now = boottime_now;
+    Facts facts;
+  };
+  Node(const NodeSettings& settings, Parts parts);
+
+  /// Restores what is stored and goes on with it (activation, an unanswered breach report). Once, before the
+  /// loop runs.
+  void start();
+  void set_observer(Observer observer) { observer_ = std::move(observer); }
+
+  /// Null while sealed-unavailable.
+  [[nodiscard]] service::Shell* shell() { return shell_ ? &*shell_ : nullptr; }
+  [[nodiscard]] Sentry& sentry() { return sentry_; }
+  /// Of the role alone: heartbeats, retries, probes. The engine's are the shell's.
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  void deadline_reached();
+
+  // ControlPort
+  [[nodiscard]] StatusSnapshot status() const override;
+  [[nodiscard]] std::vector<AsrSnapshot> asrs() const override;
+  Result<HardwareIdentity> hardware_identity() override { return parts_.hardware.identity(); }
+  void provision_from_file(const std::string& path, UniqueFd code, Done done) override;
+  void provision_from_memfd(UniqueFd bundle, Done done) override;
+  void activate(Done done) override;
+  void rekey(std::uint64_t asr_id, Done done) override;
+  void zeroize(Done done) override;
+
+ private:
+  // node.cpp: state
+  Status resume();
+  void set_state(NodeState state);
+  Status save_state(NodeState state);
+  [[nodiscard]] bool has_nmm() const {
+    return state_ == NodeState::active || state_ == NodeState::quarantined;
+  }
+  [[nodiscard]] std::vector<protocol::AsrId> operational() const;
+  Status erase_everything();
+  void say(EventRecord record, std::string_view message_id, std::string_view sentence);
+  void asr_changed(protocol::AsrId asr_id);
+  void status_changed();
+
+  // node_provisioning.cpp: bundles
+  [[nodiscard]] Status may_be_provisioned() const;
+  void provision(Result<protocol::BundleContent> content, std::optional<BundleFile> file, Done done);
+  Status take_credentials(const protocol::BundleContent& content);
+  void consume(BundleFile& file, const protocol::BundleContent& content);
+
+  // node_activation.cpp: reaching the NMM, heartbeats
+  void try_activation();
+  void activation_ended(Result<NmmLink::Answer> outcome);
+  Status take_activation(const NmmLink::Answer& answer);
+  void send_heartbeat();
+  void heartbeat_ended(const Result<NmmLink::Answer>& outcome);
+  void heartbeat_soon();
+
+  // node_commands.cpp: what the NMM tells us
+  void command(protocol::RequestReceived& request);
+  void command_install(protocol::RequestReceived& request);
+  [[nodiscard]] Status check_install(const protocol::InstallRequest& install) const;
+  Status installed(protocol::Kind kind, protocol::AsrId asr_id, std::uint32_t generation, bool immediate);
+  void command_retire(protocol::RequestReceived& request);
+  void command_policy(protocol::RequestReceived& request);
+  void respond(const protocol::RequestReceived& request, const Status& status, service::AfterStep after = {});
+  service::AfterStep answer_to(const protocol::RequestReceived& request);
+
+  // node_reports.cpp: what the engine tells us
+  void report(service::Report& report);
+  void on(protocol::SessionCommitted& committed);
+  void on(protocol::GenerationSwitched& switched);
+  void on(protocol::AsrRetired& retired);
+  void on(protocol::AttemptFailed& failed);
+  void on(protocol::ContradictionSeen& seen);
+  void on(protocol::RequestReceived& request) { command(request); }
+  void on(protocol::ResponseReceived& response) { link_.answered(response); }
+  void on(protocol::RequestTimedOut& timeout) { link_.timed_out(timeout); }
+  void on(protocol::EventRefused& refused);
+  void on(service::KeysChanged& changed);
+  void on(service::EffectFailed& failed);
+  void ask_for_generation(protocol::AsrId asr_id);
+
+  // node_breach.cpp: detections
+  void decided(const policy::Detection& detection, const policy::Decision& decision);
+  void revoke_local_keys();
+  void report_breach(const policy::Detection& detection, const policy::Decision& decision,
+                     bool until_answered);
+  void quarantine();
+  void send_pending_report();
+  void report_answered(const Result<NmmLink::Answer>& outcome);
+
+  const NodeSettings& settings_;
+  Parts parts_;
+  std::optional<NodeRecords> records_;
+  std::optional<NodeRecord> record_;
+  std::optional<service::Shell> shell_;
+  NmmLink link_;
+  Sentry sentry_;
+  Observer observer_;
+  NodeState state_ = NodeState::unprovisioned;
+  std::map<std::string, std::string> findings_;  // that come and go
+  std::map<std::string, std::uint64_t> counters_;
+  bool provisioning_under_way_ = false;
+
+  std::vector<Done> activation_waiters_;
+  bool activation_under_way_ = false;
+  Backoff activation_backoff_;
+  std::optional<Instant> activation_due_;
+  std::optional<Instant> heartbeat_due_;
+  bool heartbeat_under_way_ = false;
+  Backoff report_backoff_;
+  std::optional<Instant> report_due_;
+  bool report_under_way_ = false;
+  std::map<protocol::AsrId, Instant> resync_not_before_;
+};
+
+}  // namespace akm::node

@@ -1,0 +1,173 @@
+// A detection becomes action: keys away first, then the NMM, then the bus and the journal.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/base/hex.h"
+#include "daemon/base/message_ids.h"
+#include "daemon/node/node.h"
+#include "daemon/policy/grading.h"
+
+namespace akm::node {
+namespace {
+
+bool wants(const policy::Decision& decision, policy::Response response) {
+  return std::ranges::find(decision.actions, response) != decision.actions.end();
+}
+
+std::string names_of(const std::vector<policy::Response>& responses) {
+  std::string out;
+  for (const policy::Response one : responses)
+    out += (out.empty() ? "" : " ") + std::string(policy::response_name(one));
+  return out;
+}
+
+/// Texts of a report are bounded (section 6); what does not fit is cut, the classes of facts stay.
+std::map<std::string, std::string> bounded(const std::map<std::string, std::string>& facts) {
+  std::map<std::string, std::string> out;
+  for (const auto& [name, value] : facts) {
+    if (out.size() == protocol::kEvidencePairs) break;
+    out.emplace(name.substr(0, protocol::kEvidenceTextBytes), value.substr(0, protocol::kEvidenceTextBytes));
+  }
+  return out;
+}
+
+std::string_view event_name(policy::Grade grade) {
+  switch (grade) {
+    case policy::Grade::critical:
+      return "breach-detected";
+    case policy::Grade::evidence:
+      return "evidence-detected";
+    case policy::Grade::observe:
+      return "observation";
+  }
+  return "observation";
+}
+
+EventRecord event_of(const policy::Detection& detection, const policy::Decision& decision) {
+  EventRecord out;
+  out.name = event_name(decision.grade);
+  out.severity = policy::severity_of_grade(decision.grade);
+  out.boottime_ns = detection.boottime_ns;
+  out.fields = detection.evidence;
+  for (const auto& [name, value] : detection.subject) out.fields.emplace(name, value);
+  out.fields.emplace("class", policy::detection_name(detection.detection));
+  out.fields.emplace("grade", policy::grade_name(decision.grade));
+  out.fields.emplace("outcome", policy::outcome_name(detection.outcome));
+  out.fields.emplace("actions", names_of(decision.actions));
+  if (!decision.would_do.empty()) out.fields.emplace("not_done", names_of(decision.would_do));
+  out.fields.emplace("reason", decision.reason);
+  return out;
+}
+
+}  // namespace
+
+void Node::decided(const policy::Detection& detection, const policy::Decision& decision) {
+  using policy::Response;
+  ++counters_["detections_" + std::string(policy::grade_name(decision.grade))];
+  // A contradiction tells of another member: our own keys are not what was touched.
+  const bool of_other = detection.subject.contains("node_id");
+  const bool revoke = wants(decision, Response::revoke_local) && !of_other;
+  if (revoke) revoke_local_keys();
+  const bool first = state_ != NodeState::quarantined;
+  if (wants(decision, Response::report)) report_breach(detection, decision, revoke);
+  if (wants(decision, Response::rekey)) {
+    for (const protocol::AsrId id : operational()) shell_->post(protocol::RequestRekey{id});
+  }
+  if (revoke && first && has_nmm()) quarantine();
+  if (decision.actions.empty()) return;
+  parts_.events.add(
+      event_of(detection, decision),
+      decision.grade == policy::Grade::critical
+          ? message_id::kBreachDetected
+          : (detection.detection == policy::DetectionClass::sensor_impaired ? message_id::kProbeDegraded
+                                                                            : std::string_view()),
+      decision.grade == policy::Grade::critical ? "A breach was detected on this node"
+                                                : "Something was detected on this node",
+      wants(decision, Response::signal));
+}
+
+void Node::revoke_local_keys() {
+  const std::vector<protocol::AsrId> ids = operational();
+  if (ids.empty()) return;
+  // Straight in the keyring, before anything that could take time or fail.
+  if (parts_.keys != nullptr) {
+    for (const protocol::AsrId id : ids) {
+      for (const auto slot : {keyring::KeyId::Slot::current, keyring::KeyId::Slot::candidate}) {
+        if (const Status revoked = parts_.keys->revoke({id, slot, {}}); !revoked) {
+          findings_["revoke-key"] = revoked.error().message();
+        }
+      }
+    }
+  }
+  shell_->post(protocol::EraseOperational{});
+  counters_["keys_revoked"] += ids.size();
+  say({.name = "keys-revoked", .severity = 4, .fields = {{"relationships", std::to_string(ids.size())}}},
+      message_id::kKeysRevoked, "The session keys of this node were revoked and erased");
+}
+
+void Node::report_breach(const policy::Detection& detection, const policy::Decision& decision,
+                         bool until_answered) {
+  if (!has_nmm()) return;
+  // One report opens the case; what follows while this node is in quarantine adds nothing to it.
+  if (until_answered && state_ == NodeState::quarantined) return;
+  protocol::BreachReport report;
+  report.detection = policy::detection_name(detection.detection);
+  report.severity = policy::severity_of_grade(decision.grade);
+  report.boottime_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(detection.boottime_ns, 0));
+  report.subject = bounded(detection.subject);
+  report.evidence = bounded(detection.evidence);
+  report.evidence.emplace("outcome", policy::outcome_name(detection.outcome));
+  if (until_answered) {
+    record_->pending_report = report.encode();
+    return send_pending_report();
+  }
+  link_.send(protocol::Method::breach_report, report.encode(), Duration{0},
+             [](const Result<NmmLink::Answer>&) {
+               // Evidence is worth one request, which is repeated until its deadline.
+             });
+}
+
+void Node::quarantine() {
+  // Stored after the report was queued, so that its frame does not wait for the disk; with it, so that both
+  // go on after a restart.
+  if (const Status saved = save_state(NodeState::quarantined); !saved) {
+    findings_["node-record"] = saved.error().message();
+    record_->state = NodeState::quarantined;
+  }
+  set_state(NodeState::quarantined);
+}
+
+void Node::send_pending_report() {
+  if (!record_ || record_->pending_report.empty() || report_under_way_) return;
+  report_under_way_ = true;
+  link_.send(protocol::Method::breach_report, record_->pending_report, Duration{0},
+             [this](const Result<NmmLink::Answer>& outcome) { report_answered(outcome); });
+}
+
+void Node::report_answered(const Result<NmmLink::Answer>& outcome) {
+  report_under_way_ = false;
+  if (!record_) return;
+  if (!outcome || outcome->status == protocol::ControlStatus::busy ||
+      outcome->status == protocol::ControlStatus::storage_failed) {
+    report_due_ = parts_.now() + report_backoff_.next();
+    return;
+  }
+  report_backoff_.reset();
+  EventRecord event{.name = "breach-reported", .severity = 5, .fields = {}};
+  const auto decision = protocol::BreachDecision::decode(outcome->body);
+  event.fields.emplace("status", protocol::control_status_name(outcome->status));
+  if (decision) {
+    event.fields.emplace("decision", decision->decision);
+    std::string asrs;
+    for (const protocol::AsrId id : decision->asrs) asrs += (asrs.empty() ? "" : " ") + hex_id(id);
+    event.fields.emplace("asrs", asrs);
+  }
+  say(std::move(event), message_id::kBreachReported, "The NMM has answered the breach report");
+  NodeRecord changed = *record_;
+  changed.pending_report.clear();
+  const Status saved = records_->save(changed);
+  record_ = std::move(changed);
+  if (!saved) findings_["node-record"] = saved.error().message();
+}
+
+}  // namespace akm::node

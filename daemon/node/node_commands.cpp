@@ -1,0 +1,165 @@
+// Section 6: what the NMM tells this node under the provisioning ASR. Nothing but re-provisioning is accepted
+// before the node is active.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/base/message_ids.h"
+#include "daemon/node/node.h"
+
+namespace akm::node {
+
+using protocol::Method;
+using protocol::RequestReceived;
+
+void Node::respond(const RequestReceived& request, const Status& status, service::AfterStep after) {
+  if (!request.expects_response) {
+    if (after) after({});
+    return;
+  }
+  protocol::SendResponse response;
+  response.asr_id = request.asr_id;
+  response.request_id = request.request_id;
+  response.method = request.method;
+  response.status = status ? protocol::ControlStatus::ok : control_status_of(status.error());
+  response.body = protocol::empty_body();
+  shell_->post(std::move(response), std::move(after));
+}
+
+/// Answers once the event that the command became was carried out.
+service::AfterStep Node::answer_to(const RequestReceived& request) {
+  return [this, asr_id = request.asr_id, id = request.request_id, method = request.method,
+          expected = request.expects_response](const Status& status) {
+    RequestReceived asked;
+    asked.asr_id = asr_id;
+    asked.request_id = id;
+    asked.method = method;
+    asked.expects_response = expected;
+    respond(asked, status);
+  };
+}
+
+void Node::command(RequestReceived& request) {
+  if (request.asr_id != link_.provisioning() || !record_) return;
+  ++counters_["commands_received"];
+  const bool early = !has_nmm() && request.method != Method::install && request.method != Method::zeroize &&
+                     request.method != Method::rotate_provisioning;
+  if (early) return respond(request, fail(Errc::not_activated));
+  switch (request.method) {
+    case Method::install:
+      return command_install(request);
+    case Method::switch_generation: {
+      const auto body = protocol::SwitchRequest::decode(request.body.reveal());
+      if (!body) return respond(request, std::unexpected(body.error()));
+      return shell_->post(protocol::SwitchGeneration{body->asr_id, body->generation}, answer_to(request));
+    }
+    case Method::retire:
+      return command_retire(request);
+    case Method::policy:
+      return command_policy(request);
+    case Method::rotate_provisioning:
+      // The answer goes first: it is to leave under the key that the request came under.
+      respond(request, {});
+      return shell_->post(protocol::RequestRekey{request.asr_id});
+    case Method::quarantine: {
+      const Status saved = save_state(NodeState::quarantined);
+      revoke_local_keys();
+      set_state(NodeState::quarantined);
+      return respond(request, saved);
+    }
+    case Method::zeroize:
+      return respond(request, {}, [this](const Status&) { (void)erase_everything(); });
+    case Method::attest:
+    case Method::activate:
+    case Method::heartbeat:
+    case Method::breach_report:
+    case Method::resync:
+      return respond(request, fail(Errc::not_supported));
+  }
+  respond(request, fail(Errc::not_supported));
+}
+
+Status Node::check_install(const protocol::InstallRequest& install) const {
+  const protocol::AsrDescription& asr = install.asr.description;
+  const protocol::Member* self = asr.member(install.index);
+  if (self == nullptr || self->node_id != record_->identity.node_id || self->role != protocol::Role::node) {
+    return fail(Errc::malformed, "the index is not this node's");
+  }
+  if (asr.kind == protocol::Kind::provisioning) {
+    const protocol::Member* nmm = asr.member(protocol::kNmmIndex);
+    const bool own =
+        asr.id == link_.provisioning() && nmm != nullptr && nmm->node_id == record_->identity.nmm_id;
+    return own ? Status{} : fail(Errc::refused_by_policy, "not this node's provisioning relationship");
+  }
+  if (asr.id == link_.provisioning())
+    return fail(Errc::refused_by_policy, "the id of the provisioning relationship");
+  if (!has_nmm()) return fail(Errc::not_activated);
+  // The NMM that sent this may not know of the breach yet: it would give the keys back to the attacker.
+  if (!record_->pending_report.empty()) return fail(Errc::busy, "a breach report is unanswered");
+  return {};
+}
+
+void Node::command_install(RequestReceived& request) {
+  auto install = protocol::InstallRequest::decode(request.body.reveal());
+  if (!install) return respond(request, std::unexpected(install.error()));
+  if (const Status allowed = check_install(*install); !allowed) return respond(request, allowed);
+  const protocol::AsrDescription& asr = install->asr.description;
+  const auto kind = asr.kind;
+  const protocol::AsrId asr_id = asr.id;
+  const std::uint32_t generation = asr.generation;
+  const bool immediate = install->immediate;
+  protocol::InstallAsr event{std::move(install->asr), install->index, install->immediate, install->retire};
+  shell_->post(std::move(event), [this, kind, asr_id, generation, immediate,
+                                  answer = answer_to(request)](const Status& status) mutable {
+    answer(status ? installed(kind, asr_id, generation, immediate) : status);
+  });
+}
+
+Status Node::installed(protocol::Kind kind, protocol::AsrId asr_id, std::uint32_t generation,
+                       bool immediate) {
+  say({.name = "generation-installed",
+       .severity = 6,
+       .asr_id = asr_id,
+       .fields = {{"generation", std::to_string(generation)}, {"immediate", immediate ? "true" : "false"}}},
+      message_id::kGenerationInstalled, "The NMM has installed a generation");
+  asr_changed(asr_id);
+  if (kind == protocol::Kind::provisioning) {
+    NodeRecord changed = *record_;
+    changed.identity.serial = generation;
+    AKM_TRY(records_->save(changed));
+    record_ = std::move(changed);
+    return {};
+  }
+  heartbeat_soon();
+  if (state_ != NodeState::quarantined) return {};
+  AKM_TRY(save_state(NodeState::active));
+  say({.name = "readmitted", .severity = 5, .asr_id = asr_id, .fields = {}}, message_id::kNodeReadmitted,
+      "The NMM has taken this node back");
+  set_state(NodeState::active);
+  return {};
+}
+
+void Node::command_retire(RequestReceived& request) {
+  const auto body = protocol::RetireRequest::decode(request.body.reveal());
+  if (!body) return respond(request, std::unexpected(body.error()));
+  if (body->asr_id == link_.provisioning()) {
+    return respond(request, {}, [this](const Status&) { (void)erase_everything(); });
+  }
+  // What is not there (any more) needs no retiring: a repeated retire is a success.
+  if (!shell_->engine().view(body->asr_id)) return respond(request, {});
+  shell_->post(protocol::RetireAsr{body->asr_id}, answer_to(request));
+}
+
+void Node::command_policy(RequestReceived& request) {
+  const auto body = protocol::PolicyUpdate::decode(request.body.reveal());
+  if (!body) return respond(request, std::unexpected(body.error()));
+  if (body->asr_id != 0)
+    return respond(request, fail(Errc::not_supported, "an ASR's policy comes with its generation"));
+  NodeRecord changed = *record_;
+  changed.identity.policy = body->policy;
+  const Status saved = records_->save(changed);
+  if (saved) record_ = std::move(changed);
+  heartbeat_soon();
+  respond(request, saved);
+}
+
+}  // namespace akm::node

@@ -1,0 +1,54 @@
+#pragma once
+// What a node remembers of itself beside its relationships: whose it is, its state, and which bundles it has
+// used.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/node/control_port.h"
+#include "daemon/protocol/provisioning.h"
+#include "daemon/store/sealed_store.h"
+
+namespace akm::node {
+
+/// Single-use ids that are remembered; the oldest go first. Far above what one node is provisioned in its
+/// life.
+inline constexpr std::size_t kUsedBundles = 256;
+inline constexpr std::size_t kPendingReportBytes = 16 * 1024;
+
+struct NodeRecord {
+  protocol::ProvisioningIdentity identity;   // its policy is the node's own
+  protocol::HardwareValue hardware_value{};  // that it was provisioned with
+  protocol::SingleUseId use_id{};
+  NodeState state = NodeState::provisioned;  // provisioned, active or quarantined
+  /// A breach report that the NMM has not answered yet: it goes on after a restart.
+  std::vector<std::uint8_t> pending_report;
+
+  [[nodiscard]] std::vector<std::uint8_t> encode() const;
+  /// state_corrupt.
+  static Result<NodeRecord> decode(std::span<const std::uint8_t> bytes);
+  bool operator==(const NodeRecord&) const = default;
+};
+
+/// The node's own records in the sealed store.
+class NodeRecords {
+ public:
+  explicit NodeRecords(store::SealedStore& store) : store_(store) {}
+
+  /// None while unprovisioned; state_corrupt and storage errors otherwise.
+  Result<std::optional<NodeRecord>> load();
+  Status save(const NodeRecord& record);
+  Status erase();
+
+  /// Whether a bundle with this id was used before, ever: the list outlives zeroize.
+  Result<bool> was_used(const protocol::SingleUseId& id);
+  Status add_used(const protocol::SingleUseId& id);
+
+ private:
+  Result<std::vector<protocol::SingleUseId>> used();
+
+  store::SealedStore& store_;
+};
+
+}  // namespace akm::node

@@ -1,0 +1,131 @@
+// What the engine and the shell report: events for people, and what the role does about them.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/base/hex.h"
+#include "daemon/base/message_ids.h"
+#include "daemon/node/node.h"
+
+namespace akm::node {
+namespace {
+
+std::string chain_name(protocol::Chain chain) {
+  switch (chain) {
+    case protocol::Chain::normal:
+      return "normal";
+    case protocol::Chain::fallback:
+      return "fallback";
+    case protocol::Chain::failsafe:
+      return "failsafe";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+void Node::report(service::Report& report) {
+  std::visit([this](auto& one) { on(one); }, report);
+}
+
+void Node::on(protocol::SessionCommitted& committed) {
+  findings_.erase("persist");
+  say({.name = "session-committed",
+       .severity = 6,
+       .asr_id = committed.asr_id,
+       .fields = {{"generation", std::to_string(committed.generation)},
+                  {"chain", chain_name(committed.chain)},
+                  {"epoch", std::to_string(committed.epoch)},
+                  {"key_check", hex(committed.check)},
+                  {"took_us", std::to_string(committed.took.count() / 1000)}}},
+      message_id::kSessionCommitted, "The members have a new session key");
+  asr_changed(committed.asr_id);
+  if (committed.asr_id != link_.provisioning()) heartbeat_soon();
+}
+
+void Node::on(protocol::GenerationSwitched& switched) {
+  findings_.erase("persist");
+  resync_not_before_.erase(switched.asr_id);
+  say({.name = "generation-switched",
+       .severity = 5,
+       .asr_id = switched.asr_id,
+       .fields = {{"generation", std::to_string(switched.generation)}, {"key_check", hex(switched.check)}}},
+      message_id::kGenerationInstalled, "A new generation is in use");
+  asr_changed(switched.asr_id);
+  if (switched.asr_id != link_.provisioning()) heartbeat_soon();
+}
+
+void Node::on(protocol::AsrRetired& retired) {
+  resync_not_before_.erase(retired.asr_id);
+  say({.name = "asr-retired", .severity = 5, .asr_id = retired.asr_id, .fields = {}}, message_id::kAsrRetired,
+      "A relationship was erased");
+  asr_changed(retired.asr_id);
+  heartbeat_soon();
+}
+
+void Node::on(protocol::AttemptFailed& failed) {
+  std::string waited;
+  for (const std::uint16_t index : failed.waited_for)
+    waited += (waited.empty() ? "" : " ") + std::to_string(index);
+  say({.name = "attempt-failed",
+       .severity = 5,
+       .asr_id = failed.asr_id,
+       .fields = {{"target", std::to_string(failed.target)},
+                  {"failures", std::to_string(failed.failures)},
+                  {"waited_for", waited}}},
+      {}, "The members did not agree in time");
+  asr_changed(failed.asr_id);
+  if (failed.asr_id != link_.provisioning() && failed.failures >= protocol::limits::kAttemptsPerChain) {
+    ask_for_generation(failed.asr_id);
+  }
+}
+
+void Node::ask_for_generation(protocol::AsrId asr_id) {
+  const auto view = shell_->engine().view(asr_id);
+  if (!view || !has_nmm()) return;
+  const Instant now = parts_.now();
+  const auto limit = resync_not_before_.find(asr_id);
+  if (limit != resync_not_before_.end() && now < limit->second) return;
+  resync_not_before_[asr_id] = now + std::chrono::seconds(view->description.policy.resync_min_interval_s);
+  ++counters_["resyncs_asked"];
+  link_.send(protocol::Method::resync, protocol::ResyncRequest{asr_id, view->description.generation}.encode(),
+             Duration{0}, [](const Result<NmmLink::Answer>&) {
+               // What follows is an install, or the next failed attempt asks again.
+             });
+}
+
+void Node::on(protocol::ContradictionSeen& seen) {
+  const auto view = shell_->engine().view(seen.asr_id);
+  const protocol::Member* member = view ? view->description.member(seen.member) : nullptr;
+  sentry_.contradiction(seen, member != nullptr ? member->node_id : 0);
+}
+
+void Node::on(protocol::EventRefused& refused) {
+  ++counters_["events_refused"];
+  say({.name = "event-refused",
+       .severity = 5,
+       .asr_id = refused.asr_id,
+       .fields = {{"event", refused.event}, {"error", refused.error.message()}}},
+      {}, "The engine refused an event");
+}
+
+void Node::on(service::KeysChanged& changed) {
+  findings_.erase("install-key");
+  findings_.erase("revoke-key");
+  sentry_.guard(*parts_.keys);
+  asr_changed(changed.asr_id);
+}
+
+void Node::on(service::EffectFailed& failed) {
+  const std::string sentence = failed.error.message();
+  const bool known = findings_.contains(failed.effect) && findings_[failed.effect] == sentence;
+  findings_[failed.effect] = sentence;
+  if (known) return;  // said once; the counters go on
+  say({.name = "effect-failed",
+       .severity = 3,
+       .asr_id = failed.asr_id,
+       .fields = {{"effect", failed.effect}, {"error", sentence}}},
+      {}, "An effect could not be carried out");
+  status_changed();
+}
+
+}  // namespace akm::node

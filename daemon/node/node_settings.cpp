@@ -1,0 +1,154 @@
+#include "daemon/node/node_settings.h"
+
+#include <utility>
+
+#include "keyring/sealer_factory.h"
+
+namespace akm::node {
+namespace {
+
+using policy::ClassPolicy;
+using policy::DetectionClass;
+using policy::Response;
+using service::Config;
+using service::Setting;
+
+std::vector<std::string> names_of(const std::vector<Response>& responses) {
+  std::vector<std::string> out;
+  for (const Response response : responses) out.emplace_back(policy::response_name(response));
+  return out;
+}
+
+std::string table_of(DetectionClass detection) {
+  return "responses." + std::string(policy::detection_name(detection)) + ".";
+}
+
+void add_responses(service::Schema& schema) {
+  const policy::NodePolicy standard = policy::default_node_policy();
+  for (const DetectionClass detection : policy::kDetectionClasses) {
+    const ClassPolicy& of_class = standard.of(detection);
+    const std::string table = table_of(detection);
+    schema.push_back({.name = table + "mode",
+                      .standard = std::string(policy::mode_name(of_class.mode)),
+                      .doc = "Observe says only what would be done.",
+                      .choices = {"observe", "enforce"}});
+    const auto list = [&](std::string_view key, const std::vector<Response>& value, std::string_view what) {
+      schema.push_back(
+          {.name = table + std::string(key),
+           .standard = names_of(value),
+           .doc = "Answer to " + std::string(what) + ": revoke-local, report, rekey, signal, log.",
+           .choices = {}});
+    };
+    list("on_observe", of_class.on_observe, "an observation");
+    list("on_evidence", of_class.on_evidence, "evidence");
+    list("on_critical", of_class.on_critical, "a critical detection");
+    schema.push_back({.name = table + "limit_count",
+                      .standard = static_cast<std::int64_t>(of_class.limit.count),
+                      .doc = "So many answers, without log and revoke-local, within the window.",
+                      .minimum = 1,
+                      .maximum = 1000,
+                      .choices = {}});
+    schema.push_back({.name = table + "limit_window_s",
+                      .standard = static_cast<std::int64_t>(of_class.limit.window_s),
+                      .doc = "The window, seconds.",
+                      .minimum = 1,
+                      .maximum = 86400,
+                      .choices = {}});
+  }
+}
+
+Result<std::vector<Response>> read_responses(const Config& config, const std::string& name) {
+  std::vector<Response> out;
+  for (const std::string& text : config.list(name)) {
+    const auto response = policy::response_by_name(text);
+    if (!response) return std::unexpected(config.invalid(name, "no such response: " + text));
+    out.push_back(*response);
+  }
+  return out;
+}
+
+Result<policy::NodePolicy> read_policy(const Config& config) {
+  policy::NodePolicy out;
+  for (const DetectionClass detection : policy::kDetectionClasses) {
+    const std::string table = table_of(detection);
+    ClassPolicy& of_class = out.of(detection);
+    const auto mode = policy::mode_by_name(config.text(table + "mode"));
+    if (!mode) return std::unexpected(config.invalid(table + "mode", "no such mode"));
+    of_class.mode = *mode;
+    AKM_ASSIGN(of_class.on_observe, read_responses(config, table + "on_observe"));
+    AKM_ASSIGN(of_class.on_evidence, read_responses(config, table + "on_evidence"));
+    AKM_ASSIGN(of_class.on_critical, read_responses(config, table + "on_critical"));
+    of_class.limit.count = static_cast<std::uint32_t>(config.integer(table + "limit_count"));
+    of_class.limit.window_s = static_cast<std::uint32_t>(config.integer(table + "limit_window_s"));
+  }
+  AKM_TRY(out.check());
+  return out;
+}
+
+}  // namespace
+
+service::Schema node_schema() {
+  service::Schema schema = service::common_schema(kProgram, kDefaultPort, keyring::kDefaultNvIndex);
+  std::vector<std::string> sources;
+  for (const keyring::HardwareSource source : keyring::all_hardware_sources()) {
+    sources.emplace_back(keyring::hardware_source_name(source));
+  }
+  schema.push_back({.name = "hardware.sources",
+                    .standard = std::move(sources),
+                    .doc = "What the hardware value is made of; what is not there is left out.",
+                    .choices = {}});
+  schema.push_back(
+      {.name = "hardware.sysfs_root",
+       .standard = std::string("/sys"),
+       .doc = "Where class/dmi/id, class/net and block are; another root makes many nodes on one machine.",
+       .choices = {}});
+  schema.push_back({.name = "hardware.interface",
+                    .standard = std::string(),
+                    .doc = "Network interface whose permanent MAC counts; empty is the lowest with one.",
+                    .choices = {}});
+  schema.push_back(
+      {.name = "probes.enabled",
+       .standard = true,
+       .doc = "Watch keys, process and folders with BPF. Without it nothing is detected locally.",
+       .choices = {}});
+  schema.push_back({.name = "probes.config_folder",
+                    .standard = std::string("/etc/akm"),
+                    .doc = "Folder whose changes are evidence; empty for none.",
+                    .choices = {}});
+  schema.push_back({.name = "probes.check_interval_s",
+                    .standard = std::int64_t{5},
+                    .doc = "Seconds between heartbeats of the probes.",
+                    .minimum = 1,
+                    .maximum = 3600,
+                    .choices = {}});
+  schema.push_back({.name = "activation.automatic",
+                    .standard = true,
+                    .doc = "Activate as soon as credentials are there; else akmctl node activate does.",
+                    .choices = {}});
+  add_responses(schema);
+  return schema;
+}
+
+Result<NodeSettings> node_settings(const Config& config) {
+  NodeSettings out;
+  AKM_ASSIGN(out.common, service::common_settings(config, kProgram));
+  out.hardware.sources.clear();
+  for (const std::string& name : config.list("hardware.sources")) {
+    const auto source = keyring::parse_hardware_source(name);
+    if (!source) return std::unexpected(config.invalid("hardware.sources", "no such source: " + name));
+    out.hardware.sources.push_back(*source);
+  }
+  // Without the TPM as sealer there may still be one, but a value that depends on a device that the operator
+  // has switched off would surprise.
+  if (out.common.sealing != service::SealingChoice::software) out.hardware.tcti = out.common.tcti;
+  out.hardware.sysfs_root = config.text("hardware.sysfs_root");
+  out.hardware.interface = config.text("hardware.interface");
+  out.probes_enabled = config.boolean("probes.enabled");
+  out.probes_config_folder = config.text("probes.config_folder");
+  out.probes_check_interval_s = static_cast<std::uint32_t>(config.integer("probes.check_interval_s"));
+  out.activate_automatically = config.boolean("activation.automatic");
+  AKM_ASSIGN(out.responses, read_policy(config));
+  return out;
+}
+
+}  // namespace akm::node

@@ -1,0 +1,30 @@
+#pragma once
+// akmd's configuration: what both daemons have, and hardware identity, probes, responses, activation.
+#include <cstdint>
+#include <string>
+
+#include "daemon/policy/response.h"
+#include "daemon/service/settings.h"
+#include "keyring/hardware_identity.h"
+
+namespace akm::node {
+
+inline constexpr std::string_view kProgram = "akmd";
+inline constexpr std::string_view kDefaultConfigPath = "/etc/akm/akmd.toml";
+inline constexpr std::uint16_t kDefaultPort = 7400;
+
+struct NodeSettings {
+  service::Settings common;
+  keyring::HardwareOptions hardware;
+  bool probes_enabled = true;
+  std::string probes_config_folder;
+  std::uint32_t probes_check_interval_s = 5;
+  policy::NodePolicy responses;
+  bool activate_automatically = true;
+};
+
+service::Schema node_schema();
+/// config_invalid naming file and line.
+Result<NodeSettings> node_settings(const service::Config& config);
+
+}  // namespace akm::node

@@ -1,0 +1,172 @@
+#include "daemon/node/sentry.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/base/hex.h"
+
+namespace akm::node {
+namespace {
+
+using policy::DetectionClass;
+
+// Records of one turn of the loop: a flood of them must not keep the protocol from its deadlines.
+constexpr std::size_t kBudget = 256;
+
+DetectionClass class_of(bpf::Watch watch) {
+  switch (watch) {
+    case bpf::Watch::key:
+      return DetectionClass::key_access;
+    case bpf::Watch::process:
+      return DetectionClass::process_access;
+    case bpf::Watch::state:
+      return DetectionClass::state_tampering;
+    case bpf::Watch::config:
+      return DetectionClass::config_tampering;
+  }
+  return DetectionClass::sensor_impaired;
+}
+
+policy::Outcome outcome_of(bpf::Outcome outcome) {
+  switch (outcome) {
+    case bpf::Outcome::succeeded:
+      return policy::Outcome::succeeded;
+    case bpf::Outcome::refused:
+      return policy::Outcome::refused;
+    case bpf::Outcome::unknown:
+      return policy::Outcome::unknown;
+  }
+  return policy::Outcome::unknown;
+}
+
+}  // namespace
+
+std::optional<policy::Detection> detection_of(const bpf::ProbeRecord& record, keyring::Serial keyring) {
+  // Reading the keyring (not a key) lists serials and names, as /proc/keys does for everybody: `keyctl show`.
+  if (record.watch == bpf::Watch::key && record.serial == keyring && record.operation == "keyctl-read") {
+    return std::nullopt;
+  }
+  policy::Detection out;
+  out.detection = class_of(record.watch);
+  out.outcome = outcome_of(record.outcome);
+  out.privileged = record.uid && (*record.uid == 0 || *record.uid == ::geteuid());
+  out.boottime_ns = record.boottime_ns;
+  out.subject = record.subject();
+  out.evidence = record.evidence();
+  return out;
+}
+
+Sentry::Sentry(policy::NodePolicy policy, std::unique_ptr<bpf::ProbeSet> probes, Duration check_interval,
+               std::function<Instant()> now, Handler handler)
+    : responder_(std::move(policy)),
+      probes_(std::move(probes)),
+      check_interval_(check_interval),
+      now_(std::move(now)),
+      handler_(std::move(handler)),
+      next_check_(now_()) {}
+
+void Sentry::judge(const policy::Detection& detection) {
+  handler_(detection, responder_.decide(detection, now_()));
+}
+
+void Sentry::record(const bpf::ProbeRecord& record) {
+  if (const auto detection = detection_of(record, keyring_)) judge(*detection);
+}
+
+void Sentry::readable() {
+  if (!probes_) return;
+  const auto drained = probes_->drain(kBudget, [this](const bpf::ProbeRecord& one) { record(one); });
+  // What the budget left over comes in the next turn: a deadline that has passed already.
+  if (drained.more) next_check_ = std::min(next_check_, now_());
+}
+
+std::optional<Instant> Sentry::next_deadline() const {
+  if (!probes_) return std::nullopt;
+  return next_check_;
+}
+
+void Sentry::deadline_reached() {
+  if (!probes_ || now_() < next_check_) return;
+  next_check_ = now_() + check_interval_;
+  for (const bpf::SensorFinding& finding :
+       probes_->check([this](const bpf::ProbeRecord& one) { record(one); })) {
+    impaired(finding);
+  }
+}
+
+void Sentry::impaired(const bpf::SensorFinding& finding) {
+  const std::string name(bpf::sensor_finding_name(finding.kind));
+  lost_ += finding.count;
+  standing_[name] = "The probes are impaired (" + name + "): " + finding.detail;
+  policy::Detection detection;
+  detection.detection = DetectionClass::sensor_impaired;
+  detection.boottime_ns = now_().ns;
+  detection.evidence = {{"finding", name}, {"detail", finding.detail}};
+  if (finding.count > 0) detection.evidence.emplace("lost", std::to_string(finding.count));
+  judge(detection);
+}
+
+void Sentry::guard(const keyring::KeyStore& keys) {
+  keyring_ = keys.keyring_serial();
+  if (!probes_) return;
+  const std::vector<keyring::Serial> serials = keys.serials();
+  if (const Status guarded = probes_->guard_keys(serials); !guarded) {
+    ++guard_failures_;
+    standing_["guard-keys"] = guarded.error().message();
+  } else {
+    standing_.erase("guard-keys");
+  }
+}
+
+void Sentry::contradiction(const protocol::ContradictionSeen& seen, std::uint64_t member_node_id) {
+  policy::Detection detection;
+  detection.detection = seen.what == protocol::Contradiction::cloned_identity
+                            ? DetectionClass::cloned_identity
+                            : DetectionClass::stale_incarnation;
+  detection.boottime_ns = now_().ns;
+  detection.subject = {{"node_id", hex_id(member_node_id)}, {"member", std::to_string(seen.member)}};
+  detection.evidence = {{"asr", hex_id(seen.asr_id)}};
+  judge(detection);
+}
+
+std::vector<std::pair<std::string, std::string>> Sentry::health() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  if (!probes_) return out;
+  for (const bpf::ProbeHealth& one : probes_->health()) {
+    std::string text = one.tier + (one.attached ? "" : " (degraded)");
+    if (!one.detail.empty()) text += ": " + one.detail;
+    out.emplace_back(one.detection, std::move(text));
+  }
+  return out;
+}
+
+std::map<std::string, std::uint64_t> Sentry::counters() const {
+  if (!probes_) return {};
+  auto out = probes_->counters();
+  out.emplace("probe_guard_failures", guard_failures_);
+  return out;
+}
+
+std::vector<std::string> Sentry::findings() const {
+  std::vector<std::string> out;
+  for (const auto& [name, sentence] : standing_) out.push_back(sentence);
+  if (!probes_) return out;
+  for (const bpf::ProbeHealth& one : probes_->health()) {
+    if (!one.attached) out.push_back("Detection " + one.detection + " is degraded: " + one.detail);
+  }
+  return out;
+}
+
+std::string Sentry::tier() const {
+  if (!probes_) return "none";
+  std::string out;
+  for (const bpf::ProbeHealth& one : probes_->health()) {
+    if (!one.attached) return one.tier + " (degraded)";
+    if (out.empty()) out = one.tier;
+  }
+  return out.empty() ? "none" : out;
+}
+
+}  // namespace akm::node

@@ -1,0 +1,69 @@
+#pragma once
+// Watches over this node: probes and protocol contradictions come in, decisions of the policy come out. What
+// a decision does is the role's.
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bpf/loader/probe_set.h"
+#include "daemon/base/instant.h"
+#include "daemon/policy/response.h"
+#include "daemon/protocol/effect.h"
+#include "keyring/key_store.h"
+
+namespace akm::node {
+
+class Sentry {
+ public:
+  using Handler = std::function<void(const policy::Detection&, const policy::Decision&)>;
+  /// `probes` may be null: nothing is watched then, which is a finding of the role's.
+  Sentry(policy::NodePolicy policy, std::unique_ptr<bpf::ProbeSet> probes, Duration check_interval,
+         std::function<Instant()> now, Handler handler);
+
+  /// For the loop; -1 without probes.
+  [[nodiscard]] int fd() const { return probes_ ? probes_->fd() : -1; }
+  /// The fd is readable: hands over what is there within a budget.
+  void readable();
+  /// When the probes' heartbeat is due, or more records wait.
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  void deadline_reached();
+  /// The keys changed: foreign use of these is D1 from now on.
+  void guard(const keyring::KeyStore& keys);
+  /// Section 4: another member holds its keys twice, or an old copy of it runs.
+  void contradiction(const protocol::ContradictionSeen& seen, std::uint64_t member_node_id);
+  /// Unauthenticated frames: counted and said, never more.
+  void judge(const policy::Detection& detection);
+
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> health() const;
+  [[nodiscard]] std::map<std::string, std::uint64_t> counters() const;
+  /// Findings of the sensor that stand, one sentence each.
+  [[nodiscard]] std::vector<std::string> findings() const;
+  /// The weakest tier in force, for the heartbeat: "tracepoint", "none".
+  [[nodiscard]] std::string tier() const;
+  [[nodiscard]] std::uint64_t lost() const { return lost_; }
+
+ private:
+  void record(const bpf::ProbeRecord& record);
+  void impaired(const bpf::SensorFinding& finding);
+
+  policy::Responder responder_;
+  std::unique_ptr<bpf::ProbeSet> probes_;
+  Duration check_interval_;
+  std::function<Instant()> now_;
+  Handler handler_;
+  Instant next_check_;
+  keyring::Serial keyring_ = 0;
+  std::uint64_t lost_ = 0;
+  std::uint64_t guard_failures_ = 0;
+  std::map<std::string, std::string> standing_;
+};
+
+/// The class, outcome and evidence of a kernel record; none when it is no detection (a listing of the
+/// keyring's names).
+std::optional<policy::Detection> detection_of(const bpf::ProbeRecord& record, keyring::Serial keyring);
+
+}  // namespace akm::node

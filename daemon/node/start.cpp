@@ -1,0 +1,108 @@
+#include "daemon/node/start.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <cstdio>
+#include <utility>
+
+#include "daemon/base/log.h"
+#include "keyring/kernel_keyring.h"
+
+namespace akm::node {
+namespace {
+
+// A current and a candidate key for each of so many relationships; more need a larger kernel quota.
+constexpr std::size_t kKeysWanted = 64;
+
+int failed(const Error& error) {
+  fmt::print(stderr, "{}: {}\n", kProgram, error.message());
+  return 1;
+}
+
+}  // namespace
+
+int run_with(const service::Config& config, const Status& hardened, Status (*run)(const NodeSettings&)) {
+  const auto settings = node_settings(config);
+  if (!settings) return failed(settings.error());
+  if (!hardened) return failed(hardened.error());
+  if (const Status opened = log::open(settings->common.log); !opened) return failed(opened.error());
+  if (secret_memory() == SecretMemory::unlocked) {
+    log::warning("Memory cannot be locked: secrets may reach the swap; raise RLIMIT_MEMLOCK");
+  }
+  const Status ended = run(*settings);
+  if (ended) return 0;
+  log::error("akmd ends", {{"AKM_ERROR", ended.error().message()}});
+  return failed(ended.error());
+}
+
+std::unique_ptr<keyring::KeyStore> open_keys(const NodeSettings& settings,
+                                             std::vector<std::string>& findings) {
+  auto keys = keyring::KernelKeyring::create(settings.common.keyring_name, kKeysWanted);
+  if (keys) return std::move(*keys);
+  findings.push_back("No kernel keyring, session keys stay in the process: " + keys.error().message());
+  log::error("No kernel keyring", {{"AKM_ERROR", keys.error().message()}});
+  return nullptr;
+}
+
+void look_at_hardware(Hardware& hardware, std::vector<std::string>& findings) {
+  const auto found = hardware.identity();
+  if (found) return;
+  findings.push_back(found.error().message());
+  log::warning("No hardware identity yet", {{"AKM_ERROR", found.error().message()}});
+}
+
+std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::vector<std::string>& findings) {
+  if (!settings.probes_enabled) {
+    findings.emplace_back("Probes are switched off by the configuration: nothing is detected locally");
+    return nullptr;
+  }
+  bpf::ProbeOptions options;
+  options.state_folders = {settings.common.state_folder};
+  if (!settings.probes_config_folder.empty()) options.config_folders = {settings.probes_config_folder};
+  auto probes = bpf::ProbeSet::open(options);
+  if (probes) return std::move(*probes);
+  findings.push_back("No probes, nothing is detected locally: " + probes.error().message());
+  log::error("No probes", {{"AKM_ERROR", probes.error().message()}});
+  return nullptr;
+}
+
+std::string backend_text(const io::Loop& loop) {
+  if (loop.backend() == io::Backend::io_uring) return "io_uring";
+  return loop.backend_reason().empty() ? "epoll" : "epoll (" + loop.backend_reason() + ")";
+}
+
+Status watch_role(io::Loop& loop, Node& node) {
+  loop.add_deadline(
+      [&node]() -> std::optional<Instant> {
+        return node.shell() == nullptr ? std::nullopt : node.shell()->next_deadline();
+      },
+      [&node] {
+        if (node.shell() != nullptr) node.shell()->deadline_reached();
+      });
+  loop.add_deadline([&node] { return node.next_deadline(); }, [&node] { node.deadline_reached(); });
+  if (node.sentry().fd() < 0) return {};
+  const auto watch =
+      loop.watch(node.sentry().fd(), POLLIN, [&node](std::uint32_t) { node.sentry().readable(); });
+  if (!watch) return std::unexpected(watch.error());
+  return {};
+}
+
+AsideWorker::~AsideWorker() {
+  if (watch_) loop_.unwatch(*watch_);
+}
+
+Status AsideWorker::run(keyring::TpmWorker::Job job) {
+  if (!worker_) {
+    AKM_ASSIGN(worker_, keyring::TpmWorker::start());
+    auto watch = loop_.watch(worker_->eventfd(), POLLIN, [this](std::uint32_t) { (void)worker_->drain(); });
+    if (!watch) {
+      worker_.reset();
+      return std::unexpected(watch.error());
+    }
+    watch_ = *watch;
+  }
+  return worker_->submit(std::move(job));
+}
+
+}  // namespace akm::node

@@ -1,0 +1,49 @@
+#pragma once
+// The steps of akmd's start that main.cpp puts in order. What a node can do without becomes a finding.
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bpf/loader/probe_set.h"
+#include "daemon/io/loop.h"
+#include "daemon/node/node.h"
+#include "keyring/key_store.h"
+#include "keyring/tpm_worker.h"
+
+namespace akm::node {
+
+/// Checks the settings, opens the log and runs; the exit status, with the error said on standard error and in
+/// the log.
+int run_with(const service::Config& config, const Status& hardened, Status (*run)(const NodeSettings&));
+
+/// The kernel keyring; null with a finding when it cannot be had.
+std::unique_ptr<keyring::KeyStore> open_keys(const NodeSettings& settings,
+                                             std::vector<std::string>& findings);
+/// Collects the hardware identity once, and says when there is none.
+void look_at_hardware(Hardware& hardware, std::vector<std::string>& findings);
+/// The probes; null with a finding when they are switched off or cannot be loaded.
+std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::vector<std::string>& findings);
+/// "io_uring", or "epoll (why)".
+std::string backend_text(const io::Loop& loop);
+/// The role's deadlines and probes on the loop.
+Status watch_role(io::Loop& loop, Node& node);
+
+/// A thread for what takes long, made when it is first needed: most runs of a node never do.
+class AsideWorker {
+ public:
+  explicit AsideWorker(io::Loop& loop) : loop_(loop) {}
+  ~AsideWorker();
+  AsideWorker(const AsideWorker&) = delete;
+  AsideWorker& operator=(const AsideWorker&) = delete;
+  /// io_failed, busy.
+  Status run(keyring::TpmWorker::Job job);
+
+ private:
+  io::Loop& loop_;
+  std::unique_ptr<keyring::TpmWorker> worker_;
+  std::optional<io::Loop::WatchId> watch_;
+};
+
+}  // namespace akm::node
