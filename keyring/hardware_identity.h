@@ -31,8 +31,9 @@ inline constexpr std::size_t kHardwareValueMaxBytes = 128;
 struct HardwareOptions {
   /// Which count (policy). Order and repetition do not matter.
   std::vector<HardwareSource> sources = all_hardware_sources();
-  /// TCTI string; empty leaves tpm-ek-name out, as does a TPM that is not there. With a TPM that is there but
-  /// fails, the whole collection fails: a value that comes and goes would bind to nothing.
+  /// TCTI string; empty is kDefaultTcti. Where its device is missing, tpm-ek-name is left out. A TPM that is
+  /// there or configured and does not answer makes the collection fail: a value that comes and goes would
+  /// bind to nothing.
   std::string tcti;
   /// Configuration `hardware_sources_root`, for many nodes on one machine (demo, tests): where other than
   /// /sys the folders class/dmi/id, class/net and block are. In another root the permanent MAC is

@@ -2,6 +2,7 @@
 // Seals the storage key (KEK) to this machine, and counts its starts.
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,9 @@ namespace akm::keyring {
 
 inline constexpr std::size_t kStorageKeyBytes = 32;
 using StorageKey = SecretBytes<kStorageKeyBytes>;
+
+/// TCTI string where the configuration names none: the kernel's resource manager.
+inline constexpr const char* kDefaultTcti = "device:/dev/tpmrm0";
 
 enum class SealerKind : std::uint8_t { tpm, software };
 std::string_view sealer_kind_name(SealerKind kind);

@@ -12,7 +12,6 @@ namespace akm::keyring {
 /// NV index of the incarnation counter where the configuration names none: owner range (TCG registry of
 /// reserved TPM 2.0 handles, 0x01800000 to 0x01BFFFFF). Daemons that share a TPM need one each.
 inline constexpr std::uint32_t kDefaultNvIndex = 0x01800A4B;
-inline constexpr const char* kDefaultTcti = "device:/dev/tpmrm0";
 inline constexpr const char* kSealedKeyFile = "kek.sealed";
 
 enum class SealerMode : std::uint8_t { automatic, tpm, software };
@@ -20,7 +19,7 @@ enum class SealerMode : std::uint8_t { automatic, tpm, software };
 struct SealerOptions {
   SealerMode mode = SealerMode::automatic;
   /// TCTI string of tpm2-tss: "device:/dev/tpmrm0", "swtpm:path=/run/swtpm.sock",
-  /// "swtpm:host=127.0.0.1,port=2321".
+  /// "swtpm:host=127.0.0.1,port=2321". Empty is kDefaultTcti.
   std::string tcti = kDefaultTcti;
   /// PCRs of the SHA-256 bank, 0 to 23, that the storage key is bound to; none by default.
   std::vector<std::uint32_t> pcrs;

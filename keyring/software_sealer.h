@@ -16,6 +16,8 @@ struct SoftwareSealerOptions {
   /// Optional: mixed into the sealing key (protocol section 7, hardware value), so that the files alone do
   /// not open on another machine. Not a secret. Empty: not bound.
   std::vector<std::uint8_t> machine_binding;
+  /// Why not a TPM, for description(); may be empty.
+  std::string reason;
 };
 
 class SoftwareSealer final : public Sealer {
@@ -32,8 +34,6 @@ class SoftwareSealer final : public Sealer {
   Result<std::uint32_t> next_incarnation() override;
 
  private:
-  Result<SecretBuffer> wrapping_key();
-
   SoftwareSealerOptions options_;
 };
 

@@ -1,0 +1,95 @@
+#include "keyring/sealed_blob.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "daemon/base/cursor.h"
+#include "daemon/crypto/digest.h"
+
+namespace akm::keyring {
+namespace {
+
+constexpr std::uint32_t kMagic = 0x414B4D53;  // "AKMS"
+constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kKindTpm = 1;
+constexpr std::uint8_t kKindSoftware = 2;
+constexpr std::size_t kChecksumBytes = 32;
+constexpr std::uint32_t kAllPcrs = (std::uint32_t{1} << kPcrCount) - 1;
+
+bool values_fit(const SealedBlob& blob) {
+  return (blob.pcr_mask & ~kAllPcrs) == 0 &&
+         blob.pcr_values.size() == static_cast<std::size_t>(std::popcount(blob.pcr_mask)) * kPcrValueBytes;
+}
+
+std::uint8_t kind_byte(SealerKind kind) {
+  switch (kind) {
+    case SealerKind::tpm:
+      return kKindTpm;
+    case SealerKind::software:
+      return kKindSoftware;
+  }
+  return 0;
+}
+
+void write_field(Writer& writer, std::span<const std::uint8_t> field) {
+  writer.u16(static_cast<std::uint16_t>(field.size()));
+  writer.bytes(field);
+}
+
+std::vector<std::uint8_t> read_field(Reader& reader) {
+  const auto field = reader.bytes(reader.u16());
+  return {field.begin(), field.end()};
+}
+
+}  // namespace
+
+Result<std::vector<std::uint8_t>> encode_sealed_blob(const SealedBlob& blob) {
+  if (!values_fit(blob)) return fail(Errc::invalid_argument, "PCR values of a sealed blob");
+  // One past the limit of each field is past the limit of the whole, so that no u16 can be cut short.
+  for (const auto* field : {&blob.parent, &blob.pcr_values, &blob.public_part, &blob.private_part}) {
+    if (field->size() > kSealedBlobMaxBytes) return fail(Errc::too_large, "sealed blob");
+  }
+  std::array<std::uint8_t, kSealedBlobMaxBytes> out;
+  Writer writer(out);
+  writer.u32(kMagic);
+  writer.u8(kVersion);
+  writer.u8(kind_byte(blob.kind));
+  writer.u32(blob.pcr_mask);
+  write_field(writer, blob.parent);
+  write_field(writer, blob.pcr_values);
+  write_field(writer, blob.public_part);
+  write_field(writer, blob.private_part);
+  writer.bytes(crypto::sha256({writer.written()}));
+  if (!writer.ok()) return fail(Errc::too_large, "sealed blob");
+  return std::vector<std::uint8_t>(writer.written().begin(), writer.written().end());
+}
+
+Result<SealedBlob> decode_sealed_blob(std::span<const std::uint8_t> bytes) {
+  if (bytes.size() > kSealedBlobMaxBytes) return fail(Errc::too_large, "sealed blob");
+  if (bytes.size() < kChecksumBytes) return fail(Errc::truncated, "sealed blob");
+  const auto content = bytes.first(bytes.size() - kChecksumBytes);
+  Reader reader(content);
+  if (reader.u32() != kMagic) return fail(Errc::malformed, "not a sealed blob");
+  if (const std::uint8_t version = reader.u8(); version != kVersion) {
+    return fail(Errc::not_supported, "sealed blob of version " + std::to_string(version));
+  }
+  const auto checksum = crypto::sha256({content});
+  if (!std::ranges::equal(checksum, bytes.last(kChecksumBytes))) {
+    return fail(Errc::malformed, "sealed blob: wrong checksum");
+  }
+  SealedBlob blob;
+  const std::uint8_t kind = reader.u8();
+  if (kind != kKindTpm && kind != kKindSoftware) return fail(Errc::malformed, "sealed blob: kind");
+  blob.kind = kind == kKindTpm ? SealerKind::tpm : SealerKind::software;
+  blob.pcr_mask = reader.u32();
+  blob.parent = read_field(reader);
+  blob.pcr_values = read_field(reader);
+  blob.public_part = read_field(reader);
+  blob.private_part = read_field(reader);
+  if (!reader.done()) return fail(Errc::malformed, "sealed blob: lengths");
+  if (!values_fit(blob)) return fail(Errc::malformed, "sealed blob: PCR values");
+  return blob;
+}
+
+}  // namespace akm::keyring

@@ -1,0 +1,409 @@
+// On a real software TPM (swtpm), with faults injected at the TCTI.
+#include "keyring/tpm_sealer.h"
+
+#include <criterion/criterion.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "keyring/sealed_blob.h"
+#include "keyring/tpm_templates.h"
+#include "tests/support/faulty_tcti.h"
+#include "tests/support/swtpm_fixture.h"
+
+using akm::Errc;
+using akm::keyring::SealerKind;
+using akm::keyring::StorageKey;
+using akm::keyring::tpm_opener;
+using akm::keyring::TpmContext;
+using akm::keyring::TpmSealer;
+using akm::keyring::TpmSealerOptions;
+using akm::test::SwTpm;
+using akm::test::TpmFault;
+
+namespace {
+
+constexpr std::uint32_t kIndex = 0x01800A4B;
+
+StorageKey key_of(std::uint8_t first) {
+  StorageKey key;
+  for (std::size_t i = 0; i < akm::keyring::kStorageKeyBytes; ++i) {
+    key.reveal_mutable()[i] = static_cast<std::uint8_t>(first + i);
+  }
+  return key;
+}
+
+TpmSealer sealer_at(const SwTpm& tpm, std::vector<std::uint32_t> pcrs = {}) {
+  return {tpm_opener(tpm.tcti()), TpmSealerOptions{std::move(pcrs), kIndex}};
+}
+
+std::unique_ptr<SwTpm> software_tpm() {
+  if (!akm::test::have_swtpm()) cr_skip("%s", akm::test::kNoSwtpm);
+  return std::make_unique<SwTpm>();
+}
+
+std::unique_ptr<TpmContext> context_at(const SwTpm& tpm) {
+  auto context = TpmContext::open(tpm.tcti());
+  cr_assert(context, "%s", context ? "" : context.error().message().c_str());
+  return std::move(*context);
+}
+
+// TPM_PT_LOCKOUT_COUNTER: authorisation failures that count towards lockout.
+UINT32 lockout_counter(const SwTpm& tpm) {
+  const auto context = context_at(tpm);
+  TPMS_CAPABILITY_DATA* data = nullptr;
+  TPMI_YES_NO more = 0;
+  cr_assert_eq(Esys_GetCapability(context->esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                  TPM2_CAP_TPM_PROPERTIES, TPM2_PT_LOCKOUT_COUNTER, 1, &more, &data),
+               TSS2_RC_SUCCESS);
+  const akm::keyring::EsysPtr<TPMS_CAPABILITY_DATA> owned(data);
+  cr_assert_eq(data->data.tpmProperties.tpmProperty[0].property, TPM2_PT_LOCKOUT_COUNTER);
+  return data->data.tpmProperties.tpmProperty[0].value;
+}
+
+void extend_pcr(const SwTpm& tpm, ESYS_TR pcr) {
+  const auto context = context_at(tpm);
+  TPML_DIGEST_VALUES digests{};
+  digests.count = 1;
+  digests.digests[0].hashAlg = TPM2_ALG_SHA256;
+  digests.digests[0].digest.sha256[0] = 1;
+  cr_assert_eq(Esys_PCR_Extend(context->esys(), pcr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &digests),
+               TSS2_RC_SUCCESS);
+}
+
+void make_persistent(const SwTpm& tpm, const TPM2B_PUBLIC& area, TPM2_HANDLE at) {
+  const auto context = context_at(tpm);
+  const auto made = context->create_primary(ESYS_TR_RH_OWNER, area, "primary");
+  cr_assert(made);
+  ESYS_TR persistent = ESYS_TR_NONE;
+  cr_assert_eq(Esys_EvictControl(context->esys(), ESYS_TR_RH_OWNER, made->get(), ESYS_TR_PASSWORD,
+                                 ESYS_TR_NONE, ESYS_TR_NONE, at, &persistent),
+               TSS2_RC_SUCCESS);
+}
+
+}  // namespace
+
+Test(tpm_sealer, seals_and_unseals_also_after_a_restart_of_the_tpm) {
+  const auto tpm = software_tpm();
+  TpmSealer sealer = sealer_at(*tpm);
+  cr_assert(sealer.kind() == SealerKind::tpm);
+  const auto blob = sealer.seal(key_of(1));
+  cr_assert(blob, "%s", blob.error().message().c_str());
+  const auto opened = sealer.unseal(*blob);
+  cr_assert(opened, "%s", opened.error().message().c_str());
+  cr_assert(*opened == key_of(1));
+  tpm->restart();
+  const auto again = sealer.unseal(*blob);
+  cr_assert(again, "%s", again.error().message().c_str());
+  cr_assert(*again == key_of(1));
+}
+
+Test(tpm_sealer, the_blob_does_not_hold_the_key) {
+  const auto tpm = software_tpm();
+  const StorageKey key = key_of(1);
+  const auto blob = sealer_at(*tpm).seal(key);
+  cr_assert(blob);
+  cr_assert(std::ranges::search(*blob, key.reveal().first(8)).empty());
+}
+
+Test(tpm_sealer, probing_tells_which_tpm) {
+  const auto tpm = software_tpm();
+  TpmSealer sealer = sealer_at(*tpm);
+  cr_assert(sealer.probe());
+  cr_assert(sealer.description().starts_with("TPM 2.0 (IBM SW"), "%s", sealer.description().c_str());
+  cr_assert(sealer.description().find("firmware") != std::string::npos);
+}
+
+Test(tpm_sealer, another_tpm_cannot_unseal) {
+  const auto tpm = software_tpm();
+  const auto other = software_tpm();
+  const auto blob = sealer_at(*tpm).seal(key_of(1));
+  cr_assert(blob);
+  const auto opened = sealer_at(*other).unseal(*blob);
+  cr_assert(!opened);
+  cr_assert(opened.error().code == Errc::sealed_unavailable);
+  cr_assert(opened.error().detail.find("another machine") != std::string::npos, "%s",
+            opened.error().detail.c_str());
+}
+
+Test(tpm_sealer, without_a_tpm_it_is_unavailable) {
+  const auto tpm = software_tpm();
+  TpmSealer sealer = sealer_at(*tpm);
+  const auto blob = sealer.seal(key_of(1));
+  cr_assert(blob);
+  tpm->stop();
+  cr_assert(!sealer.probe());
+  cr_assert(sealer.seal(key_of(1)).error().code == Errc::tpm_failed);
+  cr_assert(sealer.next_incarnation().error().code == Errc::tpm_failed);
+  const auto opened = sealer.unseal(*blob);
+  cr_assert(!opened);
+  cr_assert(opened.error().code == Errc::sealed_unavailable);
+  cr_assert(opened.error().detail.find("no TPM at") != std::string::npos, "%s",
+            opened.error().detail.c_str());
+}
+
+// Whole blob behind a right checksum: the TPM itself has to refuse.
+Test(tpm_sealer, a_changed_blob_does_not_unseal) {
+  const auto tpm = software_tpm();
+  TpmSealer sealer = sealer_at(*tpm);
+  const auto bytes = sealer.seal(key_of(1));
+  cr_assert(bytes);
+  for (std::size_t at = 0; at < bytes->size(); at += 7) {
+    auto damaged = *bytes;
+    damaged[at] ^= 1;
+    const auto opened = sealer.unseal(damaged);
+    cr_assert(!opened, "octet %zu", at);
+    cr_assert(opened.error().code == Errc::sealed_unavailable);
+  }
+  const auto blob = akm::keyring::decode_sealed_blob(*bytes);
+  cr_assert(blob);
+  for (const bool in_private : {true, false}) {
+    auto forged = *blob;
+    auto& part = in_private ? forged.private_part : forged.public_part;
+    part.back() ^= 1;
+    const auto opened = sealer.unseal(*akm::keyring::encode_sealed_blob(forged));
+    cr_assert(!opened);
+    cr_assert(opened.error().code == Errc::sealed_unavailable);
+  }
+  auto longer = *blob;
+  longer.private_part.push_back(0);
+  cr_assert(!sealer.unseal(*akm::keyring::encode_sealed_blob(longer)));
+  auto software = *blob;
+  software.kind = SealerKind::software;
+  cr_assert(sealer.unseal(*akm::keyring::encode_sealed_blob(software)).error().detail.find("software") !=
+            std::string::npos);
+  cr_assert(!sealer.unseal({}));
+  cr_assert_eq(lockout_counter(*tpm), 0, "nothing of that counts towards lockout");
+}
+
+Test(tpm_sealer, a_changed_pcr_is_named_and_does_not_count_towards_lockout) {
+  const auto tpm = software_tpm();
+  TpmSealer sealer = sealer_at(*tpm, {7, 16});
+  const auto blob = sealer.seal(key_of(1));
+  cr_assert(blob, "%s", blob.error().message().c_str());
+  const auto opened = sealer.unseal(*blob);
+  cr_assert(opened, "%s", opened.error().message().c_str());
+  cr_assert(*opened == key_of(1));
+  extend_pcr(*tpm, ESYS_TR_PCR7);
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const auto refused = sealer.unseal(*blob);
+    cr_assert(!refused);
+    cr_assert(refused.error().code == Errc::sealed_unavailable);
+    cr_assert(refused.error().detail.starts_with("PCR 7 differs"), "%s", refused.error().detail.c_str());
+  }
+  cr_assert_eq(lockout_counter(*tpm), 0);
+  tpm->restart();
+  cr_assert(*sealer.unseal(*blob) == key_of(1), "the values of the last boot are back");
+}
+
+Test(tpm_sealer, a_pcr_policy_cannot_be_gone_around_by_its_empty_authorisation) {
+  const auto tpm = software_tpm();
+  const auto bytes = sealer_at(*tpm, {7}).seal(key_of(1));
+  cr_assert(bytes);
+  auto blob = *akm::keyring::decode_sealed_blob(*bytes);
+  // The same object, told to be without policy.
+  blob.pcr_mask = 0;
+  blob.pcr_values.clear();
+  cr_assert(!sealer_at(*tpm).unseal(*akm::keyring::encode_sealed_blob(blob)));
+}
+
+Test(tpm_sealer, wrong_authorisations_never_lock_the_tpm) {
+  const auto tpm = software_tpm();
+  TpmSealer sealer = sealer_at(*tpm);
+  cr_assert(sealer.next_incarnation());
+  {
+    const auto context = context_at(*tpm);
+    const auto index = context->find(kIndex, "index");
+    cr_assert(index);
+    TPM2B_AUTH wrong{};
+    wrong.size = 5;
+    std::fill_n(wrong.buffer, 5, BYTE{7});  // zeros at the end would not count
+    cr_assert_eq(Esys_TR_SetAuth(context->esys(), index->get(), &wrong), TSS2_RC_SUCCESS);
+    for (int attempt = 0; attempt < 10; ++attempt) {
+      cr_assert_neq(Esys_NV_Increment(context->esys(), index->get(), index->get(), ESYS_TR_PASSWORD,
+                                      ESYS_TR_NONE, ESYS_TR_NONE),
+                    TSS2_RC_SUCCESS);
+    }
+  }
+  cr_assert_eq(lockout_counter(*tpm), 0);
+  cr_assert(sealer.next_incarnation());
+}
+
+Test(tpm_sealer, a_persistent_storage_root_key_is_used_and_a_later_one_changes_nothing) {
+  const auto tpm = software_tpm();
+  TpmSealer sealer = sealer_at(*tpm);
+  const auto before = sealer.seal(key_of(1));
+  cr_assert(before);
+  // Somebody makes an RSA key the machine's storage root key.
+  make_persistent(*tpm, akm::keyring::storage_template_rsa(), akm::keyring::kStorageRootKeyHandle);
+  const auto opened = sealer.unseal(*before);
+  cr_assert(opened, "%s", opened.error().message().c_str());
+  cr_assert(*opened == key_of(1));
+  const auto after = sealer.seal(key_of(2));
+  cr_assert(after);
+  cr_assert(akm::keyring::decode_sealed_blob(*before)->parent !=
+            akm::keyring::decode_sealed_blob(*after)->parent);
+  cr_assert(*sealer.unseal(*after) == key_of(2));
+}
+
+Test(tpm_sealer, incarnations_rise_also_over_restarts) {
+  const auto tpm = software_tpm();
+  TpmSealer sealer = sealer_at(*tpm);
+  std::uint32_t last = 0;
+  for (int start = 0; start < 4; ++start) {
+    const auto next = sealer.next_incarnation();
+    cr_assert(next, "%s", next.error().message().c_str());
+    cr_assert_gt(*next, last);
+    last = *next;
+    tpm->restart();
+  }
+  TpmSealer second(tpm_opener(tpm->tcti()), TpmSealerOptions{{}, kIndex + 1});
+  cr_assert(second.next_incarnation());
+  cr_assert_gt(*sealer.next_incarnation(), last, "another index does not disturb");
+}
+
+Test(tpm_sealer, a_counter_removed_and_defined_anew_does_not_go_back) {
+  const auto tpm = software_tpm();
+  TpmSealer sealer = sealer_at(*tpm);
+  std::uint32_t last = 0;
+  for (int i = 0; i < 5; ++i) last = *sealer.next_incarnation();
+  {
+    const auto context = context_at(*tpm);
+    auto index = context->find(kIndex, "index");
+    cr_assert(index);
+    cr_assert_eq(Esys_NV_UndefineSpace(context->esys(), ESYS_TR_RH_OWNER, index->get(), ESYS_TR_PASSWORD,
+                                       ESYS_TR_NONE, ESYS_TR_NONE),
+                 TSS2_RC_SUCCESS);
+  }
+  cr_assert_gt(*sealer.next_incarnation(), last);
+}
+
+Test(tpm_sealer, an_index_of_somebody_else_is_not_touched) {
+  const auto tpm = software_tpm();
+  {
+    const auto context = context_at(*tpm);
+    TPM2B_NV_PUBLIC area{};
+    area.nvPublic.nvIndex = kIndex;
+    area.nvPublic.nameAlg = TPM2_ALG_SHA256;
+    area.nvPublic.attributes = TPMA_NV_OWNERWRITE | TPMA_NV_OWNERREAD | TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE;
+    area.nvPublic.dataSize = 8;
+    const TPM2B_AUTH empty{};
+    ESYS_TR index = ESYS_TR_NONE;
+    cr_assert_eq(Esys_NV_DefineSpace(context->esys(), ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                                     ESYS_TR_NONE, &empty, &area, &index),
+                 TSS2_RC_SUCCESS);
+  }
+  const auto next = sealer_at(*tpm).next_incarnation();
+  cr_assert(!next);
+  cr_assert(next.error().code == Errc::tpm_failed);
+  cr_assert(next.error().detail.find("0x01800a4b") != std::string::npos, "%s", next.error().detail.c_str());
+}
+
+Test(tpm_sealer, what_the_tpm_puts_off_is_submitted_again) {
+  const auto tpm = software_tpm();
+  int put_off = 0;
+  TpmSealer sealer(akm::test::faulty_opener(tpm->tcti(),
+                                            [&](TPM2_CC code) -> std::optional<TpmFault> {
+                                              if (code != TPM2_CC_Create || put_off == 7) return std::nullopt;
+                                              ++put_off;
+                                              return TpmFault{TpmFault::Kind::respond, TPM2_RC_RETRY};
+                                            }),
+                   {{}, kIndex});
+  const auto blob = sealer.seal(key_of(1));
+  cr_assert(blob, "%s", blob.error().message().c_str());
+  cr_assert_eq(put_off, 7);
+  cr_assert(*sealer.unseal(*blob) == key_of(1));
+}
+
+Test(tpm_sealer, submissions_are_bounded) {
+  const auto tpm = software_tpm();
+  for (const TSS2_RC code : {TPM2_RC_RETRY, TPM2_RC_YIELDED, TPM2_RC_NV_RATE}) {
+    int submissions = 0;
+    TpmSealer sealer(akm::test::faulty_opener(tpm->tcti(),
+                                              [&](TPM2_CC command) -> std::optional<TpmFault> {
+                                                if (command != TPM2_CC_NV_DefineSpace) return std::nullopt;
+                                                ++submissions;
+                                                return TpmFault{TpmFault::Kind::respond, code};
+                                              }),
+                     {{}, kIndex});
+    const auto next = sealer.next_incarnation();
+    cr_assert(!next);
+    cr_assert(next.error().code == Errc::tpm_failed);
+    cr_assert_geq(submissions, akm::keyring::kTpmSubmissionsMax);
+    cr_assert_leq(submissions, 8 * akm::keyring::kTpmSubmissionsMax, "%d submissions", submissions);
+  }
+}
+
+Test(tpm_sealer, pcr_changed_is_tried_again_and_bounded) {
+  const auto tpm = software_tpm();
+  const auto blob = sealer_at(*tpm, {7}).seal(key_of(1));
+  cr_assert(blob);
+  int left = 3;
+  int unseals = 0;
+  const auto plan = [&](TPM2_CC code) -> std::optional<TpmFault> {
+    if (code != TPM2_CC_Unseal) return std::nullopt;
+    ++unseals;
+    if (left == 0) return std::nullopt;
+    --left;
+    return TpmFault{TpmFault::Kind::respond, TPM2_RC_PCR_CHANGED};
+  };
+  TpmSealer sealer(akm::test::faulty_opener(tpm->tcti(), plan), {{7}, kIndex});
+  const auto opened = sealer.unseal(*blob);
+  cr_assert(opened, "%s", opened.error().message().c_str());
+  cr_assert_eq(unseals, 4);
+  left = 1000;
+  unseals = 0;
+  const auto never = sealer.unseal(*blob);
+  cr_assert(!never);
+  cr_assert(never.error().code == Errc::sealed_unavailable);
+  cr_assert_eq(unseals, akm::keyring::kPcrChangedTriesMax);
+}
+
+Test(tpm_sealer, lockout_is_said_clearly) {
+  const auto tpm = software_tpm();
+  const auto blob = sealer_at(*tpm).seal(key_of(1));
+  cr_assert(blob);
+  TpmSealer sealer(akm::test::faulty_opener(tpm->tcti(),
+                                            [](TPM2_CC code) -> std::optional<TpmFault> {
+                                              if (code != TPM2_CC_Unseal) return std::nullopt;
+                                              return TpmFault{TpmFault::Kind::respond, TPM2_RC_LOCKOUT};
+                                            }),
+                   {{}, kIndex});
+  const auto opened = sealer.unseal(*blob);
+  cr_assert(!opened);
+  cr_assert(opened.error().code == Errc::sealed_unavailable);
+  cr_assert(opened.error().detail.find("dictionary-attack lockout") != std::string::npos, "%s",
+            opened.error().detail.c_str());
+}
+
+// Each kind of misbehaviour at each command of a whole unsealing: an error or the right key, never another,
+// and the next connection works.
+Test(tpm_sealer, faults_at_every_command_give_an_error_and_no_wrong_key) {
+  const auto tpm = software_tpm();
+  const auto blob = sealer_at(*tpm).seal(key_of(1));
+  cr_assert(blob);
+  for (const TpmFault::Kind kind : {TpmFault::Kind::transmit_error, TpmFault::Kind::receive_error,
+                                    TpmFault::Kind::flip_last_bit, TpmFault::Kind::cut_short}) {
+    int failures = 0;
+    for (int at = 1; at <= 7; ++at) {
+      int number = 0;
+      TpmSealer sealer(akm::test::faulty_opener(tpm->tcti(),
+                                                [&](TPM2_CC) -> std::optional<TpmFault> {
+                                                  if (++number != at) return std::nullopt;
+                                                  return TpmFault{kind, 0};
+                                                }),
+                       {{}, kIndex});
+      const auto opened = sealer.unseal(*blob);
+      if (opened) {
+        cr_assert(*opened == key_of(1), "kind %d at command %d gave another key", static_cast<int>(kind), at);
+      } else {
+        cr_assert(opened.error().code == Errc::sealed_unavailable);
+        ++failures;
+      }
+    }
+    cr_assert_gt(failures, 3, "kind %d", static_cast<int>(kind));
+    // A TPM without resource manager keeps what a broken connection left in it, until it is restarted.
+    tpm->restart();
+    cr_assert(*sealer_at(*tpm).unseal(*blob) == key_of(1));
+  }
+}
