@@ -80,7 +80,7 @@ inline constexpr std::array<std::array<PhaseSet, kInputCount>, kPhaseCount> kTra
         /* confirm     */ {Phase::sec, Phase::sef},
         /* final       */ {Phase::sec, Phase::sef, Phase::se},
         /* established */ {Phase::sec, Phase::se},
-        /* repeat      */ {Phase::sec, Phase::sef},
+        /* repeat      */ {Phase::sec},
         /* timeout     */ {Phase::sec, Phase::se},
     }},
     // SEF: the candidate is on the disk; waiting until all have it there.
@@ -90,7 +90,7 @@ inline constexpr std::array<std::array<PhaseSet, kInputCount>, kPhaseCount> kTra
         /* confirm     */ {Phase::sef},
         /* final       */ {Phase::sef, Phase::se},
         /* established */ {Phase::sef, Phase::se},
-        /* repeat      */ {Phase::sef, Phase::se},
+        /* repeat      */ {Phase::sef},
         /* timeout     */ {Phase::sef, Phase::se},
     }},
 }};

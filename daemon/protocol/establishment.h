@@ -1,0 +1,207 @@
+#pragma once
+// Session establishment on one chain of one generation (section 5): what is heard, asked for and due goes in; frames to
+// send, what to store and what to report come out. Knows neither frames' bytes nor effects of the engine.
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "daemon/base/instant.h"
+#include "daemon/base/random.h"
+#include "daemon/protocol/chain_link.h"
+#include "daemon/protocol/peer_table.h"
+#include "daemon/protocol/session_payload.h"
+#include "daemon/protocol/transition_table.h"
+
+namespace akm::protocol {
+
+/// What a handler may look at besides its own state.
+struct Surroundings {
+  const AsrDescription& description;
+  const KeyContext& context;
+  const PeerTable& peers;
+  std::uint16_t own_index;
+  std::uint32_t high_epoch;  // highest normal epoch committed in this generation
+  bool reachable;            // some other member has an endpoint
+  Instant now;
+  RandomSource& random;
+};
+
+/// One session frame that opened.
+struct Heard {
+  std::uint16_t from = 0;
+  std::uint32_t incarnation = 0;
+  std::shared_ptr<Session> session;
+  SessionPayload payload;
+};
+
+/// One payload for several members; each gets a frame of its own, with its own sequence number.
+struct Outgoing {
+  std::vector<std::uint16_t> to;
+  std::shared_ptr<Session> under;
+  SessionPayload payload;
+};
+
+struct FailedAttempt {
+  std::uint32_t target = 0;
+  std::uint32_t failures = 0;
+  std::vector<std::uint16_t> waited_for;
+};
+
+/// What a step asks for. Durability comes first: when `durable` is set, the state after the step is stored before
+/// anything else of it leaves the machine.
+struct Orders {
+  std::vector<Outgoing> frames;
+  bool durable = false;
+  CandidatePtr candidate;               // was stored in this step: its key may be shown to consumers as the next one
+  bool committed = false;               // link() stands on a new epoch
+  Duration took{};                      // from the first SEI to the commit
+  bool started = false;                 // an attempt was started or joined
+  std::optional<FailedAttempt> failed;
+  std::optional<Refusal> refusal;       // the frame was authentic, but
+};
+
+class Establishment {
+ public:
+  explicit Establishment(ChainLink link) : link_(std::move(link)) {}
+
+  /// The generation became the current one, or the daemon started: goes on with a stored candidate, else says hello.
+  void resume(const Surroundings& around);
+  /// A rekey was asked for: starts an attempt unless one is under way.
+  [[nodiscard]] Orders start(const Surroundings& around);
+  /// A session frame opened under one of this chain's sessions.
+  [[nodiscard]] Orders hear(const Surroundings& around, const Heard& heard);
+  /// Something that is only sent after a commit (control, data) opened under `session`.
+  [[nodiscard]] Orders hear_other(const Surroundings& around, std::uint16_t from,
+                                  const std::shared_ptr<Session>& session);
+  /// Everything that is due.
+  [[nodiscard]] Orders tick(const Surroundings& around);
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+  [[nodiscard]] Phase phase() const { return phase_; }
+  [[nodiscard]] const ChainLink& link() const { return link_; }
+  [[nodiscard]] ChainLink& link() { return link_; }
+  /// Sessions under which a frame of this epoch may have been sealed: committed, previous, candidate, stored ones.
+  [[nodiscard]] std::vector<std::shared_ptr<Session>> sessions(std::uint32_t epoch) const;
+  /// The derived candidate of the attempt, null before SEC.
+  [[nodiscard]] const CandidatePtr& candidate() const { return candidate_; }
+  /// Plans the next timed rekey, with its jitter (section 8).
+  void plan_rekey(const Surroundings& around);
+  [[nodiscard]] bool rekey_planned() const { return rekey_at_.has_value(); }
+  /// A rekey is due now (frames under one key, section 4).
+  void rekey_now(Instant now) { rekey_at_ = now; }
+
+ private:
+  template <Phase From, Input On>
+  using Move = Transition<From, On, Orders>;
+
+  /// A member's contribution; wiped with the attempt.
+  struct Share {
+    std::array<std::uint8_t, 32> value{};
+    std::uint32_t high_epoch = 0;
+    std::uint32_t incarnation = 0;
+    bool here = false;
+    Share() = default;
+    Share(const Share&) = default;
+    Share& operator=(const Share&) = default;
+    Share(Share&&) = default;
+    Share& operator=(Share&&) = default;
+    ~Share() { wipe(value.data(), value.size()); }
+  };
+  struct Attempt {
+    std::uint32_t target = 0;
+    std::uint16_t initiator = 0;
+    Instant started;
+    std::vector<Share> shares;  // by place in the roster; empty after a restart
+    std::size_t shares_here = 0;
+  };
+  /// What the last commit was of, to tell it to those behind.
+  struct LastCommit {
+    std::uint16_t initiator = kNoInitiator;
+    std::uint32_t high_epoch = 0;
+    Digest32 transcript{};
+  };
+
+  // Handlers: one for each cell of the table that is not empty, grouped by input.
+  Orders dispatch_inform(const Surroundings& around, const Heard& heard);
+  template <Phase From>
+  Move<From, Input::inform> on_inform(const Surroundings& around, const Heard& heard);
+  template <Phase From>
+  Move<From, Input::inform> gather(const Surroundings& around, const Heard& heard, Orders orders);
+  Orders dispatch_progress(const Surroundings& around, const Heard& heard);
+  Move<Phase::sec, Input::confirm> on_confirm_in_sec(const Surroundings& around, const Heard& heard);
+  Move<Phase::sef, Input::confirm> on_confirm_in_sef(const Surroundings& around, const Heard& heard);
+  Move<Phase::sec, Input::final> on_final_in_sec(const Surroundings& around, const Heard& heard);
+  Move<Phase::sef, Input::final> on_final_in_sef(const Surroundings& around, const Heard& heard);
+  template <Phase From>
+  Move<From, Input::established> on_established(const Surroundings& around, std::uint16_t from,
+                                                const CandidatePtr& candidate);
+  Orders dispatch_established(const Surroundings& around, std::uint16_t from, const CandidatePtr& candidate);
+  template <Phase From>
+  Move<From, Input::start> on_start(const Surroundings& around);
+  Orders dispatch_start(const Surroundings& around);
+  template <Phase From>
+  Move<From, Input::timeout> on_timeout(const Surroundings& around);
+  Orders dispatch_timeout(const Surroundings& around);
+  Move<Phase::se, Input::repeat> on_repeat_in_se(const Surroundings& around);
+  Move<Phase::sei, Input::repeat> on_repeat_in_sei(const Surroundings& around);
+  Move<Phase::sec, Input::repeat> on_repeat_in_sec(const Surroundings& around);
+  Move<Phase::sef, Input::repeat> on_repeat_in_sef(const Surroundings& around);
+  Orders dispatch_repeat(const Surroundings& around);
+  template <Phase From, Input On>
+  Orders take(Move<From, On> move);
+
+  // What handlers are made of; none of these changes the phase.
+  Orders hear_committed(const Surroundings& around, const Heard& heard);
+  Orders hear_previous(const Surroundings& around, const Heard& heard);
+  [[nodiscard]] bool acceptable(const Surroundings& around, const Heard& heard) const;
+  bool begin(const Surroundings& around, std::uint32_t target, std::uint16_t initiator);
+  bool add_share(const Surroundings& around, const Heard& heard);
+  bool derive(const Surroundings& around, const Digest32& digest, std::uint32_t high_epoch);
+  bool derive_from_shares(const Surroundings& around);
+  void send_confirm(const Surroundings& around, Orders& orders);
+  void send_final(const Surroundings& around, Orders& orders);
+  void commit(const Surroundings& around, const CandidatePtr& candidate, std::optional<std::uint16_t> heard_from,
+              Orders& orders);
+  bool merge(const Heard& heard, Bitmap& known, Instant now);
+  void reset_repeat(Instant now);
+  void repeat_later(Instant now);
+  void forget_attempt();
+  [[nodiscard]] Bitmap only_me(const Surroundings& around) const;
+  [[nodiscard]] CandidatePtr candidate_of(const std::shared_ptr<Session>& session) const;
+  [[nodiscard]] bool lowest_heard(const Surroundings& around) const;
+  [[nodiscard]] std::vector<std::uint16_t> missing(const Surroundings& around) const;
+
+  // Own frames (establishment_frames.cpp).
+  [[nodiscard]] bool star(const Surroundings& around) const;
+  [[nodiscard]] std::vector<std::uint16_t> everyone(const Surroundings& around) const;
+  [[nodiscard]] std::vector<std::uint16_t> recipients(const Surroundings& around) const;
+  [[nodiscard]] std::vector<std::uint16_t> but(std::vector<std::uint16_t> list, const Bitmap& known) const;
+  [[nodiscard]] Outgoing inform_frame(const Surroundings& around, std::vector<std::uint16_t> to) const;
+  [[nodiscard]] Outgoing closing_frame(std::vector<std::uint16_t> to) const;
+  [[nodiscard]] Outgoing phase_frame(Phase phase, std::vector<std::uint16_t> to) const;
+  [[nodiscard]] Outgoing established_frame(const Surroundings& around, std::vector<std::uint16_t> to) const;
+  void answer(const Surroundings& around, std::uint16_t to, bool holds_candidate, Orders& orders) const;
+
+  ChainLink link_;
+  Phase phase_ = Phase::se;
+  std::optional<Attempt> attempt_;
+  CandidatePtr candidate_;
+  Digest32 digest_{};  // D of the candidate, for the closing SEI
+  Bitmap known_sec_;
+  Bitmap known_sef_;
+  Bitmap known_se_;
+  LastCommit last_;
+  std::uint32_t last_target_ = 0;  // of the attempts since the last commit
+  std::uint32_t failures_ = 0;     // in a row
+  std::vector<std::uint16_t> waited_for_;
+  std::size_t se_left_ = 0;
+  Duration repeat_interval_{};
+  std::optional<Instant> repeat_at_;   // the current frame again
+  std::optional<Instant> timeout_at_;  // NSET
+  std::optional<Instant> retry_at_;    // the next attempt
+  std::optional<Instant> rekey_at_;    // the policy's interval
+};
+
+}  // namespace akm::protocol
