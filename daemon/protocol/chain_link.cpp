@@ -10,7 +10,8 @@ Result<ChainLink> ChainLink::install(const KeyContext& context, Chain chain, con
   return restore(context, chain, std::move(step.next), std::move(step.session_secret));
 }
 
-ChainLink ChainLink::restore(const KeyContext& context, Chain chain, ChainState state, SecretBuffer session_secret) {
+ChainLink ChainLink::restore(const KeyContext& context, Chain chain, ChainState state,
+                             SecretBuffer session_secret) {
   ChainLink link(chain, std::make_shared<SequenceCounters>());
   link.base_ = std::make_shared<const ChainState>(std::move(state));
   link.session_ = std::make_shared<Session>(context, chain, std::move(session_secret),
@@ -18,11 +19,13 @@ ChainLink ChainLink::restore(const KeyContext& context, Chain chain, ChainState 
   return link;
 }
 
-std::uint32_t ChainLink::lowest_target() const { return std::max(base_->epoch + 1, counters_->highest()); }
+std::uint32_t ChainLink::lowest_target() const {
+  return std::max(base_->epoch + 1, counters_->highest());
+}
 
-Result<CandidatePtr> ChainLink::derive(const KeyContext& context, std::uint32_t target, std::uint16_t initiator,
-                                       std::uint32_t high_epoch, const Digest32& transcript,
-                                       const Bitmap& participants) {
+Result<CandidatePtr> ChainLink::derive(const KeyContext& context, std::uint32_t target,
+                                       std::uint16_t initiator, std::uint32_t high_epoch,
+                                       const Digest32& transcript, const Bitmap& participants) {
   if (target < lowest_target()) return fail(Errc::wrong_state, "target was left behind");
   AKM_ASSIGN(Step step, step_chain(context, chain_, *base_, target, transcript));
   auto candidate = std::make_shared<Candidate>();
@@ -38,7 +41,8 @@ Result<CandidatePtr> ChainLink::derive(const KeyContext& context, std::uint32_t 
   return candidate;
 }
 
-Status ChainLink::restore_candidate(const KeyContext& context, Candidate candidate, SecretBuffer session_secret) {
+Status ChainLink::restore_candidate(const KeyContext& context, Candidate candidate,
+                                    SecretBuffer session_secret) {
   if (candidate.target <= base_->epoch || candidate.target < counters_->highest() ||
       candidate.next.epoch != candidate.target || stored_.size() >= limits::kStoredCandidates) {
     return fail(Errc::state_corrupt, "candidate does not follow its base");
@@ -58,7 +62,8 @@ void ChainLink::store(const CandidatePtr& candidate) {
 void ChainLink::commit(const CandidatePtr& candidate, Instant previous_until) {
   previous_ = std::move(session_);
   previous_until_ = previous_until;
-  // Aliases the candidate: base and candidate are one object, so that nothing is copied and nothing is left over.
+  // Aliases the candidate: base and candidate are one object, so that nothing is copied and nothing is left
+  // over.
   base_ = std::shared_ptr<const ChainState>(candidate, &candidate->next);
   session_ = candidate->session;
   stored_.clear();

@@ -1,6 +1,7 @@
 #pragma once
-// One chain of one generation: its committed credentials, the candidates stored beside them, and the sessions that
-// come from them (sections 3 and 5). A copy shares the secrets; what a copy drops is erased with its last holder.
+// One chain of one generation: its committed credentials, the candidates stored beside them, and the sessions
+// that come from them (sections 3 and 5). A copy shares the secrets; what a copy drops is erased with its
+// last holder.
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -11,13 +12,14 @@
 
 namespace akm::protocol {
 
-/// What an attempt derived: the state after the commit, and what it was derived from. Never changed once made.
+/// What an attempt derived: the state after the commit, and what it was derived from. Never changed once
+/// made.
 struct Candidate {
   std::uint32_t target = 0;
   std::uint16_t initiator = 0;
   std::uint32_t high_epoch = 0;  // E
   Digest32 transcript{};
-  Bitmap participants;           // P
+  Bitmap participants;  // P
   ChainState next;
   std::shared_ptr<Session> session;
   SecretBuffer prk;  // for the re-root that follows a commit of the fallback or failsafe chain; else empty
@@ -32,7 +34,8 @@ class ChainLink {
   /// At install: the step from epoch 0 to epoch 1 (section 3).
   static Result<ChainLink> install(const KeyContext& context, Chain chain, const ChainState& fresh);
   /// From the disk.
-  static ChainLink restore(const KeyContext& context, Chain chain, ChainState state, SecretBuffer session_secret);
+  static ChainLink restore(const KeyContext& context, Chain chain, ChainState state,
+                           SecretBuffer session_secret);
 
   [[nodiscard]] Chain chain() const { return chain_; }
   [[nodiscard]] std::uint32_t epoch() const { return base_->epoch; }
@@ -44,20 +47,23 @@ class ChainLink {
   /// Targets below this one were left behind and are not derived again.
   [[nodiscard]] std::uint32_t lowest_target() const;
 
-  /// One step with a transcript. wrong_state for a target that is not above the committed epoch or was left behind.
+  /// One step with a transcript. wrong_state for a target that is not above the committed epoch or was left
+  /// behind.
   Result<CandidatePtr> derive(const KeyContext& context, std::uint32_t target, std::uint16_t initiator,
-                              std::uint32_t high_epoch, const Digest32& transcript, const Bitmap& participants);
+                              std::uint32_t high_epoch, const Digest32& transcript,
+                              const Bitmap& participants);
   /// A candidate as it was on the disk.
   Status restore_candidate(const KeyContext& context, Candidate candidate, SecretBuffer session_secret);
-  /// Keeps the candidate beside the base; the caller makes it durable before anybody hears of it. The oldest of more
-  /// than kStoredCandidates gives way.
+  /// Keeps the candidate beside the base; the caller makes it durable before anybody hears of it. The oldest
+  /// of more than kStoredCandidates gives way.
   void store(const CandidatePtr& candidate);
   /// The candidate becomes the base, all others are dropped; the old session receives until `previous_until`.
   void commit(const CandidatePtr& candidate, Instant previous_until);
   void drop_previous() { previous_.reset(); }
 
  private:
-  ChainLink(Chain chain, std::shared_ptr<SequenceCounters> counters) : chain_(chain), counters_(std::move(counters)) {}
+  ChainLink(Chain chain, std::shared_ptr<SequenceCounters> counters)
+      : chain_(chain), counters_(std::move(counters)) {}
 
   Chain chain_;
   std::shared_ptr<SequenceCounters> counters_;  // shared by all copies: it is never taken back

@@ -11,20 +11,24 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-// A repeat answers a lost frame: soon at first, since links lose single frames, then seldom, since the member is away.
+// A repeat answers a lost frame: soon at first, since links lose single frames, then seldom, since the member
+// is away.
 constexpr Duration kRepeatFirst = 50ms;
 constexpr Duration kRepeatLast = 1s;
-// Attempts of a group with a member away: the longest pause between two. One member of a provisioning ASR is the only
-// one of it, and an NMM has many such that are switched off.
+// Attempts of a group with a member away: the longest pause between two. One member of a provisioning ASR is
+// the only one of it, and an NMM has many such that are switched off.
 constexpr Duration kBackOffOperational = 60s;
 constexpr Duration kBackOffProvisioning = 600s;
 constexpr Duration kRetryWithoutRandomness = 1s;
 
 Duration attempt_timeout(Chain chain, const Policy& policy) {
   switch (chain) {
-    case Chain::normal: return milliseconds(policy.nset_ms);
-    case Chain::fallback: return milliseconds(policy.fbset_ms);
-    case Chain::failsafe: return milliseconds(policy.fsset_ms);
+    case Chain::normal:
+      return milliseconds(policy.nset_ms);
+    case Chain::fallback:
+      return milliseconds(policy.fbset_ms);
+    case Chain::failsafe:
+      return milliseconds(policy.fsset_ms);
   }
   return milliseconds(policy.nset_ms);
 }
@@ -69,7 +73,8 @@ auto Establishment::on_inform(const Surroundings& around, const Heard& heard) ->
   const SessionPayload& payload = heard.payload;
   Orders orders;
   if (payload.target <= link_.epoch() || payload.target - link_.epoch() > limits::kTargetSkip ||
-      around.peers.find(payload.initiator) == nullptr || (payload.closing && payload.initiator != heard.from) ||
+      around.peers.find(payload.initiator) == nullptr ||
+      (payload.closing && payload.initiator != heard.from) ||
       (payload.closing && payload.bitmap != whole_roster(around.description))) {
     orders.refusal = Refusal::not_expected;
     return Moved::template to<From>(std::move(orders));
@@ -93,13 +98,14 @@ auto Establishment::on_inform(const Surroundings& around, const Heard& heard) ->
     return Moved::template to<From>(std::move(orders));
   }
   orders.started = true;
-  orders.frames.push_back(inform_frame(around, recipients(around)));
+  orders.frames.push_back(inform_frame(recipients(around)));
   if (left_behind) return Moved::template to<Phase::sei>(std::move(orders));
   return gather<From>(around, heard, std::move(orders));
 }
 
 template <Phase From>
-auto Establishment::gather(const Surroundings& around, const Heard& heard, Orders orders) -> Move<From, Input::inform> {
+auto Establishment::gather(const Surroundings& around, const Heard& heard, Orders orders)
+    -> Move<From, Input::inform> {
   using Moved = Move<From, Input::inform>;
   const bool derived = heard.payload.closing ? derive(around, heard.payload.value, heard.payload.high_epoch)
                                              : add_share(around, heard) && derive_from_shares(around);
@@ -111,10 +117,14 @@ auto Establishment::gather(const Surroundings& around, const Heard& heard, Order
 
 Orders Establishment::dispatch_inform(const Surroundings& around, const Heard& heard) {
   switch (phase_) {
-    case Phase::se: return take(on_inform<Phase::se>(around, heard));
-    case Phase::sei: return take(on_inform<Phase::sei>(around, heard));
-    case Phase::sec: return take(on_inform<Phase::sec>(around, heard));
-    case Phase::sef: return take(on_inform<Phase::sef>(around, heard));
+    case Phase::se:
+      return take(on_inform<Phase::se>(around, heard));
+    case Phase::sei:
+      return take(on_inform<Phase::sei>(around, heard));
+    case Phase::sec:
+      return take(on_inform<Phase::sec>(around, heard));
+    case Phase::sef:
+      return take(on_inform<Phase::sef>(around, heard));
   }
   return {};
 }
@@ -148,13 +158,14 @@ bool Establishment::derive_from_shares(const Surroundings& around) {
 
 bool Establishment::derive(const Surroundings& around, const Digest32& digest, std::uint32_t high_epoch) {
   const Bitmap participants = whole_roster(around.description);
-  const Digest32 agreed = transcript(around.context, link_.chain(), attempt_->target, attempt_->initiator, high_epoch,
-                                     digest, participants);
+  const Digest32 agreed = transcript(around.context, link_.chain(), attempt_->target, attempt_->initiator,
+                                     high_epoch, digest, participants);
   auto candidate =
       link_.derive(around.context, attempt_->target, attempt_->initiator, high_epoch, agreed, participants);
   if (!candidate) return false;
   candidate_ = std::move(*candidate);
   digest_ = digest;
+  attempt_->shares.clear();  // what they were for is derived
   known_sec_ = only_me(around);
   known_sef_ = Bitmap::for_roster(around.description);
   return true;
@@ -206,7 +217,8 @@ auto Establishment::on_confirm_in_sec(const Surroundings& around, const Heard& h
     send_final(around, orders);
     return Moved::to<Phase::sef>(std::move(orders));
   }
-  // The sender has not heard of us: it is behind in news, if not in phase. Our answer names it, so it is the last one.
+  // The sender has not heard of us: it is behind in news, if not in phase. Our answer names it, so it is the
+  // last one.
   if (!heard.payload.bitmap.test(around.own_index)) answer(around, heard.from, true, orders);
   return Moved::to<Phase::sec>(std::move(orders));
 }
@@ -218,7 +230,8 @@ auto Establishment::on_confirm_in_sef(const Surroundings& around, const Heard& h
   return Move<Phase::sef, Input::confirm>::to<Phase::sef>(std::move(orders));
 }
 
-auto Establishment::on_final_in_sec(const Surroundings& around, const Heard& heard) -> Move<Phase::sec, Input::final> {
+auto Establishment::on_final_in_sec(const Surroundings& around, const Heard& heard)
+    -> Move<Phase::sec, Input::final> {
   using Moved = Move<Phase::sec, Input::final>;
   Orders orders;
   // Who sends SEF knows that all have derived.
@@ -234,7 +247,8 @@ auto Establishment::on_final_in_sec(const Surroundings& around, const Heard& hea
   return Moved::to<Phase::sef>(std::move(orders));
 }
 
-auto Establishment::on_final_in_sef(const Surroundings& around, const Heard& heard) -> Move<Phase::sef, Input::final> {
+auto Establishment::on_final_in_sef(const Surroundings& around, const Heard& heard)
+    -> Move<Phase::sef, Input::final> {
   using Moved = Move<Phase::sef, Input::final>;
   Orders orders;
   merge(heard, known_sef_, around.now);
@@ -252,8 +266,8 @@ Orders Establishment::dispatch_progress(const Surroundings& around, const Heard&
     orders.refusal = Refusal::malformed_payload;
     return orders;
   }
-  // A candidate that was left behind: only an SE commits it now (two candidates must never both be committed by their
-  // SEFs). Its sender is told of the attempt that won.
+  // A candidate that was left behind: only an SE commits it now (two candidates must never both be committed
+  // by their SEFs). Its sender is told of the attempt that won.
   if (!candidate_ || candidate_->session != heard.session) {
     if (phase_ != Phase::se) answer(around, heard.from, false, orders);
     return orders;
@@ -261,9 +275,12 @@ Orders Establishment::dispatch_progress(const Surroundings& around, const Heard&
   const bool final = heard.payload.event == SessionEvent::sef;
   switch (phase_) {
     case Phase::se:
-    case Phase::sei: return orders;
-    case Phase::sec: return final ? take(on_final_in_sec(around, heard)) : take(on_confirm_in_sec(around, heard));
-    case Phase::sef: return final ? take(on_final_in_sef(around, heard)) : take(on_confirm_in_sef(around, heard));
+    case Phase::sei:
+      return orders;
+    case Phase::sec:
+      return final ? take(on_final_in_sec(around, heard)) : take(on_confirm_in_sec(around, heard));
+    case Phase::sef:
+      return final ? take(on_final_in_sef(around, heard)) : take(on_confirm_in_sef(around, heard));
   }
   return orders;
 }
@@ -292,8 +309,8 @@ void Establishment::commit(const Surroundings& around, const CandidatePtr& candi
 }
 
 template <Phase From>
-auto Establishment::on_established(const Surroundings& around, std::uint16_t from, const CandidatePtr& candidate)
-    -> Move<From, Input::established> {
+auto Establishment::on_established(const Surroundings& around, std::uint16_t from,
+                                   const CandidatePtr& candidate) -> Move<From, Input::established> {
   Orders orders;
   commit(around, candidate, from, orders);
   return Move<From, Input::established>::template to<Phase::se>(std::move(orders));
@@ -302,10 +319,14 @@ auto Establishment::on_established(const Surroundings& around, std::uint16_t fro
 Orders Establishment::dispatch_established(const Surroundings& around, std::uint16_t from,
                                            const CandidatePtr& candidate) {
   switch (phase_) {
-    case Phase::se: return take(on_established<Phase::se>(around, from, candidate));
-    case Phase::sei: return take(on_established<Phase::sei>(around, from, candidate));
-    case Phase::sec: return take(on_established<Phase::sec>(around, from, candidate));
-    case Phase::sef: return take(on_established<Phase::sef>(around, from, candidate));
+    case Phase::se:
+      return take(on_established<Phase::se>(around, from, candidate));
+    case Phase::sei:
+      return take(on_established<Phase::sei>(around, from, candidate));
+    case Phase::sec:
+      return take(on_established<Phase::sec>(around, from, candidate));
+    case Phase::sef:
+      return take(on_established<Phase::sef>(around, from, candidate));
   }
   return {};
 }
@@ -317,7 +338,7 @@ template <Phase From>
 auto Establishment::on_start(const Surroundings& around) -> Move<From, Input::start> {
   Orders orders;
   orders.started = true;
-  orders.frames.push_back(inform_frame(around, recipients(around)));
+  orders.frames.push_back(inform_frame(recipients(around)));
   return Move<From, Input::start>::template to<Phase::sei>(std::move(orders));
 }
 
@@ -328,22 +349,30 @@ Orders Establishment::dispatch_start(const Surroundings& around) {
     return {};
   }
   switch (phase_) {
-    case Phase::se: return take(on_start<Phase::se>(around));
-    case Phase::sei: return take(on_start<Phase::sei>(around));
-    case Phase::sec: return take(on_start<Phase::sec>(around));
-    case Phase::sef: return take(on_start<Phase::sef>(around));
+    case Phase::se:
+      return take(on_start<Phase::se>(around));
+    case Phase::sei:
+      return take(on_start<Phase::sei>(around));
+    case Phase::sec:
+      return take(on_start<Phase::sec>(around));
+    case Phase::sef:
+      return take(on_start<Phase::sef>(around));
   }
   return {};
 }
 
 /// A new attempt with a fresh contribution; nothing changes when there is no randomness for it.
 bool Establishment::begin(const Surroundings& around, std::uint32_t target, std::uint16_t initiator) {
-  Attempt attempt{target, initiator, around.now, {}, 1};
+  Attempt attempt;
+  attempt.target = target;
+  attempt.initiator = initiator;
+  attempt.started = around.now;
+  if (!around.random.fill(attempt.own.value)) return false;
+  attempt.own.high_epoch = around.high_epoch;
+  attempt.own.here = true;
   attempt.shares.resize(around.description.roster.size());
-  Share& own = attempt.shares[place_of(around.description, around.own_index)];
-  if (!around.random.fill(own.value)) return false;
-  own.high_epoch = around.high_epoch;
-  own.here = true;
+  attempt.shares[place_of(around.description, around.own_index)] = attempt.own;
+  attempt.shares_here = 1;
   forget_attempt();
   attempt_ = std::move(attempt);
   last_target_ = std::max(last_target_, target);
@@ -371,7 +400,7 @@ auto Establishment::on_timeout(const Surroundings& around) -> Move<From, Input::
   }
   const Duration longest =
       around.description.kind == Kind::provisioning ? kBackOffProvisioning : kBackOffOperational;
-  const unsigned doublings = std::min<unsigned>(failures_ - limits::kAttemptsPerChain, 16);
+  const std::size_t doublings = std::min<std::size_t>(failures_ - limits::kAttemptsPerChain, 16);
   const Duration pause = attempt_timeout(link_.chain(), policy) * (std::int64_t{1} << doublings);
   forget_attempt();
   repeat_at_.reset();
@@ -381,10 +410,15 @@ auto Establishment::on_timeout(const Surroundings& around) -> Move<From, Input::
 
 Orders Establishment::dispatch_timeout(const Surroundings& around) {
   switch (phase_) {
-    case Phase::se: timeout_at_.reset(); return {};
-    case Phase::sei: return take(on_timeout<Phase::sei>(around));
-    case Phase::sec: return take(on_timeout<Phase::sec>(around));
-    case Phase::sef: return take(on_timeout<Phase::sef>(around));
+    case Phase::se:
+      timeout_at_.reset();
+      return {};
+    case Phase::sei:
+      return take(on_timeout<Phase::sei>(around));
+    case Phase::sec:
+      return take(on_timeout<Phase::sec>(around));
+    case Phase::sef:
+      return take(on_timeout<Phase::sef>(around));
   }
   return {};
 }
@@ -410,7 +444,7 @@ auto Establishment::on_repeat_in_sei(const Surroundings& around) -> Move<Phase::
   auto to = recipients(around);
   // In mesh all get it again: who lacks our contribution cannot say so before it has derived.
   if (star(around) && attempt_->initiator == around.own_index) to = missing(around);
-  orders.frames.push_back(inform_frame(around, to));
+  orders.frames.push_back(inform_frame(to));
   repeat_later(around.now);
   return Move<Phase::sei, Input::repeat>::to<Phase::sei>(std::move(orders));
 }
@@ -437,10 +471,14 @@ auto Establishment::on_repeat_in_sef(const Surroundings& around) -> Move<Phase::
 
 Orders Establishment::dispatch_repeat(const Surroundings& around) {
   switch (phase_) {
-    case Phase::se: return take(on_repeat_in_se(around));
-    case Phase::sei: return take(on_repeat_in_sei(around));
-    case Phase::sec: return take(on_repeat_in_sec(around));
-    case Phase::sef: return take(on_repeat_in_sef(around));
+    case Phase::se:
+      return take(on_repeat_in_se(around));
+    case Phase::sei:
+      return take(on_repeat_in_sei(around));
+    case Phase::sec:
+      return take(on_repeat_in_sec(around));
+    case Phase::sef:
+      return take(on_repeat_in_sef(around));
   }
   return {};
 }
@@ -480,7 +518,8 @@ Orders Establishment::hear_other(const Surroundings& around, std::uint16_t from,
 Orders Establishment::hear_committed(const Surroundings& around, const Heard& heard) {
   Orders orders;
   switch (heard.payload.event) {
-    case SessionEvent::sei: return dispatch_inform(around, heard);
+    case SessionEvent::sei:
+      return dispatch_inform(around, heard);
     case SessionEvent::sec:
     case SessionEvent::sef:
       // What is our committed key is still a candidate to the sender.
@@ -527,7 +566,10 @@ void Establishment::resume(const Surroundings& around) {
   if (!link_.stored().empty()) {
     // After a crash between candidate and commit: both are held, and SEF is repeated (section 5).
     candidate_ = link_.stored().back();
-    attempt_ = Attempt{candidate_->target, candidate_->initiator, around.now, {}, 0};
+    attempt_.emplace();
+    attempt_->target = candidate_->target;
+    attempt_->initiator = candidate_->initiator;
+    attempt_->started = around.now;
     last_target_ = candidate_->target;
     known_sec_ = candidate_->participants;
     known_sef_ = only_me(around);
@@ -537,7 +579,8 @@ void Establishment::resume(const Surroundings& around) {
     repeat_at_ = around.now;
     return;
   }
-  // Says that this incarnation is there: a group inside an attempt tells it, one that lags behind a switch follows.
+  // Says that this incarnation is there: a group inside an attempt tells it, one that lags behind a switch
+  // follows.
   if (!around.reachable) return;
   se_left_ = limits::kRepeatedSe;
   repeat_interval_ = kRepeatFirst;
@@ -577,12 +620,12 @@ void Establishment::plan_rekey(const Surroundings& around) {
   rekey_at_.reset();
   const std::uint32_t interval_s = around.description.policy.rekey_interval_s;
   if (interval_s == 0) return;
-  // Per mille of the interval. The lowest index goes first, 0 to 10 % early; the others follow, later with their
-  // index, so that one attempt is enough, and the next one starts it where the lowest is away.
+  // Per mille of the interval. The lowest index goes first, 0 to 10 % early; the others follow, later with
+  // their index, so that one attempt is enough, and the next one starts it where the lowest is away.
   const std::uint32_t drawn = random_u32(around.random).value_or(UINT32_MAX / 2);
   const auto jitter = static_cast<std::int64_t>((std::uint64_t{drawn} * 100) >> 32);
-  const auto place = static_cast<std::int64_t>(
-      std::min<std::size_t>(place_of(around.description, around.own_index), 16));
+  const auto place =
+      static_cast<std::int64_t>(std::min<std::size_t>(place_of(around.description, around.own_index), 16));
   const std::int64_t per_mille = place == 0 ? 900 + jitter : 1000 + 5 * place + jitter / 10;
   rekey_at_ = around.now + milliseconds(std::int64_t{interval_s} * per_mille);
 }

@@ -1,6 +1,7 @@
 #pragma once
-// Session establishment on one chain of one generation (section 5): what is heard, asked for and due goes in; frames to
-// send, what to store and what to report come out. Knows neither frames' bytes nor effects of the engine.
+// Session establishment on one chain of one generation (section 5): what is heard, asked for and due goes in;
+// frames to send, what to store and what to report come out. Knows neither frames' bytes nor effects of the
+// engine.
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -49,24 +50,25 @@ struct FailedAttempt {
   std::vector<std::uint16_t> waited_for;
 };
 
-/// What a step asks for. Durability comes first: when `durable` is set, the state after the step is stored before
-/// anything else of it leaves the machine.
+/// What a step asks for. Durability comes first: when `durable` is set, the state after the step is stored
+/// before anything else of it leaves the machine.
 struct Orders {
   std::vector<Outgoing> frames;
   bool durable = false;
-  CandidatePtr candidate;               // was stored in this step: its key may be shown to consumers as the next one
-  bool committed = false;               // link() stands on a new epoch
-  Duration took{};                      // from the first SEI to the commit
-  bool started = false;                 // an attempt was started or joined
+  CandidatePtr candidate;  // was stored in this step: its key may be shown to consumers as the next one
+  bool committed = false;  // link() stands on a new epoch
+  Duration took{};         // from the first SEI to the commit
+  bool started = false;    // an attempt was started or joined
   std::optional<FailedAttempt> failed;
-  std::optional<Refusal> refusal;       // the frame was authentic, but
+  std::optional<Refusal> refusal;  // the frame was authentic, but
 };
 
 class Establishment {
  public:
   explicit Establishment(ChainLink link) : link_(std::move(link)) {}
 
-  /// The generation became the current one, or the daemon started: goes on with a stored candidate, else says hello.
+  /// The generation became the current one, or the daemon started: goes on with a stored candidate, else says
+  /// hello.
   void resume(const Surroundings& around);
   /// A rekey was asked for: starts an attempt unless one is under way.
   [[nodiscard]] Orders start(const Surroundings& around);
@@ -82,10 +84,15 @@ class Establishment {
   [[nodiscard]] Phase phase() const { return phase_; }
   [[nodiscard]] const ChainLink& link() const { return link_; }
   [[nodiscard]] ChainLink& link() { return link_; }
-  /// Sessions under which a frame of this epoch may have been sealed: committed, previous, candidate, stored ones.
+  /// Sessions under which a frame of this epoch may have been sealed: committed, previous, candidate, stored
+  /// ones.
   [[nodiscard]] std::vector<std::shared_ptr<Session>> sessions(std::uint32_t epoch) const;
-  /// The derived candidate of the attempt, null before SEC.
-  [[nodiscard]] const CandidatePtr& candidate() const { return candidate_; }
+  /// A frame under `session` may lead to something durable; under all others it never does.
+  [[nodiscard]] bool is_candidate(const std::shared_ptr<Session>& session) const {
+    return candidate_of(session) != nullptr;
+  }
+  /// A candidate is derived or stored: its key may be in the keyring.
+  [[nodiscard]] bool has_candidate() const { return candidate_ != nullptr || !link_.stored().empty(); }
   /// Plans the next timed rekey, with its jitter (section 8).
   void plan_rekey(const Surroundings& around);
   [[nodiscard]] bool rekey_planned() const { return rekey_at_.has_value(); }
@@ -113,7 +120,8 @@ class Establishment {
     std::uint32_t target = 0;
     std::uint16_t initiator = 0;
     Instant started;
-    std::vector<Share> shares;  // by place in the roster; empty after a restart
+    Share own;                  // not here after a restart in SEF
+    std::vector<Share> shares;  // in SEI, by place in the roster
     std::size_t shares_here = 0;
   };
   /// What the last commit was of, to tell it to those behind.
@@ -162,8 +170,8 @@ class Establishment {
   bool derive_from_shares(const Surroundings& around);
   void send_confirm(const Surroundings& around, Orders& orders);
   void send_final(const Surroundings& around, Orders& orders);
-  void commit(const Surroundings& around, const CandidatePtr& candidate, std::optional<std::uint16_t> heard_from,
-              Orders& orders);
+  void commit(const Surroundings& around, const CandidatePtr& candidate,
+              std::optional<std::uint16_t> heard_from, Orders& orders);
   bool merge(const Heard& heard, Bitmap& known, Instant now);
   void reset_repeat(Instant now);
   void repeat_later(Instant now);
@@ -178,7 +186,7 @@ class Establishment {
   [[nodiscard]] std::vector<std::uint16_t> everyone(const Surroundings& around) const;
   [[nodiscard]] std::vector<std::uint16_t> recipients(const Surroundings& around) const;
   [[nodiscard]] std::vector<std::uint16_t> but(std::vector<std::uint16_t> list, const Bitmap& known) const;
-  [[nodiscard]] Outgoing inform_frame(const Surroundings& around, std::vector<std::uint16_t> to) const;
+  [[nodiscard]] Outgoing inform_frame(std::vector<std::uint16_t> to) const;
   [[nodiscard]] Outgoing closing_frame(std::vector<std::uint16_t> to) const;
   [[nodiscard]] Outgoing phase_frame(Phase phase, std::vector<std::uint16_t> to) const;
   [[nodiscard]] Outgoing established_frame(const Surroundings& around, std::vector<std::uint16_t> to) const;

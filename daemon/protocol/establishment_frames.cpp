@@ -13,10 +13,13 @@ constexpr std::size_t kHelloInStar = 2;   // an SE outside an attempt goes to th
 
 bool Establishment::star(const Surroundings& around) const {
   switch (around.description.policy.topology) {
-    case Topology::mesh: return false;
-    case Topology::star: return true;
+    case Topology::mesh:
+      return false;
+    case Topology::star:
+      return true;
     case Topology::automatic:
-    case Topology::multicast: break;  // multicast is refused at install
+    case Topology::multicast:
+      break;  // multicast is refused at install
   }
   return around.description.roster.size() > kLargestMesh;
 }
@@ -54,10 +57,18 @@ std::vector<std::uint16_t> Establishment::missing(const Surroundings& around) co
     const std::uint16_t index = roster[place].index;
     bool reached = index == around.own_index;
     switch (phase_) {
-      case Phase::se: reached |= known_se_.test(index); break;
-      case Phase::sei: reached |= attempt_->shares[place].here; break;
-      case Phase::sec: reached |= known_sec_.test(index); break;
-      case Phase::sef: reached |= known_sef_.test(index); break;
+      case Phase::se:
+        reached |= known_se_.test(index);
+        break;
+      case Phase::sei:
+        reached |= attempt_->shares[place].here;
+        break;
+      case Phase::sec:
+        reached |= known_sec_.test(index);
+        break;
+      case Phase::sef:
+        reached |= known_sef_.test(index);
+        break;
     }
     if (!reached) list.push_back(index);
   }
@@ -70,16 +81,13 @@ Bitmap Establishment::only_me(const Surroundings& around) const {
   return me;
 }
 
-Outgoing Establishment::inform_frame(const Surroundings& around, std::vector<std::uint16_t> to) const {
+Outgoing Establishment::inform_frame(std::vector<std::uint16_t> to) const {
   SessionPayload payload;
   payload.event = SessionEvent::sei;
   payload.initiator = attempt_->initiator;
   payload.target = attempt_->target;
-  const auto& roster = around.description.roster;
-  const auto own = std::ranges::lower_bound(roster, around.own_index, {}, &Member::index);
-  const Share& share = attempt_->shares[static_cast<std::size_t>(own - roster.begin())];
-  payload.high_epoch = share.high_epoch;
-  payload.value = share.value;
+  payload.high_epoch = attempt_->own.high_epoch;
+  payload.value = attempt_->own.value;
   return {std::move(to), link_.session(), std::move(payload)};
 }
 
@@ -116,15 +124,16 @@ Outgoing Establishment::established_frame(const Surroundings& around, std::vecto
   return {std::move(to), link_.session(), std::move(payload)};
 }
 
-/// What one needs that is behind us. One that does not hold the candidate gets our contribution again, and D from the
-/// initiator of a star, before the current frame.
-void Establishment::answer(const Surroundings& around, std::uint16_t to, bool holds_candidate, Orders& orders) const {
+/// What one needs that is behind us. One that does not hold the candidate gets our contribution again, and D
+/// from the initiator of a star, before the current frame.
+void Establishment::answer(const Surroundings& around, std::uint16_t to, bool holds_candidate,
+                           Orders& orders) const {
   if (phase_ == Phase::se || !attempt_) {
     orders.frames.push_back(established_frame(around, {to}));
     return;
   }
-  if (!holds_candidate && !attempt_->shares.empty()) {
-    orders.frames.push_back(inform_frame(around, {to}));
+  if (!holds_candidate && attempt_->own.here) {
+    orders.frames.push_back(inform_frame({to}));
     if (candidate_ && star(around) && attempt_->initiator == around.own_index) {
       orders.frames.push_back(closing_frame({to}));
     }

@@ -1,5 +1,6 @@
 #pragma once
-// What one member knows of the others: which start of each it listens to, when it was heard, where it is (section 4).
+// What one member knows of the others: which start of each it listens to, when it was heard, where it is
+// (section 4).
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -16,7 +17,7 @@ struct Peer {
   std::uint16_t index = 0;
   std::uint32_t incarnation = 0;  // highest accepted; 0: none yet
   std::uint32_t salt = 0;
-  Instant incarnation_since;      // its first frame, or the start of this daemon
+  Instant incarnation_since;  // its first frame, or the start of this daemon
   std::optional<Instant> last_heard;
   std::optional<Instant> last_contradiction;
   std::optional<Endpoint> endpoint;

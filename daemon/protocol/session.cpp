@@ -3,7 +3,9 @@
 namespace akm::protocol {
 namespace {
 
-Sender sender_of(const FrameHeader& header) { return {header.index, header.incarnation, header.salt}; }
+Sender sender_of(const FrameHeader& header) {
+  return {header.index, header.incarnation, header.salt};
+}
 
 }  // namespace
 
@@ -58,7 +60,8 @@ Result<std::vector<std::uint8_t>> Session::seal(const Sender& own, FrameType typ
   return seal_frame(own_->cipher, header, payload);
 }
 
-std::expected<std::size_t, Refusal> Session::open(const FrameHeader& header, std::span<const std::uint8_t> datagram,
+std::expected<std::size_t, Refusal> Session::open(const FrameHeader& header,
+                                                  std::span<const std::uint8_t> datagram,
                                                   std::span<std::uint8_t> out) {
   const Sender sender = sender_of(header);
   const std::size_t size = datagram.size() - kFrameOverheadBytes;

@@ -23,15 +23,15 @@ struct Sender {
   bool operator==(const Sender&) const = default;
 };
 
-/// The own sequence numbers of one (asr, generation, chain, epoch). Every session secret of that epoch counts on the
-/// same one: two candidates for one target have different keys, yet no number is ever seen twice.
+/// The own sequence numbers of one (asr, generation, chain, epoch). Every session secret of that epoch counts
+/// on the same one: two candidates for one target have different keys, yet no number is ever seen twice.
 struct SequenceCounter {
   std::uint32_t epoch = 0;
   std::uint64_t next = 0;
 };
 
-/// Hands out the counters of one chain of one generation. Targets below the highest one ever used get none, so that
-/// no counter can start anew.
+/// Hands out the counters of one chain of one generation. Targets below the highest one ever used get none,
+/// so that no counter can start anew.
 class SequenceCounters {
  public:
   /// Null when `epoch` lies below the highest one handed out.
@@ -44,7 +44,8 @@ class SequenceCounters {
 
 class Session {
  public:
-  Session(const KeyContext& context, Chain chain, SecretBuffer secret, std::shared_ptr<SequenceCounter> counter);
+  Session(const KeyContext& context, Chain chain, SecretBuffer secret,
+          std::shared_ptr<SequenceCounter> counter);
 
   [[nodiscard]] Chain chain() const { return chain_; }
   [[nodiscard]] std::uint32_t epoch() const { return counter_->epoch; }
@@ -53,13 +54,16 @@ class Session {
   [[nodiscard]] std::uint64_t frames_sent() const { return counter_->next; }
 
   /// A whole frame from `own`, under the next sequence number. exhausted from 2^32 on.
-  Result<std::vector<std::uint8_t>> seal(const Sender& own, FrameType type, std::span<const std::uint8_t> payload);
-  /// Authenticates `datagram` and writes its payload to `out` (kFramePayloadBytes are enough). The replay window is
-  /// read, nothing is written: call accept() when the sender may speak. Refusals: replayed, not_authentic.
+  Result<std::vector<std::uint8_t>> seal(const Sender& own, FrameType type,
+                                         std::span<const std::uint8_t> payload);
+  /// Authenticates `datagram` and writes its payload to `out` (kFramePayloadBytes are enough). The replay
+  /// window is read, nothing is written: call accept() when the sender may speak. Refusals: replayed,
+  /// not_authentic.
   std::expected<std::size_t, Refusal> open(const FrameHeader& header, std::span<const std::uint8_t> datagram,
                                            std::span<std::uint8_t> out);
-  /// Takes the sequence number of a frame that open() has just authenticated. `newest` is false for a frame from an
-  /// incarnation that is not the sender's newest: its window is written, its key does not become the sender's.
+  /// Takes the sequence number of a frame that open() has just authenticated. `newest` is false for a frame
+  /// from an incarnation that is not the sender's newest: its window is written, its key does not become the
+  /// sender's.
   void accept(const FrameHeader& header, bool newest);
   /// Highest sequence number taken from this sender key so far; none before the first.
   [[nodiscard]] std::optional<std::uint64_t> highest_from(const FrameHeader& header) const;
@@ -84,8 +88,8 @@ class Session {
   SecretBuffer secret_;
   std::shared_ptr<SequenceCounter> counter_;
   std::optional<SenderKey> own_;
-  std::map<std::uint16_t, Known> senders_;   // bounded by the roster: written after authentication only
-  std::optional<SenderKey> opened_;          // made by open() for a sender that is not known yet
+  std::map<std::uint16_t, Known> senders_;  // bounded by the roster: written after authentication only
+  std::optional<SenderKey> opened_;         // made by open() for a sender that is not known yet
 };
 
 }  // namespace akm::protocol

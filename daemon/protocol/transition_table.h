@@ -1,7 +1,7 @@
 #pragma once
-// The state machine of session establishment (section 5) as one table: phase x input -> phases it may lead to.
-// Handlers build their result with Transition<From, On>::to<To>(), so that a step which is not in the table does not
-// compile. docs/state-machine.md is generated from this table.
+// The state machine of session establishment (section 5) as one table: phase x input -> phases it may lead
+// to. Handlers build their result with Transition<From, On>::to<To>(), so that a step which is not in the
+// table does not compile. docs/state-machine.md is generated from this table.
 #include <array>
 #include <cstdint>
 #include <initializer_list>
@@ -98,7 +98,9 @@ inline constexpr std::array<std::array<PhaseSet, kInputCount>, kPhaseCount> kTra
 constexpr PhaseSet allowed_from(Phase from, Input on) {
   return kTransitions[static_cast<std::size_t>(from)][static_cast<std::size_t>(on)];
 }
-constexpr bool may(Phase from, Input on, Phase to) { return allowed_from(from, on).has(to); }
+constexpr bool may(Phase from, Input on, Phase to) {
+  return allowed_from(from, on).has(to);
+}
 
 /// The result of a handler: where the machine goes and what it asks for. Only `to` makes one.
 template <Phase From, Input On, typename Effects>

@@ -1,0 +1,223 @@
+#include "daemon/protocol/asr_record.h"
+
+#include "daemon/protocol/asr_codec.h"
+#include "daemon/protocol/cbor.h"
+
+namespace akm::protocol {
+namespace {
+
+constexpr std::uint64_t kVersion = 1;
+constexpr std::size_t kGenerationBytes = kSecretMaxBytes / 2;
+constexpr std::size_t kSessionSecretBytes = 48;
+constexpr std::size_t kEndpointTextBytes = 64;
+constexpr std::uint64_t kU16 = UINT16_MAX;
+constexpr std::uint64_t kU32 = UINT32_MAX;
+constexpr std::array kChains{Chain::normal, Chain::fallback, Chain::failsafe};
+
+template <std::size_t N>
+std::span<const std::uint8_t, N> fixed(CborReader& reader) {
+  static constexpr std::array<std::uint8_t, N> kZeros{};
+  const auto bytes = reader.bytes(N, N);
+  return bytes.size() == N ? bytes.first<N>() : std::span<const std::uint8_t, N>(kZeros);
+}
+
+std::uint32_t u32(CborReader& reader) {
+  return static_cast<std::uint32_t>(reader.unsigned_integer(kU32));
+}
+std::uint16_t u16(CborReader& reader) {
+  return static_cast<std::uint16_t>(reader.unsigned_integer(kU16));
+}
+
+void expect_key(CborReader& reader, std::string_view key) {
+  if (reader.key() != key) reader.refuse("key of a record");
+}
+
+void expect_array(CborReader& reader, std::size_t items) {
+  if (reader.array(items) != items) reader.refuse("array of a record");
+}
+
+// One candidate, fields in the order of the array.
+void write_candidate(CborWriter& writer, Chain chain, const Candidate& candidate) {
+  writer.array(10);
+  writer.unsigned_integer(static_cast<std::uint64_t>(chain));
+  writer.unsigned_integer(candidate.target);
+  writer.unsigned_integer(candidate.initiator);
+  writer.unsigned_integer(candidate.high_epoch);
+  writer.bytes(candidate.transcript);
+  writer.bytes(candidate.participants.bytes());
+  writer.bytes(candidate.next.pdv.reveal());
+  writer.bytes(candidate.next.seed.reveal());
+  writer.bytes(candidate.session->secret().reveal());
+  writer.bytes(candidate.prk.reveal());
+}
+
+Status read_candidate(CborReader& reader, Generation& generation) {
+  expect_array(reader, 10);
+  const auto chain = static_cast<Chain>(reader.unsigned_integer(kChainCount - 1));
+  Candidate candidate;
+  candidate.target = u32(reader);
+  candidate.initiator = u16(reader);
+  candidate.high_epoch = u32(reader);
+  const auto transcript = fixed<32>(reader);
+  std::ranges::copy(transcript, candidate.transcript.begin());
+  candidate.participants = Bitmap::from_bytes(reader.bytes(limits::kBitmapBytes, 1));
+  candidate.next.pdv = SecretBytes<128>::copy_of(fixed<128>(reader));
+  candidate.next.seed = SecretBytes<32>::copy_of(fixed<32>(reader));
+  candidate.next.epoch = candidate.target;
+  auto secret = SecretBuffer::copy_of(reader.bytes(kSessionSecretBytes, 32));
+  candidate.prk = SecretBuffer::copy_of(reader.bytes(kSessionSecretBytes));
+  if (!reader.ok() || !candidate.participants.fits(*generation.description)) {
+    return fail(Errc::state_corrupt, "candidate");
+  }
+  return generation.chain(chain).link().restore_candidate(generation.context, std::move(candidate),
+                                                          std::move(secret));
+}
+
+// One generation, keys in deterministic order.
+SecretBuffer encode_generation(const Generation& generation) {
+  CborWriter writer(CborWriter::Memory::secret);
+  std::size_t candidates = 0;
+  std::size_t known = 0;
+  for (const Establishment& chain : generation.chains) candidates += chain.link().stored().size();
+  for (const Peer& peer : generation.peers->all()) known += peer.incarnation != 0 ? 1 : 0;
+  writer.map(6);
+  writer.text("asr");
+  Asr asr;
+  asr.description = *generation.description;
+  for (const Chain chain : kChains) {
+    asr.chains[static_cast<std::size_t>(chain)] = generation.chain(chain).link().base().clone();
+  }
+  write_asr(writer, asr);
+  writer.text("index");
+  writer.unsigned_integer(generation.own_index);
+  writer.text("known");
+  writer.array(known);
+  for (const Peer& peer : generation.peers->all()) {
+    if (peer.incarnation == 0) continue;
+    writer.array(3);
+    writer.unsigned_integer(peer.index);
+    writer.unsigned_integer(peer.incarnation);
+    writer.unsigned_integer(peer.salt);
+  }
+  writer.text("epochs");
+  writer.array(kChainCount);
+  for (const Establishment& chain : generation.chains) writer.unsigned_integer(chain.link().epoch());
+  writer.text("secrets");
+  writer.array(kChainCount);
+  for (const Establishment& chain : generation.chains)
+    writer.bytes(chain.link().session()->secret().reveal());
+  writer.text("candidates");
+  writer.array(candidates);
+  for (const Chain chain : kChains) {
+    for (const CandidatePtr& candidate : generation.chain(chain).link().stored()) {
+      write_candidate(writer, chain, *candidate);
+    }
+  }
+  return writer.take_secret();
+}
+
+void read_known(CborReader& reader, PeerTable& peers, Instant now) {
+  const std::size_t known = reader.array(limits::kMembers);
+  for (std::size_t i = 0; i < known && reader.ok(); ++i) {
+    expect_array(reader, 3);
+    Peer* peer = peers.find(u16(reader));
+    if (peer == nullptr) return reader.refuse("incarnation of no member");
+    peer->incarnation = u32(reader);
+    peer->salt = u32(reader);
+    peer->incarnation_since = now;
+  }
+}
+
+Result<Generation> decode_generation(std::span<const std::uint8_t> bytes, Instant now) {
+  CborReader reader(bytes);
+  if (reader.map(6) != 6) reader.refuse("generation");
+  expect_key(reader, "asr");
+  Asr asr = read_asr(reader);
+  expect_key(reader, "index");
+  const std::uint16_t own_index = u16(reader);
+  auto peers = std::make_shared<PeerTable>(asr.description);
+  expect_key(reader, "known");
+  read_known(reader, *peers, now);
+  std::array<std::uint32_t, kChainCount> epochs{};
+  expect_key(reader, "epochs");
+  expect_array(reader, kChainCount);
+  for (std::uint32_t& epoch : epochs) epoch = u32(reader);
+  if (std::ranges::find(epochs, 0U) != epochs.end()) reader.refuse("epoch 0");
+  std::array<SecretBuffer, kChainCount> secrets;
+  expect_key(reader, "secrets");
+  expect_array(reader, kChainCount);
+  for (SecretBuffer& secret : secrets) secret = SecretBuffer::copy_of(reader.bytes(kSessionSecretBytes, 32));
+  if (!reader.ok() || asr.description.member(own_index) == nullptr) {
+    return fail(Errc::state_corrupt, "generation");
+  }
+  const KeyContext context = key_context_of(asr.description);
+  const auto chain = [&](std::size_t i) {
+    asr.chains[i].epoch = epochs[i];
+    return Establishment(
+        ChainLink::restore(context, kChains[i], std::move(asr.chains[i]), std::move(secrets[i])));
+  };
+  Generation generation{std::make_shared<const AsrDescription>(std::move(asr.description)),
+                        context,
+                        own_index,
+                        std::move(peers),
+                        {chain(0), chain(1), chain(2)}};
+  expect_key(reader, "candidates");
+  const std::size_t candidates = reader.array(kChainCount * limits::kStoredCandidates);
+  for (std::size_t i = 0; i < candidates; ++i) AKM_TRY(read_candidate(reader, generation));
+  if (!reader.finish()) return fail(Errc::state_corrupt, "generation");
+  return generation;
+}
+
+}  // namespace
+
+SecretBuffer encode_record(const RelationshipState& state, const std::optional<Endpoint>& peer_endpoint) {
+  CborWriter writer(CborWriter::Memory::secret);
+  writer.map(4);
+  writer.text("v");
+  writer.unsigned_integer(kVersion);
+  writer.text("done");
+  writer.array(4);
+  writer.unsigned_integer(state.executed.incarnation);
+  writer.unsigned_integer(state.executed.salt);
+  writer.unsigned_integer(state.executed.highest);
+  writer.unsigned_integer(state.executed.below);
+  writer.text("gens");
+  writer.array(state.installed ? 2 : 1);
+  writer.bytes(encode_generation(*state.current).reveal());
+  if (state.installed) writer.bytes(encode_generation(*state.installed).reveal());
+  writer.text("peer");
+  writer.text(peer_endpoint ? format_endpoint(*peer_endpoint) : std::string{});
+  return writer.take_secret();
+}
+
+Result<RestoredAsr> decode_record(const SecretBuffer& record, Instant now) {
+  CborReader reader(record.reveal());
+  RestoredAsr restored;
+  if (reader.map(4) != 4) reader.refuse("record");
+  expect_key(reader, "v");
+  reader.unsigned_integer(kVersion);
+  expect_key(reader, "done");
+  expect_array(reader, 4);
+  restored.state.executed.incarnation = u32(reader);
+  restored.state.executed.salt = u32(reader);
+  restored.state.executed.highest = u32(reader);
+  restored.state.executed.below = reader.unsigned_integer();
+  expect_key(reader, "gens");
+  const std::size_t generations = reader.array(2);
+  for (std::size_t i = 0; i < generations && reader.ok(); ++i) {
+    AKM_ASSIGN(Generation generation, decode_generation(reader.bytes(kGenerationBytes, 1), now));
+    (i == 0 ? restored.state.current : restored.state.installed) = std::move(generation);
+  }
+  expect_key(reader, "peer");
+  const std::string_view endpoint = reader.text(kEndpointTextBytes);
+  if (!endpoint.empty()) {
+    AKM_ASSIGN(restored.peer_endpoint, parse_endpoint(endpoint));
+  }
+  const bool one_asr = restored.state.current &&
+                       (!restored.state.installed ||
+                        restored.state.installed->description->id == restored.state.current->description->id);
+  if (!reader.finish() || !one_asr) return fail(Errc::state_corrupt, "record");
+  return restored;
+}
+
+}  // namespace akm::protocol

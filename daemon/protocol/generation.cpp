@@ -1,0 +1,60 @@
+#include "daemon/protocol/generation.h"
+
+#include <algorithm>
+
+namespace akm::protocol {
+namespace {
+
+// A record holds two generations and must fit the arena's largest secret, with room for candidates.
+constexpr std::size_t kRosterTextBytes = 256 * 1024;
+constexpr std::size_t kMemberOverheadBytes = 32;
+
+std::size_t roster_size(const AsrDescription& description) {
+  std::size_t size = 0;
+  for (const Member& member : description.roster) {
+    size += kMemberOverheadBytes + member.name.size();
+    for (const std::string& endpoint : member.endpoints) size += endpoint.size() + 2;
+  }
+  return size;
+}
+
+}  // namespace
+
+KeyContext key_context_of(const AsrDescription& description) {
+  return {description.suite, description.id, description.generation, description.roster_hash()};
+}
+
+Result<Generation> Generation::install(const Asr& asr, std::uint16_t own_index) {
+  AKM_TRY(asr.description.check());
+  if (asr.description.policy.quorum != Quorum::all) return fail(Errc::not_supported, "quorum majority");
+  if (asr.description.policy.topology == Topology::multicast) return fail(Errc::not_supported, "multicast");
+  if (asr.description.member(own_index) == nullptr) return fail(Errc::invalid_argument, "own index");
+  if (roster_size(asr.description) > kRosterTextBytes) return fail(Errc::limit_exceeded, "roster text");
+  auto description = std::make_shared<const AsrDescription>(asr.description);
+  const KeyContext context = key_context_of(*description);
+  AKM_ASSIGN(ChainLink normal, ChainLink::install(context, Chain::normal, asr.chains[0]));
+  AKM_ASSIGN(ChainLink fallback, ChainLink::install(context, Chain::fallback, asr.chains[1]));
+  AKM_ASSIGN(ChainLink failsafe, ChainLink::install(context, Chain::failsafe, asr.chains[2]));
+  auto peers = std::make_shared<PeerTable>(*description);
+  return Generation{std::move(description),
+                    context,
+                    own_index,
+                    std::move(peers),
+                    {Establishment(std::move(normal)), Establishment(std::move(fallback)),
+                     Establishment(std::move(failsafe))}};
+}
+
+Surroundings Generation::around(Instant now, RandomSource& random) const {
+  const bool reachable = std::ranges::any_of(peers->all(), [this](const Peer& peer) {
+    return peer.index != own_index && peer.endpoint.has_value();
+  });
+  return {*description, context, *peers, own_index, normal().link().epoch(), reachable, now, random};
+}
+
+KeyCheckValue Generation::check() const {
+  const auto value =
+      key_check_value(context, Chain::normal, normal().link().epoch(), normal().link().session()->secret());
+  return value.value_or(KeyCheckValue{});
+}
+
+}  // namespace akm::protocol

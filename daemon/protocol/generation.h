@@ -1,0 +1,50 @@
+#pragma once
+// One generation of an ASR as this member holds it: who belongs to it, what it knows of them, and its three
+// chains. A copy shares what only grows (peers, sessions) and the secrets; it is how a step that could not be
+// stored is undone.
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "daemon/protocol/control_link.h"
+#include "daemon/protocol/establishment.h"
+
+namespace akm::protocol {
+
+struct Generation {
+  std::shared_ptr<const AsrDescription> description;
+  KeyContext context;
+  std::uint16_t own_index = 0;
+  std::shared_ptr<PeerTable> peers;
+  std::array<Establishment, kChainCount> chains;  // by Chain; the normal one runs
+
+  /// From what the NMM sent: each chain steps to epoch 1. invalid_argument; not_supported for what comes with
+  /// later versions of the machine (quorum majority, multicast); limit_exceeded when its record would be too
+  /// large.
+  static Result<Generation> install(const Asr& asr, std::uint16_t own_index);
+
+  [[nodiscard]] std::uint32_t number() const { return description->generation; }
+  [[nodiscard]] Establishment& chain(Chain which) { return chains[static_cast<std::size_t>(which)]; }
+  [[nodiscard]] const Establishment& chain(Chain which) const {
+    return chains[static_cast<std::size_t>(which)];
+  }
+  [[nodiscard]] Establishment& normal() { return chain(Chain::normal); }
+  [[nodiscard]] const Establishment& normal() const { return chain(Chain::normal); }
+  [[nodiscard]] Surroundings around(Instant now, RandomSource& random) const;
+  [[nodiscard]] KeyCheckValue check() const;
+};
+
+/// Parts of `description` that a generation is made of, for install and for the record.
+KeyContext key_context_of(const AsrDescription& description);
+
+/// What is undone when it could not be stored, and what the record holds of it.
+struct RelationshipState {
+  std::optional<Generation> current;
+  std::optional<Generation> installed;  // waits for its switch
+  std::optional<Generation> grace;      // the one before: receives until grace_until; never stored
+  Instant grace_until;
+  ExecutedIds executed;
+};
+
+}  // namespace akm::protocol

@@ -1,0 +1,91 @@
+#pragma once
+// One ASR of this daemon: its generations (current, installed ahead, in grace), the frames of all of them
+// (section 4), its control messages (section 6), and what a step of it asks the shell to do.
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+
+#include "daemon/protocol/asr_record.h"
+#include "daemon/protocol/control_link.h"
+#include "daemon/protocol/generation.h"
+
+namespace akm::protocol {
+
+/// The engine's, lent to each step.
+struct StepContext {
+  const Engine::Options& options;
+  Counters& counters;
+  Instant now;
+  RandomSource& random;
+  EffectList& effects;
+};
+
+class Relationship {
+ public:
+  /// Empty until the first install.
+  explicit Relationship(AsrId id) : id_(id) {}
+  static Result<Relationship> restore(const SecretBuffer& record, StepContext& step);
+
+  [[nodiscard]] AsrId id() const { return id_; }
+  [[nodiscard]] bool empty() const { return !state_.current.has_value(); }
+  [[nodiscard]] Kind kind() const { return state_.current->description->kind; }
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  [[nodiscard]] AsrView view() const;
+
+  Status install(InstallAsr event, StepContext& step);
+  Status switch_generation(std::uint32_t generation, StepContext& step);
+  /// `plain` takes the payload; at least kFramePayloadBytes.
+  std::expected<void, Refusal> receive(const FrameHeader& header, std::span<const std::uint8_t> datagram,
+                                       const Endpoint& from, std::span<std::uint8_t> plain,
+                                       StepContext& step);
+  void tick(StepContext& step);
+  void request_rekey(StepContext& step);
+  Status send_request(SendRequest event, StepContext& step);
+  Status send_response(SendResponse event, StepContext& step);
+  Status set_peer_endpoint(const Endpoint& endpoint, StepContext& step);
+  /// Revokes what is in the keyring; the caller forgets the record and drops this object.
+  void revoke_keys(EffectList& effects) const;
+
+  /// The step must be stored: the caller puts record() before all other effects of the step.
+  [[nodiscard]] bool dirty() const { return dirty_; }
+  [[nodiscard]] SecretBuffer record();
+  /// Storing went well: what the step replaced is erased.
+  void settle() { before_.reset(); }
+  /// Storing failed: back to before the step. What only grows (sequence numbers, windows, incarnations)
+  /// stays.
+  void undo();
+
+ private:
+  struct Opened {
+    Generation* generation = nullptr;
+    std::shared_ptr<Session> session;
+    std::span<const std::uint8_t> payload;
+  };
+  std::expected<Opened, Refusal> open(const FrameHeader& header, std::span<const std::uint8_t> datagram,
+                                      std::span<std::uint8_t> plain, StepContext& step);
+  void contradiction(const FrameHeader& header, Peer& peer, const Policy& policy, StepContext& step);
+  void accept(const FrameHeader& header, const Opened& opened, const Endpoint& from, StepContext& step);
+  std::expected<void, Refusal> receive_session(const FrameHeader& header, Opened opened, const Endpoint& from,
+                                               StepContext& step);
+  std::expected<void, Refusal> receive_control(const FrameHeader& header, Opened opened, const Endpoint& from,
+                                               StepContext& step);
+  Generation* find(std::uint32_t generation);
+  void make_current(Generation generation, bool keep_old, StepContext& step);
+  void carry_out(const Orders& orders, StepContext& step);
+  void install_key(KeySlot slot, const Session& session, StepContext& step);
+  void send(Generation& generation, std::uint16_t to, Session& session, FrameType type,
+            std::span<const std::uint8_t> payload, StepContext& step);
+  [[nodiscard]] SendMessage control_sender(StepContext& step);
+  void prepare_change();
+  [[nodiscard]] std::optional<Endpoint> learned_endpoint() const;
+
+  AsrId id_;
+  RelationshipState state_;
+  ControlLink control_;
+  std::optional<RelationshipState> before_;  // of the last step that had to be stored
+  bool dirty_ = false;
+  std::optional<Instant> refresh_at_;  // the key in the keyring would run out
+};
+
+}  // namespace akm::protocol
