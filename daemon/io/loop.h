@@ -1,6 +1,6 @@
 #pragma once
-// One loop thread owns everything of a daemon: UDP, the bus, the BPF ring buffer, the TPM thread's eventfd, deadlines.
-// Two backends behind one interface: io_uring, and epoll where io_uring is forbidden.
+// One loop thread owns everything of a daemon: UDP, the bus, the BPF ring buffer, the TPM thread's eventfd,
+// deadlines. Two backends behind one interface: io_uring, and epoll where io_uring is forbidden.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,9 +21,11 @@ enum class BackendChoice : std::uint8_t { automatic, io_uring, epoll };
 
 /// A datagram lent to the handler; it may be changed in place and is gone when the handler returns.
 using DatagramHandler = std::function<void(std::span<std::uint8_t> datagram, const Endpoint& from)>;
-/// `events`: poll(2) revents. The handler reads until EAGAIN; the loop watches again by itself.
+/// `events`: poll(2) revents. Level-triggered: what the handler left is told again in the next turn.
 using PollHandler = std::function<void(std::uint32_t events)>;
 
+/// Not thread-safe: created, used and run by one thread (io_uring's DEFER_TASKRUN lets no other in). Every
+/// handler may call send, watch, unwatch, open_udp and stop.
 class Loop {
  public:
   /// Automatic: io_uring where it works, else epoll. `reason` in backend_reason() says why not io_uring.
@@ -38,12 +40,14 @@ class Loop {
   /// Binds a UDP socket and receives from it until the loop ends.
   virtual Result<SocketId> open_udp(const Endpoint& listen, DatagramHandler handler) = 0;
   [[nodiscard]] virtual Endpoint local_endpoint(SocketId socket) const = 0;
-  /// Queues a datagram; all that one turn queued leaves in one batch at its end (runs to one destination by GSO where
-  /// that pays). A full queue or a refusing kernel drops the datagram and counts it: the protocol repeats.
+  /// Queues a datagram of up to 1984 bytes; all that one turn queued leaves in one batch at its end, in
+  /// order. Datagrams wait while the socket's send buffer is full; a full queue (4096) or a refusing kernel
+  /// drops the datagram and counts it: the protocol repeats.
   virtual void send(SocketId socket, const Endpoint& to, std::span<const std::uint8_t> datagram) = 0;
 
   using WatchId = std::uint32_t;
-  /// Calls back when `fd` is ready. The fd stays the caller's. change_watch when the wanted events change (sd-bus).
+  /// Calls back when `fd` is ready. The fd stays the caller's, is watched once, and is closed after unwatch
+  /// only. change_watch when the wanted events change (sd-bus). already_exists, limit_exceeded (1024).
   virtual Result<WatchId> watch(int fd, std::uint32_t events, PollHandler handler) = 0;
   virtual Status change_watch(WatchId watch, std::uint32_t events) = 0;
   virtual void unwatch(WatchId watch) = 0;
@@ -65,6 +69,7 @@ class Loop {
     std::uint64_t datagrams_sent = 0;
     std::uint64_t send_failures = 0;
     std::uint64_t buffers_exhausted = 0;  // -ENOBUFS: normal under load, the kernel queues
+    std::uint64_t dropped_by_kernel = 0;  // the receive buffer was full
   };
   [[nodiscard]] virtual const Counters& counters() const = 0;
 };

@@ -1,0 +1,483 @@
+#pragma once
+// The cases that hold for both backends; test_uring_loop.cpp and test_epoll_loop.cpp each register them all.
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "daemon/io/loop.h"
+
+namespace akm::io::suite {
+
+using namespace std::chrono_literals;
+
+inline std::unique_ptr<Loop> make(BackendChoice choice) {
+  auto loop = Loop::create(choice);
+  if (!loop && choice == BackendChoice::io_uring) cr_skip_test("io_uring: %s", loop.error().detail.c_str());
+  cr_assert(loop.has_value());
+  return std::move(*loop);
+}
+
+inline Endpoint at(const char* text) {
+  return parse_endpoint(text).value();
+}
+
+// A test must end: what has not come by then has failed.
+class Guard {
+ public:
+  explicit Guard(Loop& loop, Duration limit = 20s) : at_(boottime_now() + limit) {
+    loop.add_deadline([this] { return std::optional(at_); },
+                      [this, &loop] {
+                        expired = true;
+                        at_ = at_ + 3600s;
+                        loop.stop();
+                      });
+  }
+  bool expired = false;
+
+ private:
+  Instant at_;
+};
+
+inline std::vector<std::uint8_t> numbered(std::uint32_t number, std::size_t size) {
+  std::vector<std::uint8_t> out(size, static_cast<std::uint8_t>(number));
+  for (std::size_t i = 0; i < 4; ++i) out[i] = static_cast<std::uint8_t>(number >> (8 * i));
+  return out;
+}
+inline std::uint32_t number_of(std::span<const std::uint8_t> datagram) {
+  std::uint32_t out = 0;
+  for (std::size_t i = 0; i < 4; ++i) out |= std::uint32_t{datagram[i]} << (8 * i);
+  return out;
+}
+
+inline void echo(BackendChoice choice, const char* address) {
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  Loop::SocketId server = 0;
+  std::vector<std::uint8_t> answer;
+  Endpoint answered_by;
+  server = loop->open_udp(at(address),
+                          [&](std::span<std::uint8_t> datagram, const Endpoint& from) {
+                            datagram[0] ^= 0xff;  // the datagram is lent: it may be changed
+                            loop->send(server, from, datagram);
+                          })
+               .value();
+  const auto client = loop->open_udp(at(address),
+                                     [&](std::span<std::uint8_t> datagram, const Endpoint& from) {
+                                       answer.assign(datagram.begin(), datagram.end());
+                                       answered_by = from;
+                                       loop->stop();
+                                     })
+                          .value();
+  cr_assert_neq(loop->local_endpoint(server).port, 0);
+  const std::vector<std::uint8_t> question{1, 2, 3};
+  loop->send(client, loop->local_endpoint(server), question);
+  cr_assert(loop->run().has_value());
+  cr_assert(!guard.expired);
+  cr_assert(answer == (std::vector<std::uint8_t>{0xfe, 2, 3}));
+  cr_assert(answered_by == loop->local_endpoint(server));
+  cr_assert_eq(loop->counters().datagrams_sent, 2);
+  cr_assert_eq(loop->counters().datagrams_received, 2);
+}
+
+// Dual stack: an IPv4 peer of an [::] socket has its mapped address, and is answered.
+inline void dual_stack(BackendChoice choice) {
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  Loop::SocketId server = 0;
+  bool answered = false;
+  server = loop->open_udp(at("[::]:0"),
+                          [&](std::span<std::uint8_t> datagram, const Endpoint& from) {
+                            cr_assert(from.is_ipv4());
+                            loop->send(server, from, datagram);
+                          })
+               .value();
+  const auto client = loop->open_udp(at("127.0.0.1:0"),
+                                     [&](std::span<std::uint8_t>, const Endpoint&) {
+                                       answered = true;
+                                       loop->stop();
+                                     })
+                          .value();
+  Endpoint to = at("127.0.0.1:1");
+  to.port = loop->local_endpoint(server).port;
+  loop->send(client, to, std::vector<std::uint8_t>{7});
+  cr_assert(loop->run().has_value());
+  cr_assert(answered && !guard.expired);
+}
+
+// 10,000 datagrams, more than the queue and the receive buffers hold, in one turn: each is received, or
+// counted as refused or as dropped by the kernel, and what is received is whole and in order.
+inline void burst(BackendChoice choice) {
+  constexpr std::uint32_t kCount = 10'000;
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  std::vector<std::uint32_t> received;
+  const auto server =
+      loop->open_udp(at("127.0.0.1:0"),
+                     [&](std::span<std::uint8_t> datagram, const Endpoint&) {
+                       if (datagram.size() == 5) return loop->stop();
+                       cr_assert_eq(datagram.size(), 300);
+                       cr_assert_eq(datagram[299], static_cast<std::uint8_t>(number_of(datagram)));
+                       received.push_back(number_of(datagram));
+                     })
+          .value();
+  const auto client =
+      loop->open_udp(at("127.0.0.1:0"), [](std::span<std::uint8_t>, const Endpoint&) {}).value();
+  const Endpoint to = loop->local_endpoint(server);
+  for (std::uint32_t i = 0; i < kCount; ++i) loop->send(client, to, numbered(i, 300));
+  // The last word is repeated until it arrives.
+  Instant next = boottime_now();
+  loop->add_deadline([&] { return std::optional(next); },
+                     [&] {
+                       loop->send(client, to, numbered(0, 5));
+                       next = boottime_now() + 20ms;
+                     });
+  cr_assert(loop->run().has_value());
+  cr_assert(!guard.expired);
+  const auto& counters = loop->counters();
+  cr_assert(std::is_sorted(received.begin(), received.end()));
+  cr_assert(std::adjacent_find(received.begin(), received.end()) == received.end());
+  cr_assert_gt(received.size(), 100);
+  const std::uint64_t last_words = counters.datagrams_received - received.size();
+  cr_assert_geq(received.size() + counters.send_failures + counters.dropped_by_kernel + last_words, kCount);
+  cr_assert_leq(received.size(), kCount);
+  cr_assert_geq(counters.datagrams_sent, received.size());
+}
+
+// The reader does not run while the datagrams arrive: they wait in the kernel, or are counted.
+inline void slow_reader(BackendChoice choice) {
+  constexpr std::uint32_t kCount = 3'000;  // beyond the receive buffers of either backend
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  std::uint32_t received = 0;
+  const auto server = loop->open_udp(at("127.0.0.1:0"),
+                                     [&](std::span<std::uint8_t> datagram, const Endpoint&) {
+                                       cr_assert_eq(datagram.size(), 1200);
+                                       ++received;
+                                     })
+                          .value();
+  const int sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(loop->local_endpoint(server).port);
+  to.sin_addr.s_addr = htonl(0x7f000001);
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    const auto datagram = numbered(i, 1200);
+    cr_assert_eq(
+        sendto(sender, datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to),
+        1200);
+  }
+  (void)close(sender);
+  loop->at_end_of_turn([&] {
+    if (received + loop->counters().dropped_by_kernel >= kCount) loop->stop();
+  });
+  cr_assert(loop->run().has_value());
+  cr_assert(!guard.expired);
+  cr_assert_eq(received + loop->counters().dropped_by_kernel, kCount);
+  cr_assert_gt(received, 0);
+}
+
+inline void oversize_and_unreachable(BackendChoice choice) {
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  std::size_t largest = 0;
+  const auto socket = loop->open_udp(at("127.0.0.1:0"),
+                                     [&](std::span<std::uint8_t> datagram, const Endpoint&) {
+                                       largest = datagram.size();
+                                       loop->stop();
+                                     })
+                          .value();
+  loop->send(socket, loop->local_endpoint(socket),
+             std::vector<std::uint8_t>(1985));                      // more than a datagram may be
+  loop->send(socket, at("[::1]:9"), std::vector<std::uint8_t>(8));  // no IPv6 from an IPv4 socket
+  loop->send(socket + 1, loop->local_endpoint(socket), std::vector<std::uint8_t>(8));  // no such socket
+  cr_assert_eq(loop->counters().send_failures, 3);
+  loop->send(socket, at("255.255.255.255:9"),
+             std::vector<std::uint8_t>(8));  // the kernel refuses: no SO_BROADCAST
+  loop->send(socket, loop->local_endpoint(socket), std::vector<std::uint8_t>(1984));
+  cr_assert(loop->run().has_value());
+  cr_assert(!guard.expired);
+  cr_assert_eq(largest, 1984);
+  cr_assert_eq(loop->counters().send_failures, 4);
+  cr_assert_eq(loop->counters().datagrams_sent, 1);
+}
+
+// A longer datagram than any frame comes cut, but longer than a frame.
+inline void long_datagram_is_cut(BackendChoice choice) {
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  std::size_t size = 0;
+  const auto server = loop->open_udp(at("127.0.0.1:0"),
+                                     [&](std::span<std::uint8_t> datagram, const Endpoint&) {
+                                       size = datagram.size();
+                                       loop->stop();
+                                     })
+                          .value();
+  const int sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(loop->local_endpoint(server).port);
+  to.sin_addr.s_addr = htonl(0x7f000001);
+  const std::vector<std::uint8_t> datagram(9000, 1);
+  cr_assert_eq(
+      sendto(sender, datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to), 9000);
+  (void)close(sender);
+  cr_assert(loop->run().has_value());
+  cr_assert(!guard.expired);
+  cr_assert_gt(size, 1200);
+  cr_assert_lt(size, 2049);
+}
+
+inline void address_in_use(BackendChoice choice) {
+  const auto loop = make(choice);
+  const auto first =
+      loop->open_udp(at("127.0.0.1:0"), [](std::span<std::uint8_t>, const Endpoint&) {}).value();
+  const auto second =
+      loop->open_udp(loop->local_endpoint(first), [](std::span<std::uint8_t>, const Endpoint&) {});
+  cr_assert(!second.has_value());
+  cr_assert(second.error().code == Errc::io_failed);
+}
+
+// Deadlines fire in the order of their times, not of their registration, and never early.
+inline void deadlines_in_order(BackendChoice choice) {
+  const auto loop = make(choice);
+  const Instant start = boottime_now();
+  std::array<std::optional<Instant>, 3> at_time{start + 30ms, start + 10ms, start + 20ms};
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < at_time.size(); ++i) {
+    loop->add_deadline([&at_time, i] { return at_time[i]; },
+                       [&, i] {
+                         cr_assert(boottime_now() >= *at_time[i]);
+                         at_time[i].reset();
+                         order.push_back(i);
+                         if (order.size() == 3) loop->stop();
+                       });
+  }
+  cr_assert(loop->run().has_value());
+  cr_assert(order == (std::vector<std::size_t>{1, 2, 0}));
+}
+
+// A deadline costs one wake-up, and an idle loop none.
+inline void idle_does_not_wake(BackendChoice choice) {
+  const auto loop = make(choice);
+  std::optional<Instant> deadline = boottime_now() + 150ms;
+  const auto socket =
+      loop->open_udp(at("127.0.0.1:0"), [](std::span<std::uint8_t>, const Endpoint&) {}).value();
+  cr_assert_neq(loop->local_endpoint(socket).port, 0);
+  loop->add_deadline([&] { return deadline; },
+                     [&] {
+                       loop->stop();
+                       deadline.reset();
+                     });
+  cr_assert(loop->run().has_value());
+  cr_assert_leq(loop->counters().turns, 3);
+}
+
+inline void watch_is_level_triggered(BackendChoice choice) {
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  std::array<int, 2> ends{};
+  cr_assert_eq(pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC), 0);
+  cr_assert_eq(::write(ends[1], "abc", 3), 3);
+  std::string read;
+  const auto id = loop->watch(ends[0], POLLIN, [&](std::uint32_t events) {
+    cr_assert(events & POLLIN);
+    char c = 0;
+    cr_assert_eq(::read(ends[0], &c, 1), 1);  // one byte only: the rest is told again
+    read.push_back(c);
+    if (read.size() == 3) loop->stop();
+  });
+  cr_assert(id.has_value());
+  cr_assert(!loop->watch(ends[0], POLLIN, [](std::uint32_t) {}).has_value());  // one watch for one descriptor
+  cr_assert(loop->run().has_value());
+  cr_assert(!guard.expired);
+  cr_assert_str_eq(read.c_str(), "abc");
+  (void)close(ends[0]);
+  (void)close(ends[1]);
+}
+
+// Two descriptors ready in the same turn, each of whose handlers ends both watches: one runs, once.
+inline void unwatch_inside_handler(BackendChoice choice) {
+  const auto loop = make(choice);
+  Guard guard(*loop, 300ms);
+  std::array<int, 2> fds{eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC), eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
+  std::array<Loop::WatchId, 2> ids{};
+  int calls = 0;
+  for (std::size_t i = 0; i < 2; ++i) {
+    ids[i] = loop->watch(fds[i], POLLIN,
+                         [&](std::uint32_t) {
+                           ++calls;
+                           loop->unwatch(ids[0]);
+                           loop->unwatch(ids[1]);
+                         })
+                 .value();
+  }
+  cr_assert(loop->run().has_value());
+  cr_assert_eq(calls, 1);
+  loop->unwatch(ids[0]);  // an ended watch: nothing
+  cr_assert(loop->change_watch(ids[0], POLLIN).error().code == Errc::not_found);
+  for (const int fd : fds) (void)close(fd);
+}
+
+// A handler ends its watch, closes the descriptor and watches another one under the same number and slot.
+inline void descriptor_reused(BackendChoice choice) {
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  int fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+  int first = 0;
+  int second = 0;
+  Loop::WatchId id = loop->watch(fd, POLLIN,
+                                 [&](std::uint32_t) {
+                                   ++first;
+                                   loop->unwatch(id);
+                                   const int number = fd;
+                                   (void)close(fd);
+                                   fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+                                   cr_assert_eq(fd, number);
+                                   id = loop->watch(fd, POLLIN,
+                                                    [&](std::uint32_t) {
+                                                      if (++second == 2) loop->stop();
+                                                    })
+                                            .value();
+                                 })
+                         .value();
+  cr_assert(loop->run().has_value());
+  cr_assert(!guard.expired);
+  cr_assert_eq(first, 1);
+  cr_assert_eq(second, 2);
+  loop->unwatch(id);
+  (void)close(fd);
+}
+
+inline void change_watch_events(BackendChoice choice) {
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  std::array<int, 2> pair{};
+  cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair.data()), 0);
+  std::vector<std::uint32_t> seen;
+  const auto id = loop->watch(pair[0], POLLIN,
+                              [&](std::uint32_t events) {
+                                seen.push_back(events & (POLLIN | POLLOUT));
+                                loop->stop();
+                              })
+                      .value();
+  cr_assert(loop->change_watch(id, POLLOUT).has_value());  // writable at once
+  cr_assert(loop->run().has_value());
+  cr_assert(loop->change_watch(id, POLLIN).has_value());
+  cr_assert_eq(::write(pair[1], "x", 1), 1);
+  cr_assert(loop->run().has_value());
+  cr_assert(!guard.expired);
+  cr_assert(seen == (std::vector<std::uint32_t>{POLLOUT, POLLIN}));
+  loop->unwatch(id);
+  for (const int end : pair) (void)close(end);
+}
+
+// What a handler sends when it stops the loop still leaves; hooks run before the wait; run() can be called
+// again.
+inline void stop_flushes_and_restarts(BackendChoice choice) {
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  int hooks = 0;
+  int received = 0;
+  const auto socket = loop->open_udp(at("127.0.0.1:0"),
+                                     [&](std::span<std::uint8_t>, const Endpoint&) {
+                                       ++received;
+                                       loop->stop();
+                                     })
+                          .value();
+  loop->at_end_of_turn([&] {
+    if (++hooks == 1) loop->send(socket, loop->local_endpoint(socket), std::vector<std::uint8_t>{1});
+  });
+  cr_assert(loop->run().has_value());
+  cr_assert_eq(received, 1);
+  cr_assert_geq(hooks, 2);
+  loop->send(socket, loop->local_endpoint(socket), std::vector<std::uint8_t>{2});
+  cr_assert(loop->run().has_value());
+  cr_assert_eq(received, 2);
+  cr_assert(!guard.expired);
+}
+
+// As many sockets as there may be, all used in one turn; one more is refused.
+inline void many_sockets(BackendChoice choice) {
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  std::size_t received = 0;
+  std::vector<Loop::SocketId> sockets;
+  for (int i = 0; i < 64; ++i) {
+    sockets.push_back(loop->open_udp(at("127.0.0.1:0"),
+                                     [&](std::span<std::uint8_t>, const Endpoint&) {
+                                       if (++received == 64) loop->stop();
+                                     })
+                          .value());
+  }
+  const auto more = loop->open_udp(at("127.0.0.1:0"), [](std::span<std::uint8_t>, const Endpoint&) {});
+  cr_assert(!more.has_value() && more.error().code == Errc::limit_exceeded);
+  for (std::size_t i = 0; i < 64; ++i) {
+    loop->send(sockets[i], loop->local_endpoint(sockets[63 - i]), std::vector<std::uint8_t>{1});
+  }
+  cr_assert(loop->run().has_value());
+  cr_assert(!guard.expired);
+  cr_assert_eq(received, 64);
+}
+
+}  // namespace akm::io::suite
+
+// One Criterion test of each case for the backend CHOICE.
+#define AKM_LOOP_SUITE(SUITE, CHOICE)                  \
+  Test(SUITE, echo_ipv4) {                             \
+    akm::io::suite::echo(CHOICE, "127.0.0.1:0");       \
+  }                                                    \
+  Test(SUITE, echo_ipv6) {                             \
+    akm::io::suite::echo(CHOICE, "[::1]:0");           \
+  }                                                    \
+  Test(SUITE, dual_stack) {                            \
+    akm::io::suite::dual_stack(CHOICE);                \
+  }                                                    \
+  Test(SUITE, burst) {                                 \
+    akm::io::suite::burst(CHOICE);                     \
+  }                                                    \
+  Test(SUITE, slow_reader) {                           \
+    akm::io::suite::slow_reader(CHOICE);               \
+  }                                                    \
+  Test(SUITE, oversize_and_unreachable) {              \
+    akm::io::suite::oversize_and_unreachable(CHOICE);  \
+  }                                                    \
+  Test(SUITE, long_datagram_is_cut) {                  \
+    akm::io::suite::long_datagram_is_cut(CHOICE);      \
+  }                                                    \
+  Test(SUITE, address_in_use) {                        \
+    akm::io::suite::address_in_use(CHOICE);            \
+  }                                                    \
+  Test(SUITE, deadlines_in_order) {                    \
+    akm::io::suite::deadlines_in_order(CHOICE);        \
+  }                                                    \
+  Test(SUITE, idle_does_not_wake) {                    \
+    akm::io::suite::idle_does_not_wake(CHOICE);        \
+  }                                                    \
+  Test(SUITE, watch_is_level_triggered) {              \
+    akm::io::suite::watch_is_level_triggered(CHOICE);  \
+  }                                                    \
+  Test(SUITE, unwatch_inside_handler) {                \
+    akm::io::suite::unwatch_inside_handler(CHOICE);    \
+  }                                                    \
+  Test(SUITE, descriptor_reused) {                     \
+    akm::io::suite::descriptor_reused(CHOICE);         \
+  }                                                    \
+  Test(SUITE, change_watch_events) {                   \
+    akm::io::suite::change_watch_events(CHOICE);       \
+  }                                                    \
+  Test(SUITE, stop_flushes_and_restarts) {             \
+    akm::io::suite::stop_flushes_and_restarts(CHOICE); \
+  }                                                    \
+  Test(SUITE, many_sockets) {                          \
+    akm::io::suite::many_sockets(CHOICE);              \
+  }
