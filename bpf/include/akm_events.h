@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* What the BPF programs and the loader share: one record, the map keys, the cookies. Included by both sides as C; the
- * sizes are asserted on both, so that neither can change alone. The record is untrusted input to user space. */
+/* What the BPF programs and the loader share: one record, the map keys, the cookies. Included by both sides
+ * as C; the sizes are asserted on both, so that neither can change alone. The record is untrusted input to
+ * user space. */
 #ifndef AKM_EVENTS_H
 #define AKM_EVENTS_H
 
@@ -12,8 +13,8 @@
 #define AKM_PATH_BYTES 128   /* of a record: the first bytes of what was passed, NUL included */
 #define AKM_PREFIX_BYTES 192 /* longest watched folder, '/' included */
 #define AKM_COMM_BYTES 16
-#define AKM_MAX_KEYS 4096    /* guarded key serials */
-#define AKM_MAX_PIDS 256     /* (pid namespace, number) pairs of our threads */
+#define AKM_MAX_KEYS 4096 /* guarded key serials */
+#define AKM_MAX_PIDS 256  /* (pid namespace, number) pairs of our threads */
 #define AKM_MAX_PREFIXES 64
 #define AKM_MAX_FOLDERS 64   /* watched directories, by device and inode */
 #define AKM_MAX_PENDING 2048 /* watched calls that have begun and not ended */
@@ -32,10 +33,10 @@ enum akm_watch {
 
 enum akm_operation {
   AKM_OP_SELF_PROBE = 1,
-  AKM_OP_KEYCTL = 2,      /* argument: the keyctl command */
+  AKM_OP_KEYCTL = 2, /* argument: the keyctl command */
   AKM_OP_ADD_KEY = 3,
   AKM_OP_REQUEST_KEY = 4,
-  AKM_OP_PTRACE = 5,      /* argument: the ptrace request */
+  AKM_OP_PTRACE = 5, /* argument: the ptrace request */
   AKM_OP_VM_READ = 6,
   AKM_OP_VM_WRITE = 7,
   AKM_OP_PIDFD_GETFD = 8, /* argument: the wanted descriptor */
@@ -52,9 +53,15 @@ enum akm_operation {
   AKM_OP_MKDIR = 19,
   AKM_OP_MOUNT = 20,
   AKM_OP_UNMOUNT = 21,
-  AKM_OP_IO_URING = 22,   /* argument: the io_uring opcode; the path is what was passed */
-  AKM_OP_PROCESS_MADVISE = 23,
-  AKM_OP_MAX = 23,
+  AKM_OP_IO_URING = 22, /* argument: the io_uring opcode; the path is what was passed */
+  AKM_OP_MAX = 22,
+};
+
+/* Values of the guarded-keys map. Reading a keyring lists its keys and shows no secret: `keyctl show` does
+ * it. */
+enum akm_guarded {
+  AKM_GUARDED_KEY = 1,
+  AKM_GUARDED_KEYRING = 2,
 };
 
 enum akm_outcome {
@@ -85,12 +92,12 @@ struct akm_event {
   __u64 boottime_ns;
   __u64 argument; /* see the operation */
   __u64 cgroup_id;
-  __s64 result;   /* what the call returned */
-  __u32 pid;      /* host's numbers: of the initial pid namespace */
+  __s64 result; /* what the call returned */
+  __u32 pid;    /* host's numbers: of the initial pid namespace */
   __u32 tgid;
   __u32 uid;
-  __s32 serial;   /* key, or 0 */
-  __u32 target;   /* the pid that was passed, in the caller's pid namespace, or 0 */
+  __s32 serial; /* key, or 0 */
+  __u32 target; /* the pid that was passed, in the caller's pid namespace, or 0 */
   __u32 path_bytes;
   char comm[AKM_COMM_BYTES];
   char path[AKM_PATH_BYTES];
@@ -114,8 +121,9 @@ struct akm_folder_key {
 };
 
 /* Which arguments of a watched system call are paths: the cookie of its link. */
-#define AKM_COOKIE(operation, first, second) \
-  ((unsigned long long)(operation) | ((unsigned long long)(first) << 8) | ((unsigned long long)(second) << 16))
+#define AKM_COOKIE(operation, first, second)                              \
+  ((unsigned long long)(operation) | ((unsigned long long)(first) << 8) | \
+   ((unsigned long long)(second) << 16))
 #define AKM_NO_ARGUMENT 0xff
 
 #ifdef __cplusplus

@@ -62,9 +62,9 @@ class ProbeSet {
   /// appear.
   virtual Drained drain(std::size_t budget, const RecordHandler& handler) = 0;
 
-  /// The serials whose foreign use is D1, replacing those before; limit_exceeded above 4096. Includes
-  /// keyrings: reading, searching or linking into a guarded keyring counts too.
-  virtual Status guard_keys(std::span<const std::int32_t> serials) = 0;
+  /// The serials whose foreign use is D1, replacing those before; limit_exceeded above 4096. `keyring` (0:
+  /// none) is guarded too, but for reading: listing it shows no secret, and `keyctl show` does it.
+  virtual Status guard_keys(std::span<const std::int32_t> serials, std::int32_t keyring) = 0;
 
   /// The heartbeat, on the caller's timer (5 s is a good one) and after threads were started: makes a
   /// harmless system call and sees that its record arrives, that every link and program is alive, that the

@@ -1,0 +1,244 @@
+#include "bpf/loader/probe_object.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/perf_event.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <map>
+
+#include "akm_probes.skel.h"
+#include "bpf/include/akm_events.h"
+#include "bpf/loader/tracefs.h"
+
+namespace akm::bpf {
+namespace {
+
+std::string& last_warning() {
+  static std::string text;
+  return text;
+}
+
+// libbpf explains itself on stderr; the last line of it is the reason that people need.
+int keep_warning(enum libbpf_print_level level, const char* format, va_list arguments) {
+  if (level != LIBBPF_WARN) return 0;
+  std::array<char, 256> line{};
+  (void)std::vsnprintf(line.data(), line.size(), format, arguments);
+  std::string text(line.data());
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  // The verifier's log comes as one warning of many lines.
+  last_warning() = text.substr(0, text.find('\n'));
+  return 0;
+}
+
+struct DestroySkeleton {
+  void operator()(akm_probes* skeleton) const { akm_probes__destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<akm_probes, DestroySkeleton>;
+
+struct DestroyLink {
+  void operator()(bpf_link* link) const { (void)bpf_link__destroy(link); }
+};
+
+struct Link {
+  std::unique_ptr<bpf_link, DestroyLink> link;
+  Group group{};
+  std::string event;
+  std::uint32_t link_id = 0;  // 0: a kernel without links for this kind (before 5.15)
+  std::uint32_t program_id = 0;
+  bool alive = true;
+};
+
+using Chosen = std::map<Group, const Variant*>;
+
+bool uses(const Variant& variant, std::string_view program) {
+  return std::ranges::any_of(variant.attachments, [&](const Attachment& a) { return a.program == program; });
+}
+
+/// Opens the object with only the programs of these variants and loads it.
+Result<Skeleton> try_load(const Chosen& chosen, const SelfIdentity& identity, std::uint32_t ring_bytes) {
+  Skeleton skeleton(akm_probes__open());
+  if (!skeleton) return fail_errno(Errc::probe_failed, "BPF object");
+  skeleton->rodata->our_tgid = identity.tgid;
+  skeleton->rodata->our_pid_ns_device = identity.pid_ns_device;
+  skeleton->rodata->our_pid_ns_inode = identity.pid_ns_inode;
+  (void)bpf_map__set_max_entries(skeleton->maps.ring, ring_bytes);
+
+  bpf_program* program = nullptr;
+  while ((program = bpf_object__next_program(skeleton->obj, program)) != nullptr) {
+    const std::string_view name = bpf_program__name(program);
+    const bool wanted =
+        std::ranges::any_of(chosen, [&](const auto& entry) { return uses(*entry.second, name); });
+    (void)bpf_program__set_autoload(program, wanted);
+  }
+  last_warning().clear();
+  if (const int error = akm_probes__load(skeleton.get()); error != 0) {
+    return fail(Errc::probe_failed, std::string(std::strerror(-error)) +
+                                        (last_warning().empty() ? "" : " (" + last_warning() + ")"));
+  }
+  return skeleton;
+}
+
+class LoadedObject final : public ProbeObject {
+ public:
+  LoadedObject(Skeleton skeleton, Chosen chosen, std::map<Group, GroupState> states)
+      : skeleton_(std::move(skeleton)), chosen_(std::move(chosen)), states_(std::move(states)) {}
+
+  Status attach() override;
+  [[nodiscard]] int map_fd(const char* name) const override {
+    return bpf_object__find_map_fd_by_name(skeleton_->obj, name);
+  }
+  [[nodiscard]] const GroupState& state(Group group) const override { return states_.at(group); }
+  [[nodiscard]] std::size_t links() const override { return links_.size(); }
+  [[nodiscard]] std::size_t live_links() const override {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(links_, [](const Link& link) { return link.alive; }));
+  }
+  std::vector<std::string> take_gone_links() override;
+
+ private:
+  Status attach_variant(const Variant& variant, const Tracefs& tracefs);
+  Status attach_one(Group group, const Attachment& attachment, const Tracefs& tracefs);
+
+  Skeleton skeleton_;
+  Chosen chosen_;
+  std::map<Group, GroupState> states_;
+  std::vector<Link> links_;  // destroyed before the skeleton
+};
+
+Result<bpf_link*> hang(bpf_program* program, const Attachment& attachment, const Tracefs& tracefs) {
+  const std::string event(attachment.event);
+  if (attachment.category == "raw") {
+    bpf_link* link = bpf_program__attach_raw_tracepoint(program, event.c_str());
+    if (link == nullptr) return fail_errno(errno == ENOENT ? Errc::not_found : Errc::probe_failed, event);
+    return link;
+  }
+  AKM_ASSIGN(const std::uint64_t id, tracefs.event_id(attachment.category, attachment.event));
+  perf_event_attr attributes{};
+  attributes.size = sizeof(attributes);
+  attributes.type = PERF_TYPE_TRACEPOINT;
+  attributes.config = id;
+  // The program runs on every processor; the event must only exist on one.
+  UniqueFd perf(
+      static_cast<int>(::syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
+  if (!perf) return fail_errno(Errc::probe_failed, "perf event " + event);
+  LIBBPF_OPTS(bpf_perf_event_opts, options, .bpf_cookie = attachment.cookie);
+  bpf_link* link = bpf_program__attach_perf_event_opts(program, perf.get(), &options);
+  if (link == nullptr) return fail_errno(Errc::probe_failed, event);
+  (void)perf.release();  // the link's now
+  return link;
+}
+
+bool read_ids(int link_fd, std::uint32_t& link_id, std::uint32_t& program_id) {
+  bpf_link_info info{};
+  std::uint32_t size = sizeof(info);
+  if (bpf_obj_get_info_by_fd(link_fd, &info, &size) != 0) return false;
+  link_id = info.id;
+  program_id = info.prog_id;
+  return true;
+}
+
+Status LoadedObject::attach_one(Group group, const Attachment& attachment, const Tracefs& tracefs) {
+  bpf_program* program =
+      bpf_object__find_program_by_name(skeleton_->obj, std::string(attachment.program).c_str());
+  if (program == nullptr) return fail(Errc::probe_failed, std::string(attachment.program));
+  AKM_ASSIGN(bpf_link * raw, hang(program, attachment, tracefs));
+  Link link{.link = std::unique_ptr<bpf_link, DestroyLink>(raw),
+            .group = group,
+            .event = std::string(attachment.event)};
+  if (!read_ids(bpf_link__fd(raw), link.link_id, link.program_id)) link.link_id = 0;
+  links_.push_back(std::move(link));
+  return {};
+}
+
+Status LoadedObject::attach_variant(const Variant& variant, const Tracefs& tracefs) {
+  std::size_t attached = 0;
+  for (const Attachment& attachment : variant.attachments) {
+    const Status status = attach_one(variant.group, attachment, tracefs);
+    if (status) {
+      ++attached;
+      continue;
+    }
+    const bool lacks = attachment.need == Need::optional && status.error().code == Errc::not_found;
+    if (!lacks) return status;
+  }
+  if (attached == 0) return fail(Errc::probe_failed, "this kernel has none of its tracepoints");
+  return {};
+}
+
+Status LoadedObject::attach() {
+  AKM_ASSIGN(const Tracefs tracefs, Tracefs::open());
+  std::string reason = "no variant was loaded";
+  bool any = false;
+  for (const auto& [group, variant] : chosen_) {
+    GroupState& state = states_[group];
+    const Status status = attach_variant(*variant, tracefs);
+    state.attached = status.has_value();
+    if (status) {
+      state.tier = variant->tier;
+      any = true;
+    } else {
+      // Half a tier would look like a whole one.
+      std::erase_if(links_, [&](const Link& link) { return link.group == group; });
+      state.reason = reason = status.error().message();
+    }
+  }
+  if (!any) return fail(Errc::probe_failed, reason);
+  return {};
+}
+
+std::vector<std::string> LoadedObject::take_gone_links() {
+  std::vector<std::string> gone;
+  for (Link& link : links_) {
+    if (!link.alive || link.link_id == 0) continue;
+    std::uint32_t link_id = 0;
+    std::uint32_t program_id = 0;
+    const bool same = read_ids(bpf_link__fd(link.link.get()), link_id, program_id) &&
+                      link_id == link.link_id && program_id == link.program_id;
+    const UniqueFd program(same ? bpf_prog_get_fd_by_id(program_id) : -1);
+    if (program) continue;
+    link.alive = false;
+    GroupState& state = states_[link.group];
+    state.attached = false;
+    state.reason = link.event + " is no longer attached";
+    gone.push_back(link.event);
+  }
+  return gone;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ProbeObject>> ProbeObject::load(const SelfIdentity& identity,
+                                                       std::uint32_t ring_bytes) {
+  (void)libbpf_set_print(&keep_warning);
+  std::map<Group, GroupState> states;
+  Chosen chosen;
+  for (const Group group : kGroups) states[group] = {};
+  for (const Variant& variant : variants())
+    chosen.emplace(variant.group, &variant);  // the first of each group
+
+  // All best variants in one load is the common case; a failure is tracked down variant by variant.
+  auto skeleton = try_load(chosen, identity, ring_bytes);
+  if (!skeleton) {
+    chosen.clear();
+    for (const Variant& variant : variants()) {
+      if (chosen.contains(variant.group)) continue;
+      const auto alone = try_load({{variant.group, &variant}}, identity, ring_bytes);
+      if (alone) {
+        chosen.emplace(variant.group, &variant);
+      } else {
+        states[variant.group].reason = std::string(variant.tier) + ": " + alone.error().detail;
+      }
+    }
+    if (chosen.empty()) return std::unexpected(std::move(skeleton).error());
+    skeleton = try_load(chosen, identity, ring_bytes);
+    if (!skeleton) return std::unexpected(std::move(skeleton).error());
+  }
+  return std::make_unique<LoadedObject>(std::move(*skeleton), std::move(chosen), std::move(states));
+}
+
+}  // namespace akm::bpf

@@ -1,0 +1,24 @@
+#include "bpf/loader/self_identity.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <string_view>
+
+namespace akm::bpf {
+
+Result<SelfIdentity> self_identity() {
+  struct stat ns{};
+  if (::stat("/proc/self/ns/pid", &ns) != 0) return fail_errno(Errc::probe_failed, "/proc/self/ns/pid");
+  std::array<char, 32> target{};
+  const ssize_t length = ::readlink("/proc/self", target.data(), target.size());
+  if (length <= 0) return fail_errno(Errc::probe_failed, "/proc/self");
+  pid_t shown = 0;
+  std::from_chars(target.data(), target.data() + length, shown);
+  if (shown != ::getpid()) return fail(Errc::probe_failed, "/proc shows another pid namespace");
+  return SelfIdentity{static_cast<std::uint32_t>(shown), ns.st_dev, ns.st_ino};
+}
+
+}  // namespace akm::bpf

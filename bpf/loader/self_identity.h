@@ -1,0 +1,19 @@
+#pragma once
+// Who "we" are for a BPF program: our process number inside our own pid namespace, and which namespace that
+// is.
+#include <cstdint>
+
+#include "daemon/base/result.h"
+
+namespace akm::bpf {
+
+struct SelfIdentity {
+  std::uint32_t tgid = 0;
+  std::uint64_t pid_ns_device = 0;
+  std::uint64_t pid_ns_inode = 0;
+};
+
+/// probe_failed when /proc is not there or belongs to another pid namespace.
+Result<SelfIdentity> self_identity();
+
+}  // namespace akm::bpf

@@ -1,0 +1,175 @@
+// D32: lost records are counted and told, a program taken away is noticed, and several sets live side by
+// side.
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <poll.h>
+#include <sys/syscall.h>
+
+#include <cstring>
+
+#include "tests/bpf/harness.h"
+
+using namespace akm::bpf;
+using namespace akm::bpf::test;
+
+namespace {
+
+long keyctl(int command, long a = 0, long b = 0, long c = 0, long d = 0) {
+  return ::syscall(SYS_keyctl, command, a, b, c, d);
+}
+
+std::int32_t make_key(const char* name) {
+  return static_cast<std::int32_t>(
+      ::syscall(SYS_add_key, "user", name, "secret", 6, KEY_SPEC_SESSION_KEYRING));
+}
+
+int read_key(std::int32_t key, int times) {
+  char room[16];
+  for (int i = 0; i < times; ++i) {
+    if (keyctl(KEYCTL_READ, key, reinterpret_cast<long>(room), sizeof(room)) != 6) return 1;
+  }
+  return 0;
+}
+
+bool is_readable(int fd) {
+  pollfd poll{fd, POLLIN, 0};
+  return ::poll(&poll, 1, 0) == 1;
+}
+
+const SensorFinding* find(const std::vector<SensorFinding>& findings, SensorFinding::Kind kind) {
+  for (const SensorFinding& finding : findings) {
+    if (finding.kind == kind) return &finding;
+  }
+  return nullptr;
+}
+
+void overfilled(std::int32_t key) {
+  ProbeOptions options;
+  options.ring_bytes = 4096;
+  const auto probes = open_or_skip(options);
+  const std::int32_t guarded[] = {key};
+  (void)probes->guard_keys(guarded, 0);
+  expect(in_child([key] { return read_key(key, 100); }) == 0, "a child reads 100 times");
+  std::size_t arrived = 0;
+  const auto findings = probes->check([&arrived](const ProbeRecord&) { ++arrived; });
+  const SensorFinding* lost = find(findings, SensorFinding::Kind::records_lost);
+  expect(lost != nullptr, "a finding says that records were lost");
+  expect(arrived > 0 && arrived < 100, "the ring held some of them");
+  // The first self-probe met the full ring too: its record is one of those lost.
+  expect(lost != nullptr && (lost->count == 100 - arrived || lost->count == 101 - arrived),
+         "every loss is counted");
+  expect(probes->counters().at("probe_lost_ring_full") == (lost != nullptr ? lost->count : 0),
+         "as the counter says");
+  expect(find(findings, SensorFinding::Kind::silent) == nullptr,
+         "it is not silent: the second self-probe arrived");
+  expect(probes->check([](const ProbeRecord&) {}).empty(), "the loss is told once");
+}
+
+void budget(std::int32_t key) {
+  const auto probes = open_or_skip({});
+  const std::int32_t guarded[] = {key};
+  (void)probes->guard_keys(guarded, 0);
+  expect(!is_readable(probes->fd()), "the descriptor is quiet at first");
+  (void)in_child([key] { return read_key(key, 10); });
+  expect(is_readable(probes->fd()), "and readable after a critical record");
+  std::size_t count = 0;
+  const auto handler = [&count](const ProbeRecord&) { ++count; };
+  auto drained = probes->drain(4, handler);
+  expect(drained.records == 4 && drained.more && count == 4, "the budget ends a drain");
+  drained = probes->drain(100, handler);
+  expect(drained.records == 6 && !drained.more && count == 10, "the rest comes with the next");
+  expect(probes->drain(0, handler).records == 0, "a budget of nothing takes nothing");
+}
+
+/// Closes the descriptors of BPF links of this process, as an intruder with pidfd_getfd or a debugger could.
+int close_links(const char* replacement) {
+  int closed = 0;
+  DIR* dir = ::opendir("/proc/self/fd");
+  const int other = ::open(replacement, O_RDONLY | O_CLOEXEC);
+  while (const dirent* entry = ::readdir(dir)) {
+    char target[64] = {};
+    if (::readlink(("/proc/self/fd/" + std::string(entry->d_name)).c_str(), target, sizeof(target) - 1) <= 0)
+      continue;
+    if (std::strstr(target, "bpf_link") == nullptr) continue;
+    if (::dup3(other, std::atoi(entry->d_name), O_CLOEXEC) >= 0) ++closed;
+  }
+  (void)::closedir(dir);
+  (void)::close(other);
+  return closed;
+}
+
+void taken_away() {
+  const auto probes = open_or_skip({});
+  expect(probes->check([](const ProbeRecord&) {}).empty(), "a sound sensor has no finding");
+  expect(close_links("/dev/null") > 10, "all links are taken away");
+  const auto findings = probes->check([](const ProbeRecord&) {});
+  expect(find(findings, SensorFinding::Kind::probe_gone) != nullptr, "the check names probes that are gone");
+  expect(find(findings, SensorFinding::Kind::silent) != nullptr, "and that the self-probe is not seen");
+  expect(probes->check([](const ProbeRecord&) {}).empty(), "both are told once");
+  for (const ProbeHealth& health : probes->health()) {
+    if (health.detection == "D10") continue;
+    expect(!health.attached, health.detection + " is no longer said to be attached");
+  }
+  expect(probes->counters().at("probe_links") == 0, "no link is counted as alive");
+}
+
+// Two daemons on one machine: a key of one, touched by a third, concerns that one only; touched by the other,
+// too.
+void side_by_side(std::int32_t key) {
+  const auto probes = open_or_skip({});
+  const std::int32_t guarded[] = {key};
+  (void)probes->guard_keys(guarded, 0);
+  const int code = in_child([key] {
+    const auto mine = ProbeSet::open({});
+    if (!mine) return 2;
+    if (read_key(key, 1) != 0) return 3;
+    return drain(**mine).empty() && (*mine)->check([](const ProbeRecord&) {}).empty() ? 0 : 4;
+  });
+  expect(code == 0, "the other daemon's sensor is sound and sees nothing of ours");
+  const auto records = drain(*probes);
+  expect(records.size() == 1 && records[0].operation == "keyctl-read",
+         "we see that the other daemon read our key");
+}
+
+void bad_options() {
+  ProbeOptions options;
+  options.ring_bytes = 5000;
+  expect(!ProbeSet::open(options), "a ring size that is no power of two is refused");
+  options = {};
+  options.state_folders = {"relative"};
+  expect(!ProbeSet::open(options), "a relative folder is refused");
+  options.state_folders = {"/nonexistent-akm"};
+  expect(!ProbeSet::open(options), "a folder that is not there is refused");
+  options.state_folders = {"/" + std::string(200, 'a')};
+  expect(!ProbeSet::open(options), "a folder name that does not fit is refused");
+}
+
+void without_privilege() {
+  const int code = in_child([] {
+    if (::setuid(65534) != 0) return 2;
+    const auto probes = ProbeSet::open({});
+    return !probes && probes.error().code == akm::Errc::probe_failed && !probes.error().detail.empty() ? 0
+                                                                                                       : 1;
+  });
+  expect(code == 0, "without privilege: probe_failed with a reason");
+}
+
+}  // namespace
+
+int main() {
+  (void)open_or_skip({});
+  (void)keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0);
+  const std::int32_t key = make_key("akm-test");
+  if (key <= 0) {
+    std::printf("skipped: no kernel keyring here\n");
+    return 77;
+  }
+  overfilled(key);
+  budget(key);
+  side_by_side(key);
+  bad_options();
+  without_privilege();
+  taken_away();
+  return finish();
+}
