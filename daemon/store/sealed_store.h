@@ -7,33 +7,41 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/base/atomic_file.h"
 #include "daemon/base/random.h"
 #include "daemon/base/result.h"
 #include "daemon/base/secret.h"
 
 namespace akm::store {
 
-/// A folder of records, one file each: AES-256-GCM under Expand(storage key, file name), the name authenticated, so
-/// that files cannot be swapped. Writing: temporary file, fsync, rename, fsync of the folder. Files 0600, folder 0700.
+/// A record may be at most this long.
+inline constexpr std::size_t kRecordMaxBytes = std::size_t{512} * 1024;
+/// A name: 1 to 96 of a-z, 0-9, '.', '_' and '-', not beginning with '.' or '-'.
+inline constexpr std::size_t kRecordNameBytes = 96;
+/// Records in one folder: more than an NMM has relationships.
+inline constexpr std::size_t kRecordsMax = 65536;
+
+/// A folder of records, one file each, sealed with AES-256-GCM under a key of its own for each writing:
+/// HKDF-Expand of the storage key over the file's name and 32 fresh random bytes. No nonce can repeat under a
+/// key, whatever is restored or written in parallel. The name and the format's version are authenticated, so
+/// that files cannot be swapped; that a file is not an older one is the caller's to guard. Writing: temporary
+/// file, fsync, rename, fsync of the folder. Files 0600, folder 0700. Blocking; not thread-safe.
 class SealedStore {
  public:
-  /// Creates the folder where it is missing; removes leftover temporary files; takes a lock, so that two daemons cannot
-  /// share a folder (busy). storage_failed, read_only, disk_full.
-  static Result<std::unique_ptr<SealedStore>> open(const std::string& folder, const SecretBytes<32>& storage_key,
-                                                   RandomSource& random);
+  /// Creates the folder where it is missing; removes leftover temporary files; takes a lock, so that two
+  /// daemons cannot share a folder (busy). storage_failed, read_only, disk_full. `random` outlives the store.
+  static Result<std::unique_ptr<SealedStore>> open(const std::string& folder,
+                                                   const SecretBytes<32>& storage_key, RandomSource& random);
   virtual ~SealedStore() = default;
-  /// not_found; state_corrupt when it does not open (the file is kept).
+  /// not_found; state_corrupt when it does not open (the file is kept); invalid_argument for a bad name.
   virtual Result<SecretBuffer> read(std::string_view name) = 0;
-  /// Durable when it returns. On failure the old record is intact.
+  /// Durable when it returns. On failure the old record is intact; after a failed fsync of the folder alone
+  /// (storage_failed) the new one may be there. disk_full, read_only, too_large, invalid_argument.
   virtual Status write(std::string_view name, std::span<const std::uint8_t> record) = 0;
   /// Overwrites and removes, durably; a missing record is no error.
   virtual Status remove(std::string_view name) = 0;
   /// Names of all records, sorted.
   virtual Result<std::vector<std::string>> list() = 0;
 };
-
-/// Not sealed, but as atomic: the sealed KEK blob, receipts. mode as in open(2).
-Status write_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes, std::uint32_t mode);
-Result<std::vector<std::uint8_t>> read_file(const std::string& path, std::size_t max_bytes);
 
 }  // namespace akm::store

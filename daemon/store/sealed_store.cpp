@@ -1,0 +1,169 @@
+#include "daemon/store/sealed_store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "daemon/base/atomic_file.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/store/sealed_record.h"
+
+namespace akm::store {
+namespace {
+
+constexpr const char* kLockName = ".lock";
+
+Status check_name(std::string_view name) {
+  const auto good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  };
+  const bool valid = !name.empty() && name.size() <= kRecordNameBytes && name.front() != '.' &&
+                     name.front() != '-' && std::all_of(name.begin(), name.end(), good);
+  if (!valid) return fail(Errc::invalid_argument, "name of a record");
+  return {};
+}
+
+struct DirCloser {
+  void operator()(DIR* dir) const { (void)closedir(dir); }
+};
+
+Result<std::vector<std::string>> names_in(const std::string& folder) {
+  const std::unique_ptr<DIR, DirCloser> dir(opendir(folder.c_str()));
+  if (dir == nullptr) return fail_errno(Errc::storage_failed, "open folder " + folder);
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = readdir(dir.get());  // one thread has this stream
+    if (entry == nullptr && errno != 0) return fail_errno(Errc::storage_failed, "read folder " + folder);
+    if (entry == nullptr) return names;
+    names.emplace_back(entry->d_name);
+    if (names.size() > 2 * kRecordsMax) return fail(Errc::limit_exceeded, "files in " + folder);
+  }
+}
+
+class FileStore final : public SealedStore {
+ public:
+  FileStore(std::string folder, UniqueFd folder_fd, UniqueFd lock, const SecretBytes<32>& storage_key,
+            RandomSource& random)
+      : folder_(std::move(folder)),
+        folder_fd_(std::move(folder_fd)),
+        lock_(std::move(lock)),
+        storage_key_(storage_key.clone()),
+        random_(random) {}
+
+  Result<SecretBuffer> read(std::string_view name) override {
+    AKM_TRY(check_name(name));
+    auto sealed = read_file(path_of(name), kRecordMaxBytes + kSealedOverheadBytes);
+    // What this store never wrote is not an input error but a changed file.
+    if (!sealed && sealed.error().code == Errc::too_large)
+      return fail(Errc::state_corrupt, std::string(name));
+    if (!sealed) return std::unexpected(std::move(sealed).error());
+    return open_record(storage_key_, name, *sealed);
+  }
+
+  Status write(std::string_view name, std::span<const std::uint8_t> record) override {
+    AKM_TRY(check_name(name));
+    if (record.size() > kRecordMaxBytes) return fail(Errc::too_large, std::string(name));
+    AKM_ASSIGN(const std::vector<std::uint8_t> sealed, seal_record(storage_key_, name, record, random_));
+    return write_file_atomically(path_of(name), sealed, 0600);
+  }
+
+  Status remove(std::string_view name) override {
+    AKM_TRY(check_name(name));
+    const std::string file(name);
+    const UniqueFd fd(
+        ::openat(folder_fd_.get(), file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (!fd && errno == ENOENT) return {};
+    if (!fd) return fail_errno(Errc::storage_failed, "open " + path_of(name));
+    AKM_TRY(overwrite(fd.get(), name));
+    if (::unlinkat(folder_fd_.get(), file.c_str(), 0) != 0 && errno != ENOENT) {
+      return fail_errno(Errc::storage_failed, "remove " + path_of(name));
+    }
+    if (::fsync(folder_fd_.get()) != 0) return fail_errno(Errc::storage_failed, "fsync folder " + folder_);
+    return {};
+  }
+
+  Result<std::vector<std::string>> list() override {
+    AKM_ASSIGN(std::vector<std::string> names, names_in(folder_));
+    std::erase_if(names, [](const std::string& name) { return !check_name(name); });
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+ private:
+  [[nodiscard]] std::string path_of(std::string_view name) const { return folder_ + "/" + std::string(name); }
+
+  // The salt goes with the rest: without it the storage key opens no copy of the ciphertext that the medium
+  // may keep.
+  Status overwrite(int fd, std::string_view name) {
+    struct stat status{};
+    if (::fstat(fd, &status) != 0) return fail_errno(Errc::storage_failed, "stat " + path_of(name));
+    if (!S_ISREG(status.st_mode)) return fail(Errc::state_corrupt, path_of(name) + " is not a regular file");
+    const std::array<std::uint8_t, 4096> zeros{};
+    for (off_t at = 0; at < status.st_size;) {
+      const auto size = static_cast<std::size_t>(std::min<off_t>(status.st_size - at, sizeof zeros));
+      const ssize_t written = ::pwrite(fd, zeros.data(), size, at);
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) return fail_errno(Errc::storage_failed, "overwrite " + path_of(name));
+      at += written;
+    }
+    if (::fdatasync(fd) != 0) return fail_errno(Errc::storage_failed, "fdatasync " + path_of(name));
+    return {};
+  }
+
+  std::string folder_;
+  UniqueFd folder_fd_;
+  UniqueFd lock_;
+  SecretBytes<32> storage_key_;
+  RandomSource& random_;
+};
+
+Result<UniqueFd> open_folder(const std::string& folder) {
+  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail_errno(Errc::storage_failed, "make folder " + folder);
+  }
+  UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fail_errno(Errc::storage_failed, "open folder " + folder);
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0) return fail_errno(Errc::storage_failed, "stat " + folder);
+  if ((status.st_mode & 077) != 0 && ::fchmod(fd.get(), 0700) != 0) {
+    return fail_errno(Errc::storage_failed, "chmod " + folder);
+  }
+  return fd;
+}
+
+// flock: gone with the process, however it ends, so that no stale lock can remain.
+Result<UniqueFd> lock_folder(int folder_fd, const std::string& folder) {
+  UniqueFd lock(::openat(folder_fd, kLockName, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return fail_errno(Errc::storage_failed, "open " + folder + "/" + kLockName);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return fail(Errc::busy, folder + " is used by another process");
+    return fail_errno(Errc::storage_failed, "lock " + folder);
+  }
+  return lock;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SealedStore>> SealedStore::open(const std::string& folder,
+                                                       const SecretBytes<32>& storage_key,
+                                                       RandomSource& random) {
+  AKM_ASSIGN(UniqueFd folder_fd, open_folder(folder));
+  AKM_ASSIGN(UniqueFd lock, lock_folder(folder_fd.get(), folder));
+  // Under the lock: nobody writes now, so that a temporary file is what a crash left.
+  AKM_ASSIGN(const std::vector<std::string> names, names_in(folder));
+  for (const std::string& name : names) {
+    if (is_temporary_file_name(name) && ::unlinkat(folder_fd.get(), name.c_str(), 0) != 0 &&
+        errno != ENOENT) {
+      return fail_errno(Errc::storage_failed, "remove " + folder + "/" + name);
+    }
+  }
+  return std::make_unique<FileStore>(folder, std::move(folder_fd), std::move(lock), storage_key, random);
+}
+
+}  // namespace akm::store
