@@ -4,7 +4,11 @@
 #include <criterion/criterion.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
+#include <fstream>
 #include <memory>
+#include <string>
 
 #include "keyring/sealed_blob.h"
 #include "keyring/tpm_templates.h"
@@ -104,6 +108,43 @@ Test(tpm_sealer, the_blob_does_not_hold_the_key) {
   const auto blob = sealer_at(*tpm).seal(key);
   cr_assert(blob);
   cr_assert(std::ranges::search(*blob, key.reveal().first(8)).empty());
+}
+
+// Searches the writable memory of this process, but the arena of secrets, for what an unsealing left.
+Test(tpm_sealer, no_copy_of_the_key_stays_in_memory) {
+#ifdef __SANITIZE_ADDRESS__
+  cr_skip("under AddressSanitizer freed memory is kept on purpose, and its shadow is terabytes");
+#endif
+  const auto tpm = software_tpm();
+  cr_assert(akm::harden_process());
+  TpmSealer sealer = sealer_at(*tpm);
+  const auto octet = [](std::size_t i) { return static_cast<std::uint8_t>(0xA0 ^ (i * 37 + 11)); };
+  std::vector<std::uint8_t> blob;
+  {
+    StorageKey key;
+    for (std::size_t i = 0; i < akm::keyring::kStorageKeyBytes; ++i) key.reveal_mutable()[i] = octet(i);
+    blob = *sealer.seal(key);
+  }
+  cr_assert(sealer.unseal(blob));
+  // The control: a copy that does stay is found. Octet by octet, so that the search itself makes none.
+  const auto control = std::make_unique<std::array<volatile std::uint8_t, 16>>();
+  for (std::size_t i = 0; i < 16; ++i) (*control)[i] = octet(i);
+  int found = 0;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+    char flags[5] = {};
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, flags) != 3 || flags[1] != 'w') continue;
+    if (line.find("secretmem") != std::string::npos || line.find("[v") != std::string::npos) continue;
+    for (std::uintptr_t at = begin; at + 16 <= end; ++at) {
+      const auto* memory = reinterpret_cast<const volatile std::uint8_t*>(at);
+      std::size_t same = 0;
+      while (same < 16 && memory[same] == octet(same)) ++same;
+      found += same == 16;
+    }
+  }
+  cr_assert_eq(found, 1, "%d places hold the key, one of them is the control", found);
 }
 
 Test(tpm_sealer, probing_tells_which_tpm) {
