@@ -51,12 +51,12 @@ Status TpmWorker::submit(Job job) {
 }
 
 std::size_t TpmWorker::drain() {
-  std::uint64_t count = 0;
-  // The counter first and the list then: a completion between the two makes the fd readable again.
-  (void)!::read(event_.get(), &count, sizeof count);
   std::vector<Completion> finished;
   {
+    // The descriptor under the lock too, as the thread writes it: else it could stay readable for nothing.
     const std::lock_guard lock(mutex_);
+    std::uint64_t count = 0;
+    (void)!::read(event_.get(), &count, sizeof count);
     finished.swap(finished_);
     under_way_ -= finished.size();
   }

@@ -45,7 +45,8 @@ class TpmWorker {
   void run();
 
   UniqueFd event_;
-  std::mutex mutex_;  // guards all below; held for moves only, never while a job or a completion runs
+  std::mutex mutex_;  // guards all below; held for moves and the eventfd only, never while a job or a
+                      // completion runs
   std::condition_variable wake_;
   std::vector<Job> waiting_;
   std::vector<Completion> finished_;
