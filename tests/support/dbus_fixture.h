@@ -1,10 +1,11 @@
 #pragma once
 // A real dbus-daemon on a private socket, and a client that shares the test's thread: server and client are
 // pumped in turn, so that every test is deterministic and none of them sleeps.
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -24,8 +25,6 @@
 #include <vector>
 
 #include "dbus/bus.h"
-
-extern char** environ;
 
 namespace akm::test {
 
@@ -75,13 +74,18 @@ class PrivateBus {
   void start() {
     (void)unlink(socket_path().c_str());
     const std::string config = "--config-file=" + folder_.path() + "/bus.conf";
-    std::string program = "dbus-daemon";
-    std::string nofork = "--nofork";
-    std::string nopid = "--nopidfile";
-    std::string config_copy = config;
-    std::array<char*, 5> argv{program.data(), config_copy.data(), nofork.data(), nopid.data(), nullptr};
-    if (posix_spawnp(&pid_, "dbus-daemon", nullptr, nullptr, argv.data(), environ) != 0)
-      give_up("dbus-daemon");
+    const pid_t parent = getpid();
+    pid_ = fork();
+    if (pid_ == 0) {
+      // A test that crashes must not leave it behind, nor may it hold the test's output open.
+      (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+      const int null = open("/dev/null", O_RDWR);
+      for (const int fd : {0, 1, 2}) (void)dup2(null, fd);
+      if (getppid() == parent)
+        (void)execlp("dbus-daemon", "dbus-daemon", config.c_str(), "--nofork", "--nopidfile", nullptr);
+      _exit(127);
+    }
+    if (pid_ < 0) give_up("dbus-daemon");
     for (int i = 0; i < 1000 && !accepts(); ++i) (void)usleep(10'000);
     if (!accepts()) give_up("dbus-daemon does not listen");
   }

@@ -1,0 +1,82 @@
+#pragma once
+// Blocking client of both services, for akmctl only: a daemon never waits for a reply (see RemoteNode).
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/base/control_types.h"
+#include "daemon/base/instant.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/nmm/control_port.h"
+#include "daemon/node/control_port.h"
+#include "dbus/message.h"
+
+struct sd_bus;
+
+namespace akm::dbus {
+
+enum class Service : std::uint8_t { node, nmm };
+/// "org.akm.Node1" or "org.akm.Nmm1".
+const char* service_name(Service service);
+
+class Proxy {
+ public:
+  using HardwareIdentity = node::ControlPort::HardwareIdentity;
+  using Prepare = nmm::ControlPort::Prepare;
+  using Prepared = nmm::ControlPort::Prepared;
+
+  /// `timeout`: of each call. Errors: unreachable, not_authorized (the socket), timed_out, invalid_argument
+  /// (address).
+  static Result<Proxy> connect(const std::string& address, Duration timeout);
+  Proxy(Proxy&& other) noexcept : bus_(std::exchange(other.bus_, nullptr)), timeout_(other.timeout_) {}
+  Proxy& operator=(Proxy&&) = delete;
+  ~Proxy();
+
+  /// True when somebody owns the service's name on this bus.
+  Result<bool> is_there(Service service);
+  Result<node::StatusSnapshot> node_status();
+  Result<nmm::StatusSnapshot> nmm_status();
+  /// By id.
+  Result<std::vector<AsrSnapshot>> asrs(Service service);
+  Status rekey(Service service, std::uint64_t asr_id);
+
+  Result<HardwareIdentity> hardware_identity();
+  Status provision_from_file(const std::string& path, const UniqueFd& code);
+  Status activate();
+  Status zeroize();
+
+  Status create_root_secret();
+  Result<Prepared> prepare_bundle(const Prepare& what, const std::string& directory);
+  Result<std::uint64_t> provision_direct(const Prepare& what, const std::string& bus_address);
+  Result<std::vector<nmm::NodeSnapshot>> nodes();
+  Result<std::uint64_t> create_asr(const std::string& label, const std::vector<std::uint64_t>& node_ids,
+                                   const std::map<std::string, std::string>& policy);
+  Status add_member(std::uint64_t asr_id, std::uint64_t node_id);
+  Status remove_member(std::uint64_t asr_id, std::uint64_t node_id);
+  Status delete_asr(std::uint64_t asr_id);
+  Status quarantine(std::uint64_t node_id);
+  Status readmit(std::uint64_t node_id);
+
+  /// Hands over events of both services as they come, until the handler returns false or the bus closes
+  /// (unreachable). `ready` is called once, when nothing can be missed any more.
+  using EventHandler = std::function<bool(Service service, const EventRecord& event)>;
+  Status follow(const std::function<void()>& ready, const EventHandler& handler);
+
+ private:
+  struct Target {
+    std::string name, path, interface, member;
+  };
+  struct Following;
+  Proxy(sd_bus* bus, Duration timeout) : bus_(bus), timeout_(timeout) {}
+  Status call(const Target& target, const std::function<void(Writer&)>& write,
+              const std::function<Status(Reader&)>& read);
+  Status nmm_call(const char* member, const std::vector<std::uint64_t>& ids);
+
+  sd_bus* bus_;
+  Duration timeout_;
+};
+
+}  // namespace akm::dbus

@@ -1,0 +1,248 @@
+#include "dbus/snapshot_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "dbus/limits.h"
+
+namespace akm::dbus {
+namespace {
+
+template <typename T>
+Status keep(T& to, Result<T> value) {
+  if (!value) return std::unexpected(std::move(value).error());
+  to = std::move(*value);
+  return {};
+}
+
+// Texts are cleaned by the sender; a client cleans them again, because they end on a terminal.
+Status take(Reader& in, std::string& to) {
+  AKM_TRY(keep(to, in.text(limits::kTextBytes)));
+  to = clean_text(to, limits::kTextBytes);
+  return {};
+}
+Status take(Reader& in, bool& to) {
+  return keep(to, in.boolean());
+}
+Status take(Reader& in, std::uint8_t& to) {
+  return keep(to, in.u8());
+}
+Status take(Reader& in, std::uint16_t& to) {
+  return keep(to, in.u16());
+}
+Status take(Reader& in, std::uint32_t& to) {
+  return keep(to, in.u32());
+}
+Status take(Reader& in, std::int32_t& to) {
+  return keep(to, in.i32());
+}
+Status take(Reader& in, std::uint64_t& to) {
+  return keep(to, in.u64());
+}
+Status take(Reader& in, std::int64_t& to) {
+  return keep(to, in.i64());
+}
+Status take(Reader& in, std::vector<std::uint64_t>& to) {
+  return keep(to, in.u64s(limits::kListItems));
+}
+Status take(Reader& in, std::map<std::string, std::string>& to) {
+  return keep(to, in.text_map(limits::kListItems, limits::kTextBytes));
+}
+Status take(Reader& in, std::map<std::string, std::uint64_t>& to) {
+  return keep(to, in.counter_map(limits::kListItems));
+}
+Status take(Reader& in, std::vector<std::pair<std::string, std::string>>& to) {
+  return keep(to, in.pairs('e', limits::kListItems));
+}
+Status take(Reader& in, std::vector<std::string>& to) {
+  return keep(to, in.texts(limits::kListItems, limits::kTextBytes));
+}
+Status take(Reader& in, node::NodeState& to) {
+  using enum node::NodeState;
+  AKM_ASSIGN(const std::string name, in.text(limits::kTextBytes));
+  for (const node::NodeState state :
+       {sealed_unavailable, unprovisioned, provisioned, activating, active, quarantined}) {
+    if (node::node_state_name(state) != name) continue;
+    to = state;
+    return {};
+  }
+  return fail(Errc::malformed, "a state that is not known here: use the akmctl of the same version");
+}
+Status take(Reader& in, std::vector<MemberSnapshot>& to) {
+  AKM_TRY(in.enter('a', "(qtsassuu)"));
+  while (true) {
+    AKM_ASSIGN(const bool more, in.enter('r', "qtsassuu"));
+    if (!more) break;
+    if (to.size() == limits::kNodesPerAsr) return fail(Errc::too_large, "members");
+    MemberSnapshot& member = to.emplace_back();
+    AKM_TRY(take(in, member.index));
+    AKM_TRY(take(in, member.node_id));
+    AKM_TRY(take(in, member.name));
+    AKM_TRY(take(in, member.endpoints));
+    AKM_TRY(take(in, member.state));
+    AKM_TRY(take(in, member.generation));
+    AKM_TRY(take(in, member.epoch));
+    AKM_TRY(in.exit());
+  }
+  return in.exit();
+}
+
+template <typename Snapshot>
+struct Field {
+  std::string_view name;
+  const char* type;
+  Status (*take_into)(Reader& in, Snapshot& snapshot);
+};
+
+template <typename Snapshot, auto Member>
+constexpr Field<Snapshot> field(std::string_view name, const char* type) {
+  return {name, type, [](Reader& in, Snapshot& s) { return take(in, s.*Member); }};
+}
+
+template <typename Snapshot>
+Result<Snapshot> read_properties(Reader& in, std::span<const Field<Snapshot>> fields) {
+  Snapshot snapshot;
+  AKM_TRY(in.enter('a', "{sv}"));
+  while (true) {
+    AKM_ASSIGN(const bool more, in.enter('e', "sv"));
+    if (!more) break;
+    AKM_ASSIGN(const std::string name, in.text(limits::kTextBytes));
+    const auto found =
+        std::find_if(fields.begin(), fields.end(), [&](const auto& f) { return f.name == name; });
+    if (found == fields.end()) {
+      AKM_TRY(in.skip("v"));
+    } else {
+      // A variant of another type ends here: entering it fails.
+      AKM_TRY(in.enter('v', found->type));
+      AKM_TRY(found->take_into(in, snapshot));
+      AKM_TRY(in.exit());
+    }
+    AKM_TRY(in.exit());
+  }
+  AKM_TRY(in.exit());
+  return snapshot;
+}
+
+}  // namespace
+
+Result<node::StatusSnapshot> read_node_status(Reader& in) {
+  using S = node::StatusSnapshot;
+  static constexpr std::array kFields{
+      field<S, &S::state>("State", "s"),
+      field<S, &S::node_id>("NodeId", "t"),
+      field<S, &S::node_name>("NodeName", "s"),
+      field<S, &S::nmm_id>("NmmId", "t"),
+      field<S, &S::nmm_name>("NmmName", "s"),
+      field<S, &S::version>("Version", "s"),
+      field<S, &S::key_storage>("KeyStorage", "s"),
+      field<S, &S::hardware_protected>("HardwareProtected", "b"),
+      field<S, &S::incarnation>("Incarnation", "u"),
+      field<S, &S::io_backend>("IoBackend", "s"),
+      field<S, &S::listen>("Listen", "s"),
+      field<S, &S::keyring>("Keyring", "i"),
+      field<S, &S::findings>("Findings", "as"),
+      field<S, &S::probes>("Probes", "a{ss}"),
+      field<S, &S::counters>("Counters", "a{st}"),
+  };
+  return read_properties<S>(in, kFields);
+}
+
+Result<nmm::StatusSnapshot> read_nmm_status(Reader& in) {
+  using S = nmm::StatusSnapshot;
+  static constexpr std::array kFields{
+      field<S, &S::state>("State", "s"),
+      field<S, &S::nmm_id>("NmmId", "t"),
+      field<S, &S::name>("Name", "s"),
+      field<S, &S::version>("Version", "s"),
+      field<S, &S::key_storage>("KeyStorage", "s"),
+      field<S, &S::hardware_protected>("HardwareProtected", "b"),
+      field<S, &S::incarnation>("Incarnation", "u"),
+      field<S, &S::io_backend>("IoBackend", "s"),
+      field<S, &S::listen>("Listen", "s"),
+      field<S, &S::findings>("Findings", "as"),
+      field<S, &S::counters>("Counters", "a{st}"),
+  };
+  return read_properties<S>(in, kFields);
+}
+
+Result<AsrSnapshot> read_asr(Reader& in) {
+  using S = AsrSnapshot;
+  static constexpr std::array kFields{
+      field<S, &S::id>("Id", "t"),
+      field<S, &S::kind>("Kind", "s"),
+      field<S, &S::label>("Label", "s"),
+      field<S, &S::suite>("Suite", "s"),
+      field<S, &S::generation>("Generation", "u"),
+      field<S, &S::epoch>("Epoch", "u"),
+      field<S, &S::phase>("Phase", "s"),
+      field<S, &S::key_check>("KeyCheck", "s"),
+      field<S, &S::roster_hash>("RosterHash", "s"),
+      field<S, &S::own_index>("OwnIndex", "q"),
+      field<S, &S::members>("Members", "a(qtsassuu)"),
+      field<S, &S::policy>("Policy", "a{ss}"),
+  };
+  return read_properties<S>(in, kFields);
+}
+
+Result<std::vector<AsrSnapshot>> read_managed_asrs(Reader& in) {
+  std::vector<AsrSnapshot> asrs;
+  AKM_TRY(in.enter('a', "{oa{sa{sv}}}"));
+  while (true) {
+    AKM_ASSIGN(const bool more_objects, in.enter('e', "oa{sa{sv}}"));
+    if (!more_objects) break;
+    AKM_TRY(in.skip("o"));
+    AKM_TRY(in.enter('a', "{sa{sv}}"));
+    while (true) {
+      AKM_ASSIGN(const bool more_interfaces, in.enter('e', "sa{sv}"));
+      if (!more_interfaces) break;
+      AKM_ASSIGN(const std::string interface, in.text(limits::kTextBytes));
+      if (interface == "org.akm.Asr1") {
+        AKM_ASSIGN(AsrSnapshot asr, read_asr(in));
+        asrs.push_back(std::move(asr));
+      } else {
+        AKM_TRY(in.skip("a{sv}"));
+      }
+      AKM_TRY(in.exit());
+    }
+    AKM_TRY(in.exit());
+    AKM_TRY(in.exit());
+  }
+  AKM_TRY(in.exit());
+  std::sort(asrs.begin(), asrs.end(), [](const AsrSnapshot& a, const AsrSnapshot& b) { return a.id < b.id; });
+  return asrs;
+}
+
+Result<std::vector<nmm::NodeSnapshot>> read_nodes(Reader& in) {
+  std::vector<nmm::NodeSnapshot> nodes;
+  AKM_TRY(in.enter('a', "(tssusxats)"));
+  while (true) {
+    AKM_ASSIGN(const bool more, in.enter('r', "tssusxats"));
+    if (!more) break;
+    if (nodes.size() == limits::kListItems) return fail(Errc::too_large, "nodes");
+    nmm::NodeSnapshot& node = nodes.emplace_back();
+    AKM_TRY(take(in, node.node_id));
+    AKM_TRY(take(in, node.name));
+    AKM_TRY(take(in, node.state));
+    AKM_TRY(take(in, node.serial));
+    AKM_TRY(take(in, node.endpoint));
+    AKM_TRY(take(in, node.last_heard_ns));
+    AKM_TRY(take(in, node.asrs));
+    AKM_TRY(take(in, node.version));
+    AKM_TRY(in.exit());
+  }
+  AKM_TRY(in.exit());
+  return nodes;
+}
+
+Result<EventRecord> read_event(Reader& in) {
+  EventRecord event;
+  AKM_TRY(take(in, event.name));
+  AKM_TRY(take(in, event.severity));
+  AKM_TRY(take(in, event.boottime_ns));
+  AKM_TRY(take(in, event.asr_id));
+  AKM_TRY(take(in, event.fields));
+  return event;
+}
+
+}  // namespace akm::dbus

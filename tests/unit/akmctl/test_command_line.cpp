@@ -1,0 +1,249 @@
+#include <criterion/criterion.h>
+
+#include "dbus/sealed_memfd.h"
+#include "tests/unit/akmctl/akmctl_fixture.h"
+
+using namespace akm;
+using namespace akm::test;
+using With = World::With;
+
+namespace {
+
+void expect_has(const std::string& text, const char* part) {
+  cr_expect(text.contains(part), "'%s' is not in:\n%s", part, text.c_str());
+}
+
+UniqueFd sealed(std::string_view text) {
+  return std::move(
+      *dbus::make_sealed_memfd("test", {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}));
+}
+
+}  // namespace
+
+Test(akmctl_node, status) {
+  World world(With::node);
+  world.node.snapshot.findings = {"A probe is missing"};
+  const Outcome text = world.run({"node", "status"});
+  cr_assert_eq(text.exit_code, 0, "%s", text.err.c_str());
+  expect_has(text.out, "State:         active\n");
+  expect_has(text.out, "keyctl show 123456");
+  expect_has(text.out, "key-access  tracepoint, healthy");
+  expect_has(text.out, "  - A probe is missing");
+  const Outcome json = world.run({"--json", "node", "status"});
+  cr_assert_eq(json.json()["state"], "active");
+  cr_assert_eq(json.json()["node_id"], "00000000000000a1");
+  cr_assert_eq(json.json()["counters"]["frames_received"], 12);
+  cr_assert_eq(json.json()["hardware_protected"], true);
+  // Global options may stand behind the command.
+  cr_assert_eq(world.run({"node", "status", "--json"}).json()["incarnation"], 5);
+  world.node.snapshot.hardware_protected = false;
+  expect_has(world.run({"node", "status"}).out, "NOT PROTECTED BY HARDWARE");
+}
+
+Test(akmctl_node, identity_and_activate) {
+  NEED_ROOT();
+  World world(With::node);
+  const Outcome identity = world.run({"--json", "node", "identity"});
+  cr_assert_eq(identity.json()["value"].get<std::string>().size(), 64);
+  cr_assert_eq(identity.json()["sources"]["dmi"], "def");
+  cr_assert_eq(world.run({"node", "activate"}).exit_code, 0);
+  world.node.deferred.result = fail(Errc::timed_out, "the NMM");
+  const Outcome late = world.run({"node", "activate"});
+  cr_assert_eq(late.exit_code, 5);
+  cr_assert_str_eq(late.err.c_str(), "akmctl: There was no answer in time: the NMM.\n");
+}
+
+Test(akmctl_node, provision_takes_the_code_from_a_file_or_standard_input) {
+  NEED_ROOT();
+  World world(With::node);
+  const Outcome done =
+      world.run({"node", "provision", "/media/usb/../A.akmbundle", "--code-file", "-"}, "  ABCD-EFGH\n");
+  cr_assert_eq(done.exit_code, 0, "%s", done.err.c_str());
+  cr_assert_str_eq(world.node.calls.back().c_str(), "provision_from_file /media/A.akmbundle");
+  const auto code = dbus::read_sealed_memfd(world.node.received.get(), 256);
+  cr_assert(code.has_value());
+  cr_assert_eq(std::string(code->reveal().begin(), code->reveal().end()), "ABCD-EFGH");
+  cr_assert_eq(world.run({"node", "provision", "/a", "--code-file", "/nonexistent"}).exit_code, 6);
+  cr_assert_eq(world.run({"node", "provision", "/a", "--code-file", "-"}, " \n").exit_code, 2);
+  cr_assert_eq(world.run({"node", "provision", "/a", "--code-file", "-"}, std::string(5000, 'A')).exit_code,
+               2);
+  const Outcome no_terminal = world.run({"node", "provision", "/a"});
+  cr_assert_eq(no_terminal.exit_code, 2);
+  expect_has(no_terminal.err, "--code-file");
+  cr_assert_eq(world.node.calls.size(), 1);
+}
+
+Test(akmctl_node, zeroize_wants_yes) {
+  NEED_ROOT();
+  World world(With::node);
+  cr_assert_eq(world.run({"node", "zeroize"}).exit_code, 2);
+  cr_assert(world.node.calls.empty());
+  cr_assert_eq(world.run({"node", "zeroize", "--yes"}).exit_code, 0);
+  cr_assert_str_eq(world.node.calls.back().c_str(), "zeroize");
+}
+
+Test(akmctl_nmm, init_status_nodes) {
+  NEED_ROOT();
+  World world(With::nmm);
+  cr_assert_eq(world.run({"nmm", "init"}).exit_code, 0);
+  const Outcome status = world.run({"nmm", "status"});
+  expect_has(status.out, "NOT PROTECTED BY HARDWARE");
+  const Outcome nodes = world.run({"nmm", "nodes"});
+  expect_has(nodes.out, "NODE  ID                STATE     SERIAL  ENDPOINT        HEARD");
+  expect_has(nodes.out, "B     00000000000000b2  prepared  2       -               never");
+  cr_assert_eq(world.run({"--json", "nmm", "nodes"}).json()[1]["name"], "B");
+  world.nmm.members.clear();
+  expect_has(world.run({"nmm", "nodes"}).out, "There are no nodes yet.");
+  cr_assert_str_eq(world.run({"--json", "nmm", "nodes"}).out.c_str(), "[]\n");
+  world.nmm.deferred.result = fail(Errc::already_exists);
+  cr_assert_eq(world.run({"nmm", "init"}).exit_code, 1);
+}
+
+Test(akmctl_nmm, prepare_shows_the_code_once) {
+  NEED_ROOT();
+  World world(With::nmm);
+  world.nmm.code = sealed("ABCDE-FGHJK");
+  const std::string value(64, 'a');
+  const Outcome text = world.run({"nmm", "prepare", "C", "--hardware-value", value, "--endpoint",
+                                  "192.0.2.3:7400", "--to", "/media/usb"});
+  cr_assert_eq(text.exit_code, 0, "%s", text.err.c_str());
+  expect_has(text.out, "One-time code: ABCDE-FGHJK\n");
+  expect_has(text.out, "/media/usb/C.akmbundle");
+  cr_assert_eq(world.nmm.prepare.hardware_value.size(), 32);
+  cr_assert_str_eq(world.nmm.prepare.node_endpoints.at(0).c_str(), "192.0.2.3:7400");
+  world.nmm.code = sealed("ABCDE-FGHJK");
+  const Outcome json = world.run({"--json", "nmm", "prepare", "C", "--to", "/media/usb"});
+  cr_assert_eq(json.json()["code"], "ABCDE-FGHJK", "%s", json.out.c_str());
+  cr_assert_eq(json.json()["path"], "/media/usb/C.akmbundle");
+  cr_assert_eq(json.json()["node_id"], "00000000000000c3");
+  cr_assert_eq(world.run({"nmm", "prepare", "C", "--hardware-value", "12", "--to", "/"}).exit_code, 2);
+  world.nmm.code = sealed("\x1b[2J");  // a code that would steer the terminal
+  cr_assert_eq(world.run({"nmm", "prepare", "C", "--to", "/"}).exit_code, 1);
+}
+
+Test(akmctl_nmm, provision_over_the_bus) {
+  NEED_ROOT();
+  World world(With::nmm);
+  const Outcome done = world.run(
+      {"nmm", "provision", "C", "--bus-address", "unix:path=/run/c", "--endpoint", "192.0.2.3:7400"});
+  cr_assert_eq(done.exit_code, 0, "%s", done.err.c_str());
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "provision_direct C unix:path=/run/c");
+  cr_assert_eq(world.run({"nmm", "provision", "C", "--bus-address", "unixexec:path=/bin/sh"}).exit_code, 2);
+  cr_assert_eq(world.nmm.calls.size(), 1);
+}
+
+Test(akmctl_asr, list_and_show_of_a_node_and_of_an_nmm) {
+  World world(With::both);
+  const Outcome nmm = world.run({"asr", "list"});
+  expect_has(nmm.out,
+             "ASR    ID                KIND         GENERATION  EPOCH  PHASE        MEMBERS  KEY CHECK");
+  expect_has(nmm.out, "alpha  0000000000000001  operational  3           17     established  2        -\n");
+  const Outcome node = world.run({"asr", "list", "--from", "node"});
+  expect_has(node.out, "1a2b3c4d");
+  const Outcome show = world.run({"asr", "show", "alpha", "--from", "node"});
+  cr_assert_eq(show.exit_code, 0);
+  expect_has(show.out, "Key check:     1a2b3c4d\n");
+  expect_has(show.out, "  1      B     00000000000000b2  silent");
+  expect_has(show.out, "  rekey_interval_s  60");
+  const Outcome json = world.run({"--json", "asr", "show", "0000000000000001", "--from", "node"});
+  cr_assert_eq(json.json()["key_check"], "1a2b3c4d");
+  cr_assert_eq(json.json()["members"][0]["endpoints"][0], "192.0.2.1:7400");
+  cr_assert_eq(json.json()["id"], "0000000000000001");
+  const Outcome missing = world.run({"asr", "show", "beta"});
+  cr_assert_eq(missing.exit_code, 6);
+  expect_has(missing.err, "no relationship has the name or id 'beta'");
+}
+
+Test(akmctl_asr, changes) {
+  NEED_ROOT();
+  World world(With::nmm);
+  const Outcome made = world.run({"--json", "asr", "create", "beta", "A", "00000000000000b2", "--policy",
+                                  "rekey_interval_s=5", "--policy", "grace_s=2"});
+  cr_assert_eq(made.json()["asr_id"], "0000000000000002", "%s%s", made.out.c_str(), made.err.c_str());
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "create_asr beta 161 178 grace_s=2 rekey_interval_s=5");
+  cr_assert_eq(world.run({"asr", "create", "--policy", "rekey_interval_s=5", "beta", "A"}).exit_code, 0);
+  cr_assert_eq(world.run({"asr", "create", "beta", "A", "--policy", "x"}).exit_code, 2);
+  cr_assert_eq(world.run({"asr", "create", "beta", "nobody"}).exit_code, 6);
+  cr_assert_eq(world.run({"asr", "add", "alpha", "B"}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "add_member 1 178");
+  cr_assert_eq(world.run({"asr", "remove", "alpha", "B"}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "remove_member 1 178");
+  cr_assert_eq(world.run({"asr", "rekey", "alpha"}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "rekey 1");
+  cr_assert_eq(world.run({"asr", "delete", "alpha"}).exit_code, 2);
+  cr_assert_eq(world.run({"asr", "delete", "alpha", "--yes"}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "delete_asr 1");
+  cr_assert_eq(world.run({"quarantine", "B"}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "quarantine 178");
+  cr_assert_eq(world.run({"readmit", "B"}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "readmit 178");
+}
+
+Test(akmctl, exit_codes_tell_usage_absence_and_refusal_apart) {
+  World world(With::nothing);
+  cr_assert_eq(world.run({}).exit_code, 2);
+  cr_assert_eq(world.run({"node"}).exit_code, 2);
+  cr_assert_eq(world.run({"no-such-command"}).exit_code, 2);
+  cr_assert_eq(world.run({"--timeout", "soon", "node", "status"}).exit_code, 2);
+  cr_assert_eq(world.run({"--help"}).exit_code, 0);
+  cr_assert_eq(world.run({"--version"}).exit_code, 0);
+  const Outcome absent = world.run({"node", "status"});
+  cr_assert_eq(absent.exit_code, 3);
+  expect_has(absent.err, "start akmd");
+  cr_assert_eq(world.run({"asr", "list"}).exit_code, 3);
+  cr_assert_eq(world.run({"metrics"}).exit_code, 3);
+  const Outcome no_bus = world.run({"--bus", "unix:path=/nonexistent", "node", "status"});
+  cr_assert_eq(no_bus.exit_code, 3, "%s", no_bus.err.c_str());
+  expect_has(no_bus.err, "there is no bus at 'unix:path=/nonexistent'");
+  cr_assert_eq(world.run({"--bus", "unixexec:path=/bin/sh", "node", "status"}).exit_code, 2);
+}
+
+Test(akmctl, a_refused_caller_is_told_so) {
+  NEED_ROOT();
+  World world(With::node);
+  world.node.deferred.result = fail(Errc::not_authorized);
+  const Outcome refused = world.run({"node", "activate"});
+  cr_assert_eq(refused.exit_code, 4);
+  expect_has(refused.err, "group 'akm'");
+}
+
+Test(akmctl, monitor_follows_both_services) {
+  World world(With::both);
+  const Observer node = world.node_adaptor.observer();
+  const Observer nmm = world.nmm_adaptor.observer();
+  const auto events = [&] {
+    node.event({"breach-detected", 2, 1'500'000'000, 0x1, {{"comm", "keyctl"}}});
+    nmm.event({"node-evicted", 5, 1'600'000'000, 0, {}});
+  };
+  const Outcome json = world.run({"--json", "monitor", "--count", "40"}, {}, events);
+  cr_assert_eq(json.exit_code, 0, "%s", json.err.c_str());
+  std::istringstream lines(json.out);
+  std::string line;
+  std::size_t count = 0;
+  bool from_node = false;
+  bool from_nmm = false;
+  while (std::getline(lines, line)) {
+    const auto event = nlohmann::json::parse(line, nullptr, false);
+    cr_assert(event.is_object(), "%s", line.c_str());
+    if (event["name"] == "breach-detected")
+      from_node = event["service"] == "node" && event["fields"]["comm"] == "keyctl";
+    if (event["name"] == "node-evicted") from_nmm = event["service"] == "nmm";
+    ++count;
+  }
+  cr_assert_eq(count, 40);
+  cr_assert(from_node && from_nmm);
+  const Outcome text = world.run({"monitor", "--count", "1"}, {}, events);
+  expect_has(text.out, "       1.500  node  critical  breach-detected  asr=0000000000000001  comm=keyctl\n");
+}
+
+Test(akmctl, metrics_are_openmetrics) {
+  NEED_ROOT();
+  World world(With::both);
+  const Outcome out = world.run({"metrics"});
+  cr_assert_eq(out.exit_code, 0, "%s", out.err.c_str());
+  expect_has(out.out, "# TYPE akm_node_frames_received counter\nakm_node_frames_received_total 12\n");
+  expect_has(out.out, "akm_nmm_requests_sent_total 4\n");
+  expect_has(out.out, "akm_asr_epoch{asr=\"0000000000000001\",label=\"alpha\"} 17\n");
+  expect_has(out.out, "akm_nmm_nodes{state=\"active\"} 1\n");
+  cr_assert(out.out.ends_with("# EOF\n"));
+}

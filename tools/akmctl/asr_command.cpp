@@ -1,0 +1,217 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "daemon/base/hex.h"
+#include "tools/akmctl/commands.h"
+#include "tools/akmctl/json.h"
+#include "tools/akmctl/names.h"
+#include "tools/akmctl/table.h"
+
+namespace akm::ctl {
+namespace {
+
+struct Arguments {
+  std::string asr, label, node, from = "auto";
+  std::vector<std::string> nodes, policy;
+  bool yes = false;
+};
+
+/// The service to ask and its relationships.
+struct View {
+  dbus::Service service = dbus::Service::node;
+  dbus::Proxy* proxy = nullptr;
+  std::vector<AsrSnapshot> asrs;
+};
+
+Result<View> look(Session& session, const std::string& from) {
+  View view;
+  if (from == "auto") {
+    AKM_ASSIGN(view.service, session.either());
+  } else {
+    view.service = from == "node" ? dbus::Service::node : dbus::Service::nmm;
+  }
+  AKM_ASSIGN(view.proxy, session.reach(view.service));
+  AKM_ASSIGN(view.asrs, view.proxy->asrs(view.service));
+  return view;
+}
+
+Status list(Session& session, const Arguments& args) {
+  AKM_ASSIGN(const View view, look(session, args.from));
+  Table table({"ASR", "ID", "KIND", "GENERATION", "EPOCH", "PHASE", "MEMBERS", "KEY CHECK"});
+  for (const AsrSnapshot& asr : view.asrs) {
+    table.row({asr.label, hex_id(asr.id), asr.kind, std::to_string(asr.generation), std::to_string(asr.epoch),
+               asr.phase, std::to_string(asr.members.size()), asr.key_check});
+  }
+  say(session, table.empty() ? "There are no relationships." : table.text(), json_of(view.asrs));
+  return {};
+}
+
+std::string show_text(const AsrSnapshot& asr, bool nmm) {
+  std::string out = facts({
+      {"Relationship", asr.label},
+      {"Id", hex_id(asr.id)},
+      {"Kind", asr.kind},
+      {"Cipher suite", asr.suite},
+      {"Generation", std::to_string(asr.generation)},
+      {"Epoch", std::to_string(asr.epoch)},
+      {"Phase", asr.phase},
+      {"Key check", asr.key_check},
+      {"Roster hash", asr.roster_hash},
+      {"Own index", nmm ? "" : std::to_string(asr.own_index)},
+  });
+  Table members({"INDEX", "NODE", "ID", "STATE", "GENERATION", "EPOCH", "ENDPOINTS"});
+  for (const MemberSnapshot& m : asr.members) {
+    members.row({std::to_string(m.index), m.name, hex_id(m.node_id), m.state, std::to_string(m.generation),
+                 std::to_string(m.epoch), fmt::format("{}", fmt::join(m.endpoints, " "))});
+  }
+  out += "\nMembers:\n" + members.text(2);
+  if (!asr.policy.empty()) {
+    Table policy({"POLICY", "VALUE"});
+    for (const auto& [key, value] : asr.policy) policy.row({key, value});
+    out += "\n" + policy.text(2);
+  }
+  return out;
+}
+
+Status show(Session& session, const Arguments& args) {
+  AKM_ASSIGN(const View view, look(session, args.from));
+  AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, view.asrs));
+  const auto at =
+      std::find_if(view.asrs.begin(), view.asrs.end(), [&](const AsrSnapshot& asr) { return asr.id == id; });
+  say(session, show_text(*at, view.service == dbus::Service::nmm), json_of(*at));
+  return {};
+}
+
+Status rekey(Session& session, const Arguments& args) {
+  AKM_ASSIGN(const View view, look(session, args.from));
+  AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, view.asrs));
+  AKM_TRY(view.proxy->rekey(view.service, id));
+  AKM_ASSIGN(const std::vector<AsrSnapshot> asrs, view.proxy->asrs(view.service));
+  for (const AsrSnapshot& asr : asrs) {
+    if (asr.id == id) {
+      say(session,
+          fmt::format("'{}' has new keys: generation {}, epoch {}.", asr.label, asr.generation, asr.epoch),
+          json_of(asr));
+    }
+  }
+  return {};
+}
+
+Result<std::map<std::string, std::string>> parse_policy(const std::vector<std::string>& words) {
+  std::map<std::string, std::string> policy;
+  for (const std::string& word : words) {
+    const std::size_t equals = word.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(Errc::invalid_argument, "--policy takes KEY=VALUE, not '" + word + "'");
+    if (!policy.emplace(word.substr(0, equals), word.substr(equals + 1)).second) {
+      return fail(Errc::invalid_argument, "--policy " + word.substr(0, equals) + " stands twice");
+    }
+  }
+  return policy;
+}
+
+Status create(Session& session, const Arguments& args) {
+  AKM_ASSIGN(const auto policy, parse_policy(args.policy));
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const std::vector<nmm::NodeSnapshot> nodes, proxy->nodes());
+  std::vector<std::uint64_t> ids;
+  for (const std::string& node : args.nodes) {
+    AKM_ASSIGN(const std::uint64_t id, resolve_node(node, nodes));
+    ids.push_back(id);
+  }
+  AKM_ASSIGN(const std::uint64_t id, proxy->create_asr(args.label, ids, policy));
+  say(session, fmt::format("Created '{}' ({}) in {} nodes.", args.label, hex_id(id), ids.size()),
+      json_id("asr_id", id));
+  return {};
+}
+
+/// `change` on a relationship and a node of the NMM.
+Status change_member(Session& session, const Arguments& args,
+                     Status (dbus::Proxy::*change)(std::uint64_t, std::uint64_t), std::string_view done) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const std::vector<AsrSnapshot> asrs, proxy->asrs(dbus::Service::nmm));
+  AKM_ASSIGN(const std::uint64_t asr, resolve_asr(args.asr, asrs));
+  AKM_ASSIGN(const std::vector<nmm::NodeSnapshot> nodes, proxy->nodes());
+  AKM_ASSIGN(const std::uint64_t node, resolve_node(args.node, nodes));
+  AKM_TRY((proxy->*change)(asr, node));
+  say(session,
+      fmt::format("'{}' {} '{}'; its other members have a new generation.", args.node, done, args.asr),
+      json_id("asr_id", asr));
+  return {};
+}
+
+Status remove_asr(Session& session, const Arguments& args) {
+  if (!args.yes)
+    return fail(Errc::invalid_argument,
+                "this retires the relationship on all its members; say --yes to do it");
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const std::vector<AsrSnapshot> asrs, proxy->asrs(dbus::Service::nmm));
+  AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, asrs));
+  AKM_TRY(proxy->delete_asr(id));
+  say(session, fmt::format("Deleted '{}'.", args.asr), json_id("asr_id", id));
+  return {};
+}
+
+void add_views(CLI::App& group, Session& session, const std::shared_ptr<Arguments>& args) {
+  const auto from = [args](CLI::App* sub) {
+    sub->add_option("--from", args->from, "Whose view: node, nmm, or auto (the NMM where it is on this bus)")
+        ->check(CLI::IsMember({"auto", "node", "nmm"}));
+    return sub;
+  };
+  from(group.add_subcommand("list", "All relationships"))->callback([&session, args] {
+    session.command = [&session, args] { return list(session, *args); };
+  });
+  CLI::App* one = from(
+      group.add_subcommand("show", "Everything about one but its secrets; a check value stands for the key"));
+  one->add_option("ASR", args->asr, "Name or id")->required();
+  one->callback([&session, args] { session.command = [&session, args] { return show(session, *args); }; });
+  CLI::App* renew =
+      from(group.add_subcommand("rekey", "New keys now: an epoch on a node, a generation on an NMM"));
+  renew->add_option("ASR", args->asr, "Name or id")->required();
+  renew->callback([&session, args] { session.command = [&session, args] { return rekey(session, *args); }; });
+}
+
+}  // namespace
+
+void add_asr_commands(CLI::App& app, Session& session) {
+  CLI::App* group = app.add_subcommand("asr", "Autonomous Security Relationships")->require_subcommand(1);
+  const auto args = std::make_shared<Arguments>();
+  add_views(*group, session, args);
+
+  CLI::App* make = group->add_subcommand("create", "Make one of these nodes (NMM)");
+  make->add_option("LABEL", args->label, "Its name")->required();
+  make->add_option("NODE", args->nodes, "Names or ids")->required();
+  make->add_option("--policy", args->policy,
+                   "KEY=VALUE that differs from the NMM's configuration; may be repeated")
+      ->take_all()
+      ->allow_extra_args(false);
+  make->callback([&session, args] { session.command = [&session, args] { return create(session, *args); }; });
+
+  CLI::App* join = group->add_subcommand("add", "Add a member: all get a new generation (NMM)");
+  CLI::App* leave = group->add_subcommand("remove", "Remove a member: the others get a new generation (NMM)");
+  for (CLI::App* sub : {join, leave}) {
+    sub->add_option("ASR", args->asr, "Name or id")->required();
+    sub->add_option("NODE", args->node, "Name or id")->required();
+  }
+  join->callback([&session, args] {
+    session.command = [&session, args] {
+      return change_member(session, *args, &dbus::Proxy::add_member, "is in");
+    };
+  });
+  leave->callback([&session, args] {
+    session.command = [&session, args] {
+      return change_member(session, *args, &dbus::Proxy::remove_member, "is out of");
+    };
+  });
+
+  CLI::App* erase = group->add_subcommand("delete", "Retire one on all its members (NMM)");
+  erase->add_option("ASR", args->asr, "Name or id")->required();
+  erase->add_flag("--yes", args->yes, "Really");
+  erase->callback(
+      [&session, args] { session.command = [&session, args] { return remove_asr(session, *args); }; });
+}
+
+}  // namespace akm::ctl

@@ -1,0 +1,109 @@
+#include "tools/akmctl/code_entry.h"
+
+#include <fcntl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+
+#include "dbus/limits.h"
+#include "dbus/sealed_memfd.h"
+
+namespace akm::ctl {
+namespace {
+
+constexpr std::size_t kInputBytes = dbus::limits::kCodeBytes + 16;  // room for white space around it
+
+/// Switches the echo of a terminal off while it lives.
+class EchoOff {
+ public:
+  explicit EchoOff(int tty) : tty_(tty), known_(tcgetattr(tty, &before_) == 0) {
+    if (!known_) return;
+    termios quiet = before_;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    quiet.c_lflag |= ECHONL;
+    (void)tcsetattr(tty_, TCSAFLUSH, &quiet);
+  }
+  EchoOff(const EchoOff&) = delete;
+  EchoOff& operator=(const EchoOff&) = delete;
+  ~EchoOff() {
+    if (known_) (void)tcsetattr(tty_, TCSAFLUSH, &before_);
+  }
+
+ private:
+  int tty_;
+  termios before_{};
+  bool known_;
+};
+
+// Up to the end of the file, or of the first line when `one_line`.
+Result<SecretBuffer> read_some(int fd, bool one_line) {
+  SecretBuffer input(kInputBytes);
+  std::size_t size = 0;
+  while (size < input.size()) {
+    const ssize_t n = read(fd, input.reveal_mutable().data() + size, one_line ? 1 : input.size() - size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno(Errc::io_failed, "reading the one-time code");
+    if (n == 0) break;
+    size += static_cast<std::size_t>(n);
+    if (one_line && input.reveal()[size - 1] == '\n') break;
+  }
+  if (size == input.size()) return fail(Errc::invalid_argument, "the one-time code is too long");
+  input.shrink(size);
+  return input;
+}
+
+Result<SecretBuffer> ask() {
+  const UniqueFd tty(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!tty)
+    return fail(Errc::invalid_argument, "there is no terminal to ask for the one-time code; use --code-file");
+  constexpr std::string_view kPrompt = "One-time code: ";
+  (void)!write(tty.get(), kPrompt.data(), kPrompt.size());
+  const EchoOff quiet(tty.get());
+  return read_some(tty.get(), true);
+}
+
+Result<SecretBuffer> read_file(const std::string& file) {
+  if (file == "-") return read_some(STDIN_FILENO, false);
+  const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return fail_errno(errno == ENOENT ? Errc::not_found : Errc::io_failed, file);
+  return read_some(fd.get(), false);
+}
+
+}  // namespace
+
+Result<UniqueFd> enter_code(const std::string& file) {
+  AKM_ASSIGN(const SecretBuffer input, file.empty() ? ask() : read_file(file));
+  std::span<const std::uint8_t> code = input.reveal();
+  while (!code.empty() && std::isspace(code.front()) != 0) code = code.subspan(1);
+  while (!code.empty() && std::isspace(code.back()) != 0) code = code.first(code.size() - 1);
+  if (code.empty()) return fail(Errc::invalid_argument, "the one-time code is empty");
+  if (code.size() > dbus::limits::kCodeBytes)
+    return fail(Errc::invalid_argument, "the one-time code is too long");
+  return dbus::make_sealed_memfd("akm-code", code);
+}
+
+Result<SecretBuffer> read_code(const UniqueFd& memfd) {
+  AKM_ASSIGN(SecretBuffer code, dbus::read_sealed_memfd(memfd.get(), dbus::limits::kCodeBytes));
+  const auto bytes = code.reveal();
+  if (!std::all_of(bytes.begin(), bytes.end(),
+                   [](std::uint8_t c) { return std::isalnum(c) != 0 || c == '-'; })) {
+    return fail(Errc::malformed, "the one-time code");
+  }
+  return code;
+}
+
+void show_code(const SecretBuffer& code) {
+  (void)std::fflush(stdout);
+  std::span<const std::uint8_t> rest = code.reveal();
+  while (!rest.empty()) {
+    const ssize_t n = write(STDOUT_FILENO, rest.data(), rest.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;  // nobody reads: the code is lost, and a new bundle must be prepared
+    rest = rest.subspan(static_cast<std::size_t>(n));
+  }
+}
+
+}  // namespace akm::ctl

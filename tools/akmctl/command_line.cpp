@@ -1,0 +1,78 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+
+#include "daemon/base/secret.h"
+#include "dbus/message.h"
+#include "tools/akmctl/commands.h"
+#include "tools/akmctl/exit_code.h"
+
+namespace akm::ctl {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not reachable, 4 not authorised, 5 no answer in time, 6 "
+    "not found.\n"
+    "Nodes and relationships are given by name, by id (16 hex digits) or by the start of the id.";
+
+void add_global_options(CLI::App& app, GlobalOptions& options) {
+  app.add_option("--bus", options.bus, "Bus: system, session, unix:path=... or unix:abstract=...")
+      ->envname("AKM_BUS_ADDRESS")
+      ->take_last()
+      ->capture_default_str();
+  app.add_flag("--json", options.json, "Output for programs: one JSON value a line");
+  app.add_option("--timeout", options.timeout_s, "Seconds to wait for an answer")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str();
+  app.set_version_flag("--version", "akmctl " AKM_VERSION);
+  app.footer(kFooter);
+}
+
+}  // namespace
+
+void say(const Session& session, const std::string& text, const std::string& json) {
+  const std::string& line = session.options.json ? json : text;
+  if (line.empty()) return;
+  fmt::print(stdout, "{}{}", line, line.back() == '\n' ? "" : "\n");
+}
+
+Result<std::string> absolute_path(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  if (error || path.empty())
+    return fail(Errc::invalid_argument, "the path '" + path + "' cannot be made absolute");
+  std::string text = absolute.lexically_normal().string();
+  if (!dbus::is_plain_text(text))
+    return fail(Errc::invalid_argument, "a path must be UTF-8 without control characters");
+  return text;
+}
+
+int run(int argc, const char* const* argv) {
+  // It handles one-time codes: no core file, no ptrace by others of the same user.
+  if (const Status hardened = harden_process(); !hardened) return Session::report(hardened.error());
+  Session session;
+  CLI::App app("Looks at and controls AKM: a node (akmd) and an NMM (akm-nmmd).", "akmctl");
+  app.require_subcommand(1);
+  app.fallthrough();  // global options may stand anywhere
+  add_global_options(app, session.options);
+  add_node_commands(app, session);
+  add_nmm_commands(app, session);
+  add_asr_commands(app, session);
+  add_member_commands(app, session);
+  add_monitor_command(app, session);
+  add_metrics_command(app, session);
+  // CLI11 reports by exceptions; they end here.
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  if (!session.command) return kExitUsage;
+  const Status status = session.command();
+  if (!status) return Session::report(status.error());
+  return std::fflush(stdout) == 0 ? kExitOk : kExitFailed;
+}
+
+}  // namespace akm::ctl

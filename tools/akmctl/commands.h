@@ -1,0 +1,29 @@
+#pragma once
+// One function for each noun of the command line: it adds the subcommands, which set Session::command when
+// parsed.
+#include <string>
+
+#include "tools/akmctl/session.h"
+
+namespace CLI {
+class App;
+}
+
+namespace akm::ctl {
+
+void add_node_commands(CLI::App& app, Session& session);
+void add_nmm_commands(CLI::App& app, Session& session);
+void add_asr_commands(CLI::App& app, Session& session);
+void add_member_commands(CLI::App& app, Session& session);
+void add_monitor_command(CLI::App& app, Session& session);
+void add_metrics_command(CLI::App& app, Session& session);
+
+/// The whole command line. Does not throw; returns the exit code.
+int run(int argc, const char* const* argv);
+
+/// One line on standard output: `json` with --json, else `text`; nothing of an empty one.
+void say(const Session& session, const std::string& text, const std::string& json);
+/// `path` made absolute and free of "." and "..", as the daemons want it.
+Result<std::string> absolute_path(const std::string& path);
+
+}  // namespace akm::ctl

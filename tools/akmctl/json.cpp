@@ -1,0 +1,130 @@
+#include "tools/akmctl/json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/base/hex.h"
+
+namespace akm::ctl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The library throws on invalid UTF-8 unless told to replace it.
+std::string line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json pairs(const std::vector<std::pair<std::string, std::string>>& list) {
+  Json out = Json::object();
+  for (const auto& [key, value] : list) out[key] = value;
+  return out;
+}
+
+Json member(const MemberSnapshot& m) {
+  return {{"index", m.index}, {"node_id", hex_id(m.node_id)}, {"name", m.name},  {"endpoints", m.endpoints},
+          {"state", m.state}, {"generation", m.generation},   {"epoch", m.epoch}};
+}
+
+Json asr_json(const AsrSnapshot& asr) {
+  Json members = Json::array();
+  for (const MemberSnapshot& m : asr.members) members.push_back(member(m));
+  return {{"id", hex_id(asr.id)},
+          {"kind", asr.kind},
+          {"label", asr.label},
+          {"suite", asr.suite},
+          {"generation", asr.generation},
+          {"epoch", asr.epoch},
+          {"phase", asr.phase},
+          {"key_check", asr.key_check},
+          {"roster_hash", asr.roster_hash},
+          {"own_index", asr.own_index},
+          {"members", members},
+          {"policy", Json(asr.policy)}};
+}
+
+}  // namespace
+
+std::string json_of(const node::StatusSnapshot& s) {
+  return line({{"service", "node"},
+               {"state", node::node_state_name(s.state)},
+               {"node_id", hex_id(s.node_id)},
+               {"node_name", s.node_name},
+               {"nmm_id", hex_id(s.nmm_id)},
+               {"nmm_name", s.nmm_name},
+               {"version", s.version},
+               {"key_storage", s.key_storage},
+               {"hardware_protected", s.hardware_protected},
+               {"incarnation", s.incarnation},
+               {"io_backend", s.io_backend},
+               {"listen", s.listen},
+               {"keyring", s.keyring},
+               {"findings", s.findings},
+               {"probes", pairs(s.probes)},
+               {"counters", Json(s.counters)}});
+}
+
+std::string json_of(const nmm::StatusSnapshot& s) {
+  return line({{"service", "nmm"},
+               {"state", s.state},
+               {"nmm_id", hex_id(s.nmm_id)},
+               {"name", s.name},
+               {"version", s.version},
+               {"key_storage", s.key_storage},
+               {"hardware_protected", s.hardware_protected},
+               {"incarnation", s.incarnation},
+               {"io_backend", s.io_backend},
+               {"listen", s.listen},
+               {"findings", s.findings},
+               {"counters", Json(s.counters)}});
+}
+
+std::string json_of(const node::ControlPort::HardwareIdentity& identity) {
+  return line({{"value", hex(identity.value)}, {"sources", pairs(identity.sources)}});
+}
+
+std::string json_of(const std::vector<nmm::NodeSnapshot>& nodes) {
+  Json out = Json::array();
+  for (const nmm::NodeSnapshot& n : nodes) {
+    Json asrs = Json::array();
+    for (const std::uint64_t id : n.asrs) asrs.push_back(hex_id(id));
+    out.push_back({{"node_id", hex_id(n.node_id)},
+                   {"name", n.name},
+                   {"state", n.state},
+                   {"serial", n.serial},
+                   {"endpoint", n.endpoint},
+                   {"last_heard_ns", n.last_heard_ns},
+                   {"asrs", asrs},
+                   {"version", n.version}});
+  }
+  return line(out);
+}
+
+std::string json_of(const AsrSnapshot& asr) {
+  return line(asr_json(asr));
+}
+
+std::string json_of(const std::vector<AsrSnapshot>& asrs) {
+  Json out = Json::array();
+  for (const AsrSnapshot& asr : asrs) out.push_back(asr_json(asr));
+  return line(out);
+}
+
+std::string json_of(dbus::Service service, const EventRecord& event) {
+  return line({{"service", service == dbus::Service::node ? "node" : "nmm"},
+               {"name", event.name},
+               {"severity", event.severity},
+               {"boottime_ns", event.boottime_ns},
+               {"asr_id", hex_id(event.asr_id)},
+               {"fields", Json(event.fields)}});
+}
+
+std::string json_id(const char* key, std::uint64_t id) {
+  return line({{key, hex_id(id)}});
+}
+
+std::string json_escaped(const std::string& text) {
+  const std::string quoted = line(Json(text));
+  return quoted.substr(1, quoted.size() - 2);
+}
+
+}  // namespace akm::ctl

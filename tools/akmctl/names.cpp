@@ -1,0 +1,53 @@
+#include "tools/akmctl/names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "daemon/base/hex.h"
+
+namespace akm::ctl {
+namespace {
+
+constexpr std::size_t kShortestStart = 4;
+
+std::vector<Named> those(const std::vector<Named>& all, const std::function<bool(const Named&)>& wanted) {
+  std::vector<Named> out;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(out), wanted);
+  return out;
+}
+
+}  // namespace
+
+Result<std::uint64_t> resolve(std::string_view text, std::string_view kind, const std::vector<Named>& all) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::vector<Named> found =
+      those(all, [&](const Named& n) { return n.name == text || hex_id(n.id) == lower; });
+  if (found.empty() && lower.size() >= kShortestStart) {
+    found = those(all, [&](const Named& n) { return hex_id(n.id).starts_with(lower); });
+  }
+  if (found.size() == 1) return found.front().id;
+  if (found.empty()) return fail(Errc::not_found, fmt::format("no {} has the name or id '{}'", kind, text));
+  std::string candidates;
+  for (const Named& n : found)
+    candidates += fmt::format("{}{} ({})", candidates.empty() ? "" : ", ", hex_id(n.id), n.name);
+  return fail(Errc::invalid_argument,
+              fmt::format("'{}' may be any of these, give the id: {}", text, candidates));
+}
+
+Result<std::uint64_t> resolve_node(std::string_view text, const std::vector<nmm::NodeSnapshot>& nodes) {
+  std::vector<Named> all;
+  for (const nmm::NodeSnapshot& node : nodes) all.push_back({node.node_id, node.name});
+  return resolve(text, "node", all);
+}
+
+Result<std::uint64_t> resolve_asr(std::string_view text, const std::vector<AsrSnapshot>& asrs) {
+  std::vector<Named> all;
+  for (const AsrSnapshot& asr : asrs) all.push_back({asr.id, asr.label});
+  return resolve(text, "relationship", all);
+}
+
+}  // namespace akm::ctl

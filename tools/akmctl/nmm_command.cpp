@@ -1,0 +1,148 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "daemon/base/hex.h"
+#include "tools/akmctl/code_entry.h"
+#include "tools/akmctl/commands.h"
+#include "tools/akmctl/json.h"
+#include "tools/akmctl/table.h"
+
+namespace akm::ctl {
+namespace {
+
+std::string status_text(const nmm::StatusSnapshot& s) {
+  std::string out = facts({
+      {"State", s.state},
+      {"NMM", s.name},
+      {"NMM id", s.nmm_id == 0 ? "" : hex_id(s.nmm_id)},
+      {"Listens on", s.listen},
+      {"Key storage", s.key_storage + (s.hardware_protected ? "" : "  [NOT PROTECTED BY HARDWARE]")},
+      {"Starts", std::to_string(s.incarnation)},
+      {"Input/output", s.io_backend},
+      {"Version", s.version},
+  });
+  out += s.findings.empty() ? "\nNothing is degraded.\n" : "\nFindings:\n";
+  for (const std::string& finding : s.findings) out += "  - " + finding + "\n";
+  return out;
+}
+
+// "3 s ago": both clocks are this machine's CLOCK_BOOTTIME.
+std::string ago(std::int64_t boottime_ns) {
+  if (boottime_ns == 0) return "never";
+  const std::int64_t seconds = std::max<std::int64_t>((boottime_now().ns - boottime_ns) / 1'000'000'000, 0);
+  if (seconds < 120) return fmt::format("{} s ago", seconds);
+  if (seconds < 7200) return fmt::format("{} min ago", seconds / 60);
+  return fmt::format("{} h ago", seconds / 3600);
+}
+
+Status show_status(Session& session) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const nmm::StatusSnapshot status, proxy->nmm_status());
+  say(session, status_text(status), json_of(status));
+  return {};
+}
+
+Status init(Session& session) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_TRY(proxy->create_root_secret());
+  AKM_ASSIGN(const nmm::StatusSnapshot status, proxy->nmm_status());
+  say(session,
+      fmt::format("The provisioning root secret is made and sealed; this NMM is {}.", hex_id(status.nmm_id)),
+      json_of(status));
+  return {};
+}
+
+struct Arguments {
+  std::string name, hardware_value, directory, bus_address;
+  std::vector<std::string> endpoints;
+};
+
+Status prepare(Session& session, const Arguments& args) {
+  dbus::Proxy::Prepare what{args.name, {}, args.endpoints};
+  if (!args.hardware_value.empty()) {
+    auto value = parse_hex(args.hardware_value);
+    if (!value || value->size() != 32)
+      return fail(Errc::invalid_argument, "--hardware-value has 64 hex digits (akmctl node identity)");
+    what.hardware_value = std::move(*value);
+  }
+  AKM_ASSIGN(const std::string directory, absolute_path(args.directory));
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const auto prepared, proxy->prepare_bundle(what, directory));
+  AKM_ASSIGN(const SecretBuffer code, read_code(prepared.code));
+  if (session.options.json) {
+    // The code has only letters, digits and "-": it needs no escapes, and no copy of it is made.
+    std::string line = json_id("node_id", prepared.node_id);
+    line.pop_back();
+    fmt::print(stdout, "{},\"path\":\"{}\",\"code\":\"", line, json_escaped(prepared.path));
+    show_code(code);
+    fmt::print(stdout, "\"}}\n");
+    return {};
+  }
+  fmt::print(stdout, "{}\nOne-time code: ",
+             facts({{"Node", args.name}, {"Node id", hex_id(prepared.node_id)}, {"Bundle", prepared.path}}));
+  show_code(code);
+  fmt::print(stdout, "\n\nIt is shown this once and opens the bundle once. Carry it apart from the file.\n");
+  return {};
+}
+
+Status provision(Session& session, const Arguments& args) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const std::uint64_t id,
+             proxy->provision_direct({args.name, {}, args.endpoints}, args.bus_address));
+  say(session, fmt::format("Provisioned '{}' ({}) over its bus.", args.name, hex_id(id)),
+      json_id("node_id", id));
+  return {};
+}
+
+Status list_nodes(Session& session) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const std::vector<nmm::NodeSnapshot> nodes, proxy->nodes());
+  Table table({"NODE", "ID", "STATE", "SERIAL", "ENDPOINT", "HEARD", "ASRS", "VERSION"});
+  for (const nmm::NodeSnapshot& n : nodes) {
+    table.row({n.name, hex_id(n.node_id), n.state, std::to_string(n.serial), n.endpoint, ago(n.last_heard_ns),
+               std::to_string(n.asrs.size()), n.version});
+  }
+  say(session, table.empty() ? "There are no nodes yet." : table.text(), json_of(nodes));
+  return {};
+}
+
+}  // namespace
+
+void add_nmm_commands(CLI::App& app, Session& session) {
+  CLI::App* nmm = app.add_subcommand("nmm", "The Network Management Module on this bus (akm-nmmd)")
+                      ->require_subcommand(1);
+  nmm->add_subcommand("status", "State, key storage and findings")->callback([&session] {
+    session.command = [&session] { return show_status(session); };
+  });
+  nmm->add_subcommand("init", "Make the provisioning root secret (standalone NMM)")->callback([&session] {
+    session.command = [&session] { return init(session); };
+  });
+
+  const auto args = std::make_shared<Arguments>();
+  CLI::App* bundle = nmm->add_subcommand("prepare", "Make credentials for a node as a bundle file");
+  bundle->add_option("NAME", args->name, "Name of the new node")->required();
+  bundle->add_option("--hardware-value", args->hardware_value,
+                     "What 'akmctl node identity' shows on the node");
+  bundle->add_option("--endpoint", args->endpoints,
+                     "ADDRESS:PORT where the node will listen; may be repeated");
+  bundle->add_option("--to", args->directory, "Directory that gets NAME.akmbundle (a USB drive)")->required();
+  bundle->callback(
+      [&session, args] { session.command = [&session, args] { return prepare(session, *args); }; });
+
+  CLI::App* direct = nmm->add_subcommand("provision", "Hand a node its credentials over its D-Bus");
+  direct->add_option("NAME", args->name, "Name of the new node")->required();
+  direct->add_option("--bus-address", args->bus_address, "unix:path=... of the node's bus")->required();
+  direct->add_option("--endpoint", args->endpoints,
+                     "ADDRESS:PORT where the node will listen; may be repeated");
+  direct->callback(
+      [&session, args] { session.command = [&session, args] { return provision(session, *args); }; });
+
+  nmm->add_subcommand("nodes", "All nodes and their state")->callback([&session] {
+    session.command = [&session] { return list_nodes(session); };
+  });
+}
+
+}  // namespace akm::ctl
