@@ -10,9 +10,10 @@
 #include <cstdarg>
 #include <cstdio>
 #include <map>
+#include <optional>
 
 #include "akm_probes.skel.h"
-#include "bpf/include/akm_events.h"
+#include "bpf/loader/pin_folder.h"
 #include "bpf/loader/tracefs.h"
 
 namespace akm::bpf {
@@ -40,15 +41,11 @@ struct DestroySkeleton {
 };
 using Skeleton = std::unique_ptr<akm_probes, DestroySkeleton>;
 
-struct DestroyLink {
-  void operator()(bpf_link* link) const { (void)bpf_link__destroy(link); }
-};
-
 struct Link {
-  std::unique_ptr<bpf_link, DestroyLink> link;
+  UniqueFd fd;  // none when the link is pinned
   Group group{};
   std::string event;
-  std::uint32_t link_id = 0;  // 0: a kernel without links for this kind (before 5.15)
+  std::uint32_t link_id = 0;
   std::uint32_t program_id = 0;
   bool alive = true;
 };
@@ -85,8 +82,12 @@ Result<Skeleton> try_load(const Chosen& chosen, const SelfIdentity& identity, st
 
 class LoadedObject final : public ProbeObject {
  public:
-  LoadedObject(Skeleton skeleton, Chosen chosen, std::map<Group, GroupState> states)
-      : skeleton_(std::move(skeleton)), chosen_(std::move(chosen)), states_(std::move(states)) {}
+  LoadedObject(Skeleton skeleton, Chosen chosen, std::map<Group, GroupState> states,
+               std::optional<PinFolder> pins)
+      : pins_(std::move(pins)),
+        skeleton_(std::move(skeleton)),
+        chosen_(std::move(chosen)),
+        states_(std::move(states)) {}
 
   Status attach() override;
   [[nodiscard]] int map_fd(const char* name) const override {
@@ -104,17 +105,18 @@ class LoadedObject final : public ProbeObject {
   Status attach_variant(const Variant& variant, const Tracefs& tracefs);
   Status attach_one(Group group, const Attachment& attachment, const Tracefs& tracefs);
 
+  std::optional<PinFolder> pins_;
   Skeleton skeleton_;
   Chosen chosen_;
   std::map<Group, GroupState> states_;
-  std::vector<Link> links_;  // destroyed before the skeleton
+  std::vector<Link> links_;
 };
 
-Result<bpf_link*> hang(bpf_program* program, const Attachment& attachment, const Tracefs& tracefs) {
+Result<UniqueFd> hang(int program_fd, const Attachment& attachment, const Tracefs& tracefs) {
   const std::string event(attachment.event);
   if (attachment.category == "raw") {
-    bpf_link* link = bpf_program__attach_raw_tracepoint(program, event.c_str());
-    if (link == nullptr) return fail_errno(errno == ENOENT ? Errc::not_found : Errc::probe_failed, event);
+    UniqueFd link(bpf_raw_tracepoint_open(event.c_str(), program_fd));
+    if (!link) return fail_errno(errno == ENOENT ? Errc::not_found : Errc::probe_failed, event);
     return link;
   }
   AKM_ASSIGN(const std::uint64_t id, tracefs.event_id(attachment.category, attachment.event));
@@ -122,14 +124,13 @@ Result<bpf_link*> hang(bpf_program* program, const Attachment& attachment, const
   attributes.size = sizeof(attributes);
   attributes.type = PERF_TYPE_TRACEPOINT;
   attributes.config = id;
-  // The program runs on every processor; the event must only exist on one.
-  UniqueFd perf(
+  // The program runs on every processor; the event must only exist on one. The link keeps it.
+  const UniqueFd perf(
       static_cast<int>(::syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
   if (!perf) return fail_errno(Errc::probe_failed, "perf event " + event);
-  LIBBPF_OPTS(bpf_perf_event_opts, options, .bpf_cookie = attachment.cookie);
-  bpf_link* link = bpf_program__attach_perf_event_opts(program, perf.get(), &options);
-  if (link == nullptr) return fail_errno(Errc::probe_failed, event);
-  (void)perf.release();  // the link's now
+  LIBBPF_OPTS(bpf_link_create_opts, options, .perf_event = {.bpf_cookie = attachment.cookie});
+  UniqueFd link(bpf_link_create(program_fd, perf.get(), BPF_PERF_EVENT, &options));
+  if (!link) return fail_errno(Errc::probe_failed, event);
   return link;
 }
 
@@ -146,11 +147,12 @@ Status LoadedObject::attach_one(Group group, const Attachment& attachment, const
   bpf_program* program =
       bpf_object__find_program_by_name(skeleton_->obj, std::string(attachment.program).c_str());
   if (program == nullptr) return fail(Errc::probe_failed, std::string(attachment.program));
-  AKM_ASSIGN(bpf_link * raw, hang(program, attachment, tracefs));
-  Link link{.link = std::unique_ptr<bpf_link, DestroyLink>(raw),
-            .group = group,
-            .event = std::string(attachment.event)};
-  if (!read_ids(bpf_link__fd(raw), link.link_id, link.program_id)) link.link_id = 0;
+  Link link{.fd = {}, .group = group, .event = std::string(attachment.event)};
+  AKM_ASSIGN(link.fd, hang(bpf_program__fd(program), attachment, tracefs));
+  if (!read_ids(link.fd.get(), link.link_id, link.program_id))
+    return fail_errno(Errc::probe_failed, link.event);
+  // Without a pin it works as well, but dies slowly.
+  if (pins_ && pins_->pin(link.fd.get(), link.event)) link.fd.reset();
   links_.push_back(std::move(link));
   return {};
 }
@@ -194,13 +196,13 @@ Status LoadedObject::attach() {
 std::vector<std::string> LoadedObject::take_gone_links() {
   std::vector<std::string> gone;
   for (Link& link : links_) {
-    if (!link.alive || link.link_id == 0) continue;
+    if (!link.alive) continue;
     std::uint32_t link_id = 0;
     std::uint32_t program_id = 0;
-    const bool same = read_ids(bpf_link__fd(link.link.get()), link_id, program_id) &&
+    const UniqueFd pinned = link.fd || !pins_ ? UniqueFd() : pins_->get(link.event);
+    const bool same = read_ids(link.fd ? link.fd.get() : pinned.get(), link_id, program_id) &&
                       link_id == link.link_id && program_id == link.program_id;
-    const UniqueFd program(same ? bpf_prog_get_fd_by_id(program_id) : -1);
-    if (program) continue;
+    if (same) continue;
     link.alive = false;
     GroupState& state = states_[link.group];
     state.attached = false;
@@ -238,7 +240,10 @@ Result<std::unique_ptr<ProbeObject>> ProbeObject::load(const SelfIdentity& ident
     skeleton = try_load(chosen, identity, ring_bytes);
     if (!skeleton) return std::unexpected(std::move(skeleton).error());
   }
-  return std::make_unique<LoadedObject>(std::move(*skeleton), std::move(chosen), std::move(states));
+  std::optional<PinFolder> pins;
+  if (auto opened = PinFolder::open()) pins = std::move(*opened);
+  return std::make_unique<LoadedObject>(std::move(*skeleton), std::move(chosen), std::move(states),
+                                        std::move(pins));
 }
 
 }  // namespace akm::bpf
