@@ -75,6 +75,15 @@ bool finish(EVP_MAC_CTX* mac, std::span<std::uint8_t> out) {
   return EVP_MAC_final(mac, out.data(), &length, out.size()) == 1 && length == out.size();
 }
 
+// The key stays in the context: the caller forgets or replaces it.
+bool compute(Hash hash, std::span<const std::uint8_t> key, Parts parts, std::span<std::uint8_t> out) {
+  if (!set_key(hash, key)) return false;
+  EVP_MAC_CTX* const mac = mac_context(hash);
+  bool ok = true;
+  for (const auto part : parts) ok = ok && update(mac, part);
+  return ok && finish(mac, out);
+}
+
 std::unexpected<Error> hmac_failed() {
   return fail(Errc::crypto_failed, "HMAC");
 }
@@ -90,6 +99,13 @@ Result<SecretBuffer> hkdf_extract(Hash hash, std::span<const std::uint8_t> salt,
 
 HkdfExpander::HkdfExpander(Hash hash, std::span<const std::uint8_t> prk)
     : hash_(hash), ready_(prk.size() >= hash_bytes(hash) && set_key(hash, prk)) {}
+
+HkdfExpander::HkdfExpander(Hash hash, std::span<const std::uint8_t> salt, Parts ikm,
+                           std::span<std::uint8_t> prk)
+    : hash_(hash),
+      ready_(prk.size() == hash_bytes(hash) && compute(hash, salt, ikm, prk) && set_key(hash, prk)) {
+  observe_secret("prk", prk);
+}
 
 HkdfExpander::~HkdfExpander() {
   forget_key(hash_);
@@ -128,11 +144,7 @@ Status hkdf_expand(Hash hash, std::span<const std::uint8_t> prk, Parts info, std
 
 Status hmac(Hash hash, std::span<const std::uint8_t> key, Parts parts, std::span<std::uint8_t> out) {
   if (out.size() != hash_bytes(hash)) return fail(Errc::invalid_argument, "HMAC output length");
-  if (!set_key(hash, key)) return hmac_failed();
-  EVP_MAC_CTX* const mac = mac_context(hash);
-  bool ok = true;
-  for (const auto part : parts) ok = ok && update(mac, part);
-  ok = ok && finish(mac, out);
+  const bool ok = compute(hash, key, parts, out);
   forget_key(hash);
   if (!ok) return hmac_failed();
   return {};

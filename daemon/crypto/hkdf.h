@@ -26,6 +26,10 @@ Status hkdf_expand(Hash hash, std::span<const std::uint8_t> prk,
 class HkdfExpander {
  public:
   HkdfExpander(Hash hash, std::span<const std::uint8_t> prk);
+  /// Extracts first, and writes the prk to `prk` (hash_bytes(hash) long). A failure shows at the first
+  /// expand().
+  HkdfExpander(Hash hash, std::span<const std::uint8_t> salt,
+               std::initializer_list<std::span<const std::uint8_t>> ikm, std::span<std::uint8_t> prk);
   ~HkdfExpander();
   HkdfExpander(const HkdfExpander&) = delete;
   HkdfExpander& operator=(const HkdfExpander&) = delete;

@@ -61,11 +61,12 @@ Result<Step> step_chain(const KeyContext& context, Chain chain, const ChainState
   if (target <= base.epoch) return fail(Errc::invalid_argument, "a chain steps forward only");
   const crypto::Hash hash = suite_hash(context.suite);
   Step step;
-  AKM_ASSIGN(step.prk, crypto::hkdf_extract(hash, base.seed.reveal(), {base.pdv.reveal(), contributions}));
+  step.prk = SecretBuffer(crypto::hash_bytes(hash));
   step.session_secret = SecretBuffer(crypto::hash_bytes(hash));
   step.next.epoch = target;
   const ContextBytes bound = encode_context(context, chain, target);
-  crypto::HkdfExpander expander(hash, step.prk.reveal());
+  crypto::HkdfExpander expander(hash, base.seed.reveal(), {base.pdv.reveal(), contributions},
+                                step.prk.reveal_mutable());
   AKM_TRY(expander.expand({kSession, bound}, step.session_secret.reveal_mutable()));
   AKM_TRY(expander.expand({kSeed, bound}, step.next.seed.reveal_mutable()));
   AKM_TRY(expander.expand({kPdv, bound}, step.next.pdv.reveal_mutable()));

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 
+#include <algorithm>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -71,6 +72,23 @@ Test(hkdf, one_expander_gives_the_same_as_single_expansions) {
     cr_assert(expander.expand({b}, together_b).has_value());
     cr_assert(single_a == together_a);
     cr_assert(single_b == together_b);
+  }
+}
+
+Test(hkdf, extracting_and_expanding_in_one_is_the_same) {
+  for (const Hash hash : {Hash::sha256, Hash::sha384}) {
+    const Bytes salt = from_text("salt");
+    const Bytes ikm(160, 4);
+    const auto prk = akm::crypto::hkdf_extract(hash, salt, {ikm});
+    Bytes apart(100);
+    cr_assert(akm::crypto::hkdf_expand(hash, prk->reveal(), {salt}, apart).has_value());
+    Bytes own_prk(akm::crypto::hash_bytes(hash));
+    Bytes together(100);
+    cr_assert(akm::crypto::HkdfExpander(hash, salt, {ikm}, own_prk).expand({salt}, together).has_value());
+    cr_assert(std::ranges::equal(own_prk, prk->reveal()));
+    cr_assert(together == apart);
+    Bytes wrong_size(31);
+    cr_assert(!akm::crypto::HkdfExpander(hash, salt, {ikm}, wrong_size).expand({salt}, together).has_value());
   }
 }
 
