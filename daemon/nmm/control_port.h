@@ -11,7 +11,6 @@
 
 namespace akm::nmm {
 
-
 struct StatusSnapshot {
   std::string state;  // "sealed-unavailable", "no-root-secret", "ready"
   std::uint64_t nmm_id = 0;
@@ -31,8 +30,8 @@ struct NodeSnapshot {
   std::string name;
   std::string state;  // "prepared", "active", "silent", "quarantined", "retired"
   std::uint32_t serial = 0;
-  std::string endpoint;           // where it was last heard; empty before
-  std::int64_t last_heard_ns = 0; // since boot; 0: never
+  std::string endpoint;            // where it was last heard; empty before
+  std::int64_t last_heard_ns = 0;  // since boot; 0: never
   std::vector<std::uint64_t> asrs;
   std::string version;
 };
@@ -49,20 +48,22 @@ class ControlPort {
 
   struct Prepare {
     std::string node_name;
-    std::vector<std::uint8_t> hardware_value;   // 32 bytes; empty: bound at activation
-    std::vector<std::string> node_endpoints;    // where the node will listen; goes into rosters
+    std::vector<std::uint8_t> hardware_value;  // 32 bytes; empty: bound at activation
+    std::vector<std::string> node_endpoints;   // where the node will listen; goes into rosters
   };
   struct Prepared {
     std::uint64_t node_id = 0;
-    std::string path;      // the bundle that was written
-    UniqueFd code;         // sealed memfd with the one-time code: it does not travel on the bus
+    std::string path;  // the bundle that was written
+    UniqueFd code;     // sealed memfd with the one-time code: it does not travel on the bus
   };
   /// Writes NODE.akmbundle into `directory` (a USB drive).
   virtual void prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) = 0;
-  /// Calls org.akm.Node1 at `bus_address` (sd-bus address syntax): reads its hardware identity, passes a sealed memfd.
+  /// Calls org.akm.Node1 at `bus_address` (sd-bus address syntax): reads its hardware identity, passes a
+  /// sealed memfd.
   virtual void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) = 0;
 
-  /// Done when all members have installed and switched, or timed_out naming the stragglers (it goes on by itself).
+  /// Done when all members have installed and switched, or timed_out naming the stragglers (it goes on by
+  /// itself).
   virtual void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
                           std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) = 0;
   virtual void add_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) = 0;

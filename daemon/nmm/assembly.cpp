@@ -1,0 +1,87 @@
+#include "daemon/nmm/assembly.h"
+
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+
+namespace akm::nmm {
+namespace {
+
+NmmIdentity identity_of(const service::OpenedState& opened, const io::Loop& loop, const Endpoint& listen) {
+  NmmIdentity out;
+  out.key_storage = opened.key_storage;
+  out.hardware_protected = opened.hardware_protected;
+  out.incarnation = opened.engine.incarnation;
+  out.io_backend =
+      loop.backend() == io::Backend::io_uring ? "io_uring" : "epoll (" + loop.backend_reason() + ")";
+  out.listen = format_endpoint(listen);
+  out.findings = opened.findings;
+  return out;
+}
+
+StatusSnapshot unavailable_status(const NmmSettings& own, NmmIdentity identity, const Error& why) {
+  StatusSnapshot out;
+  out.state = "sealed-unavailable";
+  out.name = own.name;
+  out.version = AKM_VERSION;
+  out.key_storage = std::move(identity.key_storage);
+  out.io_backend = std::move(identity.io_backend);
+  out.listen = std::move(identity.listen);
+  out.findings = std::move(identity.findings);
+  out.findings.push_back(why.message());
+  return out;
+}
+
+}  // namespace
+
+Assembly::Assembly(const service::Settings& settings, io::Loop& loop, RandomSource& random)
+    : loop_(loop),
+      random_(random),
+      opened_(service::open_state(settings, random)),
+      events_(settings.event_history) {}
+
+Result<std::unique_ptr<Assembly>> Assembly::make(const service::Settings& settings, NmmSettings own,
+                                                 io::Loop& loop, RandomSource& random) {
+  std::unique_ptr<Assembly> out(new Assembly(settings, loop, random));
+  Assembly* self = out.get();
+  AKM_ASSIGN(out->socket_, loop.open_udp(settings.listen, [self](auto datagram, const Endpoint& from) {
+    if (self->shell_) self->shell_->receive(datagram, from);
+  }));
+  NmmIdentity identity = identity_of(out->opened_, loop, loop.local_endpoint(out->socket_));
+  if (out->opened_.store) {
+    out->assemble(std::move(own), std::move(identity));
+  } else {
+    const Error why = out->opened_.failure ? *out->opened_.failure : Error{Errc::sealed_unavailable, {}};
+    log::write(log::Level::critical, message_id::kSealedUnavailable, why.message());
+    out->unavailable_ = std::make_unique<Unavailable>(unavailable_status(own, std::move(identity), why), why);
+  }
+  return out;
+}
+
+void Assembly::assemble(NmmSettings own, NmmIdentity identity) {
+  service::Shell::Parts parts{*opened_.store, nullptr, random_,
+                              [this](const Endpoint& to, auto frame) { loop_.send(socket_, to, frame); }};
+  shell_ =
+      std::make_unique<service::Shell>(std::move(parts), opened_.engine, [this](service::Report& report) {
+        if (role_) role_->report(report);
+      });
+  const auto findings = shell_->restore();
+  identity.findings.insert(identity.findings.end(), findings.begin(), findings.end());
+  role_ = std::make_unique<Nmm>(Core::Parts{*opened_.store, random_, *shell_, events_}, std::move(own),
+                                std::move(identity));
+  loop_.add_deadline([this] { return shell_->next_deadline(); }, [this] { shell_->deadline_reached(); });
+  loop_.add_deadline([this] { return role_->next_deadline(); }, [this] { role_->deadline_reached(); });
+}
+
+ControlPort& Assembly::port() {
+  if (role_) return *role_;
+  return *unavailable_;
+}
+
+Status Assembly::start(Observer observer) {
+  if (!role_) return {};
+  role_->set_observer(std::move(observer));
+  AKM_ASSIGN(const RunningClock::BootId boot, read_boot_id());
+  return role_->start(boot, &loop_);
+}
+
+}  // namespace akm::nmm

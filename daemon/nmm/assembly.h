@@ -1,0 +1,39 @@
+#pragma once
+// The parts of akm-nmmd on one loop: sealed state, socket, engine and role; or, where the state does not
+// open, what says so.
+#include <memory>
+
+#include "daemon/nmm/nmm.h"
+#include "daemon/nmm/unavailable.h"
+#include "daemon/service/startup.h"
+
+namespace akm::nmm {
+
+class Assembly {
+ public:
+  /// Opens the state and the socket. io_failed where the address cannot be had; state that does not open is
+  /// no error.
+  static Result<std::unique_ptr<Assembly>> make(const service::Settings& settings, NmmSettings own,
+                                                io::Loop& loop, RandomSource& random);
+  Assembly(const Assembly&) = delete;
+  Assembly& operator=(const Assembly&) = delete;
+
+  [[nodiscard]] ControlPort& port();
+  /// Takes up what was under way; `observer` hears of all changes from now on.
+  Status start(Observer observer);
+
+ private:
+  Assembly(const service::Settings& settings, io::Loop& loop, RandomSource& random);
+  void assemble(NmmSettings own, NmmIdentity identity);
+
+  io::Loop& loop_;
+  RandomSource& random_;
+  service::OpenedState opened_;
+  service::EventLog events_;
+  io::Loop::SocketId socket_ = 0;
+  std::unique_ptr<service::Shell> shell_;
+  std::unique_ptr<Nmm> role_;
+  std::unique_ptr<Unavailable> unavailable_;
+};
+
+}  // namespace akm::nmm

@@ -1,0 +1,159 @@
+#include "daemon/nmm/departures.h"
+
+#include <algorithm>
+
+#include "daemon/protocol/control_body.h"
+
+namespace akm::nmm {
+namespace {
+
+constexpr Duration kErrandDeadline = std::chrono::seconds(10);
+constexpr std::size_t kNamed = 16;
+
+}  // namespace
+
+void Departures::resume(Instant now) {
+  for (const auto& [asr_id, record] : registry_.asrs()) {
+    if (!record.leaving.empty()) retire(asr_id, now);
+  }
+  for (const auto& [node_id, node] : registry_.nodes()) {
+    if (node.quarantine_pending) quarantine(node_id, now);
+  }
+}
+
+void Departures::retire(protocol::AsrId asr_id, Instant now) {
+  const AsrRecord* record = registry_.asr(asr_id);
+  if (record == nullptr) return;
+  for (const protocol::NodeId node_id : record->leaving) {
+    if (errands_.add({node_id, asr_id}, now)) leaving_[asr_id].insert(node_id);
+  }
+}
+
+void Departures::retire_stray(protocol::NodeId node_id, protocol::AsrId asr_id, Instant now) {
+  (void)errands_.add({node_id, asr_id}, now);
+}
+
+void Departures::quarantine(protocol::NodeId node_id, Instant now) {
+  (void)errands_.add({node_id, 0}, now);
+}
+
+void Departures::cancel(protocol::NodeId node_id, protocol::AsrId asr_id) {
+  errands_.cancel({node_id, asr_id});
+  left(asr_id, node_id);
+}
+
+void Departures::cancel_quarantine(protocol::NodeId node_id) {
+  errands_.cancel({node_id, 0});
+}
+
+bool Departures::blocks(protocol::NodeId node_id, protocol::AsrId asr_id) const {
+  return errands_.under_way({node_id, asr_id}) || errands_.under_way({node_id, 0});
+}
+
+void Departures::when_gone(protocol::AsrId asr_id, Instant deadline, Done done) {
+  if (!leaving_.contains(asr_id)) {
+    done({});
+    return;
+  }
+  waiters_.emplace(asr_id, Waiter{deadline, std::move(done)});
+}
+
+void Departures::pump(Instant now) {
+  for (const Errand& errand : errands_.take(now)) {
+    const NodeRecord* node = registry_.node(errand.node_id);
+    if (node == nullptr || node->activated_serial == 0) {  // it never held anything
+      errands_.answered(errand);
+      left(errand.asr_id, errand.node_id);
+      continue;
+    }
+    auto handler = [this, errand](const Outcome& outcome, Instant at) { ended(errand, outcome, at); };
+    if (errand.asr_id == 0) {
+      requests_.send(node->provisioning_asr, protocol::Method::quarantine, protocol::empty_body(),
+                     kErrandDeadline, now, std::move(handler));
+    } else {
+      requests_.send(node->provisioning_asr, protocol::Method::retire,
+                     protocol::RetireRequest{errand.asr_id}.encode(), kErrandDeadline, now,
+                     std::move(handler));
+    }
+  }
+}
+
+void Departures::ended(const Errand& errand, const Outcome& outcome, Instant now) {
+  const bool gone = outcome.ok() || outcome.status == protocol::ControlStatus::unknown_asr;
+  if (!gone) {
+    errands_.failed(errand, now);
+    return;
+  }
+  const bool wanted = errands_.contains(errand);
+  errands_.answered(errand);
+  if (!wanted) return;
+  if (errand.asr_id != 0) {
+    left(errand.asr_id, errand.node_id);
+    return;
+  }
+  if (const NodeRecord* node = registry_.node(errand.node_id); node != nullptr && node->quarantine_pending) {
+    NodeRecord next = *node;
+    next.quarantine_pending = false;
+    // Where the store refuses, the node is told once more after a restart.
+    (void)registry_.put(std::move(next));
+  }
+}
+
+void Departures::left(protocol::AsrId asr_id, protocol::NodeId node_id) {
+  const auto at = leaving_.find(asr_id);
+  if (at == leaving_.end()) return;
+  at->second.erase(node_id);
+  if (!at->second.empty()) return;
+  leaving_.erase(at);
+  finish(asr_id);
+}
+
+/// One write when the last has answered, not one for each: after a restart they are told again, which does no
+/// harm.
+void Departures::finish(protocol::AsrId asr_id) {
+  if (const AsrRecord* record = registry_.asr(asr_id)) {
+    if (record->deleted) {
+      (void)registry_.remove_asr(asr_id);
+    } else if (!record->leaving.empty()) {
+      AsrRecord next = *record;
+      next.leaving.clear();
+      (void)registry_.put(std::move(next));
+    }
+  }
+  const auto [first, last] = waiters_.equal_range(asr_id);
+  std::vector<Done> ready;
+  for (auto at = first; at != last; ++at) ready.push_back(std::move(at->second.done));
+  waiters_.erase(first, last);
+  for (Done& done : ready) done({});
+  if (gone_) gone_(asr_id);
+}
+
+std::optional<Instant> Departures::next_deadline() const {
+  auto earliest = errands_.next_deadline();
+  for (const auto& [asr_id, waiter] : waiters_) {
+    if (!earliest || waiter.deadline < *earliest) earliest = waiter.deadline;
+  }
+  return earliest;
+}
+
+void Departures::deadline_reached(Instant now) {
+  std::vector<std::pair<Done, std::string>> late;
+  for (auto at = waiters_.begin(); at != waiters_.end();) {
+    if (at->second.deadline > now) {
+      ++at;
+      continue;
+    }
+    std::string names;
+    std::size_t named = 0;
+    for (const protocol::NodeId node_id : leaving_[at->first]) {
+      const NodeRecord* node = registry_.node(node_id);
+      if (node == nullptr || named++ >= kNamed) continue;
+      names += (names.empty() ? "" : ", ") + node->name;
+    }
+    late.emplace_back(std::move(at->second.done), std::move(names));
+    at = waiters_.erase(at);
+  }
+  for (auto& [done, names] : late) done(fail(Errc::timed_out, "no answer yet from " + names));
+}
+
+}  // namespace akm::nmm

@@ -1,0 +1,62 @@
+#pragma once
+// Nodes that leave: retire and quarantine are told to them until they answer, also after a restart of the
+// NMM. Nobody's new key waits for them.
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "daemon/base/control_types.h"
+#include "daemon/nmm/errands.h"
+#include "daemon/nmm/registry.h"
+#include "daemon/nmm/requests.h"
+
+namespace akm::nmm {
+
+class Departures {
+ public:
+  Departures(Registry& registry, Requests& requests) : registry_(registry), requests_(requests) {}
+
+  /// At start: what the records say is still to be told.
+  void resume(Instant now);
+  /// All of `leaving` of this ASR's record (stored already) are told to retire it.
+  void retire(protocol::AsrId asr_id, Instant now);
+  /// A member told us of a relationship that is not (any more) its own.
+  void retire_stray(protocol::NodeId node_id, protocol::AsrId asr_id, Instant now);
+  /// The node's record says quarantine_pending already.
+  void quarantine(protocol::NodeId node_id, Instant now);
+  /// The node comes back into the ASR, or out of quarantine.
+  void cancel(protocol::NodeId node_id, protocol::AsrId asr_id);
+  void cancel_quarantine(protocol::NodeId node_id);
+  void heard(protocol::NodeId node_id, Instant now) { errands_.heard(node_id, now); }
+
+  /// True while a retire or quarantine may still reach the node: an install has to wait.
+  [[nodiscard]] bool blocks(protocol::NodeId node_id, protocol::AsrId asr_id) const;
+  /// Answers when all of an ASR's leaving nodes have answered, or timed_out naming the others at `deadline`.
+  void when_gone(protocol::AsrId asr_id, Instant deadline, Done done);
+  /// Told when the last leaving node of an ASR has answered.
+  void on_gone(std::function<void(protocol::AsrId)> handler) { gone_ = std::move(handler); }
+
+  /// Sends what is due.
+  void pump(Instant now);
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  void deadline_reached(Instant now);
+
+ private:
+  struct Waiter {
+    Instant deadline;
+    Done done;
+  };
+  void ended(const Errand& errand, const Outcome& outcome, Instant now);
+  void left(protocol::AsrId asr_id, protocol::NodeId node_id);
+  void finish(protocol::AsrId asr_id);
+
+  Registry& registry_;
+  Requests& requests_;
+  Errands errands_;
+  std::map<protocol::AsrId, std::set<protocol::NodeId>> leaving_;
+  std::multimap<protocol::AsrId, Waiter> waiters_;
+  std::function<void(protocol::AsrId)> gone_;
+};
+
+}  // namespace akm::nmm

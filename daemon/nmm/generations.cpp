@@ -1,0 +1,325 @@
+#include "daemon/nmm/generations.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "daemon/nmm/roster_change.h"
+
+namespace akm::nmm {
+namespace {
+
+using protocol::ControlStatus;
+
+/// Credentials of epoch 0 serve as long as the group can still be at epoch 1: members rekey by themselves
+/// after it.
+Duration credentials_kept(const protocol::Policy& policy) {
+  const Duration useful = std::chrono::seconds(policy.rekey_interval_s) * 9 / 10;
+  const Duration least = std::chrono::seconds(policy.install_deadline_s) + 2 * kSwitchAllowance;
+  return std::max(useful, least);
+}
+
+/// too_large is said before anything changes, not by each member's silence.
+Status check_size(const protocol::AsrDescription& description) {
+  protocol::InstallRequest request;
+  request.asr.description = description;
+  AKM_TRY(request.encode());
+  return {};
+}
+
+std::string names_of(const Registry& registry, const RolloutReport& report) {
+  std::string out;
+  for (const Straggler& straggler : report.stragglers) {
+    const NodeRecord* node = registry.node(straggler.node_id);
+    if (!out.empty()) out += ", ";
+    out += (node != nullptr ? node->name : "?") + " (" + straggler.why + ")";
+  }
+  if (report.straggler_count > report.stragglers.size()) out += ", ...";
+  return out;
+}
+
+}  // namespace
+
+RolloutPlan Generations::plan_for(const AsrRecord& record) const {
+  RolloutPlan plan;
+  plan.asr_id = record.description.id;
+  plan.generation = record.description.generation;
+  plan.reason = record.reason;
+  plan.immediate = record.immediate;
+  plan.install_deadline = std::chrono::seconds(record.description.policy.install_deadline_s);
+  plan.request_deadline = std::chrono::seconds(record.description.policy.control_deadline_s);
+  std::vector<std::pair<Instant, protocol::NodeId>> by_hearing;
+  for (const protocol::Member& member : record.description.roster) {
+    const NodeRecord* node = parts_.registry.node(member.node_id);
+    by_hearing.emplace_back(node != nullptr ? node->last_heard : Instant{}, member.node_id);
+  }
+  // Those heard of late first: an answer that is slow to come must not hold a place that others need.
+  std::ranges::stable_sort(by_hearing, std::greater{}, &std::pair<Instant, protocol::NodeId>::first);
+  for (const auto& [heard, node_id] : by_hearing) plan.members.push_back(node_id);
+  return plan;
+}
+
+void Generations::enter(const AsrRecord& record, protocol::Chains chains, Instant now,
+                        std::vector<Done> waiters) {
+  protocol::InstallRequest request;
+  request.asr.description = record.description;
+  request.asr.chains = std::move(chains);
+  Entry entry{Rollout(plan_for(record), now),
+              std::move(request),
+              now + credentials_kept(record.description.policy),
+              Instant{},
+              std::move(waiters),
+              std::nullopt};
+  const auto [at, added] = entries_.emplace(record.description.id, std::move(entry));
+  set_timer(at->second);
+  touch(record.description.id);
+}
+
+Status Generations::resume(Instant now) {
+  for (const auto& [asr_id, record] : parts_.registry.asrs()) {
+    if (record.complete || record.deleted) continue;
+    auto chains = parts_.credentials.read(asr_id, record.description.generation);
+    if (chains) enter(record, std::move(*chains), now, {});
+  }
+  return parts_.credentials.sweep([this](protocol::AsrId asr_id) { return entries_.contains(asr_id); });
+}
+
+Status Generations::start(AsrRecord next, Reason reason, bool immediate, Instant now, Done done) {
+  const protocol::AsrId asr_id = next.description.id;
+  std::uint32_t generation = 1;
+  if (const AsrRecord* present = parts_.registry.asr(asr_id)) {
+    if (present->description.generation == UINT32_MAX) return fail(Errc::exhausted, "generations");
+    // The caller may ask for a higher number: where members are ahead of a restored registry.
+    generation = std::max(present->description.generation + 1, next.description.generation);
+  }
+  const auto old = entries_.find(asr_id);
+  // Members may still be on what a breach made unsafe.
+  if (old != entries_.end() && old->second.rollout.plan().immediate) immediate = true;
+  next.description.generation = generation;
+  next.reason = reason;
+  next.immediate = immediate;
+  next.complete = false;
+  next.installed_at_s = parts_.clock.seconds(now);
+  refresh_members(next.description, parts_.registry);
+  AKM_TRY(next.description.check());
+  AKM_TRY(check_size(next.description));
+  AKM_ASSIGN(auto chains, parts_.credentials.draw(asr_id, generation));
+  const std::set<protocol::NodeId> leaving = next.leaving;
+  AKM_TRY(parts_.registry.put(std::move(next)));
+
+  std::vector<Done> waiters;
+  if (old != entries_.end()) {
+    waiters = std::move(old->second.waiters);
+    clear_timer(old->second);
+    entries_.erase(old);
+  }
+  if (done) waiters.push_back(std::move(done));
+  const AsrRecord& record = *parts_.registry.asr(asr_id);
+  enter(record, std::move(chains), now, std::move(waiters));
+  for (const protocol::Member& member : record.description.roster)
+    parts_.departures.cancel(member.node_id, asr_id);
+  if (!leaving.empty()) parts_.departures.retire(asr_id, now);
+  return {};
+}
+
+void Generations::drop(protocol::AsrId asr_id) {
+  const auto at = entries_.find(asr_id);
+  if (at != entries_.end()) {
+    for (Done& done : at->second.waiters) done(fail(Errc::interrupted, "the relationship was deleted"));
+    at->second.waiters.clear();
+    clear_timer(at->second);
+    entries_.erase(at);
+  }
+  dirty_.erase(asr_id);
+  (void)parts_.credentials.erase(asr_id);  // what is left is swept at the next start
+}
+
+Generations::Entry* Generations::entry(protocol::AsrId asr_id, std::uint32_t generation) {
+  const auto at = entries_.find(asr_id);
+  if (at == entries_.end() || at->second.rollout.plan().generation != generation) return nullptr;
+  return &at->second;
+}
+
+const Rollout* Generations::rollout(protocol::AsrId asr_id) const {
+  const auto at = entries_.find(asr_id);
+  return at == entries_.end() ? nullptr : &at->second.rollout;
+}
+
+bool Generations::heard(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation,
+                        Instant now) {
+  const auto at = entries_.find(asr_id);
+  if (at == entries_.end() || !at->second.rollout.is_member(node_id)) return false;
+  if (generation > at->second.rollout.plan().generation) return false;
+  at->second.rollout.heard(node_id, generation, now);
+  touch(asr_id);
+  return true;
+}
+
+void Generations::send(Entry& entry, const RolloutCommand& command, Instant now) {
+  const RolloutPlan& plan = entry.rollout.plan();
+  const NodeRecord* node = parts_.registry.node(command.node_id);
+  if (node == nullptr) {
+    entry.rollout.failed(command.node_id, "unknown node", now);
+    return;
+  }
+  // A retire that is still repeated would erase what is installed now.
+  if (parts_.departures.blocks(command.node_id, plan.asr_id)) {
+    entry.rollout.postponed(command.node_id, now);
+    return;
+  }
+  const auto asr_id = plan.asr_id;
+  const auto generation = plan.generation;
+  const auto node_id = command.node_id;
+  if (command.what == RolloutCommand::What::switch_generation) {
+    parts_.requests.send(node->provisioning_asr, protocol::Method::switch_generation,
+                         protocol::SwitchRequest{asr_id, generation}.encode(), plan.request_deadline, now,
+                         [this, asr_id, generation, node_id](const Outcome& outcome, Instant at) {
+                           switch_ended(asr_id, generation, node_id, outcome, at);
+                         });
+    return;
+  }
+  const protocol::Member* member = entry.request.asr.description.member_by_node(node_id);
+  entry.request.index = member != nullptr ? member->index : 0;
+  entry.request.immediate = command.immediate;
+  entry.request.retire = command.immediate ? generation - 1 : 0;
+  auto body = entry.request.encode();
+  if (!body) {
+    entry.rollout.failed(node_id, body.error().message(), now);
+    return;
+  }
+  parts_.requests.send_secret(node->provisioning_asr, protocol::Method::install, std::move(*body),
+                              plan.request_deadline, now,
+                              [this, asr_id, generation, node_id](const Outcome& outcome, Instant at) {
+                                install_ended(asr_id, generation, node_id, outcome, at);
+                              });
+}
+
+void Generations::install_ended(protocol::AsrId asr_id, std::uint32_t generation, protocol::NodeId node_id,
+                                const Outcome& outcome, Instant now) {
+  Entry* at = entry(asr_id, generation);
+  if (at == nullptr) return;  // a newer generation has taken its place
+  if (outcome.ok() || outcome.status == ControlStatus::stale_generation) {
+    at->last_answer = now;
+    at->rollout.installed(node_id, now);
+    if (installed_) installed_(node_id, now);
+  } else {
+    at->rollout.failed(node_id, outcome.why(), now);
+  }
+  touch(asr_id);
+}
+
+void Generations::switch_ended(protocol::AsrId asr_id, std::uint32_t generation, protocol::NodeId node_id,
+                               const Outcome& outcome, Instant now) {
+  Entry* at = entry(asr_id, generation);
+  if (at == nullptr) return;
+  if (outcome.ok() || outcome.status == ControlStatus::stale_generation) {
+    at->last_answer = now;
+    at->rollout.switched(node_id, now);
+  } else if (outcome.status == ControlStatus::unknown_asr) {
+    at->rollout.forgotten(node_id, now);
+  } else {
+    at->rollout.failed(node_id, outcome.why(), now);
+  }
+  touch(asr_id);
+}
+
+void Generations::answer_waiters(Entry& entry, const RolloutReport& report) {
+  for (Done& done : std::exchange(entry.waiters, {})) {
+    if (report.straggler_count == 0) {
+      done({});
+    } else {
+      done(fail(Errc::timed_out, "it goes on in the background for " + names_of(parts_.registry, report)));
+    }
+  }
+}
+
+void Generations::tell(Entry& entry, const RolloutReport& report) {
+  const RolloutPlan& plan = entry.rollout.plan();
+  GenerationNews news;
+  news.asr_id = plan.asr_id;
+  news.generation = plan.generation;
+  news.reason = plan.reason;
+  news.report = report;
+  news.started = entry.rollout.started();
+  news.last_answer = entry.last_answer;
+  news.members = plan.members.size();
+  news.done = entry.rollout.done_count();
+  if (news_) news_(news);
+}
+
+/// The last member has answered: the NMM forgets the secrets, on disk first.
+void Generations::complete(Entries::iterator at) {
+  if (const AsrRecord* record = parts_.registry.asr(at->first)) {
+    AsrRecord next = *record;
+    next.complete = true;
+    (void)parts_.registry.put(std::move(next));  // where it fails, a restart asks all members once more
+  }
+  close(at);
+}
+
+void Generations::close(Entries::iterator at) {
+  (void)parts_.credentials.erase(at->first);
+  clear_timer(at->second);
+  entries_.erase(at);
+}
+
+void Generations::pump(Instant now) {
+  while (!dirty_.empty()) {
+    const protocol::AsrId asr_id = *dirty_.begin();
+    dirty_.erase(dirty_.begin());
+    const auto at = entries_.find(asr_id);
+    if (at == entries_.end()) continue;
+    for (const RolloutCommand& command : at->second.rollout.take_commands(now))
+      send(at->second, command, now);
+    bool completed = false;
+    for (const RolloutReport& report : at->second.rollout.take_reports()) {
+      if (report.what == RolloutReport::What::settled) answer_waiters(at->second, report);
+      completed = completed || report.what == RolloutReport::What::completed;
+      tell(at->second, report);
+    }
+    if (completed) {
+      complete(at);
+    } else {
+      set_timer(at->second);
+    }
+  }
+}
+
+void Generations::clear_timer(Entry& entry) {
+  if (entry.timer) timers_.erase({*entry.timer, entry.rollout.plan().asr_id});
+  entry.timer.reset();
+}
+
+void Generations::set_timer(Entry& entry) {
+  clear_timer(entry);
+  const auto rollout = entry.rollout.next_deadline();
+  entry.timer = rollout ? std::min(*rollout, entry.keep_until) : entry.keep_until;
+  timers_.emplace(*entry.timer, entry.rollout.plan().asr_id);
+}
+
+std::optional<Instant> Generations::next_deadline() const {
+  if (timers_.empty()) return std::nullopt;
+  return timers_.begin()->first;
+}
+
+void Generations::deadline_reached(Instant now) {
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    const auto at = entries_.find(timers_.begin()->second);
+    at->second.rollout.deadline_reached(now);
+    touch(at->first);
+    if (now >= at->second.keep_until && at->second.rollout.settled()) {
+      // Late members now need another generation; the secrets of this one serve nobody any more.
+      if (at->second.rollout.phase() == Rollout::Phase::completed) {
+        clear_timer(at->second);  // pump() closes it
+      } else {
+        close(at);
+      }
+      continue;
+    }
+    const auto due = at->second.timer;
+    set_timer(at->second);
+    // Not twice in one turn, whatever the rollout says: pump() sends first, then sets the timer anew.
+    if (at->second.timer && *at->second.timer <= now && due) clear_timer(at->second);
+  }
+}
+
+}  // namespace akm::nmm

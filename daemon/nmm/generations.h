@@ -1,0 +1,112 @@
+#pragma once
+// Carries rollouts out: numbers the generation, draws its credentials, makes both durable, sends, and erases
+// the credentials when the last member has answered.
+//
+// After a restart in the middle: where the credentials are still there, the same generation is finished (a
+// member that has it answers stale_generation, which counts); where they are gone, they had been kept long
+// enough, and whoever comes late gets a new generation with all others.
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/base/control_types.h"
+#include "daemon/nmm/credentials.h"
+#include "daemon/nmm/departures.h"
+#include "daemon/nmm/registry.h"
+#include "daemon/nmm/requests.h"
+#include "daemon/nmm/rollout.h"
+#include "daemon/nmm/running_clock.h"
+#include "daemon/protocol/control_body.h"
+
+namespace akm::nmm {
+
+/// A rollout's report, with what its owner knows.
+struct GenerationNews {
+  protocol::AsrId asr_id = 0;
+  std::uint32_t generation = 0;
+  Reason reason{};
+  RolloutReport report;
+  Instant started;
+  Instant last_answer;  // when the last member answered that it has it; 0: none yet
+  std::size_t members = 0;
+  std::size_t done = 0;
+};
+
+class Generations {
+ public:
+  struct Parts {
+    Registry& registry;
+    Credentials& credentials;
+    Requests& requests;
+    Departures& departures;
+    const RunningClock& clock;
+  };
+  explicit Generations(const Parts& parts) : parts_(parts) {}
+
+  void on_news(std::function<void(const GenerationNews&)> handler) { news_ = std::move(handler); }
+  /// A member has stored a generation: its provisioning ASR is due for a rekey (section 6).
+  void on_member_installed(std::function<void(protocol::NodeId, Instant)> handler) {
+    installed_ = std::move(handler);
+  }
+
+  /// At start. Erases credentials that nobody waits for.
+  Status resume(Instant now);
+
+  /// Starts the next generation: `next` holds the new roster, policy and leaving nodes; number, completeness
+  /// and time are set here. It takes the place of one under way, with its waiters, and with its haste.
+  /// Durable when it returns. too_large (roster does not fit an install), exhausted, errors of the store;
+  /// nothing has changed then.
+  Status start(AsrRecord next, Reason reason, bool immediate, Instant now, Done done = {});
+  /// The relationship is deleted: nobody is to get its credentials any more.
+  void drop(protocol::AsrId asr_id);
+
+  /// What a member's heartbeat said. True when a rollout of this ASR is under way and takes care of it.
+  bool heard(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation, Instant now);
+  [[nodiscard]] const Rollout* rollout(protocol::AsrId asr_id) const;
+
+  /// Something is left for pump().
+  [[nodiscard]] bool has_work() const { return !dirty_.empty(); }
+  /// Sends what is due and tells the news.
+  void pump(Instant now);
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  void deadline_reached(Instant now);
+
+ private:
+  struct Entry {
+    Rollout rollout;
+    protocol::InstallRequest request;  // with the credentials
+    Instant keep_until;                // of the credentials
+    Instant last_answer{};
+    std::vector<Done> waiters;
+    std::optional<Instant> timer;
+  };
+  using Entries = std::map<protocol::AsrId, Entry>;
+
+  [[nodiscard]] RolloutPlan plan_for(const AsrRecord& record) const;
+  void enter(const AsrRecord& record, protocol::Chains chains, Instant now, std::vector<Done> waiters);
+  Entry* entry(protocol::AsrId asr_id, std::uint32_t generation);
+  void send(Entry& entry, const RolloutCommand& command, Instant now);
+  void install_ended(protocol::AsrId asr_id, std::uint32_t generation, protocol::NodeId node_id,
+                     const Outcome& outcome, Instant now);
+  void switch_ended(protocol::AsrId asr_id, std::uint32_t generation, protocol::NodeId node_id,
+                    const Outcome& outcome, Instant now);
+  void tell(Entry& entry, const RolloutReport& report);
+  void answer_waiters(Entry& entry, const RolloutReport& report);
+  void complete(Entries::iterator at);
+  void close(Entries::iterator at);
+  void touch(protocol::AsrId asr_id) { dirty_.insert(asr_id); }
+  void set_timer(Entry& entry);
+  void clear_timer(Entry& entry);
+
+  Parts parts_;
+  Entries entries_;
+  std::set<protocol::AsrId> dirty_;
+  std::set<std::pair<Instant, protocol::AsrId>> timers_;
+  std::function<void(const GenerationNews&)> news_;
+  std::function<void(protocol::NodeId, Instant)> installed_;
+};
+
+}  // namespace akm::nmm

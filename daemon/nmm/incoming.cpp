@@ -1,0 +1,311 @@
+#include "daemon/nmm/incoming.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "daemon/base/hex.h"
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+#include "daemon/policy/grading.h"
+#include "daemon/protocol/cbor.h"
+#include "daemon/protocol/control_body.h"
+
+namespace akm::nmm {
+namespace {
+
+using protocol::ControlStatus;
+using protocol::Method;
+
+/// A registry that was restored from an old copy may be behind its members by some generations; a member that
+/// claims more than this lies, or would use up the numbers.
+constexpr std::uint32_t kBelievedAhead = 1024;
+
+std::string clean(std::string_view text) {
+  return protocol::is_clean_text(text) ? std::string(text) : "?";
+}
+
+}  // namespace
+
+void Incoming::heard(protocol::NodeId node_id) {
+  NodeRecord* node = core_.registry.volatile_part(node_id);
+  if (node == nullptr) return;
+  const Instant now = core_.now();
+  node->last_heard = now;
+  parts_.upkeep.heard(node_id, now);
+  core_.departures.heard(node_id, now);
+  if (node->state != NodeState::silent) return;
+  node->state = NodeState::active;
+  core_.announce("node-heard-again", 5, message_id::kStateChanged, "A silent node is back.", 0,
+                 {{"node", node->name}, {"node_id", hex_id(node_id)}});
+  core_.status_changed();
+}
+
+void Incoming::request(const protocol::RequestReceived& request) {
+  const NodeRecord* node = core_.registry.node_by_provisioning_asr(request.asr_id);
+  Answer answer{ControlStatus::not_activated, {}};
+  if (node != nullptr) {
+    const protocol::NodeId node_id = node->node_id;
+    const std::string peer = format_endpoint(request.from);
+    if (node->peer != peer && node->activated_serial != 0) {
+      NodeRecord next = *node;
+      next.peer = peer;
+      (void)core_.put(std::move(next));
+      node = core_.registry.node(node_id);
+    }
+    answer = this->answer(request, *node);
+    heard(node_id);
+  }
+  if (!request.expects_response) return;
+  core_.post(protocol::SendResponse{request.asr_id, request.request_id, request.method, answer.status,
+                                    std::move(answer.body)});
+}
+
+Incoming::Answer Incoming::answer(const protocol::RequestReceived& request, const NodeRecord& node) {
+  const bool live = node.state == NodeState::active || node.state == NodeState::silent;
+  switch (request.method) {
+    case Method::activate:
+      return activate(request, node);
+    case Method::heartbeat:
+      if (node.activated_serial == 0) return {ControlStatus::not_activated, {}};
+      return heartbeat(request, node);
+    case Method::breach_report:
+      if (node.activated_serial == 0) return {ControlStatus::not_activated, {}};
+      return breach_report(request, node);
+    case Method::resync:
+      if (!live) return {ControlStatus::not_activated, {}};
+      return resync(request, node);
+    case Method::install:
+    case Method::switch_generation:
+    case Method::retire:
+    case Method::policy:
+    case Method::rotate_provisioning:
+    case Method::quarantine:
+    case Method::zeroize:
+    case Method::attest:
+      break;
+  }
+  return {ControlStatus::not_supported, {}};
+}
+
+Incoming::Answer Incoming::refuse_activation(const NodeRecord& node, ControlStatus status,
+                                             std::string_view why) {
+  core_.announce("activation-refused", 4, message_id::kStateChanged, "A node's activation was refused.", 0,
+                 {{"node", node.name}, {"node_id", hex_id(node.node_id)}, {"reason", std::string(why)}});
+  return {status, {}};
+}
+
+Incoming::Answer Incoming::activate(const protocol::RequestReceived& request, const NodeRecord& node) {
+  const auto body = protocol::ActivateRequest::decode(request.body.reveal());
+  if (!body) return {ControlStatus::malformed, {}};
+  switch (node.state) {
+    case NodeState::prepared:
+    case NodeState::active:
+    case NodeState::silent:
+      break;
+    case NodeState::quarantined:
+    case NodeState::retired:
+      return refuse_activation(node, ControlStatus::refused_by_policy, node_state_name(node.state));
+  }
+  const auto view = core_.shell.engine().view(request.asr_id);
+  const bool current = !view || view->description.generation == node.serial;
+  if (!current && node.state == NodeState::prepared) {
+    return refuse_activation(node, ControlStatus::stale_generation, "credentials of an earlier serial");
+  }
+  const bool first_time = current && node.activated_serial != node.serial;
+  const std::uint64_t age_s =
+      core_.clock.seconds(core_.now()) - std::min(core_.clock.seconds(core_.now()), node.prepared_at_s);
+  if (first_time && age_s > core_.settings.bundle_expiry_s) {
+    return refuse_activation(node, ControlStatus::refused_by_policy, "the bundle has expired");
+  }
+  if (node.is_bound() && !equal_in_constant_time(node.hardware_value, body->hardware_value)) {
+    return refuse_activation(node, ControlStatus::hardware_mismatch, "another hardware value");
+  }
+  return accept(*body, request, node);
+}
+
+Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
+                                  const protocol::RequestReceived& request, const NodeRecord& node) {
+  const bool bind = !node.is_bound();
+  const bool first_time = node.activated_serial != node.serial;
+  if (bind && !core_.settings.bind_at_activation) {
+    return refuse_activation(node, ControlStatus::refused_by_policy, "prepared without its hardware value");
+  }
+  NodeRecord next = node;
+  next.state = NodeState::active;
+  next.activated_serial = next.serial;
+  next.version = clean(body.version);
+  next.peer = format_endpoint(request.from);
+  const protocol::NodeId node_id = next.node_id;
+  if (!core_.put(std::move(next))) return {ControlStatus::storage_failed, {}};
+  if (first_time) {
+    core_.announce("node-activated", 5, message_id::kNodeActivated, "A node has activated.", 0,
+                   {{"node", core_.name_of(node_id)},
+                    {"node_id", hex_id(node_id)},
+                    {"serial", std::to_string(core_.registry.node(node_id)->serial)},
+                    {"endpoint", core_.registry.node(node_id)->peer},
+                    {"bound", bind ? "now" : "before"}});
+    core_.status_changed();
+  }
+  if (bind) {
+    if (const Status bound = parts_.provisioner.bind(node_id, body.hardware_value); !bound) {
+      log::error("a node could not be bound to its hardware: " + bound.error().message());
+      return {ControlStatus::storage_failed, {}};
+    }
+  }
+  return {ControlStatus::ok, protocol::ActivateResponse{core_.settings.name, core_.settings.policy}.encode()};
+}
+
+Incoming::Answer Incoming::heartbeat(const protocol::RequestReceived& request, const NodeRecord& node) {
+  const auto body = protocol::Heartbeat::decode(request.body.reveal());
+  if (!body) return {ControlStatus::malformed, {}};
+  NodeRecord* record = core_.registry.volatile_part(node.node_id);
+  std::map<protocol::AsrId, ReportedAsr> reported;
+  for (const protocol::HeartbeatAsr& asr : body->asrs) {
+    if (asr.asr_id != node.provisioning_asr) reported[asr.asr_id] = {asr.generation, asr.epoch, asr.phase};
+  }
+  // A bound serial that the node is on counts as activated: it proved the old one when it was bound.
+  const auto view = core_.shell.engine().view(request.asr_id);
+  if (view && node.is_bound() && node.activated_serial + 1 == node.serial &&
+      node.state != NodeState::prepared && view->description.generation == node.serial) {
+    NodeRecord next = node;
+    next.activated_serial = next.serial;
+    (void)core_.put(std::move(next));
+    record = core_.registry.volatile_part(node.node_id);
+  }
+  record->tier = clean(body->tier);
+  record->dropped_events = body->dropped;
+  const bool changed = record->reported.size() != reported.size();
+  for (const auto& [asr_id, asr] : reported) {
+    const auto before = record->reported.find(asr_id);
+    if (changed || before == record->reported.end() || before->second.epoch != asr.epoch ||
+        before->second.generation != asr.generation) {
+      core_.asr_changed(asr_id);
+    }
+  }
+  record->reported = reported;
+  compare(record->node_id, reported);
+  return {ControlStatus::ok, protocol::empty_body()};
+}
+
+/// What the node has against what it should have.
+void Incoming::compare(protocol::NodeId node_id, const std::map<protocol::AsrId, ReportedAsr>& reported) {
+  const std::set<protocol::AsrId> wanted = core_.registry.asrs_of(node_id);
+  for (const auto& [asr_id, asr] : reported) {
+    if (wanted.contains(asr_id)) continue;
+    core_.departures.retire_stray(node_id, asr_id, core_.now());
+  }
+  const NodeRecord* node = core_.registry.node(node_id);
+  if (node->state == NodeState::quarantined || node->state == NodeState::retired) return;
+  for (const protocol::AsrId asr_id : wanted) {
+    const auto at = reported.find(asr_id);
+    compare_one(*core_.registry.asr(asr_id), node_id, at == reported.end() ? 0 : at->second.generation);
+  }
+}
+
+void Incoming::compare_one(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported) {
+  const protocol::AsrId asr_id = record.description.id;
+  const std::uint32_t present = record.description.generation;
+  std::map<protocol::AsrId, std::uint32_t>& behind = core_.registry.volatile_part(node_id)->behind;
+  if (core_.generations.heard(node_id, asr_id, reported, core_.now()) || reported == present) {
+    behind.erase(asr_id);
+    return;
+  }
+  // A heartbeat may have been made before the install that it arrives after: only the second one counts.
+  const auto noted = behind.find(asr_id);
+  if (noted == behind.end() || noted->second != present) {
+    behind[asr_id] = present;
+    return;
+  }
+  if (reported > present) {
+    core_.announce("generation-ahead", 4, message_id::kStateChanged,
+                   "A member is on a newer generation than its NMM.", asr_id,
+                   {{"node", core_.name_of(node_id)}, {"generation", std::to_string(reported)}});
+    if (reported - present > kBelievedAhead) return;
+  }
+  (void)resynchronise(record, std::max(present, reported) + 1);
+}
+
+/// A new generation for all, since this one's credentials are gone; not more often than the policy says.
+bool Incoming::resynchronise(const AsrRecord& record, std::uint32_t at_least) {
+  const protocol::AsrId asr_id = record.description.id;
+  const Instant now = core_.now();
+  const auto last = last_resync_.find(asr_id);
+  const Duration pause = std::chrono::seconds(record.description.policy.resync_min_interval_s);
+  if (last != last_resync_.end() && now - last->second < pause) return false;
+  AsrRecord next = record;
+  next.description.generation = at_least;
+  const Status started = core_.generations.start(std::move(next), Reason::resync, false, now);
+  if (!started) {
+    log::error("a resync failed: " + started.error().message(), {{"AKM_ASR", hex_id(asr_id)}});
+    return false;
+  }
+  last_resync_[asr_id] = now;
+  core_.asr_changed(asr_id);
+  return true;
+}
+
+Incoming::Answer Incoming::resync(const protocol::RequestReceived& request, const NodeRecord& node) {
+  const auto body = protocol::ResyncRequest::decode(request.body.reveal());
+  if (!body) return {ControlStatus::malformed, {}};
+  const AsrRecord* record = core_.registry.asr(body->asr_id);
+  if (record == nullptr || !core_.registry.asrs_of(node.node_id).contains(body->asr_id)) {
+    return {ControlStatus::unknown_asr, {}};
+  }
+  if (body->generation < record->description.generation &&
+      core_.generations.heard(node.node_id, body->asr_id, body->generation, core_.now())) {
+    return {ControlStatus::ok, protocol::empty_body()};  // the newer one is on its way
+  }
+  if (!resynchronise(*record, record->description.generation + 1)) return {ControlStatus::busy, {}};
+  return {ControlStatus::ok, protocol::empty_body()};
+}
+
+Incoming::Answer Incoming::breach_report(const protocol::RequestReceived& request, const NodeRecord& node) {
+  const auto body = protocol::BreachReport::decode(request.body.reveal());
+  if (!body) return {ControlStatus::malformed, {}};
+  const auto detection = policy::detection_by_name(body->detection);
+  const auto grade = policy::grade_of_severity(body->severity);
+  if (!detection || !grade) {
+    core_.announce("breach-unknown", 4, message_id::kBreachReported, "A breach report of an unknown class.",
+                   0, {{"node", node.name}, {"class", clean(body->detection)}});
+    return {ControlStatus::ok, protocol::BreachDecision{"log", {}}.encode()};
+  }
+  Breach breach;
+  breach.node_id = node.node_id;
+  breach.detection = *detection;
+  breach.grade = *grade;
+  breach.reported_by = node.name;
+  // A time in the future or before our boot is another machine's clock, or a lie: it must not make `took`
+  // nonsense.
+  const auto now_ns = static_cast<std::uint64_t>(core_.now().ns);
+  breach.boottime_ns = body->boottime_ns <= now_ns ? static_cast<std::int64_t>(body->boottime_ns) : 0;
+  const auto accused = body->subject.find("node_id");
+  BreachOutcome outcome;
+  if (accused == body->subject.end()) {
+    outcome = parts_.recovery.breach(breach);
+  } else {
+    const auto node_id = parse_hex_id(accused->second);
+    if (!node_id || core_.registry.node(*node_id) == nullptr) return {ControlStatus::malformed, {}};
+    breach.node_id = *node_id;
+    outcome = parts_.recovery.accuse(breach, node.node_id);
+  }
+  return {
+      ControlStatus::ok,
+      protocol::BreachDecision{std::string(policy::verdict_name(outcome.verdict)), outcome.asrs}.encode()};
+}
+
+void Incoming::contradiction(const protocol::ContradictionSeen& seen) {
+  const NodeRecord* node = core_.registry.node_by_provisioning_asr(seen.asr_id);
+  if (node == nullptr) return;
+  Breach breach;
+  breach.node_id = node->node_id;
+  breach.detection = seen.what == protocol::Contradiction::cloned_identity
+                         ? policy::DetectionClass::cloned_identity
+                         : policy::DetectionClass::stale_incarnation;
+  policy::Detection detection;
+  detection.detection = breach.detection;
+  breach.grade = policy::grade(detection);
+  breach.reported_by = "nmm";
+  (void)parts_.recovery.breach(breach);
+}
+
+}  // namespace akm::nmm

@@ -1,0 +1,52 @@
+#pragma once
+// Requests from nodes: activate, heartbeat, breach-report, resync. All of them came under the node's
+// provisioning ASR; what stands in them is still checked like anything from outside.
+#include <cstdint>
+#include <map>
+
+#include "daemon/nmm/core.h"
+#include "daemon/nmm/provisioner.h"
+#include "daemon/nmm/recovery.h"
+#include "daemon/nmm/upkeep.h"
+
+namespace akm::nmm {
+
+class Incoming {
+ public:
+  struct Parts {
+    Core& core;
+    Provisioner& provisioner;
+    Recovery& recovery;
+    Upkeep& upkeep;
+  };
+  explicit Incoming(const Parts& parts) : core_(parts.core), parts_(parts) {}
+
+  void request(const protocol::RequestReceived& request);
+  /// Two live copies of one node, or an old one, seen by the NMM on a provisioning ASR.
+  void contradiction(const protocol::ContradictionSeen& seen);
+  /// A frame of the node was accepted.
+  void heard(protocol::NodeId node_id);
+
+ private:
+  struct Answer {
+    protocol::ControlStatus status = protocol::ControlStatus::ok;
+    std::vector<std::uint8_t> body;
+  };
+  Answer answer(const protocol::RequestReceived& request, const NodeRecord& node);
+  Answer activate(const protocol::RequestReceived& request, const NodeRecord& node);
+  Answer accept(const protocol::ActivateRequest& body, const protocol::RequestReceived& request,
+                const NodeRecord& node);
+  Answer heartbeat(const protocol::RequestReceived& request, const NodeRecord& node);
+  Answer breach_report(const protocol::RequestReceived& request, const NodeRecord& node);
+  Answer resync(const protocol::RequestReceived& request, const NodeRecord& node);
+  Answer refuse_activation(const NodeRecord& node, protocol::ControlStatus status, std::string_view why);
+  void compare(protocol::NodeId node_id, const std::map<protocol::AsrId, ReportedAsr>& reported);
+  void compare_one(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported);
+  bool resynchronise(const AsrRecord& record, std::uint32_t at_least);
+
+  Core& core_;
+  Parts parts_;
+  std::map<protocol::AsrId, Instant> last_resync_;
+};
+
+}  // namespace akm::nmm

@@ -1,0 +1,225 @@
+#include "daemon/nmm/nmm.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "daemon/base/hex.h"
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+
+namespace akm::nmm {
+
+Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
+    : core_(parts, std::move(settings)),
+      identity_(std::move(identity)),
+      membership_(core_),
+      provisioner_(core_),
+      recovery_(core_, membership_),
+      upkeep_(core_),
+      incoming_({core_, provisioner_, recovery_, upkeep_}) {
+  core_.generations.on_news([this](const GenerationNews& news) { this->news(news); });
+  core_.generations.on_member_installed(
+      [this](protocol::NodeId node_id, Instant now) { upkeep_.rekey_provisioning(node_id, now); });
+  core_.departures.on_gone([this](protocol::AsrId asr_id) { core_.asr_changed(asr_id); });
+}
+
+Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
+  const Instant now = core_.now();
+  if (loop != nullptr) direct_.emplace(*loop, provisioner_, [this] { settle(); });
+  AKM_TRY(core_.clock.load(boot, now));
+  AKM_TRY(core_.root.load());
+  AKM_ASSIGN(const auto findings, core_.registry.load());
+  identity_.findings.insert(identity_.findings.end(), findings.begin(), findings.end());
+  for (const auto& [node_id, node] : core_.registry.nodes()) {
+    const std::string& known =
+        node.peer.empty() && !node.endpoints.empty() ? node.endpoints.front() : node.peer;
+    if (const auto endpoint = parse_endpoint(known)) {
+      core_.post(protocol::SetPeerEndpoint{node.provisioning_asr, *endpoint});
+    }
+  }
+  AKM_TRY(core_.generations.resume(now));
+  core_.departures.resume(now);
+  recovery_.resume();
+  upkeep_.resume(now);
+  settle();
+  return {};
+}
+
+void Nmm::set_observer(Observer observer) {
+  core_.events.set_observer(observer.event);
+  core_.observer = std::move(observer);
+}
+
+/// Requests come out of rollouts and errands, and their refusals go back into them, until nothing is left to
+/// send.
+void Nmm::settle() {
+  if (settling_) return;
+  settling_ = true;
+  do {
+    const Instant now = core_.now();
+    core_.departures.pump(now);
+    core_.generations.pump(now);
+    while (!core_.outbox.empty()) {
+      Core::Outgoing next = std::move(core_.outbox.front());
+      core_.outbox.pop_front();
+      core_.shell.post(std::move(next.event), std::move(next.after));
+    }
+  } while (core_.generations.has_work());
+  settling_ = false;
+}
+
+void Nmm::report(service::Report& report) {
+  std::visit([this](auto& one) { handle(one); }, report);
+  settle();
+}
+
+std::optional<Instant> Nmm::next_deadline() const {
+  auto earliest = upkeep_.next_deadline();
+  for (const auto& at : {core_.requests.next_deadline(), core_.departures.next_deadline(),
+                         core_.generations.next_deadline()}) {
+    if (at && (!earliest || *at < *earliest)) earliest = at;
+  }
+  return earliest;
+}
+
+void Nmm::deadline_reached() {
+  const Instant now = core_.now();
+  core_.requests.deadline_reached(now);
+  core_.departures.deadline_reached(now);
+  core_.generations.deadline_reached(now);
+  upkeep_.deadline_reached(now);
+  settle();
+}
+
+// Reports of the engine. What it tells of provisioning ASRs is their own matter, unless a node is behind it.
+
+void Nmm::handle(protocol::SessionCommitted&) {}
+void Nmm::handle(protocol::AsrRetired&) {}
+void Nmm::handle(protocol::AttemptFailed&) {}
+void Nmm::handle(service::KeysChanged&) {}
+
+void Nmm::handle(protocol::GenerationSwitched& report) {
+  if (const NodeRecord* node = core_.registry.node_by_provisioning_asr(report.asr_id))
+    incoming_.heard(node->node_id);
+}
+
+void Nmm::handle(protocol::ContradictionSeen& report) {
+  incoming_.contradiction(report);
+}
+void Nmm::handle(protocol::RequestReceived& report) {
+  incoming_.request(report);
+}
+
+void Nmm::handle(protocol::ResponseReceived& report) {
+  if (const NodeRecord* node = core_.registry.node_by_provisioning_asr(report.asr_id))
+    incoming_.heard(node->node_id);
+  core_.requests.answered(report, core_.now());
+}
+
+void Nmm::handle(protocol::RequestTimedOut& report) {
+  core_.requests.timed_out(report, core_.now());
+}
+
+void Nmm::handle(protocol::EventRefused& report) {
+  log::warning("the engine refused " + report.event + ": " + report.error.message(),
+               {{"AKM_ASR", hex_id(report.asr_id)}});
+}
+
+void Nmm::handle(service::EffectFailed& report) {
+  log::error(report.effect + " failed: " + report.error.message(), {{"AKM_ASR", hex_id(report.asr_id)}});
+}
+
+void Nmm::news(const GenerationNews& news) {
+  recovery_.news(news);
+  core_.asr_changed(news.asr_id);
+  const AsrRecord* record = core_.registry.asr(news.asr_id);
+  if (news.report.what == RolloutReport::What::switching || record == nullptr) return;
+  // Complete at once: one event. With stragglers: one when the others have it, one when the last has come.
+  const bool last = news.report.what == RolloutReport::What::completed;
+  if (!last && news.report.straggler_count == 0) return;
+  upkeep_.renewed(news.asr_id, core_.now());
+  std::string stragglers;
+  for (const Straggler& straggler : news.report.stragglers) {
+    stragglers +=
+        (stragglers.empty() ? "" : ", ") + core_.name_of(straggler.node_id) + " (" + straggler.why + ")";
+  }
+  const Instant end = std::max(news.last_answer, news.started);
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(end - news.started);
+  core_.announce(
+      "generation-installed", last ? 6 : 4, message_id::kGenerationInstalled,
+      last ? "All members have a new generation." : "A new generation is installed, but not in all members.",
+      news.asr_id,
+      {{"label", record->description.label},
+       {"generation", std::to_string(news.generation)},
+       {"reason", std::string(reason_name(news.reason))},
+       {"members", std::to_string(news.members)},
+       {"installed", std::to_string(news.done)},
+       {"stragglers", stragglers},
+       {"took_us", std::to_string(took.count())},
+       {"last_member_boottime_ns", std::to_string(end.ns)}});
+}
+
+// The control port.
+
+void Nmm::create_root_secret(Done done) {
+  const Status created = core_.root.create();
+  if (created) {
+    core_.announce("root-secret-created", 5, message_id::kStateChanged,
+                   "A provisioning root secret was drawn.", 0, {{"nmm_id", hex_id(core_.root.nmm_id())}});
+    core_.status_changed();
+  }
+  done(created);
+  settle();
+}
+
+void Nmm::prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) {
+  reply(provisioner_.prepare_file(what, directory));
+  settle();
+}
+
+void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) {
+  if (!direct_) {
+    reply(fail(Errc::not_supported, "direct provisioning"));
+    return;
+  }
+  direct_->start(std::move(what), bus_address, std::move(reply));
+  settle();
+}
+
+void Nmm::create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
+                     std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) {
+  membership_.create(label, node_ids, policy, std::move(reply));
+  settle();
+}
+
+void Nmm::add_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) {
+  membership_.add(asr_id, node_id, std::move(done));
+  settle();
+}
+
+void Nmm::remove_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) {
+  membership_.remove(asr_id, node_id, std::move(done));
+  settle();
+}
+
+void Nmm::rekey(std::uint64_t asr_id, Done done) {
+  membership_.rekey(asr_id, std::move(done));
+  settle();
+}
+
+void Nmm::delete_asr(std::uint64_t asr_id, Done done) {
+  membership_.erase(asr_id, std::move(done));
+  settle();
+}
+
+void Nmm::quarantine(std::uint64_t node_id, Done done) {
+  recovery_.quarantine(node_id, std::move(done));
+  settle();
+}
+
+void Nmm::readmit(std::uint64_t node_id, Done done) {
+  recovery_.readmit(node_id, std::move(done));
+  settle();
+}
+
+}  // namespace akm::nmm

@@ -1,0 +1,87 @@
+#pragma once
+// The NMM: its parts put together, and its control port. One thread.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/nmm/control_port.h"
+#include "daemon/nmm/core.h"
+#include "daemon/nmm/direct_provisioning.h"
+#include "daemon/nmm/incoming.h"
+#include "daemon/nmm/membership.h"
+#include "daemon/nmm/provisioner.h"
+#include "daemon/nmm/recovery.h"
+#include "daemon/nmm/upkeep.h"
+
+namespace akm::nmm {
+
+/// What the start-up knows and status shows.
+struct NmmIdentity {
+  std::string key_storage;
+  bool hardware_protected = false;
+  std::uint32_t incarnation = 0;
+  std::string io_backend;
+  std::string listen;
+  std::vector<std::string> findings;
+};
+
+class Nmm final : public ControlPort {
+ public:
+  Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity);
+
+  /// Reads the records and takes up what was under way. `loop` may be null: then nothing is provisioned
+  /// directly.
+  Status start(const RunningClock::BootId& boot, io::Loop* loop);
+  void set_observer(Observer observer);
+  /// The shell's report handler.
+  void report(service::Report& report);
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  void deadline_reached();
+
+  [[nodiscard]] StatusSnapshot status() const override;
+  [[nodiscard]] std::vector<NodeSnapshot> nodes() const override;
+  [[nodiscard]] std::vector<AsrSnapshot> asrs() const override;
+  void create_root_secret(Done done) override;
+  void prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) override;
+  void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) override;
+  void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
+                  std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) override;
+  void add_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) override;
+  void remove_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) override;
+  void rekey(std::uint64_t asr_id, Done done) override;
+  void delete_asr(std::uint64_t asr_id, Done done) override;
+  void quarantine(std::uint64_t node_id, Done done) override;
+  void readmit(std::uint64_t node_id, Done done) override;
+
+  /// Sends what has gathered. Every way in ends with it.
+  void settle();
+  /// For whoever brings credentials to a node by another way than a file or a bus; followed by settle().
+  Provisioner& provisioner() { return provisioner_; }
+
+ private:
+  void handle(protocol::SessionCommitted& report);
+  void handle(protocol::GenerationSwitched& report);
+  void handle(protocol::AsrRetired& report);
+  void handle(protocol::AttemptFailed& report);
+  void handle(protocol::ContradictionSeen& report);
+  void handle(protocol::RequestReceived& report);
+  void handle(protocol::ResponseReceived& report);
+  void handle(protocol::RequestTimedOut& report);
+  void handle(protocol::EventRefused& report);
+  void handle(service::KeysChanged& report);
+  void handle(service::EffectFailed& report);
+  void news(const GenerationNews& news);
+
+  Core core_;
+  NmmIdentity identity_;
+  Membership membership_;
+  Provisioner provisioner_;
+  Recovery recovery_;
+  Upkeep upkeep_;
+  Incoming incoming_;
+  std::optional<DirectProvisioning> direct_;
+  bool settling_ = false;
+};
+
+}  // namespace akm::nmm

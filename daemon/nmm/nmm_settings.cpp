@@ -1,0 +1,127 @@
+#include "daemon/nmm/nmm_settings.h"
+
+#include <algorithm>
+
+#include "daemon/service/policy_text.h"
+
+namespace akm::nmm {
+namespace {
+
+using service::Setting;
+using Texts = std::vector<std::string>;
+
+constexpr std::int64_t kYear = 366LL * 86400;
+
+service::Schema own_schema() {
+  return {
+      {"nmm.name", std::string("nmm"), "Name of this NMM, for people.", 0, 0, {}},
+      {"network.advertise",
+       Texts{},
+       "Where nodes reach this NMM, \"address:port\", at most 4; written into bundles. Not set: the listen "
+       "address.",
+       0,
+       0,
+       {}},
+      {"nmm.bundle_expiry_s",
+       std::int64_t{7 * 86400},
+       "A bundle that was not activated for so long is refused. Counted while the NMM's machine runs.",
+       60,
+       kYear,
+       {}},
+      {"nmm.bind_at_activation",
+       true,
+       "Nodes may be prepared without their hardware value, and are bound to it when they activate.",
+       0,
+       0,
+       {}},
+      {"nmm.missed_heartbeats", std::int64_t{3}, "So many heartbeats missed make a node silent.", 1, 100, {}},
+      {"recovery.mode",
+       std::string("enforce"),
+       "enforce, or observe: say what would be done.",
+       0,
+       0,
+       {"observe", "enforce"}},
+      {"recovery.on_evidence",
+       std::string("log"),
+       "What evidence below critical leads to.",
+       0,
+       0,
+       {"log", "rekey"}},
+      {"recovery.quorum_floor",
+       std::int64_t{2},
+       "No automatic eviction leaves fewer members than this.",
+       2,
+       4096,
+       {}},
+      {"recovery.never_evict", Texts{}, "Names of nodes that are never evicted automatically.", 0, 0, {}},
+      {"recovery.evictions_per_window",
+       std::int64_t{4},
+       "Automatic evictions from one relationship in a window.",
+       1,
+       64,
+       {}},
+      {"recovery.rekeys_per_window",
+       std::int64_t{4},
+       "Automatic new generations of one relationship in a window.",
+       1,
+       64,
+       {}},
+      {"recovery.window_s", std::int64_t{600}, "Seconds of that window.", 1, 86400, {}},
+  };
+}
+
+Result<Texts> advertised(const service::Config& config, const service::Settings& common) {
+  Texts out = config.list("network.advertise");
+  if (out.empty()) {
+    const bool anywhere = std::ranges::all_of(common.listen.address, [](std::uint8_t b) { return b == 0; });
+    const bool anywhere4 =
+        common.listen.is_ipv4() &&
+        std::ranges::all_of(std::span(common.listen.address).last(4), [](std::uint8_t b) { return b == 0; });
+    if (!anywhere && !anywhere4) out.push_back(format_endpoint(common.listen));
+  }
+  if (out.size() > protocol::limits::kEndpointsPerMember) {
+    return std::unexpected(config.invalid("network.advertise", "at most 4"));
+  }
+  for (std::string& text : out) {
+    const auto endpoint = parse_endpoint(text);
+    if (!endpoint)
+      return std::unexpected(config.invalid("network.advertise", "\"" + text + "\" is no address:port"));
+    text = format_endpoint(*endpoint);
+  }
+  return out;
+}
+
+}  // namespace
+
+service::Schema nmm_schema() {
+  service::Schema schema = service::common_schema("akm-nmmd", kDefaultPort, kDefaultNvIndex);
+  for (Setting& setting : own_schema()) schema.push_back(std::move(setting));
+  for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
+  return schema;
+}
+
+Result<NmmSettings> nmm_settings(const service::Config& config, const service::Settings& common) {
+  NmmSettings out;
+  out.name = config.text("nmm.name");
+  if (out.name.empty() || out.name.size() > protocol::limits::kNameBytes) {
+    return std::unexpected(config.invalid("nmm.name", "1 to 64 bytes"));
+  }
+  AKM_ASSIGN(out.endpoints, advertised(config, common));
+  out.policy = service::policy_from(config);
+  out.bundle_expiry_s = static_cast<std::uint64_t>(config.integer("nmm.bundle_expiry_s"));
+  out.bind_at_activation = config.boolean("nmm.bind_at_activation");
+  out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
+  out.never_evict = config.list("recovery.never_evict");
+  policy::AdjudicationPolicy& recovery = out.recovery;
+  recovery.mode = config.text("recovery.mode") == "observe" ? policy::Mode::observe : policy::Mode::enforce;
+  recovery.on_evidence =
+      config.text("recovery.on_evidence") == "rekey" ? policy::Verdict::rekey : policy::Verdict::log;
+  recovery.quorum_floor = static_cast<std::size_t>(config.integer("recovery.quorum_floor"));
+  recovery.evictions_per_window = static_cast<std::uint32_t>(config.integer("recovery.evictions_per_window"));
+  recovery.rekeys_per_window = static_cast<std::uint32_t>(config.integer("recovery.rekeys_per_window"));
+  recovery.window_s = static_cast<std::uint32_t>(config.integer("recovery.window_s"));
+  AKM_TRY(recovery.check());
+  return out;
+}
+
+}  // namespace akm::nmm

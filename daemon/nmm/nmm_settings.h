@@ -1,0 +1,33 @@
+#pragma once
+// What only an NMM is configured with.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "daemon/policy/adjudication.h"
+#include "daemon/protocol/asr.h"
+#include "daemon/service/config.h"
+#include "daemon/service/settings.h"
+
+namespace akm::nmm {
+
+inline constexpr std::uint16_t kDefaultPort = 7400;
+inline constexpr std::uint32_t kDefaultNvIndex = 0x01800a11;
+
+struct NmmSettings {
+  std::string name = "nmm";            // for people; goes into bundles
+  std::vector<std::string> endpoints;  // where nodes reach this NMM; goes into bundles
+  protocol::Policy policy;             // of new relationships, where the caller says nothing else
+  std::uint64_t bundle_expiry_s = 7 * 86400;
+  bool bind_at_activation = true;        // nodes may be prepared without their hardware value
+  std::uint32_t missed_heartbeats = 3;   // then a node is silent
+  policy::AdjudicationPolicy recovery;   // never_evict is resolved from the names below at each decision
+  std::vector<std::string> never_evict;  // node names
+};
+
+/// Everything that may stand in akm-nmmd's configuration file.
+service::Schema nmm_schema();
+/// config_invalid naming file and line.
+Result<NmmSettings> nmm_settings(const service::Config& config, const service::Settings& common);
+
+}  // namespace akm::nmm

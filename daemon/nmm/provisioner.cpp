@@ -1,0 +1,153 @@
+#include "daemon/nmm/provisioner.h"
+
+#include <algorithm>
+
+#include "daemon/base/hex.h"
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+#include "daemon/crypto/secret_observer.h"
+#include "daemon/nmm/bundle_drive.h"
+#include "daemon/protocol/control_body.h"
+#include "dbus/sealed_memfd.h"
+
+namespace akm::nmm {
+namespace {
+
+/// The caller has its bundle by then: a later preparation makes another.
+Requests::AfterStep log_failure(const std::string& node_name) {
+  return [node_name](const Status& status) {
+    if (status) return;
+    log::error(
+        "the NMM's side of a provisioning relationship could not be installed: " + status.error().message(),
+        {{"AKM_NODE", node_name}});
+  };
+}
+
+}  // namespace
+
+Status Provisioner::check(const ControlPort::Prepare& what) const {
+  if (core_.root.nmm_id() == 0) return fail(Errc::wrong_state, "there is no provisioning root secret yet");
+  AKM_TRY(check_node_name(what.node_name));
+  const std::size_t hardware = what.hardware_value.size();
+  if (hardware != 0 && hardware != protocol::HardwareValue{}.size()) {
+    return fail(Errc::invalid_argument, "a hardware value has 32 bytes");
+  }
+  if (hardware == 0 && !core_.settings.bind_at_activation) {
+    return fail(Errc::refused_by_policy, "nodes are prepared with their hardware value only");
+  }
+  if (what.node_endpoints.size() > protocol::limits::kEndpointsPerMember) {
+    return fail(Errc::limit_exceeded, "endpoints of a node");
+  }
+  for (const std::string& text : what.node_endpoints) AKM_TRY(parse_endpoint(text));
+  if (core_.settings.endpoints.empty()) {
+    return fail(Errc::config_invalid,
+                "network.advertise is not set, and a wildcard listen address tells a node nothing");
+  }
+  return {};
+}
+
+Result<NodeRecord> Provisioner::next_record(const ControlPort::Prepare& what) {
+  NodeRecord record;
+  if (const NodeRecord* present = core_.registry.node_by_name(what.node_name)) {
+    record = *present;
+    if (record.serial == UINT32_MAX) return fail(Errc::exhausted, "serials of " + record.name);
+  } else {
+    record.name = what.node_name;
+    do {
+      AKM_ASSIGN(record.node_id, draw_id(core_.random));
+    } while (core_.registry.node(record.node_id) != nullptr || record.node_id == core_.root.nmm_id());
+    do {
+      AKM_ASSIGN(record.provisioning_asr, draw_id(core_.random));
+    } while (core_.registry.node_by_provisioning_asr(record.provisioning_asr) != nullptr ||
+             core_.registry.asr(record.provisioning_asr) != nullptr);
+  }
+  ++record.serial;
+  record.hardware_value = {};
+  std::ranges::copy(what.hardware_value, record.hardware_value.begin());
+  if (!what.node_endpoints.empty()) record.endpoints = what.node_endpoints;
+  record.prepared_at_s = core_.clock.seconds(core_.now());
+  return record;
+}
+
+protocol::ProvisioningIdentity Provisioner::identity_of(const NodeRecord& record) const {
+  protocol::ProvisioningIdentity identity;
+  identity.asr_id = record.provisioning_asr;
+  identity.nmm_id = core_.root.nmm_id();
+  identity.node_id = record.node_id;
+  identity.serial = record.serial;
+  identity.nmm_name = core_.settings.name;
+  identity.node_name = record.name;
+  identity.nmm_endpoints = core_.settings.endpoints;
+  identity.policy = core_.settings.policy;
+  return identity;
+}
+
+Result<protocol::Asr> Provisioner::derive(const NodeRecord& record) {
+  AKM_ASSIGN(const protocol::ProvisioningRoot root, core_.root.read());
+  AKM_ASSIGN(auto chains,
+             protocol::derive_provisioning_chains(root, record.hardware_value, core_.root.nmm_id(),
+                                                  record.node_id, record.serial));
+  return protocol::make_provisioning_asr(identity_of(record), std::move(chains));
+}
+
+Result<protocol::BundleContent> Provisioner::prepare(const ControlPort::Prepare& what) {
+  AKM_TRY(check(what));
+  AKM_ASSIGN(NodeRecord record, next_record(what));
+  AKM_ASSIGN(protocol::Asr asr, derive(record));
+  protocol::BundleContent content;
+  content.identity = identity_of(record);
+  AKM_TRY(core_.random.fill(content.use_id));
+  AKM_ASSIGN(content.mask, protocol::mask_chains(asr.chains, record.hardware_value, content.use_id));
+  const NodeRecord stored = record;
+  AKM_TRY(core_.put(std::move(record)));
+  core_.post(protocol::InstallAsr{std::move(asr), protocol::kNmmIndex, false, 0}, log_failure(stored.name));
+  const std::string& known =
+      stored.peer.empty() && !stored.endpoints.empty() ? stored.endpoints.front() : stored.peer;
+  if (const auto endpoint = parse_endpoint(known)) {
+    core_.post(protocol::SetPeerEndpoint{stored.provisioning_asr, *endpoint});
+  }
+  core_.announce("node-prepared", 5, {}, "Provisioning credentials were made for a node.", 0,
+                 {{"node", stored.name},
+                  {"node_id", hex_id(stored.node_id)},
+                  {"serial", std::to_string(stored.serial)},
+                  {"bound", stored.is_bound() ? "yes" : "at activation"}});
+  core_.status_changed();
+  return content;
+}
+
+Result<ControlPort::Prepared> Provisioner::prepare_file(const ControlPort::Prepare& what,
+                                                        const std::string& directory) {
+  AKM_TRY(check(what));
+  AKM_TRY(check_bundle_place(directory, what.node_name));  // before a serial is used up
+  AKM_ASSIGN(const protocol::BundleContent content, prepare(what));
+  AKM_ASSIGN(const SecretBuffer code, protocol::generate_code(core_.random));
+  AKM_ASSIGN(const auto bytes, protocol::seal_bundle(content, code, core_.random));
+  ControlPort::Prepared out;
+  out.node_id = content.identity.node_id;
+  AKM_ASSIGN(const SecretBuffer shown, protocol::format_code(code));
+  AKM_ASSIGN(out.code, dbus::make_sealed_memfd("akm-one-time-code", shown.reveal()));
+  AKM_ASSIGN(out.path, write_bundle_file(directory, what.node_name, bytes));
+  return out;
+}
+
+Status Provisioner::bind(protocol::NodeId node_id, const protocol::HardwareValue& hardware) {
+  const NodeRecord* present = core_.registry.node(node_id);
+  if (present == nullptr) return fail(Errc::not_found, hex_id(node_id));
+  if (present->serial == UINT32_MAX) return fail(Errc::exhausted, "serials of " + present->name);
+  NodeRecord next = *present;
+  next.hardware_value = hardware;
+  ++next.serial;
+  AKM_ASSIGN(protocol::Asr asr, derive(next));
+  protocol::InstallRequest request;
+  request.asr = asr.clone();
+  request.index = protocol::kNodeIndex;
+  AKM_ASSIGN(SecretBuffer body, request.encode());
+  AKM_TRY(core_.put(std::move(next)));
+  core_.post(protocol::InstallAsr{std::move(asr), protocol::kNmmIndex, false, 0}, log_failure(present->name));
+  const auto deadline = std::chrono::seconds(core_.settings.policy.control_deadline_s);
+  core_.requests.send_secret(present->provisioning_asr, protocol::Method::install, std::move(body), deadline,
+                             core_.now(), [](const Outcome&, Instant) {});
+  return {};
+}
+
+}  // namespace akm::nmm

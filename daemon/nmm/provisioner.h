@@ -1,0 +1,36 @@
+#pragma once
+// Makes provisioning credentials (section 7): the node's record, the NMM's side of the provisioning ASR, the
+// bundle.
+#include <string>
+#include <vector>
+
+#include "daemon/nmm/control_port.h"
+#include "daemon/nmm/core.h"
+#include "daemon/protocol/bundle.h"
+
+namespace akm::nmm {
+
+class Provisioner {
+ public:
+  explicit Provisioner(Core& core) : core_(core) {}
+
+  /// New node, or the next serial of the one with this name. The record is durable and the NMM's engine knows
+  /// the relationship when it returns; an earlier serial stays good until the node is heard under the new
+  /// one.
+  Result<protocol::BundleContent> prepare(const ControlPort::Prepare& what);
+  /// (a) of section 7: NODE.akmbundle in `directory`, and the one-time code in a sealed memfd.
+  Result<ControlPort::Prepared> prepare_file(const ControlPort::Prepare& what, const std::string& directory);
+  /// A node that was prepared without its hardware value has told it: the next serial, bound to it. The
+  /// chains are on their way to the node in an install under the present ones.
+  Status bind(protocol::NodeId node_id, const protocol::HardwareValue& hardware);
+
+ private:
+  Status check(const ControlPort::Prepare& what) const;
+  Result<NodeRecord> next_record(const ControlPort::Prepare& what);
+  Result<protocol::Asr> derive(const NodeRecord& record);
+  [[nodiscard]] protocol::ProvisioningIdentity identity_of(const NodeRecord& record) const;
+
+  Core& core_;
+};
+
+}  // namespace akm::nmm

@@ -1,0 +1,296 @@
+#include "daemon/nmm/recovery.h"
+
+#include <algorithm>
+
+#include "daemon/base/hex.h"
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+#include "daemon/nmm/done_join.h"
+#include "daemon/nmm/roster_change.h"
+
+namespace akm::nmm {
+namespace {
+
+std::string microseconds(Duration duration) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+}
+
+std::string list_of(const auto& asrs) {
+  std::string out;
+  for (const protocol::AsrId asr_id : asrs) out += (out.empty() ? "" : ",") + hex_id(asr_id);
+  return out;
+}
+
+}  // namespace
+
+std::vector<policy::AsrFacts> Recovery::facts_of(protocol::NodeId node_id) const {
+  std::vector<policy::AsrFacts> out;
+  for (const protocol::AsrId asr_id : core_.registry.asrs_of(node_id)) {
+    out.push_back({asr_id, core_.registry.asr(asr_id)->description.roster.size()});
+  }
+  return out;
+}
+
+policy::AdjudicationPolicy Recovery::current_policy() const {
+  policy::AdjudicationPolicy policy = core_.settings.recovery;
+  for (const std::string& name : core_.settings.never_evict) {
+    if (const NodeRecord* node = core_.registry.node_by_name(name)) policy.never_evict.insert(node->node_id);
+  }
+  return policy;
+}
+
+void Recovery::resume() {
+  std::vector<std::pair<protocol::NodeId, std::set<protocol::AsrId>>> unfinished;
+  for (const auto& [node_id, node] : core_.registry.nodes()) {
+    if (node.state != NodeState::quarantined) continue;
+    std::set<protocol::AsrId> still_in;
+    for (const protocol::AsrId asr_id : core_.registry.asrs_of(node_id)) {
+      if (node.evicted_from.contains(asr_id)) still_in.insert(asr_id);
+    }
+    if (!still_in.empty()) unfinished.emplace_back(node_id, std::move(still_in));
+  }
+  for (const auto& [node_id, asrs] : unfinished) {
+    if (const Status status = evict(node_id, asrs, Reason::breach, {}); !status) {
+      log::error("an eviction could not be finished: " + status.error().message());
+    }
+  }
+}
+
+BreachOutcome Recovery::breach(const Breach& breach) {
+  BreachOutcome outcome;
+  const NodeRecord* node = core_.registry.node(breach.node_id);
+  if (node == nullptr) return outcome;
+  const policy::AdjudicationPolicy policy = current_policy();
+  const Instant now = core_.now();
+  const auto facts = facts_of(breach.node_id);
+  const auto verdicts =
+      policy::decide({breach.node_id, breach.detection, breach.grade}, facts, policy, history_, now);
+  std::set<protocol::AsrId> evictions;
+  std::set<protocol::AsrId> rekeys;
+  outcome.reason = node->state == NodeState::quarantined ? "the node is quarantined already"
+                                                         : "the node has no relationship";
+  for (std::size_t i = 0; i < verdicts.size(); ++i) {
+    policy::Verdict verdict = verdicts[i].verdict;
+    // Two members, and one of them is breached: new keys for both would help nobody but the intruder.
+    const bool critical = breach.grade == policy::Grade::critical;
+    const bool pair = facts[i].members <= kLeastMembers && !policy.never_evict.contains(breach.node_id);
+    if (verdict == policy::Verdict::rekey && critical && pair) verdict = policy::Verdict::evict;
+    if (verdict == policy::Verdict::evict) evictions.insert(verdicts[i].asr_id);
+    if (verdict == policy::Verdict::rekey) rekeys.insert(verdicts[i].asr_id);
+    if (verdict != policy::Verdict::log) {
+      history_.record(verdicts[i].asr_id, verdict, now);
+      outcome.asrs.push_back(verdicts[i].asr_id);
+    }
+    if (verdict >= outcome.verdict) {
+      outcome.verdict = verdict;
+      outcome.reason = verdicts[i].reason;
+    }
+  }
+  if (!evictions.empty()) {
+    const Status status = evict(breach.node_id, evictions, Reason::breach, {});
+    if (!status) {
+      outcome.reason += "; it failed: " + status.error().message();
+      log::error("an eviction failed: " + status.error().message());
+    }
+    follow(breach, evictions, std::string(policy::detection_name(breach.detection)));
+  }
+  for (const protocol::AsrId asr_id : rekeys) {
+    const Status status = core_.generations.start(*core_.registry.asr(asr_id), Reason::breach, true, now);
+    if (!status) log::error("a rekey after a breach failed: " + status.error().message());
+  }
+  announce(breach, outcome);
+  return outcome;
+}
+
+BreachOutcome Recovery::accuse(const Breach& breach, protocol::NodeId accuser) {
+  const Instant now = core_.now();
+  BreachOutcome outcome;
+  outcome.reason = "one member's word about another";
+  const auto& of_accused = core_.registry.asrs_of(breach.node_id);
+  const bool share = std::ranges::any_of(core_.registry.asrs_of(accuser),
+                                         [&](protocol::AsrId asr_id) { return of_accused.contains(asr_id); });
+  if (share && (accusations_.contains(breach.node_id) || accusations_.size() < kAccused)) {
+    auto& accusers = accusations_[breach.node_id];
+    const Duration window = std::chrono::seconds(core_.settings.recovery.window_s);
+    std::erase_if(accusers, [&](const auto& entry) { return now - entry.second > window; });
+    accusers[accuser] = now;
+    if (accusers.size() >= kAccusers) {
+      accusations_.erase(breach.node_id);
+      return this->breach(breach);
+    }
+  }
+  announce(breach, outcome);
+  return outcome;
+}
+
+void Recovery::announce(const Breach& breach, const BreachOutcome& outcome) {
+  core_.announce("breach-reported", policy::severity_of_grade(breach.grade), message_id::kBreachReported,
+                 "A breach was reported.", 0,
+                 {{"node", core_.name_of(breach.node_id)},
+                  {"node_id", hex_id(breach.node_id)},
+                  {"class", std::string(policy::detection_name(breach.detection))},
+                  {"grade", std::string(policy::grade_name(breach.grade))},
+                  {"reported_by", breach.reported_by},
+                  {"breach_boottime_ns", std::to_string(breach.boottime_ns)},
+                  {"decision", std::string(policy::verdict_name(outcome.verdict))},
+                  {"reason", outcome.reason},
+                  {"asrs", list_of(outcome.asrs)}});
+}
+
+void Recovery::follow(const Breach& breach, const std::set<protocol::AsrId>& asrs, std::string detection) {
+  Eviction eviction;
+  eviction.node_id = breach.node_id;
+  eviction.detection = std::move(detection);
+  eviction.kernel_time = breach.boottime_ns > 0;
+  eviction.seen = eviction.kernel_time ? Instant{breach.boottime_ns} : core_.now();
+  for (const protocol::AsrId asr_id : asrs) {
+    const AsrRecord* record = core_.registry.asr(asr_id);
+    if (record != nullptr && !record->deleted) eviction.open.insert(asr_id);
+  }
+  if (eviction.open.empty()) {
+    tell_evicted(eviction);
+    return;
+  }
+  if (followed_.size() == kFollowed) followed_.pop_front();
+  followed_.push_back(std::move(eviction));
+}
+
+Status Recovery::evict(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs, Reason reason,
+                       Done done) {
+  NodeRecord next = *core_.registry.node(node_id);
+  next.evicted_from.insert(asrs.begin(), asrs.end());
+  const bool from_all = std::ranges::includes(asrs, core_.registry.asrs_of(node_id));
+  if (from_all) {
+    next.state = NodeState::quarantined;
+    next.quarantine_pending = true;
+  }
+  // First: whatever happens after this, the eviction is finished at the next start.
+  AKM_TRY(core_.put(std::move(next)));
+  DoneJoin join(done ? std::move(done) : Done([](const Status&) {}));
+  Status first_error;
+  for (const protocol::AsrId asr_id : asrs) {
+    const Status status = evict_from(asr_id, node_id, reason, join.part());
+    if (!status && first_error) first_error = status;
+  }
+  if (from_all) core_.departures.quarantine(node_id, core_.now());
+  core_.status_changed();
+  if (!first_error) return first_error;  // `done` is the caller's then: the join stays open
+  join.close();
+  return {};
+}
+
+Status Recovery::evict_from(protocol::AsrId asr_id, protocol::NodeId node_id, Reason reason, Done done) {
+  const AsrRecord* present = core_.registry.asr(asr_id);
+  AsrRecord next = *present;
+  AKM_ASSIGN(next.description, without_member(std::move(next.description), node_id));
+  if (next.description.roster.size() < kLeastMembers) {
+    AKM_TRY(membership_.retire_all(asr_id));
+    done({});
+    return {};
+  }
+  next.leaving.insert(node_id);
+  AKM_TRY(core_.generations.start(std::move(next), reason, true, core_.now(), std::move(done)));
+  core_.asr_changed(asr_id);
+  return {};
+}
+
+void Recovery::quarantine(protocol::NodeId node_id, Done done) {
+  const NodeRecord* node = core_.registry.node(node_id);
+  if (node == nullptr) {
+    done(fail(Errc::not_found, "node " + hex_id(node_id)));
+    return;
+  }
+  if (node->state != NodeState::active && node->state != NodeState::silent) {
+    done(fail(Errc::wrong_state, node->name + " is " + std::string(node_state_name(node->state))));
+    return;
+  }
+  const std::set<protocol::AsrId> asrs = core_.registry.asrs_of(node_id);
+  auto shared = std::make_shared<Done>(std::move(done));
+  const Status status =
+      evict(node_id, asrs, Reason::operator_request, [shared](Status s) { (*shared)(std::move(s)); });
+  if (!status) {
+    (*shared)(status);
+    return;
+  }
+  Breach breach;
+  breach.node_id = node_id;
+  follow(breach, asrs, "operator");
+}
+
+void Recovery::readmit(protocol::NodeId node_id, Done done) {
+  const NodeRecord* node = core_.registry.node(node_id);
+  if (node == nullptr) {
+    done(fail(Errc::not_found, "node " + hex_id(node_id)));
+    return;
+  }
+  if (node->state != NodeState::quarantined && node->evicted_from.empty()) {
+    done(fail(Errc::wrong_state, node->name + " is not quarantined"));
+    return;
+  }
+  DoneJoin join(std::move(done));
+  // The ASRs first: where a crash comes between, the node counts as quarantined, and is taken out again.
+  for (const protocol::AsrId asr_id : node->evicted_from) {
+    const AsrRecord* present = core_.registry.asr(asr_id);
+    if (present == nullptr || present->deleted || present->description.member_by_node(node_id) != nullptr)
+      continue;
+    AsrRecord next = *present;
+    auto description = with_member(std::move(next.description), *node);
+    if (!description) {
+      join.part()(std::unexpected(description.error()));
+      continue;
+    }
+    next.description = std::move(*description);
+    next.leaving.erase(node_id);
+    auto part = std::make_shared<Done>(join.part());
+    const Status status = core_.generations.start(std::move(next), Reason::readmission, false, core_.now(),
+                                                  [part](Status s) { (*part)(std::move(s)); });
+    if (!status) (*part)(status);
+    core_.asr_changed(asr_id);
+  }
+  NodeRecord next = *node;
+  next.state = next.activated_serial == next.serial ? NodeState::active : NodeState::prepared;
+  next.evicted_from.clear();
+  next.quarantine_pending = false;
+  core_.departures.cancel_quarantine(node_id);
+  join.part()(core_.put(std::move(next)));
+  core_.announce("node-readmitted", 5, message_id::kNodeReadmitted, "An operator took a node back.", 0,
+                 {{"node", core_.name_of(node_id)}, {"node_id", hex_id(node_id)}});
+  core_.status_changed();
+  join.close();
+}
+
+void Recovery::news(const GenerationNews& news) {
+  if (news.report.what != RolloutReport::What::settled) return;
+  for (auto at = followed_.begin(); at != followed_.end();) {
+    if (at->open.erase(news.asr_id) == 0) {
+      ++at;
+      continue;
+    }
+    at->last_answer = std::max(at->last_answer, news.last_answer);
+    at->members += news.members;
+    at->stragglers += news.report.straggler_count;
+    if (!at->open.empty()) {
+      ++at;
+      continue;
+    }
+    tell_evicted(*at);
+    at = followed_.erase(at);
+  }
+}
+
+void Recovery::tell_evicted(const Eviction& eviction) {
+  const Instant last = std::max(eviction.last_answer, eviction.seen);
+  core_.announce("node-evicted", 4, message_id::kNodeEvicted,
+                 "The other members have new keys without this node.", 0,
+                 {{"node", core_.name_of(eviction.node_id)},
+                  {"node_id", hex_id(eviction.node_id)},
+                  {"class", eviction.detection},
+                  {"breach_boottime_ns", std::to_string(eviction.seen.ns)},
+                  {"breach_time_from", eviction.kernel_time ? "kernel" : "nmm"},
+                  {"last_member_boottime_ns", std::to_string(last.ns)},
+                  {"took_us", microseconds(last - eviction.seen)},
+                  {"members", std::to_string(eviction.members)},
+                  {"stragglers", std::to_string(eviction.stragglers)}});
+}
+
+}  // namespace akm::nmm

@@ -1,0 +1,79 @@
+#pragma once
+// From a breach to new keys without the breached node, and back again on an operator's word.
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/nmm/core.h"
+#include "daemon/nmm/membership.h"
+#include "daemon/policy/adjudication.h"
+
+namespace akm::nmm {
+
+/// What is known of one breach: reported under the node's provisioning ASR, or seen by the NMM itself.
+struct Breach {
+  protocol::NodeId node_id = 0;  // the node that is breached
+  policy::DetectionClass detection{};
+  policy::Grade grade = policy::Grade::observe;
+  std::int64_t boottime_ns = 0;  // when its kernel saw it; 0: not known
+  std::string reported_by;       // the node itself, "nmm"
+};
+
+struct BreachOutcome {
+  policy::Verdict verdict = policy::Verdict::log;  // the strongest
+  std::vector<protocol::AsrId> asrs;               // that it concerns
+  std::string reason;
+};
+
+class Recovery {
+ public:
+  Recovery(Core& core, Membership& membership) : core_(core), membership_(membership) {}
+
+  /// At start: an eviction that a crash cut short is finished.
+  void resume();
+  /// Decides and acts. Evictions are durable when it returns; they run in the background.
+  BreachOutcome breach(const Breach& breach);
+  /// A member saw two live copies of another one in an ASR that they share. Members hold the same secrets, so
+  /// one member's word may be a lie: it takes kAccusers of them within the window.
+  BreachOutcome accuse(const Breach& breach, protocol::NodeId accuser);
+  /// By the operator: from all ASRs, whatever the limits of automatic eviction say.
+  void quarantine(protocol::NodeId node_id, Done done);
+  void readmit(protocol::NodeId node_id, Done done);
+  /// News of a rollout: may be the last of an eviction.
+  void news(const GenerationNews& news);
+
+ private:
+  struct Eviction {
+    protocol::NodeId node_id = 0;
+    std::string detection;  // "operator" for a quarantine
+    Instant seen;           // the system call, where known; else when the NMM heard of it
+    bool kernel_time = false;
+    std::set<protocol::AsrId> open;
+    Instant last_answer{};
+    std::size_t members = 0;
+    std::size_t stragglers = 0;
+  };
+  static constexpr std::size_t kFollowed = 64;
+  static constexpr std::size_t kAccusers = 2;
+  static constexpr std::size_t kAccused = 256;
+
+  Status evict(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs, Reason reason, Done done);
+  Status evict_from(protocol::AsrId asr_id, protocol::NodeId node_id, Reason reason, Done done);
+  void follow(const Breach& breach, const std::set<protocol::AsrId>& asrs, std::string detection);
+  void tell_evicted(const Eviction& eviction);
+  [[nodiscard]] std::vector<policy::AsrFacts> facts_of(protocol::NodeId node_id) const;
+  [[nodiscard]] policy::AdjudicationPolicy current_policy() const;
+  void announce(const Breach& breach, const BreachOutcome& outcome);
+
+  Core& core_;
+  Membership& membership_;
+  policy::ActionHistory history_;
+  std::deque<Eviction> followed_;
+  std::map<protocol::NodeId, std::map<protocol::NodeId, Instant>> accusations_;
+};
+
+}  // namespace akm::nmm

@@ -1,0 +1,166 @@
+#include "daemon/nmm/registry.h"
+
+#include <algorithm>
+
+#include "daemon/base/hex.h"
+#include "daemon/nmm/record_codec.h"
+
+namespace akm::nmm {
+namespace {
+
+constexpr std::string_view kNodePrefix = "nmm-node-";
+constexpr std::string_view kAsrPrefix = "nmm-asr-";
+
+}  // namespace
+
+std::string_view node_state_name(NodeState state) {
+  switch (state) {
+    case NodeState::prepared:
+      return "prepared";
+    case NodeState::active:
+      return "active";
+    case NodeState::silent:
+      return "silent";
+    case NodeState::quarantined:
+      return "quarantined";
+    case NodeState::retired:
+      return "retired";
+  }
+  return "unknown";
+}
+
+bool NodeRecord::is_bound() const {
+  return hardware_value != protocol::Digest32{};
+}
+
+std::string Registry::node_record_name(protocol::NodeId node_id) {
+  return std::string(kNodePrefix) + hex_id(node_id);
+}
+
+std::string Registry::asr_record_name(protocol::AsrId asr_id) {
+  return std::string(kAsrPrefix) + hex_id(asr_id);
+}
+
+Result<std::vector<std::string>> Registry::load() {
+  std::vector<std::string> findings;
+  AKM_ASSIGN(const auto names, store_.list());
+  for (const std::string& name : names) {
+    const bool is_node = name.starts_with(kNodePrefix);
+    if (!is_node && !name.starts_with(kAsrPrefix)) continue;
+    const auto bytes = store_.read(name);
+    if (!bytes) {
+      findings.push_back("record " + name + " does not open: " + bytes.error().message());
+      continue;
+    }
+    Status taken;
+    if (is_node) {
+      auto record = decode_node_record(bytes->reveal());
+      if (record && node_record_name(record->node_id) == name) {
+        take_over(std::move(*record));
+      } else {
+        taken = fail(Errc::state_corrupt);
+      }
+    } else {
+      auto record = decode_asr_record(bytes->reveal());
+      if (record && asr_record_name(record->description.id) == name) {
+        take_over(std::move(*record));
+      } else {
+        taken = fail(Errc::state_corrupt);
+      }
+    }
+    if (!taken) findings.push_back("record " + name + " is not one of this version; it is kept");
+  }
+  return findings;
+}
+
+const NodeRecord* Registry::node(protocol::NodeId node_id) const {
+  const auto at = nodes_.find(node_id);
+  return at == nodes_.end() ? nullptr : &at->second;
+}
+
+const NodeRecord* Registry::node_by_name(std::string_view name) const {
+  const auto at = by_name_.find(name);
+  return at == by_name_.end() ? nullptr : node(at->second);
+}
+
+const NodeRecord* Registry::node_by_provisioning_asr(protocol::AsrId asr_id) const {
+  const auto at = by_provisioning_asr_.find(asr_id);
+  return at == by_provisioning_asr_.end() ? nullptr : node(at->second);
+}
+
+const AsrRecord* Registry::asr(protocol::AsrId asr_id) const {
+  const auto at = asrs_.find(asr_id);
+  return at == asrs_.end() ? nullptr : &at->second;
+}
+
+const std::set<protocol::AsrId>& Registry::asrs_of(protocol::NodeId node_id) const {
+  static const std::set<protocol::AsrId> kNone;
+  const auto at = asrs_of_.find(node_id);
+  return at == asrs_of_.end() ? kNone : at->second;
+}
+
+NodeRecord* Registry::volatile_part(protocol::NodeId node_id) {
+  const auto at = nodes_.find(node_id);
+  return at == nodes_.end() ? nullptr : &at->second;
+}
+
+Status Registry::put(NodeRecord record) {
+  if (!nodes_.contains(record.node_id) && nodes_.size() >= kNodes) {
+    return fail(Errc::limit_exceeded, "nodes of one NMM");
+  }
+  const NodeRecord* same_name = node_by_name(record.name);
+  if (same_name != nullptr && same_name->node_id != record.node_id)
+    return fail(Errc::already_exists, record.name);
+  AKM_TRY(store_.write(node_record_name(record.node_id), encode_node_record(record)));
+  take_over(std::move(record));
+  return {};
+}
+
+Status Registry::put(AsrRecord record) {
+  if (!asrs_.contains(record.description.id) && asrs_.size() >= kAsrs) {
+    return fail(Errc::limit_exceeded, "relationships of one NMM");
+  }
+  AKM_TRY(store_.write(asr_record_name(record.description.id), encode_asr_record(record)));
+  take_over(std::move(record));
+  return {};
+}
+
+Status Registry::remove_asr(protocol::AsrId asr_id) {
+  AKM_TRY(store_.remove(asr_record_name(asr_id)));
+  const auto at = asrs_.find(asr_id);
+  if (at == asrs_.end()) return {};
+  unlink_roster(at->second);
+  asrs_.erase(at);
+  return {};
+}
+
+void Registry::take_over(NodeRecord record) {
+  const auto old = nodes_.find(record.node_id);
+  if (old != nodes_.end()) {
+    by_name_.erase(old->second.name);
+    by_provisioning_asr_.erase(old->second.provisioning_asr);
+  }
+  by_name_.emplace(record.name, record.node_id);
+  by_provisioning_asr_.emplace(record.provisioning_asr, record.node_id);
+  nodes_.insert_or_assign(record.node_id, std::move(record));
+}
+
+void Registry::unlink_roster(const AsrRecord& record) {
+  for (const protocol::Member& member : record.description.roster) {
+    const auto at = asrs_of_.find(member.node_id);
+    if (at != asrs_of_.end()) at->second.erase(record.description.id);
+  }
+}
+
+void Registry::take_over(AsrRecord record) {
+  const auto old = asrs_.find(record.description.id);
+  if (old != asrs_.end()) unlink_roster(old->second);
+  if (!record.deleted) {
+    for (const protocol::Member& member : record.description.roster) {
+      asrs_of_[member.node_id].insert(record.description.id);
+    }
+  }
+  asrs_.insert_or_assign(record.description.id, std::move(record));
+}
+
+}  // namespace akm::nmm

@@ -1,0 +1,116 @@
+#pragma once
+// What an NMM knows: its nodes, and the ASRs that it made. No secrets: those of a generation are in
+// credentials.h, the provisioning root secret in root_secret.h. Records are durable before anything is sent
+// that depends on them.
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/base/endpoint.h"
+#include "daemon/base/instant.h"
+#include "daemon/nmm/rollout.h"
+#include "daemon/protocol/asr.h"
+#include "daemon/store/sealed_store.h"
+
+namespace akm::nmm {
+
+inline constexpr std::size_t kNodes = protocol::limits::kRelationships;
+inline constexpr std::size_t kAsrs = 4096;
+inline constexpr std::size_t kAsrsPerNode = 64;
+
+enum class NodeState : std::uint8_t { prepared, active, silent, quarantined, retired };
+inline constexpr std::size_t kNodeStateCount = static_cast<std::size_t>(NodeState::retired) + 1;
+std::string_view node_state_name(NodeState state);
+
+/// What a member said about one ASR in its last heartbeat. Not stored: the next heartbeat says it again.
+struct ReportedAsr {
+  std::uint32_t generation = 0;
+  std::uint32_t epoch = 0;
+  std::uint8_t phase = 0;
+};
+
+struct NodeRecord {
+  protocol::NodeId node_id = 0;
+  std::string name;
+  NodeState state = NodeState::prepared;  // silent is not stored: after a restart everybody gets a new chance
+  protocol::AsrId provisioning_asr = 0;
+  std::uint32_t serial = 0;                // generation of the provisioning ASR, from 1
+  protocol::Digest32 hardware_value{};     // zeros: not known, bound at activation
+  std::vector<std::string> endpoints;      // where it will listen; go into rosters
+  std::uint32_t activated_serial = 0;      // the serial that the node has activated with; 0: none yet
+  std::uint64_t prepared_at_s = 0;         // on the running clock, for the bundle's expiry
+  std::string version;                     // of its software, as it said at activation
+  std::set<protocol::AsrId> evicted_from;  // for re-admission
+  bool quarantine_pending = false;         // it has not answered `quarantine` yet
+  std::string peer;                        // "address:port" where it was heard when this record was written
+
+  // Not stored.
+  Instant last_heard{};  // 0: never since the start
+  std::string tier;      // of its probes, and their health, in its own words
+  std::uint64_t dropped_events = 0;
+  std::map<protocol::AsrId, ReportedAsr> reported;
+  std::map<protocol::AsrId, std::uint32_t> behind;  // the generation that a heartbeat has missed once
+
+  [[nodiscard]] bool is_bound() const;  // the hardware value is known
+};
+
+struct AsrRecord {
+  protocol::AsrDescription description;
+  bool complete = false;   // every member has answered for this generation
+  bool immediate = false;  // how this generation is (was) rolled out
+  Reason reason = Reason::created;
+  std::uint64_t installed_at_s = 0;    // on the running clock, for renewals
+  bool deleted = false;                // only kept until all of `leaving` have answered
+  std::set<protocol::NodeId> leaving;  // are sent retire until they answer
+};
+
+/// All records, in memory with their indexes and in the sealed store. A change is made on a copy and put
+/// back: when the store refuses, memory is unchanged.
+class Registry {
+ public:
+  explicit Registry(store::SealedStore& store) : store_(store) {}
+
+  /// Reads everything. A record that does not open or decode is kept and named in the result.
+  Result<std::vector<std::string>> load();
+
+  [[nodiscard]] const NodeRecord* node(protocol::NodeId node_id) const;
+  [[nodiscard]] const NodeRecord* node_by_name(std::string_view name) const;
+  [[nodiscard]] const NodeRecord* node_by_provisioning_asr(protocol::AsrId asr_id) const;
+  [[nodiscard]] const AsrRecord* asr(protocol::AsrId asr_id) const;
+  /// ASRs that have the node in their roster.
+  [[nodiscard]] const std::set<protocol::AsrId>& asrs_of(protocol::NodeId node_id) const;
+  [[nodiscard]] const std::map<protocol::NodeId, NodeRecord>& nodes() const { return nodes_; }
+  [[nodiscard]] const std::map<protocol::AsrId, AsrRecord>& asrs() const { return asrs_; }
+
+  /// Writes the record, then takes it over. limit_exceeded above kNodes or kAsrs, already_exists for another
+  /// node's name, errors of the store.
+  Status put(NodeRecord record);
+  Status put(AsrRecord record);
+  Status remove_asr(protocol::AsrId asr_id);
+
+  /// What is not stored (last heard, what it reported); null when there is no such node.
+  NodeRecord* volatile_part(protocol::NodeId node_id);
+  /// Node and ASR ids in the record names, for tests and for people.
+  static std::string node_record_name(protocol::NodeId node_id);
+  static std::string asr_record_name(protocol::AsrId asr_id);
+
+ private:
+  void take_over(NodeRecord record);
+  void take_over(AsrRecord record);
+  void unlink_roster(const AsrRecord& record);
+
+  store::SealedStore& store_;
+  std::map<protocol::NodeId, NodeRecord> nodes_;
+  std::map<protocol::AsrId, AsrRecord> asrs_;
+  std::map<std::string, protocol::NodeId, std::less<>> by_name_;
+  std::unordered_map<protocol::AsrId, protocol::NodeId> by_provisioning_asr_;
+  std::unordered_map<protocol::NodeId, std::set<protocol::AsrId>> asrs_of_;
+};
+
+}  // namespace akm::nmm

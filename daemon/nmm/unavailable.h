@@ -1,0 +1,40 @@
+#pragma once
+// What answers on the bus when the state could not be unsealed: it says so, deletes nothing and does nothing.
+#include <string>
+#include <vector>
+
+#include "daemon/nmm/control_port.h"
+
+namespace akm::nmm {
+
+class Unavailable final : public ControlPort {
+ public:
+  Unavailable(StatusSnapshot status, Error why) : status_(std::move(status)), why_(std::move(why)) {}
+
+  [[nodiscard]] StatusSnapshot status() const override { return status_; }
+  [[nodiscard]] std::vector<NodeSnapshot> nodes() const override { return {}; }
+  [[nodiscard]] std::vector<AsrSnapshot> asrs() const override { return {}; }
+  void create_root_secret(Done done) override { done(refusal()); }
+  void prepare_bundle(Prepare, const std::string&, Reply<Prepared> reply) override { reply(refusal()); }
+  void provision_direct(Prepare, const std::string&, Reply<std::uint64_t> reply) override {
+    reply(refusal());
+  }
+  void create_asr(const std::string&, std::vector<std::uint64_t>, std::map<std::string, std::string>,
+                  Reply<std::uint64_t> reply) override {
+    reply(refusal());
+  }
+  void add_member(std::uint64_t, std::uint64_t, Done done) override { done(refusal()); }
+  void remove_member(std::uint64_t, std::uint64_t, Done done) override { done(refusal()); }
+  void rekey(std::uint64_t, Done done) override { done(refusal()); }
+  void delete_asr(std::uint64_t, Done done) override { done(refusal()); }
+  void quarantine(std::uint64_t, Done done) override { done(refusal()); }
+  void readmit(std::uint64_t, Done done) override { done(refusal()); }
+
+ private:
+  [[nodiscard]] std::unexpected<Error> refusal() const { return std::unexpected(why_); }
+
+  StatusSnapshot status_;
+  Error why_;
+};
+
+}  // namespace akm::nmm

@@ -1,0 +1,38 @@
+#pragma once
+// What happens by itself as time passes: nodes fall silent, generations get old, provisioning ASRs are
+// rekeyed after an install.
+#include <optional>
+
+#include "daemon/nmm/core.h"
+#include "daemon/nmm/due_times.h"
+
+namespace akm::nmm {
+
+class Upkeep {
+ public:
+  explicit Upkeep(Core& core) : core_(core) {}
+
+  /// At start: every active node gets the time of its missed heartbeats, every ASR its renewal.
+  void resume(Instant now);
+  void heard(protocol::NodeId node_id, Instant now);
+  /// A generation is about to be installed: its renewal counts from now.
+  void renewed(protocol::AsrId asr_id, Instant now);
+  /// Jittered, since all members of an ASR store their install at the same time.
+  void rekey_provisioning(protocol::NodeId node_id, Instant now);
+
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  void deadline_reached(Instant now);
+
+ private:
+  [[nodiscard]] Duration jitter(Duration least, Duration most);
+  [[nodiscard]] Duration patience() const;
+  void fall_silent(protocol::NodeId node_id);
+  void renew(protocol::AsrId asr_id, Instant now);
+
+  Core& core_;
+  DueTimes<protocol::NodeId> silence_;
+  DueTimes<protocol::NodeId> rekeys_;
+  DueTimes<protocol::AsrId> renewals_;
+};
+
+}  // namespace akm::nmm

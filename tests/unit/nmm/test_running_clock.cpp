@@ -1,0 +1,76 @@
+#include "daemon/nmm/running_clock.h"
+
+#include <criterion/criterion.h>
+
+#include <chrono>
+
+#include "tests/unit/nmm/memory_store.h"
+
+using namespace akm;
+using namespace akm::nmm;
+using namespace akm::nmm::test;
+using std::chrono::hours;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr RunningClock::BootId kBoot{1};
+constexpr RunningClock::BootId kOtherBoot{2};
+const Instant kStart = Instant{} + seconds(1000);
+
+}  // namespace
+
+Test(running_clock, starts_at_zero_and_runs) {
+  MemoryStore store;
+  RunningClock clock(store);
+  cr_assert(clock.load(kBoot, kStart));
+  cr_assert_eq(clock.seconds(kStart), 0U);
+  cr_assert_eq(clock.seconds(kStart + seconds(90)), 90U);
+}
+
+Test(running_clock, goes_on_exactly_within_one_boot) {
+  MemoryStore store;
+  RunningClock clock(store);
+  cr_assert(clock.load(kBoot, kStart));
+  RunningClock again(store);
+  cr_assert(again.load(kBoot, kStart + hours(30)));
+  cr_assert_eq(again.seconds(kStart + hours(30) + seconds(5)), 30U * 3600 + 5);
+}
+
+Test(running_clock, another_boot_goes_on_from_what_was_saved) {
+  MemoryStore store;
+  RunningClock clock(store);
+  cr_assert(clock.load(kBoot, kStart));
+  cr_assert(clock.next_save() == kStart + kClockSaved);
+  cr_assert(clock.save(kStart + hours(2)));
+  RunningClock again(store);
+  const Instant early{5};  // boottime begins anew
+  cr_assert(again.load(kOtherBoot, early));
+  cr_assert_eq(again.seconds(early + seconds(1)), 2U * 3600 + 1);
+}
+
+Test(running_clock, never_goes_back) {
+  MemoryStore store;
+  RunningClock clock(store);
+  cr_assert(clock.load(kBoot, kStart + hours(1)));
+  cr_assert(clock.save(kStart + hours(2)));
+  RunningClock again(store);
+  cr_assert(again.load(kBoot, kStart));  // earlier than what was saved: not possible, and no harm
+  cr_assert_eq(again.seconds(kStart), 3600U);
+}
+
+Test(running_clock, damaged_record_is_an_error) {
+  MemoryStore store;
+  store.records["nmm-clock"] = {1, 2};
+  RunningClock clock(store);
+  cr_assert(clock.load(kBoot, kStart).error().code == Errc::state_corrupt);
+}
+
+Test(running_clock, boot_id_is_read_from_the_kernel) {
+  const auto boot = read_boot_id();
+  cr_assert(boot.has_value());
+  cr_assert(*boot == *read_boot_id());
+  cr_assert(*boot != RunningClock::BootId{});
+  cr_assert_not(read_boot_id("/proc/version").has_value());
+  cr_assert_not(read_boot_id("/nonexistent").has_value());
+}
