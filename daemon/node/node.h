@@ -28,11 +28,11 @@ class Node final : public ControlPort {
  public:
   /// What does not change while the daemon runs.
   struct Facts {
-    std::string key_storage;
+    std::string key_storage = {};
     bool hardware_protected = false;
-    std::string io_backend;
-    std::string listen;
-    std::vector<std::string> findings;
+    std::string io_backend = {};
+    std::string listen = {};
+    std::vector<std::string> findings = {};
   };
   struct Parts {
     store::SealedStore* store = nullptr;  // null: sealed-unavailable

@@ -43,11 +43,7 @@ policy::Outcome outcome_of(bpf::Outcome outcome) {
 
 }  // namespace
 
-std::optional<policy::Detection> detection_of(const bpf::ProbeRecord& record, keyring::Serial keyring) {
-  // Reading the keyring (not a key) lists serials and names, as /proc/keys does for everybody: `keyctl show`.
-  if (record.watch == bpf::Watch::key && record.serial == keyring && record.operation == "keyctl-read") {
-    return std::nullopt;
-  }
+policy::Detection detection_of(const bpf::ProbeRecord& record) {
   policy::Detection out;
   out.detection = class_of(record.watch);
   out.outcome = outcome_of(record.outcome);
@@ -72,7 +68,7 @@ void Sentry::judge(const policy::Detection& detection) {
 }
 
 void Sentry::record(const bpf::ProbeRecord& record) {
-  if (const auto detection = detection_of(record, keyring_)) judge(*detection);
+  judge(detection_of(record));
 }
 
 void Sentry::readable() {
@@ -109,10 +105,10 @@ void Sentry::impaired(const bpf::SensorFinding& finding) {
 }
 
 void Sentry::guard(const keyring::KeyStore& keys) {
-  keyring_ = keys.keyring_serial();
   if (!probes_) return;
-  const std::vector<keyring::Serial> serials = keys.serials();
-  if (const Status guarded = probes_->guard_keys(serials); !guarded) {
+  std::vector<keyring::Serial> serials = keys.serials();
+  std::erase(serials, keys.keyring_serial());
+  if (const Status guarded = probes_->guard_keys(serials, keys.keyring_serial()); !guarded) {
     ++guard_failures_;
     standing_["guard-keys"] = guarded.error().message();
   } else {

@@ -56,14 +56,12 @@ class Sentry {
   std::function<Instant()> now_;
   Handler handler_;
   Instant next_check_;
-  keyring::Serial keyring_ = 0;
   std::uint64_t lost_ = 0;
   std::uint64_t guard_failures_ = 0;
   std::map<std::string, std::string> standing_;
 };
 
-/// The class, outcome and evidence of a kernel record; none when it is no detection (a listing of the
-/// keyring's names).
-std::optional<policy::Detection> detection_of(const bpf::ProbeRecord& record, keyring::Serial keyring);
+/// The class, outcome and evidence of a kernel record.
+policy::Detection detection_of(const bpf::ProbeRecord& record);
 
 }  // namespace akm::node
