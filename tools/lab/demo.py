@@ -161,8 +161,8 @@ class Demo:
         self.expect(self.view("a")["key_check"] in out, "node a shows the check value")
         serial = self.lab.nodes["a"].status()["keyring"]
         self.say("the keys of node a in the kernel keyring:")
-        print(f"   {DIM}# keyctl show {serial}{PLAIN}")
-        listing = run("keyctl", "show", str(serial)).stdout
+        print(f"   {DIM}# keyctl list {serial}{PLAIN}")
+        listing = run("keyctl", "list", str(serial)).stdout
         for line in listing.rstrip().splitlines():
             print(f"     {line}")
         self.expect("current" in listing, "keyctl lists them, by name")
@@ -185,7 +185,7 @@ class Demo:
         before = self.wait_agreed("abcde", "before the breach")
         watchers = {name: Watcher(host) for name, host in [("nmm", self.nmm), *self.lab.nodes.items()]}
         time.sleep(0.5)  # the monitors have subscribed
-        serial = next(line.split()[0] for line in run("keyctl", "show", str(c.status()["keyring"])).stdout.splitlines()
+        serial = next(line.split(":")[0].strip() for line in run("keyctl", "list", str(c.status()["keyring"])).stdout.splitlines()
                       if line.rstrip().endswith(":current") and "user" in line and self.view("c")["id"] in line)
         self.say(f"attacker$ keyctl read {serial}")
         refused = run("keyctl", "read", serial, check=False)
