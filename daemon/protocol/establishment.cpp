@@ -8,34 +8,10 @@
 namespace akm::protocol {
 namespace {
 
-using namespace std::chrono_literals;
-using std::chrono::milliseconds;
-
-// A repeat answers a lost frame: soon at first, since links lose single frames, then seldom, since the member
-// is away.
-constexpr Duration kRepeatFirst = 50ms;
-constexpr Duration kRepeatLast = 1s;
-// Attempts of a group with a member away: the longest pause between two. One member of a provisioning ASR is
-// the only one of it, and an NMM has many such that are switched off.
-constexpr Duration kBackOffOperational = 60s;
-constexpr Duration kBackOffProvisioning = 600s;
-constexpr Duration kRetryWithoutRandomness = 1s;
-
-Duration attempt_timeout(Chain chain, const Policy& policy) {
-  switch (chain) {
-    case Chain::normal:
-      return milliseconds(policy.nset_ms);
-    case Chain::fallback:
-      return milliseconds(policy.fbset_ms);
-    case Chain::failsafe:
-      return milliseconds(policy.fsset_ms);
-  }
-  return milliseconds(policy.nset_ms);
-}
-
-std::size_t place_of(const AsrDescription& description, std::uint16_t index) {
-  const auto found = std::ranges::lower_bound(description.roster, index, {}, &Member::index);
-  return static_cast<std::size_t>(found - description.roster.begin());
+/// Between two attempts on one chain the higher target wins, at equal target the lower initiator (section 5).
+bool outranks(std::uint32_t target, std::uint16_t initiator, std::uint32_t other_target,
+              std::uint16_t other) {
+  return target > other_target || (target == other_target && initiator < other);
 }
 
 Bitmap whole_roster(const AsrDescription& description) {
@@ -58,12 +34,6 @@ void append(Orders& orders, Orders more) {
 
 }  // namespace
 
-template <Phase From, Input On>
-Orders Establishment::take(Move<From, On> move) {
-  phase_ = move.next();
-  return std::move(move).take_effects();
-}
-
 // ---------------------------------------------------------------------------------------------------------------
 // Inform: an SEI opened under the committed key.
 
@@ -80,10 +50,8 @@ auto Establishment::on_inform(const Surroundings& around, const Heard& heard) ->
     return Moved::template to<From>(std::move(orders));
   }
   if (attempt_) {
-    // The higher target wins, at equal target the lower initiator (section 5).
     const bool same = payload.target == attempt_->target && payload.initiator == attempt_->initiator;
-    const bool wins = payload.target > attempt_->target ||
-                      (payload.target == attempt_->target && payload.initiator < attempt_->initiator);
+    const bool wins = outranks(payload.target, payload.initiator, attempt_->target, attempt_->initiator);
     if (same && From == Phase::sei) return gather<From>(around, heard, std::move(orders));
     if (same || !wins) {
       // One that is known to have derived is not behind: answering it would be answered again, without end.
@@ -91,9 +59,14 @@ auto Establishment::on_inform(const Surroundings& around, const Heard& heard) ->
       return Moved::template to<From>(std::move(orders));
     }
   }
-  // A member that restarted cannot know how far targets have come; it follows the higher one that we name.
-  const bool left_behind = payload.target < link_.lowest_target();
-  const std::uint32_t target = left_behind ? link_.lowest_target() : payload.target;
+  // A member that restarted cannot know how far attempts have come; it follows the higher one that we begin.
+  // Who holds a candidate on the disk joins nothing below it: it would answer those who still wait for it,
+  // and they it.
+  const bool left_behind =
+      payload.target < link_.lowest_target() ||
+      (!link_.stored().empty() && outranks(link_.stored().back()->target, link_.stored().back()->initiator,
+                                           payload.target, payload.initiator));
+  const std::uint32_t target = left_behind ? next_target() : payload.target;
   if (!begin(around, target, left_behind ? around.own_index : payload.initiator)) {
     return Moved::template to<From>(std::move(orders));
   }
@@ -294,7 +267,7 @@ void Establishment::commit(const Surroundings& around, const CandidatePtr& candi
   if (attempt_ && candidate_ == kept) orders.took = around.now - attempt_->started;
   last_ = {kept->initiator, kept->high_epoch, kept->transcript};
   forget_attempt();
-  link_.commit(kept, around.now + milliseconds(around.description.policy.grace_ms));
+  link_.commit(kept, around.now + std::chrono::milliseconds(around.description.policy.grace_ms));
   failures_ = 0;
   last_target_ = 0;
   waited_for_.clear();
@@ -332,166 +305,10 @@ Orders Establishment::dispatch_established(const Surroundings& around, std::uint
 }
 
 // ---------------------------------------------------------------------------------------------------------------
-// Start and timeout.
-
-template <Phase From>
-auto Establishment::on_start(const Surroundings& around) -> Move<From, Input::start> {
-  Orders orders;
-  orders.started = true;
-  orders.frames.push_back(inform_frame(recipients(around)));
-  return Move<From, Input::start>::template to<Phase::sei>(std::move(orders));
-}
-
-Orders Establishment::dispatch_start(const Surroundings& around) {
-  const std::uint32_t target = std::max(link_.lowest_target(), last_target_ + 1);
-  if (!begin(around, target, around.own_index)) {
-    retry_at_ = around.now + kRetryWithoutRandomness;
-    return {};
-  }
-  switch (phase_) {
-    case Phase::se:
-      return take(on_start<Phase::se>(around));
-    case Phase::sei:
-      return take(on_start<Phase::sei>(around));
-    case Phase::sec:
-      return take(on_start<Phase::sec>(around));
-    case Phase::sef:
-      return take(on_start<Phase::sef>(around));
-  }
-  return {};
-}
-
-/// A new attempt with a fresh contribution; nothing changes when there is no randomness for it.
-bool Establishment::begin(const Surroundings& around, std::uint32_t target, std::uint16_t initiator) {
-  Attempt attempt;
-  attempt.target = target;
-  attempt.initiator = initiator;
-  attempt.started = around.now;
-  if (!around.random.fill(attempt.own.value)) return false;
-  attempt.own.high_epoch = around.high_epoch;
-  attempt.own.here = true;
-  attempt.shares.resize(around.description.roster.size());
-  attempt.shares[place_of(around.description, around.own_index)] = attempt.own;
-  attempt.shares_here = 1;
-  forget_attempt();
-  attempt_ = std::move(attempt);
-  last_target_ = std::max(last_target_, target);
-  timeout_at_ = around.now + attempt_timeout(link_.chain(), around.description.policy);
-  se_left_ = 0;
-  reset_repeat(around.now);
-  return true;
-}
-
-template <Phase From>
-auto Establishment::on_timeout(const Surroundings& around) -> Move<From, Input::timeout> {
-  using Moved = Move<From, Input::timeout>;
-  const Policy& policy = around.description.policy;
-  Orders orders;
-  timeout_at_.reset();
-  waited_for_ = missing(around);
-  ++failures_;
-  orders.failed = FailedAttempt{attempt_->target, failures_, waited_for_};
-  // The lowest index heard from goes first; the others take its place when it does not.
-  const Duration turn = lowest_heard(around) ? Duration{} : Duration{milliseconds(policy.nnrt_ms)};
-  if (failures_ < limits::kAttemptsPerChain) {
-    // Until then the phase goes on: what is still on its way may complete it.
-    retry_at_ = around.now + turn;
-    return Moved::template to<From>(std::move(orders));
-  }
-  const Duration longest =
-      around.description.kind == Kind::provisioning ? kBackOffProvisioning : kBackOffOperational;
-  const std::size_t doublings = std::min<std::size_t>(failures_ - limits::kAttemptsPerChain, 16);
-  const Duration pause = attempt_timeout(link_.chain(), policy) * (std::int64_t{1} << doublings);
-  forget_attempt();
-  repeat_at_.reset();
-  retry_at_ = around.now + std::min(pause, longest) + turn;
-  return Moved::template to<Phase::se>(std::move(orders));
-}
-
-Orders Establishment::dispatch_timeout(const Surroundings& around) {
-  switch (phase_) {
-    case Phase::se:
-      timeout_at_.reset();
-      return {};
-    case Phase::sei:
-      return take(on_timeout<Phase::sei>(around));
-    case Phase::sec:
-      return take(on_timeout<Phase::sec>(around));
-    case Phase::sef:
-      return take(on_timeout<Phase::sef>(around));
-  }
-  return {};
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// Repeat.
-
-auto Establishment::on_repeat_in_se(const Surroundings& around) -> Move<Phase::se, Input::repeat> {
-  Orders orders;
-  const auto to = but(recipients(around), known_se_);
-  if (se_left_ == 0 || to.empty()) {
-    repeat_at_.reset();
-  } else {
-    orders.frames.push_back(established_frame(around, to));
-    --se_left_;
-    repeat_later(around.now);
-  }
-  return Move<Phase::se, Input::repeat>::to<Phase::se>(std::move(orders));
-}
-
-auto Establishment::on_repeat_in_sei(const Surroundings& around) -> Move<Phase::sei, Input::repeat> {
-  Orders orders;
-  auto to = recipients(around);
-  // In mesh all get it again: who lacks our contribution cannot say so before it has derived.
-  if (star(around) && attempt_->initiator == around.own_index) to = missing(around);
-  orders.frames.push_back(inform_frame(to));
-  repeat_later(around.now);
-  return Move<Phase::sei, Input::repeat>::to<Phase::sei>(std::move(orders));
-}
-
-auto Establishment::on_repeat_in_sec(const Surroundings& around) -> Move<Phase::sec, Input::repeat> {
-  using Moved = Move<Phase::sec, Input::repeat>;
-  Orders orders;
-  auto to = recipients(around);
-  if (star(around) && attempt_->initiator == around.own_index) to = missing(around);
-  orders.frames.push_back(phase_frame(Phase::sec, to));
-  repeat_later(around.now);
-  return Moved::to<Phase::sec>(std::move(orders));
-}
-
-auto Establishment::on_repeat_in_sef(const Surroundings& around) -> Move<Phase::sef, Input::repeat> {
-  using Moved = Move<Phase::sef, Input::repeat>;
-  Orders orders;
-  auto to = recipients(around);
-  if (star(around) && attempt_->initiator == around.own_index) to = missing(around);
-  orders.frames.push_back(phase_frame(Phase::sef, to));
-  repeat_later(around.now);
-  return Moved::to<Phase::sef>(std::move(orders));
-}
-
-Orders Establishment::dispatch_repeat(const Surroundings& around) {
-  switch (phase_) {
-    case Phase::se:
-      return take(on_repeat_in_se(around));
-    case Phase::sei:
-      return take(on_repeat_in_sei(around));
-    case Phase::sec:
-      return take(on_repeat_in_sec(around));
-    case Phase::sef:
-      return take(on_repeat_in_sef(around));
-  }
-  return {};
-}
-
-// ---------------------------------------------------------------------------------------------------------------
 // The ways in.
 
 Orders Establishment::hear(const Surroundings& around, const Heard& heard) {
-  // A member that the last attempts waited for is there again: no need to sit out the pause.
-  if (phase_ == Phase::se && retry_at_ && std::ranges::find(waited_for_, heard.from) != waited_for_.end()) {
-    const auto lower = std::min<std::size_t>(place_of(around.description, around.own_index), 50);
-    retry_at_ = std::min(*retry_at_, around.now + kRepeatFirst * static_cast<std::int64_t>(lower));
-  }
+  hurry_retry(around, heard.from);
   if (heard.session == link_.previous()) return hear_previous(around, heard);
   if (heard.session == link_.session()) return hear_committed(around, heard);
   const SessionEvent event = heard.payload.event;
@@ -552,92 +369,6 @@ Orders Establishment::hear_previous(const Surroundings& around, const Heard& hea
   payload.high_epoch = around.high_epoch;
   orders.frames.push_back({{heard.from}, link_.previous(), std::move(payload)});
   return orders;
-}
-
-Orders Establishment::start(const Surroundings& around) {
-  const bool under_way = phase_ != Phase::se && !retry_at_;
-  if (under_way || !around.reachable) return {};
-  return dispatch_start(around);
-}
-
-void Establishment::resume(const Surroundings& around) {
-  known_se_ = only_me(around);
-  plan_rekey(around);
-  if (!link_.stored().empty()) {
-    // After a crash between candidate and commit: both are held, and SEF is repeated (section 5).
-    candidate_ = link_.stored().back();
-    attempt_.emplace();
-    attempt_->target = candidate_->target;
-    attempt_->initiator = candidate_->initiator;
-    attempt_->started = around.now;
-    last_target_ = candidate_->target;
-    known_sec_ = candidate_->participants;
-    known_sef_ = only_me(around);
-    timeout_at_ = around.now + attempt_timeout(link_.chain(), around.description.policy);
-    phase_ = Phase::sef;
-    repeat_interval_ = kRepeatFirst;
-    repeat_at_ = around.now;
-    return;
-  }
-  // Says that this incarnation is there: a group inside an attempt tells it, one that lags behind a switch
-  // follows.
-  if (!around.reachable) return;
-  se_left_ = limits::kRepeatedSe;
-  repeat_interval_ = kRepeatFirst;
-  repeat_at_ = around.now;
-}
-
-Orders Establishment::tick(const Surroundings& around) {
-  if (link_.previous() && link_.previous_until() <= around.now) link_.drop_previous();
-  const auto due = [&](const std::optional<Instant>& at) { return at && *at <= around.now; };
-  if (due(retry_at_)) {
-    retry_at_.reset();
-    return dispatch_start(around);
-  }
-  if (due(timeout_at_)) return dispatch_timeout(around);
-  if (due(repeat_at_)) return dispatch_repeat(around);
-  if (due(rekey_at_)) {
-    rekey_at_.reset();  // planned again with the commit, or when a member can be reached
-    return start(around);
-  }
-  return {};
-}
-
-std::optional<Instant> Establishment::next_deadline() const {
-  std::optional<Instant> next;
-  const auto consider = [&](const std::optional<Instant>& at) {
-    if (at && (!next || *at < *next)) next = at;
-  };
-  consider(retry_at_);
-  consider(timeout_at_);
-  consider(repeat_at_);
-  consider(rekey_at_);
-  if (link_.previous()) consider(link_.previous_until());
-  return next;
-}
-
-void Establishment::plan_rekey(const Surroundings& around) {
-  rekey_at_.reset();
-  const std::uint32_t interval_s = around.description.policy.rekey_interval_s;
-  if (interval_s == 0) return;
-  // Per mille of the interval. The lowest index goes first, 0 to 10 % early; the others follow, later with
-  // their index, so that one attempt is enough, and the next one starts it where the lowest is away.
-  const std::uint32_t drawn = random_u32(around.random).value_or(UINT32_MAX / 2);
-  const auto jitter = static_cast<std::int64_t>((std::uint64_t{drawn} * 100) >> 32);
-  const auto place =
-      static_cast<std::int64_t>(std::min<std::size_t>(place_of(around.description, around.own_index), 16));
-  const std::int64_t per_mille = place == 0 ? 900 + jitter : 1000 + 5 * place + jitter / 10;
-  rekey_at_ = around.now + milliseconds(std::int64_t{interval_s} * per_mille);
-}
-
-void Establishment::reset_repeat(Instant now) {
-  repeat_interval_ = kRepeatFirst;
-  repeat_at_ = now + repeat_interval_;
-}
-
-void Establishment::repeat_later(Instant now) {
-  repeat_interval_ = std::min<Duration>(repeat_interval_ * 2, kRepeatLast);
-  repeat_at_ = now + repeat_interval_;
 }
 
 void Establishment::forget_attempt() {

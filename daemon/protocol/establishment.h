@@ -4,6 +4,7 @@
 // engine.
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -123,6 +124,7 @@ class Establishment {
     Share own;                  // not here after a restart in SEF
     std::vector<Share> shares;  // in SEI, by place in the roster
     std::size_t shares_here = 0;
+    std::map<std::uint16_t, Instant> answered;  // members without the candidate
   };
   /// What the last commit was of, to tell it to those behind.
   struct LastCommit {
@@ -158,12 +160,16 @@ class Establishment {
   Move<Phase::sef, Input::repeat> on_repeat_in_sef(const Surroundings& around);
   Orders dispatch_repeat(const Surroundings& around);
   template <Phase From, Input On>
-  Orders take(Move<From, On> move);
+  Orders take(Move<From, On> move) {
+    phase_ = move.next();
+    return std::move(move).take_effects();
+  }
 
   // What handlers are made of; none of these changes the phase.
   Orders hear_committed(const Surroundings& around, const Heard& heard);
   Orders hear_previous(const Surroundings& around, const Heard& heard);
   [[nodiscard]] bool acceptable(const Surroundings& around, const Heard& heard) const;
+  [[nodiscard]] std::uint32_t next_target() const;
   bool begin(const Surroundings& around, std::uint32_t target, std::uint16_t initiator);
   bool add_share(const Surroundings& around, const Heard& heard);
   bool derive(const Surroundings& around, const Digest32& digest, std::uint32_t high_epoch);
@@ -173,10 +179,12 @@ class Establishment {
   void commit(const Surroundings& around, const CandidatePtr& candidate,
               std::optional<std::uint16_t> heard_from, Orders& orders);
   bool merge(const Heard& heard, Bitmap& known, Instant now);
+  void hurry_retry(const Surroundings& around, std::uint16_t from);
   void reset_repeat(Instant now);
   void repeat_later(Instant now);
   void forget_attempt();
   [[nodiscard]] Bitmap only_me(const Surroundings& around) const;
+  static std::size_t place_of(const AsrDescription& description, std::uint16_t index);
   [[nodiscard]] CandidatePtr candidate_of(const std::shared_ptr<Session>& session) const;
   [[nodiscard]] bool lowest_heard(const Surroundings& around) const;
   [[nodiscard]] std::vector<std::uint16_t> missing(const Surroundings& around) const;
@@ -190,7 +198,7 @@ class Establishment {
   [[nodiscard]] Outgoing closing_frame(std::vector<std::uint16_t> to) const;
   [[nodiscard]] Outgoing phase_frame(Phase phase, std::vector<std::uint16_t> to) const;
   [[nodiscard]] Outgoing established_frame(const Surroundings& around, std::vector<std::uint16_t> to) const;
-  void answer(const Surroundings& around, std::uint16_t to, bool holds_candidate, Orders& orders) const;
+  void answer(const Surroundings& around, std::uint16_t to, bool holds_candidate, Orders& orders);
 
   ChainLink link_;
   Phase phase_ = Phase::se;

@@ -6,8 +6,9 @@
 namespace akm::protocol {
 namespace {
 
-constexpr std::size_t kLargestMesh = 16;  // topology "automatic": star above
-constexpr std::size_t kHelloInStar = 2;   // an SE outside an attempt goes to that many of the lowest indexes
+constexpr std::size_t kLargestMesh = 16;                          // topology "automatic": star above
+constexpr Duration kAnswerAgain = std::chrono::milliseconds(40);  // just below the first repeat of who asks
+constexpr std::size_t kHelloInStar = 2;  // an SE outside an attempt goes to that many of the lowest indexes
 
 }  // namespace
 
@@ -125,15 +126,17 @@ Outgoing Establishment::established_frame(const Surroundings& around, std::vecto
 }
 
 /// What one needs that is behind us. One that does not hold the candidate gets our contribution again, and D
-/// from the initiator of a star, before the current frame.
+/// from the initiator of a star, before the current frame. Two that derived from different contributions (one
+/// restarted in between) look behind to each other for good: each answers the other once in a repeat's time,
+/// not each answer.
 void Establishment::answer(const Surroundings& around, std::uint16_t to, bool holds_candidate,
-                           Orders& orders) const {
-  if (phase_ == Phase::se || !attempt_) {
-    orders.frames.push_back(established_frame(around, {to}));
-    return;
-  }
-  if (!holds_candidate && attempt_->own.here) {
-    orders.frames.push_back(inform_frame({to}));
+                           Orders& orders) {
+  if (phase_ == Phase::se || !attempt_) return;
+  if (!holds_candidate) {
+    const auto [answered, first] = attempt_->answered.try_emplace(to, around.now);
+    if (!first && around.now - answered->second < kAnswerAgain) return;
+    answered->second = around.now;
+    if (attempt_->own.here) orders.frames.push_back(inform_frame({to}));
     if (candidate_ && star(around) && attempt_->initiator == around.own_index) {
       orders.frames.push_back(closing_frame({to}));
     }

@@ -133,7 +133,9 @@ class EngineNet {
         node.disk[persist->asr_id] = std::move(persist->record);
         continue;
       }
-      if (carry_out(i, effect)) node.reports.push_back(std::move(effect));
+      if (!carry_out(i, effect)) continue;
+      node.reports.push_back(std::move(effect));
+      if (node.reports.size() > kReportsKept) node.reports.erase(node.reports.begin());
     }
     answer(i);
   }
@@ -152,6 +154,7 @@ class EngineNet {
       if (*at > end) break;
       now_ = std::max(now_, *at);
       advance();
+      if (++steps_ > kStepsAtMost) return violate("steps without end");
     }
     now_ = end;
   }
@@ -247,6 +250,8 @@ class EngineNet {
       nodes_[i].disk.erase(forget->asr_id);
       return false;
     }
+    if (std::holds_alternative<protocol::InstallKey>(effect)) return false;
+    if (std::holds_alternative<protocol::RevokeKey>(effect)) return false;
     if (const auto* committed = std::get_if<protocol::SessionCommitted>(&effect)) watch_commit(i, *committed);
     return true;
   }
@@ -335,7 +340,11 @@ class EngineNet {
     if (violations.size() < 8) violations.push_back(std::move(what));
   }
 
+  static constexpr std::size_t kReportsKept = 64;
+  static constexpr std::size_t kStepsAtMost = 100'000;  // of a run; a usual one takes some thousands
+
   SeededRandom random_;
+  std::size_t steps_ = 0;
   Instant now_{1'000'000'000};
   std::vector<Node> nodes_;
   std::priority_queue<Datagram, std::vector<Datagram>, std::greater<>> wire_;
