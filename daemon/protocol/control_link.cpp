@@ -9,8 +9,7 @@ using namespace std::chrono_literals;
 
 constexpr Duration kRepeatFirst = 200ms;  // section 6
 constexpr Duration kRepeatLast = 5s;
-// No request is repeated for longer (control_deadline_s is bounded by it), so no older answer is asked for
-// again.
+// Twenty times the usual deadline: whoever repeats a request for longer is told to ask anew.
 constexpr Duration kAnswersKept = 600s;
 constexpr std::uint32_t kIdSpace = 0x7fffffff;
 

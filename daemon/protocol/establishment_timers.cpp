@@ -260,7 +260,6 @@ std::optional<Instant> Establishment::next_deadline() const {
 void Establishment::plan_rekey(const Surroundings& around) {
   rekey_at_.reset();
   const std::uint32_t interval_s = around.description.policy.rekey_interval_s;
-  if (interval_s == 0) return;
   // Per mille of the interval. The lowest index goes first, 0 to 10 % early; the others follow, later with
   // their index, so that one attempt is enough, and the next one starts it where the lowest is away.
   const std::uint32_t drawn = random_u32(around.random).value_or(UINT32_MAX / 2);

@@ -9,13 +9,20 @@ namespace {
 constexpr std::size_t kRosterTextBytes = 256 * 1024;
 constexpr std::size_t kMemberOverheadBytes = 32;
 
-std::size_t roster_size(const AsrDescription& description) {
+/// What a record could not bring back, or a frame not carry, is not taken.
+Status check_roster(const AsrDescription& description) {
   std::size_t size = 0;
   for (const Member& member : description.roster) {
+    if (member.index >= limits::kMembers) return fail(Errc::limit_exceeded, "roster index");
+    if (member.endpoints.size() > limits::kEndpointsPerMember) return fail(Errc::limit_exceeded, "endpoints");
     size += kMemberOverheadBytes + member.name.size();
-    for (const std::string& endpoint : member.endpoints) size += endpoint.size() + 2;
+    for (const std::string& endpoint : member.endpoints) {
+      AKM_TRY(parse_endpoint(endpoint));
+      size += endpoint.size() + 2;
+    }
   }
-  return size;
+  if (size > kRosterTextBytes) return fail(Errc::limit_exceeded, "roster text");
+  return {};
 }
 
 }  // namespace
@@ -29,7 +36,7 @@ Result<Generation> Generation::install(const Asr& asr, std::uint16_t own_index) 
   if (asr.description.policy.quorum != Quorum::all) return fail(Errc::not_supported, "quorum majority");
   if (asr.description.policy.topology == Topology::multicast) return fail(Errc::not_supported, "multicast");
   if (asr.description.member(own_index) == nullptr) return fail(Errc::invalid_argument, "own index");
-  if (roster_size(asr.description) > kRosterTextBytes) return fail(Errc::limit_exceeded, "roster text");
+  AKM_TRY(check_roster(asr.description));
   auto description = std::make_shared<const AsrDescription>(asr.description);
   const KeyContext context = key_context_of(*description);
   AKM_ASSIGN(ChainLink normal, ChainLink::install(context, Chain::normal, asr.chains[0]));

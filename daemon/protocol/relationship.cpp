@@ -13,7 +13,6 @@ constexpr std::uint32_t kKeyTimeoutLongest_s = 30 * 86400;
 
 /// Keys in the keyring end by themselves a little after the time when they should have been replaced.
 std::uint32_t key_timeout_s(const Policy& policy) {
-  if (policy.rekey_interval_s == 0) return kKeyTimeoutLongest_s;
   return std::min(policy.rekey_interval_s, kKeyTimeoutLongest_s) / 4 * 5 + kKeyTimeoutSlack_s;
 }
 
