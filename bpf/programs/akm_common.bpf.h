@@ -164,9 +164,11 @@ static __always_inline void begin_event(struct akm_event* event, __u8 watch, __u
 }
 
 /* A wake-up costs more than everything else here: a refused attempt waits for the next drain, what happened
- * does not. */
+ * does not. Root at our keys or our process does not wait either: the kernel refuses it too, and it is the
+ * breach to be answered. */
 static __always_inline void send_event(struct akm_event* event) {
-  int waits = event->outcome == AKM_OUTCOME_REFUSED || event->watch == AKM_WATCH_SELF;
+  int of_root = event->uid == 0 && (event->watch == AKM_WATCH_KEY || event->watch == AKM_WATCH_PROCESS);
+  int waits = (event->outcome == AKM_OUTCOME_REFUSED && !of_root) || event->watch == AKM_WATCH_SELF;
   if (bpf_ringbuf_output(&ring, event, sizeof(*event), waits ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP)) {
     count_drop(AKM_DROP_RING_FULL);
   }
