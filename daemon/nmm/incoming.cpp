@@ -42,7 +42,7 @@ void Incoming::heard(protocol::NodeId node_id) {
 
 void Incoming::request(const protocol::RequestReceived& request) {
   const NodeRecord* node = core_.registry.node_by_provisioning_asr(request.asr_id);
-  Answer answer{ControlStatus::not_activated, {}};
+  Answer answer{ControlStatus::not_activated, {}, {}};
   if (node != nullptr) {
     const protocol::NodeId node_id = node->node_id;
     const std::string peer = format_endpoint(request.from);
@@ -58,6 +58,10 @@ void Incoming::request(const protocol::RequestReceived& request) {
   if (!request.expects_response) return;
   core_.post(protocol::SendResponse{request.asr_id, request.request_id, request.method, answer.status,
                                     std::move(answer.body)});
+  if (!answer.bind || node == nullptr) return;
+  if (const Status bound = parts_.provisioner.bind(node->node_id, *answer.bind); !bound) {
+    log::error("a node could not be bound to its hardware: " + bound.error().message());
+  }
 }
 
 Incoming::Answer Incoming::answer(const protocol::RequestReceived& request, const NodeRecord& node) {
@@ -66,13 +70,13 @@ Incoming::Answer Incoming::answer(const protocol::RequestReceived& request, cons
     case Method::activate:
       return activate(request, node);
     case Method::heartbeat:
-      if (node.activated_serial == 0) return {ControlStatus::not_activated, {}};
+      if (node.activated_serial == 0) return {ControlStatus::not_activated, {}, {}};
       return heartbeat(request, node);
     case Method::breach_report:
-      if (node.activated_serial == 0) return {ControlStatus::not_activated, {}};
+      if (node.activated_serial == 0) return {ControlStatus::not_activated, {}, {}};
       return breach_report(request, node);
     case Method::resync:
-      if (!live) return {ControlStatus::not_activated, {}};
+      if (!live) return {ControlStatus::not_activated, {}, {}};
       return resync(request, node);
     case Method::install:
     case Method::switch_generation:
@@ -84,19 +88,19 @@ Incoming::Answer Incoming::answer(const protocol::RequestReceived& request, cons
     case Method::attest:
       break;
   }
-  return {ControlStatus::not_supported, {}};
+  return {ControlStatus::not_supported, {}, {}};
 }
 
 Incoming::Answer Incoming::refuse_activation(const NodeRecord& node, ControlStatus status,
                                              std::string_view why) {
   core_.announce("activation-refused", 4, message_id::kStateChanged, "A node's activation was refused.", 0,
                  {{"node", node.name}, {"node_id", hex_id(node.node_id)}, {"reason", std::string(why)}});
-  return {status, {}};
+  return {status, {}, {}};
 }
 
 Incoming::Answer Incoming::activate(const protocol::RequestReceived& request, const NodeRecord& node) {
   const auto body = protocol::ActivateRequest::decode(request.body.reveal());
-  if (!body) return {ControlStatus::malformed, {}};
+  if (!body) return {ControlStatus::malformed, {}, {}};
   switch (node.state) {
     case NodeState::prepared:
     case NodeState::active:
@@ -120,23 +124,24 @@ Incoming::Answer Incoming::activate(const protocol::RequestReceived& request, co
   if (node.is_bound() && !equal_in_constant_time(node.hardware_value, body->hardware_value)) {
     return refuse_activation(node, ControlStatus::hardware_mismatch, "another hardware value");
   }
-  return accept(*body, request, node);
+  return accept(*body, request, node, current);
 }
 
 Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
-                                  const protocol::RequestReceived& request, const NodeRecord& node) {
-  const bool bind = !node.is_bound();
-  const bool first_time = node.activated_serial != node.serial;
+                                  const protocol::RequestReceived& request, const NodeRecord& node,
+                                  bool current) {
+  const bool bind = current && !node.is_bound();
+  const bool first_time = current && node.activated_serial != node.serial;
   if (bind && !core_.settings.bind_at_activation) {
     return refuse_activation(node, ControlStatus::refused_by_policy, "prepared without its hardware value");
   }
   NodeRecord next = node;
   next.state = NodeState::active;
-  next.activated_serial = next.serial;
+  if (current) next.activated_serial = next.serial;
   next.version = clean(body.version);
   next.peer = format_endpoint(request.from);
   const protocol::NodeId node_id = next.node_id;
-  if (!core_.put(std::move(next))) return {ControlStatus::storage_failed, {}};
+  if (!core_.put(std::move(next))) return {ControlStatus::storage_failed, {}, {}};
   if (first_time) {
     core_.announce("node-activated", 5, message_id::kNodeActivated, "A node has activated.", 0,
                    {{"node", core_.name_of(node_id)},
@@ -146,32 +151,38 @@ Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
                     {"bound", bind ? "now" : "before"}});
     core_.status_changed();
   }
-  if (bind) {
-    if (const Status bound = parts_.provisioner.bind(node_id, body.hardware_value); !bound) {
-      log::error("a node could not be bound to its hardware: " + bound.error().message());
-      return {ControlStatus::storage_failed, {}};
+  Answer answer{
+      ControlStatus::ok, protocol::ActivateResponse{core_.settings.name, core_.settings.policy}.encode(), {}};
+  if (bind) answer.bind = body.hardware_value;
+  return answer;
+}
+
+/// The node is on the serial that is bound to its hardware, or gets it once more.
+void Incoming::follow_binding(const protocol::RequestReceived& request, const NodeRecord& node) {
+  if (!node.bind_pending) return;
+  const auto view = core_.shell.engine().view(request.asr_id);
+  if (!view || view->description.generation != node.serial) {
+    if (const Status sent = parts_.provisioner.send_binding(node.node_id); !sent) {
+      log::error("a node could not be bound to its hardware: " + sent.error().message());
     }
+    return;
   }
-  return {ControlStatus::ok, protocol::ActivateResponse{core_.settings.name, core_.settings.policy}.encode()};
+  NodeRecord next = node;
+  next.activated_serial = next.serial;
+  next.bind_pending = false;
+  (void)core_.put(std::move(next));  // where it fails, the next heartbeat tries again
 }
 
 Incoming::Answer Incoming::heartbeat(const protocol::RequestReceived& request, const NodeRecord& node) {
   const auto body = protocol::Heartbeat::decode(request.body.reveal());
-  if (!body) return {ControlStatus::malformed, {}};
-  NodeRecord* record = core_.registry.volatile_part(node.node_id);
+  if (!body) return {ControlStatus::malformed, {}, {}};
+  const protocol::NodeId node_id = node.node_id;
   std::map<protocol::AsrId, ReportedAsr> reported;
   for (const protocol::HeartbeatAsr& asr : body->asrs) {
     if (asr.asr_id != node.provisioning_asr) reported[asr.asr_id] = {asr.generation, asr.epoch, asr.phase};
   }
-  // A bound serial that the node is on counts as activated: it proved the old one when it was bound.
-  const auto view = core_.shell.engine().view(request.asr_id);
-  if (view && node.is_bound() && node.activated_serial + 1 == node.serial &&
-      node.state != NodeState::prepared && view->description.generation == node.serial) {
-    NodeRecord next = node;
-    next.activated_serial = next.serial;
-    (void)core_.put(std::move(next));
-    record = core_.registry.volatile_part(node.node_id);
-  }
+  follow_binding(request, node);
+  NodeRecord* record = core_.registry.volatile_part(node_id);
   record->tier = clean(body->tier);
   record->dropped_events = body->dropped;
   const bool changed = record->reported.size() != reported.size();
@@ -183,7 +194,7 @@ Incoming::Answer Incoming::heartbeat(const protocol::RequestReceived& request, c
     }
   }
   record->reported = reported;
-  compare(record->node_id, reported);
+  compare(node_id, reported);
   return {ControlStatus::ok, protocol::empty_body()};
 }
 
@@ -246,22 +257,22 @@ bool Incoming::resynchronise(const AsrRecord& record, std::uint32_t at_least) {
 
 Incoming::Answer Incoming::resync(const protocol::RequestReceived& request, const NodeRecord& node) {
   const auto body = protocol::ResyncRequest::decode(request.body.reveal());
-  if (!body) return {ControlStatus::malformed, {}};
+  if (!body) return {ControlStatus::malformed, {}, {}};
   const AsrRecord* record = core_.registry.asr(body->asr_id);
   if (record == nullptr || !core_.registry.asrs_of(node.node_id).contains(body->asr_id)) {
-    return {ControlStatus::unknown_asr, {}};
+    return {ControlStatus::unknown_asr, {}, {}};
   }
   if (body->generation < record->description.generation &&
       core_.generations.heard(node.node_id, body->asr_id, body->generation, core_.now())) {
     return {ControlStatus::ok, protocol::empty_body()};  // the newer one is on its way
   }
-  if (!resynchronise(*record, record->description.generation + 1)) return {ControlStatus::busy, {}};
+  if (!resynchronise(*record, record->description.generation + 1)) return {ControlStatus::busy, {}, {}};
   return {ControlStatus::ok, protocol::empty_body()};
 }
 
 Incoming::Answer Incoming::breach_report(const protocol::RequestReceived& request, const NodeRecord& node) {
   const auto body = protocol::BreachReport::decode(request.body.reveal());
-  if (!body) return {ControlStatus::malformed, {}};
+  if (!body) return {ControlStatus::malformed, {}, {}};
   const auto detection = policy::detection_by_name(body->detection);
   const auto grade = policy::grade_of_severity(body->severity);
   if (!detection || !grade) {
@@ -284,7 +295,7 @@ Incoming::Answer Incoming::breach_report(const protocol::RequestReceived& reques
     outcome = parts_.recovery.breach(breach);
   } else {
     const auto node_id = parse_hex_id(accused->second);
-    if (!node_id || core_.registry.node(*node_id) == nullptr) return {ControlStatus::malformed, {}};
+    if (!node_id || core_.registry.node(*node_id) == nullptr) return {ControlStatus::malformed, {}, {}};
     breach.node_id = *node_id;
     outcome = parts_.recovery.accuse(breach, node.node_id);
   }

@@ -3,6 +3,7 @@
 // provisioning ASR; what stands in them is still checked like anything from outside.
 #include <cstdint>
 #include <map>
+#include <optional>
 
 #include "daemon/nmm/core.h"
 #include "daemon/nmm/provisioner.h"
@@ -30,16 +31,18 @@ class Incoming {
  private:
   struct Answer {
     protocol::ControlStatus status = protocol::ControlStatus::ok;
-    std::vector<std::uint8_t> body;
+    std::vector<std::uint8_t> body{};
+    std::optional<protocol::HardwareValue> bind{};  // when the answer is on its way
   };
   Answer answer(const protocol::RequestReceived& request, const NodeRecord& node);
   Answer activate(const protocol::RequestReceived& request, const NodeRecord& node);
   Answer accept(const protocol::ActivateRequest& body, const protocol::RequestReceived& request,
-                const NodeRecord& node);
+                const NodeRecord& node, bool current);
   Answer heartbeat(const protocol::RequestReceived& request, const NodeRecord& node);
   Answer breach_report(const protocol::RequestReceived& request, const NodeRecord& node);
   Answer resync(const protocol::RequestReceived& request, const NodeRecord& node);
   Answer refuse_activation(const NodeRecord& node, protocol::ControlStatus status, std::string_view why);
+  void follow_binding(const protocol::RequestReceived& request, const NodeRecord& node);
   void compare(protocol::NodeId node_id, const std::map<protocol::AsrId, ReportedAsr>& reported);
   void compare_one(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported);
   bool resynchronise(const AsrRecord& record, std::uint32_t at_least);

@@ -65,6 +65,7 @@ Result<NodeRecord> Provisioner::next_record(const ControlPort::Prepare& what) {
   record.hardware_value = {};
   std::ranges::copy(what.hardware_value, record.hardware_value.begin());
   if (!what.node_endpoints.empty()) record.endpoints = what.node_endpoints;
+  record.bind_pending = false;
   record.prepared_at_s = core_.clock.seconds(core_.now());
   return record;
 }
@@ -136,17 +137,32 @@ Status Provisioner::bind(protocol::NodeId node_id, const protocol::HardwareValue
   if (present->serial == UINT32_MAX) return fail(Errc::exhausted, "serials of " + present->name);
   NodeRecord next = *present;
   next.hardware_value = hardware;
+  next.bind_pending = true;
   ++next.serial;
   AKM_ASSIGN(protocol::Asr asr, derive(next));
-  protocol::InstallRequest request;
-  request.asr = asr.clone();
-  request.index = protocol::kNodeIndex;
-  AKM_ASSIGN(SecretBuffer body, request.encode());
+  const std::string name = next.name;
   AKM_TRY(core_.put(std::move(next)));
-  core_.post(protocol::InstallAsr{std::move(asr), protocol::kNmmIndex, false, 0}, log_failure(present->name));
+  core_.post(protocol::InstallAsr{std::move(asr), protocol::kNmmIndex, false, 0}, log_failure(name));
+  return send_binding(node_id);
+}
+
+Status Provisioner::send_binding(protocol::NodeId node_id) {
+  const NodeRecord* node = core_.registry.node(node_id);
+  if (node == nullptr || !node->bind_pending) return fail(Errc::wrong_state, "no binding is pending");
+  if (core_.requests.under_way(node->provisioning_asr) > 0)
+    return {};  // perhaps this one: the next heartbeat tells
+  protocol::InstallRequest request;
+  AKM_ASSIGN(request.asr, derive(*node));
+  request.index = protocol::kNodeIndex;
+  // The node goes first: its answer under the new serial is what makes the NMM follow.
+  request.immediate = true;
+  request.retire = node->serial - 1;
+  AKM_ASSIGN(SecretBuffer body, request.encode());
   const auto deadline = std::chrono::seconds(core_.settings.policy.control_deadline_s);
-  core_.requests.send_secret(present->provisioning_asr, protocol::Method::install, std::move(body), deadline,
-                             core_.now(), [](const Outcome&, Instant) {});
+  core_.requests.send_secret(node->provisioning_asr, protocol::Method::install, std::move(body), deadline,
+                             core_.now(), [](const Outcome&, Instant) {
+                               // What counts is under which serial the node is heard.
+                             });
   return {};
 }
 

@@ -20,9 +20,11 @@ class Provisioner {
   Result<protocol::BundleContent> prepare(const ControlPort::Prepare& what);
   /// (a) of section 7: NODE.akmbundle in `directory`, and the one-time code in a sealed memfd.
   Result<ControlPort::Prepared> prepare_file(const ControlPort::Prepare& what, const std::string& directory);
-  /// A node that was prepared without its hardware value has told it: the next serial, bound to it. The
-  /// chains are on their way to the node in an install under the present ones.
+  /// A node that was prepared without its hardware value has told it: the next serial, bound to it, goes to
+  /// the node in an install under the present one.
   Status bind(protocol::NodeId node_id, const protocol::HardwareValue& hardware);
+  /// The same once more, for a node that is still on the serial before.
+  Status send_binding(protocol::NodeId node_id);
 
  private:
   Status check(const ControlPort::Prepare& what) const;

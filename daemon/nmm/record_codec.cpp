@@ -97,6 +97,8 @@ void read_node_field(CborReader& reader, std::string_view key, NodeRecord& recor
     record.version = reader.text(protocol::kVersionTextBytes);
   } else if (key == "endpoints") {
     record.endpoints = read_endpoints(reader);
+  } else if (key == "binding") {
+    record.bind_pending = reader.boolean();
   } else if (key == "quarantine") {
     record.quarantine_pending = reader.boolean();
   } else if (key == "activated") {
@@ -144,7 +146,7 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
   // After a restart a silent node is active until it has missed its heartbeats again.
   const NodeState state = record.state == NodeState::silent ? NodeState::active : record.state;
   CborWriter writer;
-  writer.map(13);
+  writer.map(14);
   writer.text("hw");
   writer.bytes(record.hardware_value);
   writer.text("id");
@@ -159,6 +161,8 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
   writer.unsigned_integer(static_cast<std::uint64_t>(state));
   writer.text("serial");
   writer.unsigned_integer(record.serial);
+  writer.text("binding");
+  writer.boolean(record.bind_pending);
   writer.text("evicted");
   write_ids(writer, record.evicted_from);
   writer.text("version");

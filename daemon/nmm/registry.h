@@ -48,6 +48,7 @@ struct NodeRecord {
   std::string version;                     // of its software, as it said at activation
   std::set<protocol::AsrId> evicted_from;  // for re-admission
   bool quarantine_pending = false;         // it has not answered `quarantine` yet
+  bool bind_pending = false;               // the serial bound to its hardware is on its way to it
   std::string peer;                        // "address:port" where it was heard when this record was written
 
   // Not stored.

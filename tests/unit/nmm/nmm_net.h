@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/base/hex.h"
+#include "daemon/base/log.h"
 #include "daemon/nmm/nmm.h"
 #include "daemon/protocol/control_body.h"
 #include "tests/unit/nmm/memory_store.h"
@@ -18,11 +19,27 @@ namespace akm::nmm::test {
 
 class NmmNet;
 
+/// What the daemon says of itself is not what is tested.
+inline void quiet() {
+  log::Options options;
+  options.target = log::Options::Target::text;
+  options.level = log::Level::emergency;
+  (void)log::open(options);
+}
+inline Done into(std::optional<Status>& result) {
+  return [&result](Status status) { result = std::move(status); };
+}
+inline std::size_t credentials_kept(const MemoryStore& store) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      store.records, [](const auto& record) { return record.first.starts_with("nmm-cred-"); }));
+}
+
 /// A node's side of section 6.
 class FakeNode {
  public:
   FakeNode(NmmNet& net, std::size_t number);
-  void provision(const protocol::BundleContent& content);
+  /// `bound` false: the bundle was made for unknown hardware.
+  void provision(const protocol::BundleContent& content, bool bound = true);
   void send(protocol::Method method, std::vector<std::uint8_t> body);
   void activate();
   void heartbeat();
@@ -111,6 +128,11 @@ class NmmNet {
       advance();
     }
     now = end;
+  }
+  [[nodiscard]] std::string state_of(const std::string& name) const {
+    const auto all = nmm->nodes();
+    const auto at = std::ranges::find(all, name, &NodeSnapshot::name);
+    return at == all.end() ? "" : at->state;
   }
   /// Fields of the last event of that name; null when there was none.
   [[nodiscard]] const EventRecord* event(std::string_view name) const {
@@ -222,9 +244,9 @@ inline FakeNode::FakeNode(NmmNet& the_net, std::size_t number)
                                            [this](service::Report& one) { report(one); });
 }
 
-inline void FakeNode::provision(const protocol::BundleContent& content) {
-  // A node that does not know its own value yet would unmask with the one that the bundle was made for.
-  auto chains = protocol::unmask_chains(content.mask, hardware, content.use_id);
+inline void FakeNode::provision(const protocol::BundleContent& content, bool bound) {
+  auto chains =
+      protocol::unmask_chains(content.mask, bound ? hardware : protocol::kUnknownHardware, content.use_id);
   auto asr = protocol::make_provisioning_asr(content.identity, std::move(*chains));
   node_id = content.identity.node_id;
   provisioning = content.identity.asr_id;

@@ -1,0 +1,90 @@
+#include "daemon/nmm/direct_provisioning.h"
+
+#include <criterion/criterion.h>
+
+#include <chrono>
+#include <optional>
+
+#include "daemon/protocol/bundle.h"
+#include "daemon/service/bus_wiring.h"
+#include "dbus/node_adaptor.h"
+#include "dbus/sealed_memfd.h"
+#include "tests/support/dbus_fixture.h"
+#include "tests/support/fake_ports.h"
+#include "tests/unit/nmm/nmm_net.h"
+
+using namespace akm;
+using namespace akm::nmm;
+namespace nmm_test = akm::nmm::test;
+using std::chrono::seconds;
+
+TestSuite(direct_provisioning, .init = nmm_test::quiet);
+
+namespace {
+
+/// A node's bus, and the NMM's hand on it, on one loop.
+struct Fixture {
+  akm::test::PrivateBus daemon;
+  std::unique_ptr<io::Loop> loop = std::move(*io::Loop::create(io::BackendChoice::epoll));
+  akm::test::FakeNode port;
+  dbus::Bus bus{{daemon.address(), dbus::kNodeName}};
+  dbus::Authorizer authorizer{bus, {"root", false}};
+  dbus::NodeAdaptor adaptor{bus, authorizer, port};
+  service::BusWiring wiring{*loop, bus};
+  nmm_test::NmmNet net{0};
+  std::optional<Result<std::uint64_t>> result;
+  DirectProvisioning direct{*loop, net.nmm->provisioner(), [this] { net.nmm->settle(); }};
+
+  /// Runs until the result is there; ten seconds are a hang.
+  void run(const std::string& address) {
+    const auto start = [this, address] {
+      direct.start({"n0", {}, {"10.0.1.1:7400"}}, address,
+                   [this](Result<std::uint64_t> r) { result = std::move(r); });
+    };
+    cr_assert(wiring.start(start));
+    const Instant end = boottime_now() + seconds(10);
+    loop->add_deadline([end] { return end; }, [this] { loop->stop(); });
+    loop->at_end_of_turn([this] {
+      if (result) loop->stop();
+    });
+    cr_assert(loop->run());
+    cr_assert(result.has_value(), "no answer");
+  }
+};
+
+}  // namespace
+
+Test(direct_provisioning, hands_a_sealed_memfd_to_the_node) {
+  Fixture f;
+  f.run(f.daemon.address());
+  cr_assert(f.result->has_value(), "%s", f.result->error().message().c_str());
+  cr_assert_eq(f.port.calls.size(), 2U);
+  const auto bytes = dbus::read_sealed_memfd(f.port.received.get(), 64 * 1024);
+  cr_assert(bytes.has_value());
+  const auto content = protocol::decode_direct_bundle(bytes->reveal());
+  cr_assert(content.has_value());
+  cr_assert_eq(content->identity.node_id, **f.result);
+  const auto nodes = f.net.nmm->nodes();
+  cr_assert_eq(nodes.at(0).node_id, **f.result);
+  cr_assert_eq(nodes.at(0).state, "prepared");
+}
+
+Test(direct_provisioning, the_nodes_refusal_comes_back_as_it_is) {
+  Fixture f;
+  f.port.deferred.result = fail(Errc::already_provisioned);
+  f.run(f.daemon.address());
+  cr_assert(f.result->error().code == Errc::already_provisioned);
+}
+
+Test(direct_provisioning, a_bus_that_is_not_there_is_said_to_be) {
+  Fixture f;
+  f.run("unix:path=/nonexistent/bus");
+  cr_assert(f.result->error().code == Errc::unreachable);
+  cr_assert(f.net.nmm->nodes().empty(), "nothing was prepared for a node that is not there");
+}
+
+Test(direct_provisioning, only_local_sockets) {
+  Fixture f;
+  f.run("unixexec:path=/bin/true");
+  cr_assert(f.result->error().code == Errc::invalid_argument);
+}

@@ -1,0 +1,221 @@
+#include "daemon/nmm/incoming.h"
+
+#include <criterion/criterion.h>
+
+#include <chrono>
+
+#include "tests/unit/nmm/nmm_net.h"
+
+using namespace akm;
+using namespace akm::nmm;
+using namespace akm::nmm::test;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+TestSuite(incoming, .init = quiet);
+
+Test(incoming, a_stray_relationship_is_retired) {
+  NmmNet net(3);
+  net.activate_all();
+  const auto asr = net.create(3);
+  net.nodes[2]->down = true;
+  net.nmm->remove_member(asr, net.nodes[2]->node_id, [](const Status&) {});
+  net.run(minutes(1));
+  net.restart_nmm();
+  net.nodes[2]->down = false;
+  net.nodes[2]->heartbeat();
+  net.run(seconds(5));
+  cr_assert_eq(net.nodes[2]->generation(asr), 0U);
+}
+
+Test(incoming, another_machine_is_not_activated) {
+  NmmNet net(1);
+  FakeNode& node = *net.nodes[0];
+  node.provision(*net.prepare(node, true));
+  const auto right = node.hardware;
+  node.hardware.fill(0xee);
+  node.activate();
+  net.run(seconds(1));
+  cr_assert(node.last_response->status == protocol::ControlStatus::hardware_mismatch);
+  cr_assert_eq(net.nmm->nodes().at(0).state, "prepared");
+  cr_assert_not_null(net.event("activation-refused"));
+  node.hardware = right;
+  node.activate();
+  net.run(seconds(1));
+  cr_assert_eq(net.nmm->nodes().at(0).state, "active");
+}
+
+Test(incoming, nothing_but_activation_is_taken_before_it) {
+  NmmNet net(2);
+  FakeNode& node = *net.nodes[0];
+  node.provision(*net.prepare(node, true));
+  node.heartbeat();
+  net.run(seconds(1));
+  cr_assert(node.last_response->status == protocol::ControlStatus::not_activated);
+  node.report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert(node.last_response->status == protocol::ControlStatus::not_activated);
+  cr_assert_null(net.event("breach-reported"));
+  node.send(protocol::Method::resync, protocol::ResyncRequest{1, 1}.encode());
+  net.run(seconds(1));
+  cr_assert(node.last_response->status == protocol::ControlStatus::not_activated);
+}
+
+Test(incoming, an_expired_bundle_activates_nobody) {
+  NmmSettings settings;
+  settings.bundle_expiry_s = 3600;
+  NmmNet net(1, settings);
+  FakeNode& node = *net.nodes[0];
+  node.provision(*net.prepare(node, true));
+  net.run(minutes(61));
+  node.activate();
+  net.run(seconds(1));
+  cr_assert(node.last_response->status == protocol::ControlStatus::refused_by_policy);
+  node.provision(*net.prepare(node, true));  // the next serial
+  node.activate();
+  net.run(seconds(1));
+  cr_assert(node.last_response->status == protocol::ControlStatus::ok);
+  cr_assert_eq(net.nmm->nodes().at(0).serial, 2U);
+  net.run(minutes(120));
+  node.activate();  // once more, after its time: it is active, so nothing expires
+  net.run(seconds(1));
+  cr_assert(node.last_response->status == protocol::ControlStatus::ok);
+}
+
+Test(incoming, a_quarantined_node_does_not_activate_itself) {
+  NmmNet net(3);
+  net.activate_all();
+  cr_assert_neq(net.create(3), 0U);
+  net.nodes[0]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  net.nodes[0]->activate();
+  net.run(seconds(1));
+  cr_assert(net.nodes[0]->last_response->status == protocol::ControlStatus::refused_by_policy);
+  cr_assert_eq(net.nmm->nodes().at(0).state, "quarantined");
+}
+
+Test(incoming, a_node_without_known_hardware_is_bound_when_it_activates) {
+  NmmNet net(2);
+  FakeNode& node = *net.nodes[0];
+  node.provision(*net.prepare(node, false), false);
+  node.activate();
+  net.run(seconds(2));
+  cr_assert_eq(net.nmm->nodes().at(0).state, "active");
+  cr_assert_eq(net.nmm->nodes().at(0).serial, 2U);
+  cr_assert_eq(node.generation(node.provisioning), 2U, "the serial that is bound to its hardware");
+  node.heartbeat();
+  net.run(seconds(2));
+  cr_assert(node.last_response->status == protocol::ControlStatus::ok);
+  node.hardware.fill(0xee);  // its disk in another machine
+  node.activate();
+  net.run(seconds(1));
+  cr_assert(node.last_response->status == protocol::ControlStatus::hardware_mismatch);
+}
+
+Test(incoming, a_binding_that_got_lost_is_sent_again) {
+  NmmNet net(1);
+  FakeNode& node = *net.nodes[0];
+  node.provision(*net.prepare(node, false), false);
+  node.refusing = true;
+  node.activate();
+  net.run(seconds(2));
+  cr_assert_eq(node.generation(node.provisioning), 1U);
+  node.refusing = false;
+  net.restart_nmm();
+  node.heartbeat();
+  net.run(seconds(3));
+  cr_assert_eq(node.generation(node.provisioning), 2U);
+}
+
+Test(incoming, binding_at_activation_can_be_forbidden) {
+  NmmSettings settings;
+  settings.bind_at_activation = false;
+  NmmNet net(1, settings);
+  cr_assert(net.prepare(*net.nodes[0], false).error().code == Errc::refused_by_policy);
+}
+
+Test(incoming, a_member_out_of_chains_gets_a_new_generation_but_not_too_often) {
+  NmmNet net(3);
+  net.activate_all();
+  const auto asr = net.create(3);
+  const auto body = protocol::ResyncRequest{asr, 1}.encode();
+  net.nodes[0]->send(protocol::Method::resync, body);
+  net.run(seconds(2));
+  cr_assert(net.agreed(asr, 2, {0, 1, 2}));
+  net.nodes[1]->send(protocol::Method::resync, protocol::ResyncRequest{asr, 2}.encode());
+  net.run(seconds(2));
+  cr_assert(net.nodes[1]->last_response->status == protocol::ControlStatus::busy);
+  cr_assert(net.agreed(asr, 2, {0, 1, 2}));
+  net.run(minutes(2));
+  net.nodes[1]->send(protocol::Method::resync, protocol::ResyncRequest{asr, 2}.encode());
+  net.run(seconds(2));
+  cr_assert(net.agreed(asr, 3, {0, 1, 2}));
+}
+
+Test(incoming, resync_of_what_is_not_its_own_is_unknown) {
+  NmmNet net(3);
+  net.activate_all();
+  const auto asr = net.create(2);
+  net.nodes[2]->send(protocol::Method::resync, protocol::ResyncRequest{asr, 1}.encode());
+  net.run(seconds(1));
+  cr_assert(net.nodes[2]->last_response->status == protocol::ControlStatus::unknown_asr);
+  cr_assert(net.agreed(asr, 1, {0, 1}));
+}
+
+Test(incoming, what_only_an_nmm_says_is_not_supported) {
+  NmmNet net(1);
+  net.activate_all();
+  for (const auto method :
+       {protocol::Method::retire, protocol::Method::quarantine, protocol::Method::zeroize}) {
+    net.nodes[0]->send(method, protocol::empty_body());
+    net.run(seconds(1));
+    cr_assert(net.nodes[0]->last_response->status == protocol::ControlStatus::not_supported);
+  }
+}
+
+Test(incoming, garbage_under_the_right_key_is_malformed) {
+  NmmNet net(1);
+  net.activate_all();
+  using protocol::Method;
+  for (const auto method : {Method::activate, Method::heartbeat, Method::breach_report, Method::resync}) {
+    net.nodes[0]->send(method, {0xff, 0x00, 0x61});
+    net.run(seconds(1));
+    cr_assert(net.nodes[0]->last_response->status == protocol::ControlStatus::malformed);
+  }
+  cr_assert_eq(net.nmm->nodes().at(0).state, "active");
+}
+
+Test(incoming, one_old_heartbeat_changes_nothing_a_second_does) {
+  NmmNet net(2);
+  net.activate_all();
+  const auto asr = net.create(2);
+  protocol::Heartbeat beat;  // it lists no relationship
+  net.nodes[0]->send(protocol::Method::heartbeat, beat.encode());
+  net.run(seconds(2));
+  cr_assert(net.agreed(asr, 1, {0, 1}));
+  net.nodes[0]->send(protocol::Method::heartbeat, beat.encode());
+  net.run(seconds(2));
+  cr_assert(net.agreed(asr, 2, {0, 1}));
+}
+
+Test(incoming, a_member_far_ahead_is_not_believed) {
+  NmmNet net(2);
+  net.activate_all();
+  const auto asr = net.create(2);
+  for (const std::uint32_t generation : {1'000'000U, 1'000'000U}) {
+    protocol::Heartbeat beat;
+    beat.asrs.push_back({asr, generation, 1, 0});
+    net.nodes[0]->send(protocol::Method::heartbeat, beat.encode());
+    net.run(seconds(2));
+  }
+  cr_assert_not_null(net.event("generation-ahead"));
+  cr_assert(net.agreed(asr, 1, {0, 1}));
+  for (int i = 0; i < 2; ++i) {
+    protocol::Heartbeat beat;
+    beat.asrs.push_back({asr, 5, 1, 0});
+    net.nodes[0]->send(protocol::Method::heartbeat, beat.encode());
+    net.run(seconds(2));
+  }
+  cr_assert(net.agreed(asr, 6, {0, 1}), "a restored registry goes above what members have");
+}

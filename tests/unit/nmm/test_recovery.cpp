@@ -1,0 +1,138 @@
+#include "daemon/nmm/recovery.h"
+
+#include <criterion/criterion.h>
+
+#include <chrono>
+
+#include "tests/unit/nmm/nmm_net.h"
+
+#include "daemon/nmm/record_codec.h"
+using namespace akm;
+using namespace akm::nmm;
+using namespace akm::nmm::test;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+TestSuite(recovery, .init = quiet);
+
+Test(recovery, a_breach_evicts_the_node_and_nobody_waits_for_it) {
+  NmmNet net(5);
+  net.activate_all();
+  const auto asr = net.create(5);
+  net.nodes[2]->report_breach("key-access", 2);
+  net.run(milliseconds(100));
+  cr_assert(net.agreed(asr, 2, {0, 1, 3, 4}));
+  cr_assert_eq(net.nodes[2]->generation(asr), 0U);
+  cr_assert(net.nodes[2]->quarantined);
+  cr_assert_eq(net.state_of("n2"), "quarantined");
+  const auto decision = protocol::BreachDecision::decode(net.nodes[2]->last_response->body);
+  cr_assert_eq(decision->decision, "evict");
+  const EventRecord* evicted = net.event("node-evicted");
+  cr_assert_not_null(evicted);
+  cr_assert_eq(evicted->fields.at("node"), "n2");
+  cr_assert_eq(evicted->fields.at("breach_time_from"), "kernel");
+  cr_assert_eq(evicted->fields.at("stragglers"), "0");
+  cr_assert_eq(evicted->fields.at("members"), "4");
+  // Again: it is out already, and nothing changes.
+  net.nodes[2]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 2, {0, 1, 3, 4}));
+}
+
+Test(recovery, evidence_and_unknown_classes_evict_nobody) {
+  NmmNet net(3);
+  net.activate_all();
+  const auto asr = net.create(3);
+  net.nodes[0]->report_breach("key-access", 4);
+  net.nodes[0]->report_breach("forged-frames", 0);
+  net.nodes[0]->report_breach("of-another-version", 0);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 1, {0, 1, 2}));
+  cr_assert_eq(net.state_of("n0"), "active");
+  cr_assert_not_null(net.event("breach-reported"));
+}
+
+Test(recovery, one_member_cannot_evict_another_by_its_word) {
+  NmmNet net(4);
+  net.activate_all();
+  const auto asr = net.create(4);
+  const std::map<std::string, std::string> accused{{"node_id", hex_id(net.nodes[3]->node_id)}};
+  net.nodes[0]->report_breach("cloned-identity", 2, accused);
+  net.nodes[0]->report_breach("cloned-identity", 2, accused);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 1, {0, 1, 2, 3}));
+  net.nodes[1]->report_breach("cloned-identity", 2, accused);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 2, {0, 1, 2}));
+  cr_assert_eq(net.state_of("n3"), "quarantined");
+}
+
+Test(recovery, never_evict_and_quorum_floor_hold) {
+  NmmSettings settings;
+  settings.never_evict = {"n0"};
+  settings.recovery.quorum_floor = 3;
+  NmmNet net(4, settings);
+  net.activate_all();
+  const auto asr = net.create(4);
+  net.nodes[0]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 2, {0, 1, 2, 3}), "new keys, but it stays");
+  net.nodes[1]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 3, {0, 2, 3}));
+  net.nodes[2]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 4, {0, 2, 3}), "the floor of three members");
+}
+
+Test(recovery, of_a_pair_with_a_breach_nothing_is_left) {
+  NmmNet net(2);
+  net.activate_all();
+  const auto asr = net.create(2);
+  net.nodes[0]->report_breach("key-access", 2);
+  net.run(seconds(2));
+  cr_assert(net.nmm->asrs().empty());
+  cr_assert_eq(net.nodes[1]->generation(asr), 0U);
+}
+
+Test(recovery, an_operator_takes_a_node_back) {
+  NmmNet net(4);
+  net.activate_all();
+  const auto asr = net.create(4);
+  std::optional<Status> done;
+  net.nmm->readmit(net.nodes[2]->node_id, into(done));
+  cr_assert(done->error().code == Errc::wrong_state);
+  done.reset();
+  net.nmm->quarantine(net.nodes[2]->node_id, into(done));
+  net.run(seconds(2));
+  cr_assert(done.has_value());
+  cr_assert(*done, "%s", done->error().message().c_str());
+  cr_assert(net.agreed(asr, 2, {0, 1, 3}));
+  net.nmm->quarantine(net.nodes[2]->node_id, into(done));
+  cr_assert(done->error().code == Errc::wrong_state);
+  done.reset();
+  net.nmm->readmit(net.nodes[2]->node_id, into(done));
+  net.run(seconds(3));
+  cr_assert(done && *done);
+  cr_assert(net.agreed(asr, 3, {0, 1, 2, 3}));
+  cr_assert_eq(net.state_of("n2"), "active");
+  cr_assert_not_null(net.event("node-readmitted"));
+}
+
+Test(recovery, finishes_an_eviction_that_a_restart_interrupted) {
+  NmmNet net(4);
+  net.activate_all();
+  const auto asr = net.create(4);
+  // As a crash after the node's record and before the ASR's leaves them.
+  auto record = decode_node_record(net.store.records.at(Registry::node_record_name(net.nodes[3]->node_id)));
+  record->state = NodeState::quarantined;
+  record->evicted_from = {asr};
+  record->quarantine_pending = true;
+  net.store.records[Registry::node_record_name(net.nodes[3]->node_id)] = encode_node_record(*record);
+  net.restart_nmm();
+  net.run(seconds(5));
+  cr_assert(net.agreed(asr, 2, {0, 1, 2}));
+  cr_assert(net.nodes[3]->quarantined);
+  cr_assert_eq(net.nodes[3]->generation(asr), 0U);
+}

@@ -1,0 +1,54 @@
+#include "daemon/nmm/upkeep.h"
+
+#include <criterion/criterion.h>
+
+#include <chrono>
+
+#include "tests/unit/nmm/nmm_net.h"
+
+using namespace akm;
+using namespace akm::nmm;
+using namespace akm::nmm::test;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+TestSuite(upkeep, .init = quiet);
+
+Test(upkeep, silence_is_said_and_evicts_nobody) {
+  NmmNet net(3);
+  net.activate_all();
+  const auto asr = net.create(3);
+  net.run(minutes(3));
+  cr_assert_eq(net.state_of("n0"), "silent");
+  cr_assert_not_null(net.event("node-silent"));
+  cr_assert(net.agreed(asr, 1, {0, 1, 2}));
+  net.nodes[0]->heartbeat();
+  net.run(seconds(1));
+  cr_assert_eq(net.state_of("n0"), "active");
+  cr_assert_not_null(net.event("node-heard-again"));
+}
+
+Test(upkeep, generations_are_renewed_when_they_are_old) {
+  NmmNet net(2);
+  net.activate_all();
+  const auto asr = net.create(2, {{"renew_interval_s", "3600"}});
+  net.run(minutes(50));
+  cr_assert(net.agreed(asr, 1, {0, 1}));
+  net.run(minutes(11));
+  cr_assert(net.agreed(asr, 2, {0, 1}));
+}
+
+Test(upkeep, the_provisioning_relationship_is_rekeyed_after_an_install) {
+  NmmNet net(2);
+  net.activate_all();
+  const auto before = net.nodes[0]->view(net.nodes[0]->provisioning)->epoch;
+  const auto asr = net.create(2);
+  cr_assert_neq(asr, 0U);
+  net.run(seconds(10));
+  cr_assert_gt(net.nodes[0]->view(net.nodes[0]->provisioning)->epoch, before);
+  std::optional<Status> done;
+  net.nmm->rekey(asr, into(done));
+  net.run(seconds(10));
+  cr_assert(done && *done, "requests go on under the new key");
+}
