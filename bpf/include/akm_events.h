@@ -80,7 +80,9 @@ enum akm_drop {
   AKM_DROP_PENDING_FULL = 1, /* a call was reported at its begin, without outcome */
   AKM_DROP_NO_PATH = 2,      /* a path argument could not be read, so it was not compared */
   AKM_DROP_PIDS_FULL = 3,    /* a thread of ours could not be registered */
-  AKM_DROP_REASONS = 4,
+  AKM_DROP_REFUSED =
+      4, /* refused attempts that found the ring half full: it is kept free for what happened */
+  AKM_DROP_REASONS = 5,
 };
 
 struct akm_event {

@@ -56,6 +56,13 @@ Result<std::vector<WatchedFolder>> identify_folders(const ProbeOptions& options)
   return out;
 }
 
+/// 32-bit calls run no system call tracepoints (x86 says so to the tracer), and 64-bit programs can make
+/// them. The sysctl is there when the kernel was built with them.
+std::string compat_note() {
+  if (::access("/proc/sys/abi/vsyscall32", F_OK) != 0) return {};
+  return "32-bit calls are not seen on this tier (ia32_emulation=0 at boot removes them)";
+}
+
 class Probes final : public ProbeSet {
  public:
   Probes(std::unique_ptr<ProbeObject> object, std::vector<WatchedFolder> folders)
@@ -267,7 +274,8 @@ std::uint64_t Probes::dropped(std::uint32_t reason) const {
 }
 
 void Probes::check_drops(std::vector<SensorFinding>& findings) {
-  // AKM_DROP_NO_PATH is a counter only: fanotify sees what such a call does.
+  // The other reasons are counters only: fanotify sees what a call without a readable path does, and of
+  // refused attempts enough are told.
   constexpr std::pair<std::uint32_t, const char*> kTold[] = {
       {AKM_DROP_RING_FULL, "the ring buffer was full"},
       {AKM_DROP_PENDING_FULL, "too many watched calls at once: outcomes are unknown"},
@@ -324,8 +332,7 @@ ProbeHealth Probes::folder_health() const {
   out.attached = calls.attached && opens.attached && folder_watch_.has_value();
   if (!calls.attached) out.detail = calls.reason;
   if (!folder_watch_) out.detail += (out.detail.empty() ? "" : "; ") + folder_watch_reason_;
-  if (out.attached)
-    out.detail = "32-bit calls and relative paths are seen by fanotify only; chattr by ioctl is not seen";
+  if (out.attached) out.detail = "chattr by ioctl is not seen";
   return out;
 }
 
@@ -334,13 +341,12 @@ std::vector<ProbeHealth> Probes::health() const {
   const GroupState& keys = object_->state(Group::keys);
   const GroupState& process = object_->state(Group::process);
   const GroupState& uring = object_->state(Group::io_uring);
-  out.push_back({"D1", keys.tier, keys.attached,
-                 keys.attached ? "32-bit calls are not seen on this tier" : keys.reason});
+  out.push_back({"D1", keys.tier, keys.attached, keys.attached ? compat_note() : keys.reason});
   std::string detail = process.reason;
   if (process.attached) {
-    detail = "32-bit calls are not seen on this tier; ";
-    detail +=
+    detail =
         uring.attached ? "io_uring opens are judged by their path" : "io_uring is not seen: " + uring.reason;
+    if (const std::string note = compat_note(); !note.empty()) detail += "; " + note;
   }
   out.push_back({"D2", process.tier, process.attached, detail});
   out.push_back(folder_health());
@@ -358,6 +364,7 @@ std::map<std::string, std::uint64_t> Probes::counters() const {
       {"probe_lost_pending_full", dropped(AKM_DROP_PENDING_FULL)},
       {"probe_lost_no_path", dropped(AKM_DROP_NO_PATH)},
       {"probe_lost_pids_full", dropped(AKM_DROP_PIDS_FULL)},
+      {"probe_lost_refused", dropped(AKM_DROP_REFUSED)},
       {"probe_lost_fanotify", overflows_},
       {"probe_links", object_->live_links()},
       {"probe_heartbeats", beat_},

@@ -165,10 +165,16 @@ static __always_inline void begin_event(struct akm_event* event, __u8 watch, __u
 
 /* A wake-up costs more than everything else here: a refused attempt waits for the next drain, what happened
  * does not. Root at our keys or our process does not wait either: the kernel refuses it too, and it is the
- * breach to be answered. */
+ * breach to be answered. Attempts that anybody can make may fill half of the ring only. */
 static __always_inline void send_event(struct akm_event* event) {
   int of_root = event->uid == 0 && (event->watch == AKM_WATCH_KEY || event->watch == AKM_WATCH_PROCESS);
-  int waits = (event->outcome == AKM_OUTCOME_REFUSED && !of_root) || event->watch == AKM_WATCH_SELF;
+  int harmless = event->outcome == AKM_OUTCOME_REFUSED && !of_root;
+  int waits = harmless || event->watch == AKM_WATCH_SELF;
+  if (harmless &&
+      bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2) {
+    count_drop(AKM_DROP_REFUSED);
+    return;
+  }
   if (bpf_ringbuf_output(&ring, event, sizeof(*event), waits ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP)) {
     count_drop(AKM_DROP_RING_FULL);
   }

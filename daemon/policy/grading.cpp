@@ -21,10 +21,9 @@ Grade grade(const Detection& detection) {
     case Outcome::succeeded:
       return ceiling;
     case Outcome::refused:
+    case Outcome::unknown:  // a request of io_uring for our memory, say: nobody honest makes one
       if (detection.privileged && is_own_secret(detection.detection)) return ceiling;
       // Any other user can make a call that is refused, so it must not take the node out of service.
-      return std::min(ceiling, Grade::evidence);
-    case Outcome::unknown:
       return std::min(ceiling, Grade::evidence);
   }
   return Grade::observe;

@@ -24,9 +24,8 @@ constexpr Grade grade_ceiling(DetectionClass detection) {
   return Grade::observe;
 }
 
-/// Grade by class and outcome: a refused attempt at a critical class is evidence (but critical when root
-/// tried for our keys or our process), and an attempt whose outcome was not seen is evidence too; the ceiling
-/// holds.
+/// Grade by class and outcome: an attempt that was refused, or whose outcome was not seen, is evidence at
+/// most, but for root's at our keys or our process; the ceiling holds.
 Grade grade(const Detection& detection);
 
 /// Syslog severity for reports and journal records: critical 2, evidence 4, observe 6; and back (0 to 2, 3 to

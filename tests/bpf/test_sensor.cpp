@@ -67,6 +67,31 @@ void overfilled(std::int32_t key) {
   expect(probes->check([](const ProbeRecord&) {}).empty(), "the loss is told once");
 }
 
+// Anybody can make attempts that are refused: they must not crowd out what happens.
+void refused_flood(std::int32_t key) {
+  ProbeOptions options;
+  options.ring_bytes = 8192;
+  const auto probes = open_or_skip(options);
+  const std::int32_t guarded[] = {key};
+  (void)probes->guard_keys(guarded, 0);
+  (void)in_child([key] {
+    if (keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0) < 0 || ::setuid(65534) != 0) return 2;
+    for (int i = 0; i < 200; ++i) (void)read_key(key, 1);
+    return 0;
+  });
+  expect(!is_readable(probes->fd()) || probes->counters().at("probe_lost_refused") > 0,
+         "refused attempts are cut");
+  expect(in_child([key] { return read_key(key, 3); }) == 0, "a child reads the key");
+  std::size_t succeeded = 0;
+  std::size_t refused = 0;
+  const auto findings = probes->check(
+      [&](const ProbeRecord& record) { ++(record.outcome == Outcome::succeeded ? succeeded : refused); });
+  expect(succeeded == 3, "what happened still finds room");
+  expect(refused > 0 && refused < 200, "some of the refused attempts are told");
+  expect(refused + probes->counters().at("probe_lost_refused") == 200, "the others are counted");
+  expect(findings.empty(), "and that is no loss of sight");
+}
+
 void budget(std::int32_t key) {
   const auto probes = open_or_skip({});
   const std::int32_t guarded[] = {key};
@@ -182,6 +207,7 @@ int main() {
     return 77;
   }
   overfilled(key);
+  refused_flood(key);
   budget(key);
   side_by_side(key);
   bad_options();
