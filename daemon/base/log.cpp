@@ -117,7 +117,7 @@ void append_text_field(std::string& out, std::string_view name, std::string_view
 
 std::string utc_now() {
   timespec now{};
-  (void)clock_gettime(CLOCK_REALTIME, &now);
+  (void)timespec_get(&now, TIME_UTC);  // for the reader of a line only
   tm parts{};
   (void)gmtime_r(&now.tv_sec, &parts);
   std::array<char, 32> text{};

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <climits>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -24,7 +25,10 @@ namespace {
 class Folder {
  public:
   Folder() { cr_assert_not_null(mkdtemp(path_.data())); }
-  ~Folder() { (void)!system(("rm -rf " + path_).c_str()); }
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
   [[nodiscard]] std::string operator/(const char* name) const { return path_ + "/" + name; }
 
  private:

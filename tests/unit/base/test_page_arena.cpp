@@ -29,10 +29,10 @@ bool all(const void* block, std::size_t size, std::uint8_t value) {
 // Against a model: blocks never overlap, are aligned, come as zeros and keep their content.
 Test(page_arena, random_use_against_a_model) {
   std::map<std::uint8_t*, std::pair<std::size_t, std::uint8_t>> live;
-  std::mt19937 random(7);
+  std::mt19937 draw(7);
   for (int i = 0; i < 60'000; ++i) {
-    if (live.size() < 500 || random() % 2 == 0) {
-      const std::size_t size = 1 + random() % (random() % 20 == 0 ? 50'000 : 700);
+    if (live.size() < 500 || draw() % 2 == 0) {
+      const std::size_t size = 1 + draw() % (draw() % 20 == 0 ? 50'000 : 700);
       auto* block = static_cast<std::uint8_t*>(arena().allocate(size));
       cr_assert_not_null(block);
       cr_assert_eq(reinterpret_cast<std::uintptr_t>(block) % 16, 0);
@@ -41,12 +41,12 @@ Test(page_arena, random_use_against_a_model) {
       const auto after = live.lower_bound(block);
       cr_assert(after == live.end() || block + size <= after->first);
       cr_assert(after == live.begin() || std::prev(after)->first + std::prev(after)->second.first <= block);
-      const auto value = static_cast<std::uint8_t>(random());
+      const auto value = static_cast<std::uint8_t>(draw());
       std::memset(block, value, size);
       live[block] = {size, value};
     } else {
       auto it = live.begin();
-      std::advance(it, static_cast<std::ptrdiff_t>(random() % live.size()));
+      std::advance(it, static_cast<std::ptrdiff_t>(draw() % live.size()));
       cr_assert(all(it->first, it->second.first, it->second.second));
       arena().free(it->first);
       live.erase(it);

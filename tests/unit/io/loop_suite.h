@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "daemon/io/loop.h"
+#include "tests/support/run_program.h"
 
 namespace akm::io::suite {
 
@@ -429,6 +431,45 @@ inline void many_sockets(BackendChoice choice) {
   cr_assert_eq(received, 64);
 }
 
+// A slow link fills the send buffer: the datagrams wait for room, and all leave. (A busy machine may then let
+// the receive buffer overflow; the kernel counts that.)
+inline void full_send_buffer(BackendChoice choice) {
+  constexpr std::size_t kCount = 4'000;
+  if (unshare(CLONE_NEWNET) != 0) cr_skip_test("needs root for a network of its own");
+  if (test::run_program({"ip", "link", "set", "lo", "up"}).exit_code != 0 ||
+      test::run_program({"tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "100mbit", "burst", "20kb",
+                         "limit", "40mb"})
+              .exit_code != 0) {
+    cr_skip_test("needs tc and its tbf queue for a slow link");
+  }
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  std::size_t received = 0;
+  std::size_t unsent = 0;
+  const auto server =
+      loop->open_udp(at("127.0.0.1:0"), [&](std::span<std::uint8_t>, const Endpoint&) { ++received; })
+          .value();
+  const auto client =
+      loop->open_udp(at("127.0.0.1:0"), [](std::span<std::uint8_t>, const Endpoint&) {}).value();
+  for (std::uint32_t i = 0; i < kCount; ++i)
+    loop->send(client, loop->local_endpoint(server), numbered(i, 1900));
+  loop->at_end_of_turn([&] {
+    const std::size_t waiting = kCount - loop->counters().datagrams_sent - loop->counters().send_failures;
+    if (loop->counters().turns > 0) unsent = std::max(unsent, waiting);
+  });
+  Instant look = boottime_now();
+  loop->add_deadline([&] { return std::optional(look); },
+                     [&] {
+                       look = boottime_now() + 10ms;
+                       if (received + loop->counters().dropped_by_kernel == kCount) loop->stop();
+                     });
+  cr_assert(loop->run().has_value());
+  cr_assert(!guard.expired);
+  cr_assert_eq(loop->counters().send_failures, 0);
+  cr_assert_eq(loop->counters().datagrams_sent, kCount);
+  cr_assert_gt(unsent, 0);  // some did wait for a later turn
+}
+
 }  // namespace akm::io::suite
 
 // One Criterion test of each case for the backend CHOICE.
@@ -477,6 +518,9 @@ inline void many_sockets(BackendChoice choice) {
   }                                                    \
   Test(SUITE, stop_flushes_and_restarts) {             \
     akm::io::suite::stop_flushes_and_restarts(CHOICE); \
+  }                                                    \
+  Test(SUITE, full_send_buffer) {                      \
+    akm::io::suite::full_send_buffer(CHOICE);          \
   }                                                    \
   Test(SUITE, many_sockets) {                          \
     akm::io::suite::many_sockets(CHOICE);              \

@@ -285,14 +285,14 @@ namespace {
 // makes power loss safe.)
 Test(sealed_store, killed_at_random) {
   const Folder folder;
-  std::mt19937 random(11);
+  std::mt19937 draw(11);
   std::uint32_t last_durable = 0;
   std::array<int, 2> ends{};
   cr_assert_eq(pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);
   for (int round = 0; round < 60; ++round) {
     const pid_t child = fork();
     if (child == 0) write_for_ever(folder.state(), ends[1]);
-    const timespec wait{0, static_cast<long>(random() % 30'000'000)};
+    const timespec wait{0, static_cast<long>(draw() % 30'000'000)};
     (void)nanosleep(&wait, nullptr);
     (void)kill(child, SIGKILL);
     int status = 0;
