@@ -188,6 +188,7 @@ Status Node::erase_everything() {
   activation_due_.reset();
   heartbeat_due_.reset();
   report_due_.reset();
+  save_due_.reset();
   findings_.clear();
   resync_not_before_.clear();
   set_state(NodeState::unprovisioned);
@@ -196,7 +197,7 @@ Status Node::erase_everything() {
 
 std::optional<Instant> Node::next_deadline() const {
   std::optional<Instant> out = sentry_.next_deadline();
-  for (const auto& due : {activation_due_, heartbeat_due_, report_due_}) {
+  for (const auto& due : {save_due_, activation_due_, heartbeat_due_, report_due_}) {
     if (due && (!out || *due < *out)) out = due;
   }
   return out;
@@ -209,6 +210,7 @@ void Node::deadline_reached() {
     due.reset();
     return true;
   };
+  if (take(save_due_)) save_record();
   if (take(report_due_)) send_pending_report();
   if (take(activation_due_)) try_activation();
   if (take(heartbeat_due_)) send_heartbeat();

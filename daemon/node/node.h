@@ -132,6 +132,7 @@ class Node final : public ControlPort {
   void report_breach(const policy::Detection& detection, const policy::Decision& decision,
                      bool until_answered);
   void quarantine();
+  void save_record();
   void send_pending_report();
   void report_answered(const Result<NmmLink::Answer>& outcome);
 
@@ -157,6 +158,7 @@ class Node final : public ControlPort {
   Backoff report_backoff_;
   std::optional<Instant> report_due_;
   bool report_under_way_ = false;
+  std::optional<Instant> save_due_;  // the record is newer than what is stored
   std::map<protocol::AsrId, Instant> resync_not_before_;
 };
 

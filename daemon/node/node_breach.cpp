@@ -10,6 +10,8 @@
 namespace akm::node {
 namespace {
 
+constexpr Duration kSaveAgain = std::chrono::seconds(5);
+
 bool wants(const policy::Decision& decision, policy::Response response) {
   return std::ranges::find(decision.actions, response) != decision.actions.end();
 }
@@ -128,13 +130,22 @@ void Node::report_breach(const policy::Detection& detection, const policy::Decis
 }
 
 void Node::quarantine() {
-  // Stored after the report was queued, so that its frame does not wait for the disk; with it, so that both
-  // go on after a restart.
-  if (const Status saved = save_state(NodeState::quarantined); !saved) {
-    findings_["node-record"] = saved.error().message();
-    record_->state = NodeState::quarantined;
-  }
+  record_->state = NodeState::quarantined;
   set_state(NodeState::quarantined);
+  // In the next turn of the loop: the report leaves at the end of this one and does not wait for the disk.
+  save_due_ = parts_.now();
+}
+
+/// With the unanswered report, so that both go on after a restart. A disk that refuses is tried again.
+void Node::save_record() {
+  if (!record_) return;
+  const Status saved = records_->save(*record_);
+  if (saved) {
+    findings_.erase("node-record");
+    return;
+  }
+  findings_["node-record"] = saved.error().message();
+  save_due_ = parts_.now() + kSaveAgain;
 }
 
 void Node::send_pending_report() {
@@ -163,11 +174,8 @@ void Node::report_answered(const Result<NmmLink::Answer>& outcome) {
     event.fields.emplace("asrs", asrs);
   }
   say(std::move(event), message_id::kBreachReported, "The NMM has answered the breach report");
-  NodeRecord changed = *record_;
-  changed.pending_report.clear();
-  const Status saved = records_->save(changed);
-  record_ = std::move(changed);
-  if (!saved) findings_["node-record"] = saved.error().message();
+  record_->pending_report.clear();
+  save_record();
 }
 
 }  // namespace akm::node

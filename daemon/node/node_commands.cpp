@@ -61,8 +61,8 @@ void Node::command(RequestReceived& request) {
       respond(request, {});
       return shell_->post(protocol::RequestRekey{request.asr_id});
     case Method::quarantine: {
-      const Status saved = save_state(NodeState::quarantined);
       revoke_local_keys();
+      const Status saved = save_state(NodeState::quarantined);
       set_state(NodeState::quarantined);
       return respond(request, saved);
     }

@@ -78,8 +78,9 @@ std::map<std::string, std::uint64_t> counter_map(const protocol::Counters& count
                                            {"requests_executed", counters.requests_executed},
                                            {"requests_repeated", counters.requests_repeated}};
   for (std::size_t i = 0; i < protocol::kRefusalCount; ++i) {
-    const auto name = protocol::refusal_name(static_cast<protocol::Refusal>(i));
-    out.emplace("refused_" + std::string(name), counters.refused[i]);
+    std::string name = "refused_" + std::string(protocol::refusal_name(static_cast<protocol::Refusal>(i)));
+    std::ranges::replace(name, '-', '_');  // the alphabet of OpenMetrics
+    out.emplace(std::move(name), counters.refused[i]);
   }
   return out;
 }

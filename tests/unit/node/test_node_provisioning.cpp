@@ -1,0 +1,153 @@
+#include <criterion/criterion.h>
+#include <fcntl.h>
+
+#include <filesystem>
+
+#include "tests/support/node_bench.h"
+
+using namespace akm;
+using namespace akm::test;
+using node::NodeState;
+
+namespace {
+
+constexpr std::string_view kRightCode = "ABCDE-FGHJK-MNPQR-STVWX";
+constexpr std::string_view kWrongCode = "00000-00000-00000-00000";
+
+UniqueFd memfd_of(std::string_view text) {
+  return std::move(
+      *dbus::make_sealed_memfd("code", {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}));
+}
+
+/// The drive with a bundle whose scrypt is as cheap as open_bundle takes.
+std::string bundle_on_drive(NodeBench& bench) {
+  const auto bytes = protocol::seal_bundle(bench.bundle(), *protocol::parse_code(kRightCode), bench.random,
+                                           {.n = 16384, .r = 8, .p = 1});
+  return bench.folder.write("drive/a.akmbundle", std::string(bytes->begin(), bytes->end()));
+}
+
+struct Call {
+  std::optional<Status> outcome;
+  Done done() {
+    return [this](const Status& status) { outcome = status; };
+  }
+};
+
+void run_aside(NodeBench& bench) {
+  for (auto& job : std::exchange(bench.aside, {})) job()();
+}
+
+}  // namespace
+
+Test(node_provisioning, a_bundle_from_a_drive_is_used_once) {
+  NodeBench bench;
+  bench.settings.activate_automatically = false;
+  const std::string path = bundle_on_drive(bench);
+  const std::filesystem::path copy = bench.folder.file("copy.akmbundle");
+  std::filesystem::copy_file(path, copy);
+  Call call;
+  bench.node->provision_from_file(path, memfd_of(kRightCode), call.done());
+  cr_assert_not(call.outcome.has_value(), "scrypt is not for the loop thread");
+  run_aside(bench);
+  cr_assert(call.outcome.has_value() && call.outcome->has_value(), "%s",
+            call.outcome->error().message().c_str());
+  cr_assert_eq(bench.state(), NodeState::provisioned);
+  cr_assert_not(std::filesystem::exists(path));
+  cr_assert(std::filesystem::exists(bench.folder.file("drive/a.akmreceipt")));
+  cr_assert(bench.event("provisioned") != nullptr);
+
+  Call zeroized;
+  bench.node->zeroize(zeroized.done());
+  Call again;
+  bench.node->provision_from_file(copy, memfd_of(kRightCode), again.done());
+  run_aside(bench);
+  cr_assert_eq(again.outcome->error().code, Errc::already_consumed);
+  cr_assert(std::filesystem::exists(copy), "a refused bundle is not consumed");
+}
+
+Test(node_provisioning, a_wrong_code_changes_nothing) {
+  NodeBench bench;
+  const std::string path = bundle_on_drive(bench);
+  const auto size = std::filesystem::file_size(path);
+  Call call;
+  bench.node->provision_from_file(path, memfd_of(kWrongCode), call.done());
+  run_aside(bench);
+  cr_assert_eq(call.outcome->error().code, Errc::wrong_code);
+  cr_assert_eq(bench.state(), NodeState::unprovisioned);
+  cr_assert_eq(std::filesystem::file_size(path), size);
+  cr_assert(bench.store.records.empty());
+  Call typo;
+  bench.node->provision_from_file(path, memfd_of("short"), typo.done());
+  cr_assert_eq(typo.outcome->error().code, Errc::invalid_argument);
+}
+
+Test(node_provisioning, a_code_must_be_in_a_sealed_memfd) {
+  NodeBench bench;
+  const std::string path = bundle_on_drive(bench);
+  Call call;
+  bench.node->provision_from_file(path, UniqueFd(::dup(0)), call.done());
+  cr_assert_not(call.outcome->has_value());
+}
+
+Test(node_provisioning, one_at_a_time) {
+  NodeBench bench;
+  const std::string path = bundle_on_drive(bench);
+  Call first;
+  Call second;
+  Call direct;
+  Call zeroize;
+  bench.node->provision_from_file(path, memfd_of(kRightCode), first.done());
+  bench.node->provision_from_file(path, memfd_of(kRightCode), second.done());
+  bench.node->zeroize(zeroize.done());
+  cr_assert_eq(second.outcome->error().code, Errc::busy);
+  cr_assert_eq(zeroize.outcome->error().code, Errc::busy);
+  run_aside(bench);
+  cr_assert(first.outcome->has_value());
+  bench.node->provision_from_file(path, memfd_of(kRightCode), second.done());
+  cr_assert_eq(second.outcome->error().code, Errc::already_provisioned);
+}
+
+Test(node_provisioning, a_busy_worker_is_an_error_and_not_the_end) {
+  NodeBench bench;
+  const std::string path = bundle_on_drive(bench);
+  bench.fail_aside = true;
+  Call call;
+  bench.node->provision_from_file(path, memfd_of(kRightCode), call.done());
+  cr_assert_eq(call.outcome->error().code, Errc::busy);
+  bench.fail_aside = false;
+  bench.node->provision_from_file(path, memfd_of(kRightCode), call.done());
+  run_aside(bench);
+  cr_assert(call.outcome->has_value());
+}
+
+Test(node_provisioning, a_full_disk_leaves_the_node_unprovisioned_and_the_bundle_unused) {
+  for (const char* what : {"asr-", "node", "used-bundles"}) {
+    NodeBench bench;
+    bench.store.fail_writes_of = what;
+    cr_assert_eq(bench.provision().error().code, Errc::disk_full, "%s", what);
+    cr_assert_eq(bench.state(), NodeState::unprovisioned);
+    cr_assert(bench.node->asrs().empty());
+    cr_assert(bench.keys.keys.empty());
+    bench.store.fail_writes_of.reset();
+    cr_assert(bench.provision().has_value(), "%s", what);
+  }
+}
+
+Test(node_provisioning, without_a_hardware_value_there_is_nothing_to_bind_to) {
+  NodeBench bench;
+  const auto bytes = protocol::encode_direct_bundle(bench.bundle());
+  Call call;
+  node::Hardware none([]() -> Result<keyring::HardwareSources> { return fail(Errc::no_hardware_source); });
+  bench.hardware = std::move(none);
+  bench.node->provision_from_memfd(*dbus::make_sealed_memfd("bundle", bytes->reveal()), call.done());
+  cr_assert_eq(call.outcome->error().code, Errc::no_hardware_source);
+  cr_assert_eq(bench.state(), NodeState::unprovisioned);
+}
+
+Test(node_provisioning, a_memfd_that_can_change_is_refused) {
+  NodeBench bench;
+  Call call;
+  bench.node->provision_from_memfd(UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), call.done());
+  cr_assert_not(call.outcome->has_value());
+  cr_assert_eq(bench.state(), NodeState::unprovisioned);
+}

@@ -1,0 +1,55 @@
+#include "daemon/node/node_settings.h"
+
+#include <criterion/criterion.h>
+
+#include "tests/support/temporary_folder.h"
+
+using namespace akm;
+using namespace akm::node;
+
+namespace {
+
+Result<NodeSettings> settings_of(const std::string& text) {
+  const test::TemporaryFolder folder;
+  const auto config = service::Config::load(folder.write("akmd.toml", text), node_schema());
+  if (!config) return std::unexpected(config.error());
+  return node_settings(*config);
+}
+
+}  // namespace
+
+Test(node_settings, defaults_are_those_of_the_policy) {
+  const auto settings = settings_of("");
+  cr_assert(settings.has_value());
+  const auto standard = policy::default_node_policy();
+  for (const auto detection : policy::kDetectionClasses) {
+    cr_assert_eq(settings->responses.of(detection).mode, standard.of(detection).mode);
+    cr_assert(settings->responses.of(detection).on_critical == standard.of(detection).on_critical);
+  }
+  cr_assert_eq(settings->hardware.sources.size(), keyring::kHardwareSourceCount);
+  cr_assert(settings->activate_automatically);
+}
+
+Test(node_settings, responses_are_configuration) {
+  const auto settings = settings_of(
+      "[responses.key-access]\nmode = \"observe\"\non_critical = [\"report\", \"log\"]\nlimit_count = 3\n"
+      "[hardware]\nsources = [\"dmi-board-serial\"]\n[sealing]\nmode = \"software\"\n");
+  cr_assert(settings.has_value(), "%s", settings ? "" : settings.error().message().c_str());
+  const auto& keys = settings->responses.of(policy::DetectionClass::key_access);
+  cr_assert_eq(keys.mode, policy::Mode::observe);
+  cr_assert_eq(keys.on_critical.size(), 2);
+  cr_assert_eq(keys.limit.count, 3);
+  cr_assert_eq(settings->hardware.sources.at(0), keyring::HardwareSource::dmi_board_serial);
+  cr_assert(settings->hardware.tcti.empty(), "software sealing leaves the TPM alone");
+}
+
+Test(node_settings, mistakes_are_errors) {
+  for (const char* text : {"[responses.key-access]\non_critical = [\"explode\"]\n",
+                           "[responses.key-access]\non_observe = [\"revoke-local\"]\n",
+                           "[responses.key-axess]\nmode = \"observe\"\n",
+                           "[hardware]\nsources = [\"shoe-size\"]\n", "[probes]\ncheck_interval_s = 0\n"}) {
+    const auto settings = settings_of(text);
+    cr_assert_not(settings.has_value(), "was accepted: %s", text);
+    cr_assert_eq(settings.error().code, Errc::config_invalid, "%s", settings.error().message().c_str());
+  }
+}

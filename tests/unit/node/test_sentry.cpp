@@ -1,0 +1,118 @@
+#include "daemon/node/sentry.h"
+
+#include <criterion/criterion.h>
+
+#include "tests/support/fake_probe_set.h"
+#include "tests/support/memory_key_store.h"
+
+using namespace akm;
+using namespace akm::node;
+using policy::DetectionClass;
+using policy::Grade;
+
+namespace {
+
+struct Bench {
+  test::FakeProbeSet::Script script;
+  Instant now{1000};
+  std::vector<std::pair<policy::Detection, policy::Decision>> seen;
+  Sentry sentry{policy::default_node_policy(), std::make_unique<test::FakeProbeSet>(script),
+                std::chrono::seconds(5), [this] { return now; },
+                [this](const policy::Detection& detection, const policy::Decision& decision) {
+                  seen.emplace_back(detection, decision);
+                }};
+};
+
+}  // namespace
+
+Test(sentry, root_at_our_key_is_critical_also_when_refused) {
+  Bench bench;
+  bench.script.records.push_back(test::foreign_key_read(5));
+  bench.sentry.readable();
+  cr_assert_eq(bench.seen.size(), 1);
+  cr_assert_eq(bench.seen[0].first.detection, DetectionClass::key_access);
+  cr_assert_eq(bench.seen[0].second.grade, Grade::critical);
+  cr_assert_eq(bench.seen[0].second.actions.front(), policy::Response::revoke_local);
+  cr_assert_eq(bench.seen[0].first.boottime_ns, 4711);
+}
+
+Test(sentry, another_user_who_is_refused_evicts_nobody) {
+  Bench bench;
+  bpf::ProbeRecord record = test::foreign_key_read(5);
+  record.uid = 12345;
+  bench.script.records.push_back(record);
+  bench.sentry.readable();
+  cr_assert_eq(bench.seen.at(0).second.grade, Grade::evidence);
+}
+
+Test(sentry, each_watch_has_its_class) {
+  for (const auto& [watch, detection] :
+       std::map<bpf::Watch, DetectionClass>{{bpf::Watch::process, DetectionClass::process_access},
+                                            {bpf::Watch::state, DetectionClass::state_tampering},
+                                            {bpf::Watch::config, DetectionClass::config_tampering}}) {
+    bpf::ProbeRecord record = test::foreign_key_read(5);
+    record.watch = watch;
+    cr_assert_eq(detection_of(record).detection, detection);
+  }
+}
+
+Test(sentry, what_the_budget_leaves_comes_in_the_next_turn) {
+  Bench bench;
+  bench.sentry.deadline_reached();
+  for (int i = 0; i < 1000; ++i) bench.script.records.push_back(test::foreign_key_read(5));
+  bench.sentry.readable();
+  cr_assert_lt(bench.seen.size(), 1000);
+  cr_assert(*bench.sentry.next_deadline() <= bench.now);
+  bench.sentry.deadline_reached();
+  cr_assert_eq(bench.seen.size(), 1000);
+}
+
+Test(sentry, an_impaired_sensor_is_evidence_and_a_standing_finding) {
+  Bench bench;
+  bench.script.findings = {{bpf::SensorFinding::Kind::records_lost, "ring full", 3}};
+  bench.sentry.deadline_reached();
+  cr_assert_eq(bench.seen.at(0).first.detection, DetectionClass::sensor_impaired);
+  cr_assert_eq(bench.seen[0].second.grade, Grade::evidence);
+  cr_assert_eq(bench.sentry.findings().size(), 1);
+  cr_assert_eq(bench.sentry.lost(), 3);
+  cr_assert_eq((*bench.sentry.next_deadline() - bench.now).count(), 5'000'000'000);
+  bench.sentry.deadline_reached();
+  cr_assert_eq(bench.script.checks, 1, "not before it is due");
+}
+
+Test(sentry, guards_the_keys_and_says_when_it_cannot) {
+  Bench bench;
+  test::MemoryKeyStore keys;
+  cr_assert(keys.put({1, keyring::KeyId::Slot::current, {}}, SecretBuffer(32), 0).has_value());
+  bench.sentry.guard(keys);
+  cr_assert_eq(bench.script.guarded.size(), 1, "the keyring is given apart");
+  cr_assert_eq(bench.script.guarded_keyring, keys.keyring_serial());
+  bench.script.fail_guard = true;
+  bench.sentry.guard(keys);
+  cr_assert_eq(bench.sentry.findings().size(), 1);
+  cr_assert_eq(bench.sentry.counters().at("probe_guard_failures"), 1);
+}
+
+Test(sentry, a_contradiction_names_the_other_member) {
+  Bench bench;
+  bench.sentry.contradiction({protocol::Contradiction::cloned_identity, 9, 2}, 0xa002);
+  cr_assert_eq(bench.seen.at(0).first.subject.at("node_id"), "000000000000a002");
+  cr_assert_eq(bench.seen[0].second.grade, Grade::critical);
+  cr_assert_neq(bench.seen[0].second.actions.front(), policy::Response::revoke_local);
+}
+
+Test(sentry, without_probes_it_is_blind_and_says_so) {
+  Sentry blind(policy::default_node_policy(), nullptr, std::chrono::seconds(5), [] { return Instant{}; }, {});
+  cr_assert_eq(blind.fd(), -1);
+  cr_assert_not(blind.next_deadline().has_value());
+  cr_assert_eq(blind.tier(), "none");
+}
+
+Test(sentry, a_tier_that_is_missing_is_a_finding) {
+  Bench bench;
+  cr_assert_eq(bench.sentry.tier(), "tracepoint");
+  bench.script.attached = false;
+  cr_assert_eq(bench.sentry.tier(), "none (degraded)");
+  cr_assert_eq(bench.sentry.findings().size(), 1);
+  cr_assert_eq(bench.sentry.health().at(0).first, "D1");
+}

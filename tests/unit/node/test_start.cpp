@@ -1,0 +1,75 @@
+#include "daemon/node/start.h"
+
+#include <criterion/criterion.h>
+#include <poll.h>
+
+#include "tests/support/fake_loop.h"
+#include "tests/support/node_bench.h"
+
+using namespace akm;
+using namespace akm::test;
+
+Test(start, the_backend_is_said_with_its_reason) {
+  FakeLoop loop;
+  cr_assert_eq(node::backend_text(loop), "epoll");
+  loop.reason = "io_uring_disabled is 2";
+  cr_assert_eq(node::backend_text(loop), "epoll (io_uring_disabled is 2)");
+  loop.backend_is = io::Backend::io_uring;
+  cr_assert_eq(node::backend_text(loop), "io_uring");
+}
+
+Test(start, the_role_is_wired_to_the_loop) {
+  NodeBench bench;
+  FakeLoop loop;
+  cr_assert(node::watch_role(loop, *bench.node).has_value());
+  cr_assert_eq(loop.deadlines.size(), 2);
+  cr_assert_eq(loop.watches.size(), 1);
+  bench.probes.records.push_back(foreign_key_read(1));
+  loop.watches.begin()->second.handler(POLLIN);
+  cr_assert(bench.event("breach-detected") != nullptr);
+  loop.deadlines[1].second();
+  cr_assert_eq(bench.probes.checks, 1);
+}
+
+Test(start, a_node_without_probes_is_wired_too) {
+  NodeBench bench(false);
+  FakeLoop loop;
+  cr_assert(node::watch_role(loop, *bench.node).has_value());
+  cr_assert(loop.watches.empty());
+}
+
+Test(start, probes_that_are_off_are_a_finding) {
+  node::NodeSettings settings = *node::node_settings(default_config());
+  settings.probes_enabled = false;
+  std::vector<std::string> findings;
+  cr_assert(node::open_probes(settings, findings) == nullptr);
+  cr_assert_eq(findings.size(), 1);
+}
+
+Test(start, a_missing_hardware_identity_is_a_finding) {
+  node::Hardware none([]() -> Result<keyring::HardwareSources> { return fail(Errc::no_hardware_source); });
+  std::vector<std::string> findings;
+  node::look_at_hardware(none, findings);
+  cr_assert_eq(findings.size(), 1);
+}
+
+Test(start, work_aside_comes_back_to_the_loop) {
+  FakeLoop loop;
+  node::AsideWorker worker(loop);
+  cr_assert(loop.watches.empty(), "no thread before it is needed");
+  int done = 0;
+  cr_assert(
+      worker.run([&done]() -> keyring::TpmWorker::Completion { return [&done] { ++done; }; }).has_value());
+  cr_assert_eq(loop.watches.size(), 1);
+  pollfd ready{loop.watches.begin()->second.fd, POLLIN, 0};
+  cr_assert_eq(::poll(&ready, 1, 10'000), 1);
+  loop.watches.begin()->second.handler(POLLIN);
+  cr_assert_eq(done, 1);
+}
+
+Test(start, a_loop_that_cannot_watch_is_an_error) {
+  FakeLoop loop;
+  loop.fail_watches = true;
+  node::AsideWorker worker(loop);
+  cr_assert_not(worker.run([]() -> keyring::TpmWorker::Completion { return [] {}; }).has_value());
+}

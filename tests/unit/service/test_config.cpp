@@ -1,0 +1,134 @@
+#include "daemon/service/config.h"
+
+#include <criterion/criterion.h>
+#include <sys/stat.h>
+
+#include "tests/support/temporary_folder.h"
+
+using namespace akm;
+using namespace akm::service;
+using akm::test::TemporaryFolder;
+
+namespace {
+
+Schema schema() {
+  return {
+      {.name = "network.listen", .standard = std::string("0.0.0.0:7400"), .doc = "Where.", .choices = {}},
+      {.name = "network.backend",
+       .standard = std::string("auto"),
+       .doc = "How.",
+       .choices = {"auto", "epoll"}},
+      {.name = "tpm.nv_index",
+       .standard = std::int64_t{7},
+       .doc = "Which.",
+       .minimum = 1,
+       .maximum = 0x81000001,
+       .choices = {}},
+      {.name = "bus.polkit", .standard = true, .doc = "Ask.", .choices = {}},
+      {.name = "a.b.list", .standard = std::vector<std::string>{"x"}, .doc = "Many.", .choices = {}},
+  };
+}
+
+std::string error_of(const std::string& text) {
+  const TemporaryFolder folder;
+  const auto loaded = Config::load(folder.write("a.toml", text), schema());
+  cr_assert_not(loaded.has_value(), "was accepted: %s", text.c_str());
+  std::string detail = loaded.error().detail;
+  const auto at = detail.find(folder.path());
+  return at == std::string::npos ? detail : detail.erase(at, folder.path().size() + 1);
+}
+
+}  // namespace
+
+Test(config, defaults_hold_where_nothing_is_set) {
+  const TemporaryFolder folder;
+  const auto config = Config::load(folder.write("a.toml", ""), schema());
+  cr_assert(config.has_value());
+  cr_assert_eq(config->text("network.listen"), "0.0.0.0:7400");
+  cr_assert_eq(config->integer("tpm.nv_index"), 7);
+  cr_assert(config->boolean("bus.polkit"));
+  cr_assert_eq(config->list("a.b.list").size(), 1);
+  cr_assert_eq(config->origin("bus.polkit"), "default");
+}
+
+Test(config, values_keep_their_type_and_place) {
+  const TemporaryFolder folder;
+  const auto config = Config::load(
+      folder.write("a.toml",
+                   "[tpm]\nnv_index = 0x81000001\n[bus]\npolkit = false\n[a.b]\nlist = [\"p\", \"q\"]\n"),
+      schema());
+  cr_assert(config.has_value());
+  cr_assert_eq(config->integer("tpm.nv_index"), 0x81000001);
+  cr_assert_not(config->boolean("bus.polkit"));
+  cr_assert_eq(config->list("a.b.list").at(1), "q");
+  cr_assert_eq(config->origin("bus.polkit"), folder.file("a.toml") + ":4");
+  cr_assert_eq(config->invalid("bus.polkit", "no").detail, folder.file("a.toml") + ":4: bus.polkit: no");
+}
+
+Test(config, drop_ins_win_in_the_order_of_their_names) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("a.toml", "[network]\nlisten = \"main\"\nbackend = \"epoll\"\n");
+  folder.write("a.toml.d/20.toml", "[network]\nlisten = \"second\"\n");
+  folder.write("a.toml.d/10.toml", "[network]\nlisten = \"first\"\n");
+  folder.write("a.toml.d/30.conf", "not read");
+  folder.write("a.toml.d/.hidden.toml", "not read");
+  const auto config = Config::load(path, schema());
+  cr_assert(config.has_value());
+  cr_assert_eq(config->text("network.listen"), "second");
+  cr_assert_eq(config->text("network.backend"), "epoll");
+  cr_assert_eq(config->origin("network.listen"), folder.file("a.toml.d/20.toml") + ":2");
+}
+
+Test(config, unknown_keys_name_file_and_line) {
+  cr_assert_eq(error_of("[network]\n\nlisten = \"x\"\nlissten = \"y\"\n"),
+               "a.toml:4: unknown key network.lissten");
+  cr_assert_eq(error_of("[netwrok]\nlisten = \"x\"\n"), "a.toml:1: unknown key netwrok");
+  cr_assert_eq(error_of("listen = 1\n"), "a.toml:1: unknown key listen");
+}
+
+Test(config, wrong_types_and_values_name_file_and_line) {
+  cr_assert_eq(error_of("[bus]\npolkit = \"yes\"\n"), "a.toml:2: bus.polkit must be true or false");
+  cr_assert_eq(error_of("[bus]\npolkit = 1\n"), "a.toml:2: bus.polkit must be true or false");
+  cr_assert_eq(error_of("[tpm]\nnv_index = 0\n"),
+               "a.toml:2: tpm.nv_index must be an integer from 1 to 2164260865");
+  cr_assert_eq(error_of("[tpm]\nnv_index = 1.0\n"),
+               "a.toml:2: tpm.nv_index must be an integer from 1 to 2164260865");
+  cr_assert_eq(error_of("[network]\nbackend = \"poll\"\n"),
+               "a.toml:2: network.backend must be one of \"auto\" \"epoll\"");
+  cr_assert_eq(error_of("[a.b]\nlist = [1]\n"), "a.toml:2: a.b.list must be a list of at most 64 texts");
+  cr_assert_eq(error_of("network = 3\n"), "a.toml:1: network must be a table");
+  cr_assert(error_of("[network]\nlisten = \"a\\u0000b\"\n").find("must be a text") != std::string::npos);
+}
+
+Test(config, broken_toml_names_file_and_line) {
+  cr_assert(error_of("[network]\nlisten = \n").starts_with("a.toml:2"), "%s",
+            error_of("[network]\nlisten = \n").c_str());
+}
+
+Test(config, what_is_no_plain_small_file_is_refused) {
+  const TemporaryFolder folder;
+  cr_assert_eq(Config::load(folder.file("none.toml"), schema()).error().code, Errc::io_failed);
+  cr_assert_eq(Config::load(folder.path(), schema()).error().code, Errc::config_invalid);
+  cr_assert_eq(::mkfifo(folder.file("fifo").c_str(), 0600), 0);
+  cr_assert_eq(Config::load(folder.file("fifo"), schema()).error().code, Errc::config_invalid);
+  const std::string big = folder.write("big.toml", std::string(kConfigFileBytes + 1, '#'));
+  cr_assert_eq(Config::load(big, schema()).error().code, Errc::too_large);
+}
+
+Test(config, the_example_is_a_valid_file_and_stays_one_when_uncommented) {
+  const TemporaryFolder folder;
+  const std::string example = example_config("Title", schema());
+  cr_assert(Config::load(folder.write("a.toml", example), schema()).has_value());
+  std::string active;
+  std::string line;
+  for (const char c : example) {
+    line += c;
+    if (c != '\n') continue;
+    active += line.starts_with("#") && !line.starts_with("# ") ? line.substr(1) : line;
+    line.clear();
+  }
+  const auto config = Config::load(folder.write("b.toml", active), schema());
+  cr_assert(config.has_value(), "%s", config.has_value() ? "" : config.error().detail.c_str());
+  cr_assert_neq(config->origin("a.b.list"), "default");
+  cr_assert_eq(config->integer("tpm.nv_index"), 7);
+}

@@ -1,0 +1,55 @@
+#include "daemon/service/policy_text.h"
+
+#include <criterion/criterion.h>
+
+#include "tests/support/temporary_folder.h"
+
+using namespace akm;
+using namespace akm::service;
+using protocol::Policy;
+
+Test(policy_text, every_field_goes_there_and_back) {
+  Policy changed;
+  changed.rekey_interval_s = 11;
+  changed.grace_ms = 12;
+  changed.quorum = protocol::Quorum::majority;
+  changed.topology = protocol::Topology::star;
+  changed.rotate_provisioning_after_install = false;
+  Policy copy;
+  cr_assert(apply_policy_text(copy, policy_to_text(changed)).has_value());
+  cr_assert(copy == changed);
+  cr_assert_eq(policy_to_text(Policy{}).at("topology"), "auto");
+  cr_assert_eq(policy_to_text(Policy{}).size(), 15);
+}
+
+Test(policy_text, what_is_wrong_changes_nothing) {
+  for (const auto& [name, value] :
+       std::map<std::string, std::string>{{"no_such_field", "1"},
+                                          {"rekey_interval_s", "0"},
+                                          {"nnrt_ms", "12x"},
+                                          {"nset_ms", ""},
+                                          {"grace_ms", "-1"},
+                                          {"quorum", "some"},
+                                          {"rotate_provisioning_after_install", "1"}}) {
+    Policy policy;
+    const Status status = apply_policy_text(policy, {{"control_deadline_s", "5"}, {name, value}});
+    cr_assert_not(status.has_value(), "%s = %s was accepted", name.c_str(), value.c_str());
+    cr_assert_eq(status.error().code, Errc::invalid_argument);
+    cr_assert(policy == Policy{});
+  }
+}
+
+Test(policy_text, the_configuration_has_the_same_fields) {
+  const test::TemporaryFolder folder;
+  const Schema schema = policy_schema();
+  cr_assert(policy_from(Config(schema)) == Policy{});
+  const auto config = Config::load(folder.write("a.toml",
+                                                "[policy]\nrekey_interval_s = 5\nquorum = "
+                                                "\"majority\"\nrotate_provisioning_after_install = false\n"),
+                                   schema);
+  cr_assert(config.has_value());
+  const Policy policy = policy_from(*config);
+  cr_assert_eq(policy.rekey_interval_s, 5);
+  cr_assert_eq(policy.quorum, protocol::Quorum::majority);
+  cr_assert_not(policy.rotate_provisioning_after_install);
+}

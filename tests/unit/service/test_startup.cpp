@@ -1,0 +1,91 @@
+#include "daemon/service/startup.h"
+
+#include <criterion/criterion.h>
+
+#include <filesystem>
+
+#include "daemon/base/log.h"
+#include "keyring/sealer_factory.h"
+#include "tests/support/memory_store.h"
+#include "tests/support/seeded_random.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace akm;
+using namespace akm::service;
+
+namespace {
+
+Settings software(const test::TemporaryFolder& folder) {
+  cr_assert(log::open({.target = log::Options::Target::text, .file = folder.file("log")}).has_value());
+  Settings settings;
+  settings.state_folder = folder.file("state");
+  settings.sealing = SealingChoice::software;
+  settings.nv_index = keyring::kDefaultNvIndex;
+  return settings;
+}
+
+}  // namespace
+
+Test(startup, each_start_has_a_higher_incarnation_and_another_salt) {
+  const test::TemporaryFolder folder;
+  const Settings settings = software(folder);
+  SystemRandom random;
+  OpenedState first = open_state(settings, random);
+  cr_assert(first.store != nullptr, "%s", first.failure ? first.failure->message().c_str() : "");
+  cr_assert_gt(first.engine.incarnation, 0);
+  cr_assert_not(first.hardware_protected);
+  cr_assert_eq(first.findings.size(), 1, "sealing in software is said");
+  cr_assert(first.store->write("record", std::vector<std::uint8_t>{1}).has_value());
+  const auto options = first.engine;
+  first.store.reset();
+  const OpenedState second = open_state(settings, random);
+  cr_assert(second.store != nullptr);
+  cr_assert_gt(second.engine.incarnation, options.incarnation);
+  cr_assert_neq(second.engine.salt, options.salt);
+  cr_assert(second.store->read("record").has_value());
+}
+
+Test(startup, two_daemons_do_not_share_a_folder) {
+  const test::TemporaryFolder folder;
+  const Settings settings = software(folder);
+  SystemRandom random;
+  const OpenedState first = open_state(settings, random);
+  const OpenedState second = open_state(settings, random);
+  cr_assert(first.store != nullptr);
+  cr_assert(second.store == nullptr);
+  cr_assert_eq(second.failure->code, Errc::busy);
+}
+
+Test(startup, without_a_secure_element_software_can_be_forbidden) {
+  const test::TemporaryFolder folder;
+  Settings settings = software(folder);
+  settings.sealing = SealingChoice::automatic;
+  settings.allow_software = false;
+  settings.tcti = "device:/nonexistent/tpm";
+  SystemRandom random;
+  const OpenedState state = open_state(settings, random);
+  cr_assert(state.store == nullptr);
+  cr_assert(state.failure.has_value());
+  cr_assert_eq(state.findings.size(), 1);
+}
+
+Test(startup, a_folder_that_cannot_be_made_is_told_and_nothing_is_deleted) {
+  const test::TemporaryFolder folder;
+  Settings settings = software(folder);
+  settings.state_folder = folder.write("file", "content");
+  SystemRandom random;
+  const OpenedState state = open_state(settings, random);
+  cr_assert(state.store == nullptr);
+  cr_assert_eq(std::filesystem::file_size(folder.file("file")), 7);
+}
+
+Test(startup, a_start_counter_that_went_back_is_refused) {
+  test::MemoryStore store;
+  cr_assert_eq(note_start(store, 5).value(), false);
+  cr_assert_eq(note_start(store, 6).value(), false);
+  cr_assert_eq(note_start(store, 9).value(), true, "starts that this state does not know of");
+  cr_assert_eq(note_start(store, 9).error().code, Errc::state_corrupt);
+  cr_assert_eq(note_start(store, 3).error().code, Errc::state_corrupt);
+  store.corrupt["start"] = true;
+  cr_assert_eq(note_start(store, 10).error().code, Errc::state_corrupt);
+}
