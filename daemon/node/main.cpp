@@ -62,11 +62,9 @@ Status run(const NodeSettings& settings) {
   dbus::Authorizer authorizer(bus,
                               {.group = settings.common.bus_group, .use_polkit = settings.common.use_polkit});
   dbus::NodeAdaptor adaptor(bus, authorizer, node);
-  const Observer observer = adaptor.observer();
-  events.set_observer(observer.event);
-  node.set_observer(observer);
   service::BusWiring wiring(*loop, bus);
   service::ServiceManager manager(*loop);
+  observe(node, events, adaptor.observer(), manager);
 
   AKM_TRY(service::stop_on_signal(*loop, signals));
   AKM_TRY(watch_role(*loop, node));

@@ -71,11 +71,22 @@ Status Node::resume() {
   }
   link_.use(record_->identity.asr_id);
   state_ = record_->state;
+  compare_hardware();
   if (state_ == NodeState::quarantined) shell_->post(protocol::EraseOperational{});
   if (!record_->pending_report.empty()) report_due_ = parts_.now();
   if (has_nmm()) heartbeat_due_ = parts_.now();
   if (state_ == NodeState::provisioned && settings_.activate_automatically) activation_due_ = parts_.now();
   return {};
+}
+
+/// The credentials are bound to the machine that they came to (section 7). It is said; the NMM decides, at
+/// activation.
+void Node::compare_hardware() {
+  const auto hardware = parts_.hardware.value();
+  if (!hardware || *hardware == record_->hardware_value) return;
+  findings_["hardware"] = "The hardware value is not the one that this node was provisioned with";
+  say({.name = "hardware-changed", .severity = 4, .fields = {}}, message_id::kBreachDetected,
+      findings_["hardware"]);
 }
 
 void Node::set_state(NodeState state) {

@@ -76,6 +76,7 @@ class Node final : public ControlPort {
  private:
   // node.cpp: state
   Status resume();
+  void compare_hardware();
   void set_state(NodeState state);
   Status save_state(NodeState state);
   [[nodiscard]] bool has_nmm() const {

@@ -88,6 +88,17 @@ Status watch_role(io::Loop& loop, Node& node) {
   return {};
 }
 
+void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager) {
+  events.set_observer(bus.event);
+  node.set_observer({.status_changed =
+                         [&node, &manager, to_bus = std::move(bus.status_changed)] {
+                           manager.status(node_state_name(node.status().state));
+                           if (to_bus) to_bus();
+                         },
+                     .asr_changed = std::move(bus.asr_changed),
+                     .event = {}});
+}
+
 AsideWorker::~AsideWorker() {
   if (watch_) loop_.unwatch(*watch_);
 }

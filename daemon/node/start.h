@@ -9,6 +9,7 @@
 #include "bpf/loader/probe_set.h"
 #include "daemon/io/loop.h"
 #include "daemon/node/node.h"
+#include "daemon/service/service_manager.h"
 #include "keyring/key_store.h"
 #include "keyring/tpm_worker.h"
 
@@ -29,6 +30,9 @@ std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::ve
 std::string backend_text(const io::Loop& loop);
 /// The role's deadlines and probes on the loop.
 Status watch_role(io::Loop& loop, Node& node);
+
+/// What happens goes to the bus, the state to the service manager too.
+void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager);
 
 /// A thread for what takes long, made when it is first needed: most runs of a node never do.
 class AsideWorker {

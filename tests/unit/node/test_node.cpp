@@ -141,3 +141,12 @@ Test(node, rekey_replaces_the_key_of_a_relationship) {
   cr_assert_eq(bench.node->asrs().at(0).epoch, epoch + 1);
   cr_assert(bench.event("session-committed") != nullptr);
 }
+
+Test(node, a_moved_disk_is_said) {
+  NodeBench bench;
+  bench.make_active();
+  bench.hardware = node::Hardware([] { return keyring::HardwareSources{{"dmi-product-uuid", "another"}}; });
+  bench.start();
+  cr_assert(bench.event("hardware-changed") != nullptr);
+  cr_assert_eq(bench.node->status().findings.size(), 1);
+}

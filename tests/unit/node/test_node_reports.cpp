@@ -48,7 +48,8 @@ Test(node_reports, a_disk_that_fails_is_said_once) {
   bench.install(bench.operational());
   bench.install(bench.operational());
   std::size_t said = 0;
-  for (const EventRecord& one : bench.events.history()) if (one.name == "effect-failed") ++said;
+  for (const EventRecord& one : bench.events.history())
+    if (one.name == "effect-failed") ++said;
   cr_assert_eq(said, 1);
   cr_assert_eq(bench.node->status().counters.at("store_failures"), 2);
 }

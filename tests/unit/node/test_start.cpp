@@ -73,3 +73,19 @@ Test(start, a_loop_that_cannot_watch_is_an_error) {
   node::AsideWorker worker(loop);
   cr_assert_not(worker.run([]() -> keyring::TpmWorker::Completion { return [] {}; }).has_value());
 }
+
+Test(start, what_happens_goes_to_the_bus) {
+  NodeBench bench;
+  FakeLoop loop;
+  service::ServiceManager manager(loop);
+  int states = 0;
+  std::vector<std::string> told;
+  node::observe(*bench.node, bench.events,
+                {.status_changed = [&states] { ++states; },
+                 .asr_changed = {},
+                 .event = [&told](const EventRecord& event) { told.push_back(event.name); }},
+                manager);
+  cr_assert(bench.provision().has_value());
+  cr_assert_gt(states, 0);
+  cr_assert(std::ranges::find(told, "provisioned") != told.end());
+}
