@@ -85,8 +85,7 @@ void Node::compare_hardware() {
   const auto hardware = parts_.hardware.value();
   if (!hardware || *hardware == record_->hardware_value) return;
   findings_["hardware"] = "The hardware value is not the one that this node was provisioned with";
-  say({.name = "hardware-changed", .severity = 4, .fields = {}}, message_id::kBreachDetected,
-      findings_["hardware"]);
+  say({.name = "hardware-changed", .severity = 4, .fields = {}}, {}, findings_["hardware"]);
 }
 
 void Node::set_state(NodeState state) {
