@@ -16,7 +16,7 @@ Bus::~Bus() {
 }
 
 Status Bus::start() {
-  AKM_ASSIGN(address_, resolve_address(options_.address));
+  AKM_ASSIGN(address_, resolve_address(options_.address.empty() ? "system" : options_.address));
   started_ = true;
   connect();
   return {};

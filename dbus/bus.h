@@ -22,7 +22,7 @@ namespace akm::dbus {
 class Bus {
  public:
   struct Options {
-    std::string address = "system";  // "system", "session", "unix:path=..." or "unix:abstract=..."
+    std::string address = "system";  // also "" (system), "session", "unix:path=...", "unix:abstract=..."
     std::string name;                // "org.akm.Node1"
   };
   explicit Bus(Options options) : options_(std::move(options)) {}

@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/unique_fd.h"
 #include "dbus/bus.h"
 
 namespace akm::test {

@@ -94,7 +94,7 @@ Test(akmctl_nmm, init_status_nodes) {
   cr_assert_eq(world.run({"--json", "nmm", "nodes"}).json()[1]["name"], "B");
   world.nmm.members.clear();
   expect_has(world.run({"nmm", "nodes"}).out, "There are no nodes yet.");
-  cr_assert_str_eq(world.run({"--json", "nmm", "nodes"}).out.c_str(), "[]\n");
+  cr_assert_eq(world.run({"--json", "nmm", "nodes"}).out, "[]\n");
   world.nmm.deferred.result = fail(Errc::already_exists);
   cr_assert_eq(world.run({"nmm", "init"}).exit_code, 1);
 }

@@ -75,7 +75,7 @@ Test(node_adaptor, hardware_identity) {
   cr_assert_str_eq(name2, "dmi");
   service.port.deferred.result = fail(Errc::no_hardware_source, "tpm-ek");
   const Answer failed = client.call_akm(service.servers(), "Node1", "GetHardwareIdentity");
-  cr_assert_str_eq(failed.error.c_str(), "org.akm.Error.NoHardwareSource");
+  cr_assert_eq(failed.error, "org.akm.Error.NoHardwareSource");
 }
 
 Test(node_adaptor, provisioning_passes_the_descriptor_and_not_the_bytes) {
@@ -130,7 +130,7 @@ Test(node_adaptor, hostile_arguments_never_reach_the_role) {
   const Answer types =
       client.call_akm(service.servers(), "Node1", "ProvisionFromFile",
                       [&](sd_bus_message* m) { (void)sd_bus_message_append(m, "ss", "/a", "CODE"); });
-  cr_assert_str_eq(types.error.c_str(), "org.freedesktop.DBus.Error.InvalidArgs");
+  cr_assert_eq(types.error, "org.freedesktop.DBus.Error.InvalidArgs");
   cr_assert(service.port.calls.empty());
 }
 
@@ -140,7 +140,7 @@ Test(node_adaptor, errors_of_the_role_arrive_by_name_and_sentence) {
   TestClient client(service.daemon.address());
   service.port.deferred.result = fail(Errc::timed_out, "NMM north");
   const Answer answer = client.call_akm(service.servers(), "Node1", "Activate");
-  cr_assert_str_eq(answer.error.c_str(), "org.akm.Error.TimedOut");
+  cr_assert_eq(answer.error, "org.akm.Error.TimedOut");
   cr_assert_str_eq(answer.text.c_str(), "There was no answer in time: NMM north");
   service.port.deferred.result = {};
   cr_assert(client.call_akm(service.servers(), "Node1", "Activate").error.empty());

@@ -1,0 +1,31 @@
+#include "tools/akmctl/json.h"
+
+#include <criterion/criterion.h>
+
+#include <nlohmann/json.hpp>
+
+using namespace akm;
+using namespace akm::ctl;
+
+Test(json, text_that_is_not_utf8_is_replaced_and_does_not_throw) {
+  EventRecord event;
+  event.name = "x\xff";
+  event.fields = {{"path", "a\"b\n\\"}};
+  const std::string line = json_of(dbus::Service::nmm, event);
+  cr_assert_not(line.contains('\n'));
+  const auto json = nlohmann::json::parse(line, nullptr, false);
+  cr_assert(json.is_object());
+  cr_assert_eq(json["fields"]["path"], "a\"b\n\\");
+  cr_assert_eq(json["service"], "nmm");
+}
+
+Test(json, ids_are_hex_everywhere) {
+  AsrSnapshot asr;
+  asr.id = 0xff;
+  asr.members = {{0, 0xa1, "A", {}, "heard", 1, 2}};
+  const auto json = nlohmann::json::parse(json_of(asr), nullptr, false);
+  cr_assert_eq(json["id"], "00000000000000ff");
+  cr_assert_eq(json["members"][0]["node_id"], "00000000000000a1");
+  cr_assert_eq(json_id("k", 1), "{\"k\":\"0000000000000001\"}");
+  cr_assert_eq(json_escaped("a\"b"), "a\\\"b");
+}

@@ -1,0 +1,143 @@
+#include "dbus/asr_adaptor.h"
+
+#include <criterion/criterion.h>
+
+#include "dbus/snapshot_reader.h"
+#include "tests/unit/dbus/service_fixture.h"
+
+using namespace akm;
+using namespace akm::test;
+
+namespace {
+
+constexpr const char* kName = "org.akm.Node1";
+constexpr const char* kAlpha = "/org/akm/Node1/asr/0000000000000001";
+
+std::vector<AsrSnapshot> managed(NodeService& service, TestClient& client) {
+  const Answer answer = client.call(service.servers(), kName, "/org/akm/Node1",
+                                    "org.freedesktop.DBus.ObjectManager", "GetManagedObjects");
+  cr_assert(answer.error.empty(), "%s", answer.text.c_str());
+  dbus::Reader in(answer.message);
+  auto asrs = dbus::read_managed_asrs(in);
+  cr_assert(asrs.has_value());
+  return std::move(*asrs);
+}
+
+struct Watched {
+  Watched(NodeService& service, TestClient& client, const char* match) : service_(service), client_(client) {
+    client.record(match, signals, service.servers());
+  }
+  ~Watched() {
+    for (sd_bus_message* message : signals) sd_bus_message_unref(message);
+  }
+  void wait(std::size_t count) {
+    std::vector<Pumped> all = service_.servers();
+    all.push_back(client_.pumped());
+    cr_assert(pump(all, [&] { return signals.size() >= count; }), "%zu of %zu signals", signals.size(),
+              count);
+  }
+  std::vector<sd_bus_message*> signals;
+
+ private:
+  NodeService& service_;
+  TestClient& client_;
+};
+
+}  // namespace
+
+Test(asr_adaptor, all_is_shown_as_the_role_has_it) {
+  NodeService service;
+  TestClient client(service.daemon.address());
+  service.port.relationships.push_back(sample_asr(0xfedcba9876543210, "beta"));
+  const auto asrs = managed(service, client);
+  cr_assert_eq(asrs.size(), 2);
+  const AsrSnapshot& sent = service.port.relationships[0];
+  const AsrSnapshot& got = asrs[0];
+  cr_assert_eq(got.id, sent.id);
+  cr_assert_eq(got.label, sent.label);
+  cr_assert_eq(got.kind, sent.kind);
+  cr_assert_eq(got.suite, sent.suite);
+  cr_assert_eq(got.generation, sent.generation);
+  cr_assert_eq(got.epoch, sent.epoch);
+  cr_assert_eq(got.phase, sent.phase);
+  cr_assert_eq(got.key_check, sent.key_check);
+  cr_assert_eq(got.roster_hash, sent.roster_hash);
+  cr_assert_eq(got.own_index, sent.own_index);
+  cr_assert(got.members == sent.members);
+  cr_assert(got.policy == sent.policy);
+  cr_assert_eq(asrs[1].id, 0xfedcba9876543210);
+}
+
+Test(asr_adaptor, objects_that_are_not_there_are_not_there) {
+  NodeService service;
+  TestClient client(service.daemon.address());
+  for (const char* path : {"/org/akm/Node1/asr/0000000000000002", "/org/akm/Node1/asr/1",
+                           "/org/akm/Node1/asr/000000000000000A", "/org/akm/Node1/asr",
+                           "/org/akm/Node1/asr/0000000000000001/x", "/org/akm/Nmm1/asr/0000000000000001"}) {
+    const Answer answer = client.get(service.servers(), kName, path, "org.akm.Asr1", "Epoch");
+    cr_assert_not(answer.error.empty(), "%s", path);
+  }
+}
+
+Test(asr_adaptor, changes_signal_only_what_changed) {
+  NodeService service;
+  TestClient client(service.daemon.address());
+  Watched watched(service, client, "type='signal',member='PropertiesChanged'");
+  service.port.relationships[0].epoch = 18;
+  service.port.relationships[0].key_check = "ffffffff";
+  service.observer.asr_changed(1);
+  service.observer.asr_changed(1);
+  watched.wait(1);
+  (void)client.call_akm(service.servers(), "Node1", "NoSuchMethod");  // all that was sent before is here now
+  cr_assert_eq(watched.signals.size(), 1);
+  cr_assert_str_eq(sd_bus_message_get_path(watched.signals[0]), kAlpha);
+  dbus::Reader in(watched.signals[0]);
+  cr_assert_eq(*in.text(64), "org.akm.Asr1");
+  const auto changed = dbus::read_asr(in);
+  cr_assert(changed.has_value());
+  cr_assert_eq(changed->epoch, 18);
+  cr_assert_eq(changed->key_check, "ffffffff");
+  cr_assert_eq(changed->label, "");  // not in the signal
+  service.observer.asr_changed(1);   // nothing is different: no signal
+  service.observer.asr_changed(99);
+  (void)client.call_akm(service.servers(), "Node1", "NoSuchMethod");
+  (void)client.call_akm(service.servers(), "Node1", "NoSuchMethod");
+  cr_assert_eq(watched.signals.size(), 1);
+}
+
+Test(asr_adaptor, coming_and_going_is_signalled_by_the_object_manager) {
+  NodeService service;
+  TestClient client(service.daemon.address());
+  Watched watched(service, client, "type='signal',interface='org.freedesktop.DBus.ObjectManager'");
+  service.port.relationships.push_back(sample_asr(2, "beta"));
+  service.observer.asr_changed(2);
+  watched.wait(1);
+  service.port.relationships.pop_back();
+  service.observer.asr_changed(2);
+  watched.wait(2);
+  const char* path = nullptr;
+  cr_assert_str_eq(sd_bus_message_get_member(watched.signals[0]), "InterfacesAdded");
+  cr_assert_gt(sd_bus_message_read(watched.signals[0], "o", &path), 0);
+  cr_assert_str_eq(path, "/org/akm/Node1/asr/0000000000000002");
+  cr_assert_str_eq(sd_bus_message_get_member(watched.signals[1]), "InterfacesRemoved");
+  cr_assert_gt(sd_bus_message_read(watched.signals[1], "o", &path), 0);
+  cr_assert_str_eq(path, "/org/akm/Node1/asr/0000000000000002");
+  dbus::Reader in(watched.signals[1]);
+  const auto interfaces = in.texts(16, 128);
+  cr_assert(std::find(interfaces->begin(), interfaces->end(), "org.akm.Asr1") != interfaces->end());
+}
+
+Test(asr_adaptor, rekey) {
+  if (!may_call()) cr_skip_test("needs uid 0: other callers are refused here");
+  NodeService service;
+  TestClient client(service.daemon.address());
+  cr_assert(client.call(service.servers(), kName, kAlpha, "org.akm.Asr1", "Rekey").error.empty());
+  cr_assert_str_eq(service.port.calls.back().c_str(), "rekey 1");
+  service.port.deferred.result = fail(Errc::wrong_state);
+  cr_assert_eq(client.call(service.servers(), kName, kAlpha, "org.akm.Asr1", "Rekey").error,
+               "org.akm.Error.WrongState");
+  const Answer nowhere =
+      client.call(service.servers(), kName, "/org/akm/Node1/asr/0000000000000009", "org.akm.Asr1", "Rekey");
+  cr_assert_not(nowhere.error.empty());
+  cr_assert_eq(service.port.calls.size(), 2);
+}

@@ -1,0 +1,76 @@
+#include "dbus/snapshot_reader.h"
+
+#include <criterion/criterion.h>
+
+#include "tests/unit/dbus/local_message.h"
+
+using namespace akm;
+using namespace akm::dbus;
+using namespace akm::test;
+
+namespace {
+
+void entry(Writer& out, const char* name, const char* type, const std::function<void()>& value) {
+  out.open('e', "sv").text(name).open('v', type);
+  value();
+  out.close().close();
+}
+
+}  // namespace
+
+Test(snapshot_reader, known_properties_are_taken_and_unknown_ones_skipped) {
+  const LocalMessage message([](Writer& out) {
+    out.open('a', "{sv}");
+    entry(out, "State", "s", [&] { out.text("activating"); });
+    entry(out, "OfALaterVersion", "a{ss}", [&] { out.text_map({{"a", "b"}}); });
+    entry(out, "Keyring", "i", [&] { out.i32(-5); });
+    out.close();
+  });
+  Reader in = message.reader();
+  const auto status = read_node_status(in);
+  cr_assert(status.has_value());
+  cr_assert(status->state == node::NodeState::activating);
+  cr_assert_eq(status->keyring, -5);
+}
+
+Test(snapshot_reader, a_wrong_type_or_state_is_malformed) {
+  const LocalMessage type([](Writer& out) {
+    out.open('a', "{sv}");
+    entry(out, "State", "u", [&] { out.u32(1); });
+    out.close();
+  });
+  Reader first = type.reader();
+  cr_assert_eq(read_node_status(first).error().code, Errc::malformed);
+  Reader second = type.reader();
+  cr_assert_eq(read_nmm_status(second).error().code, Errc::malformed);
+  const LocalMessage state([](Writer& out) {
+    out.open('a', "{sv}");
+    entry(out, "State", "s", [&] { out.text("dancing"); });
+    out.close();
+  });
+  Reader third = state.reader();
+  cr_assert_eq(read_node_status(third).error().code, Errc::malformed);
+  Reader fourth = state.reader();
+  cr_assert_eq(read_managed_asrs(fourth).error().code, Errc::malformed);
+  Reader fifth = state.reader();
+  cr_assert_eq(read_nodes(fifth).error().code, Errc::malformed);
+}
+
+Test(snapshot_reader, nodes_and_events) {
+  const LocalMessage nodes([](Writer& out) {
+    out.open('a', "(tssusxats)").open('r', "tssusxats");
+    out.u64(7).text("A").text("active").u32(2).text("e").i64(-1).u64s({1, 2}).text("v").close().close();
+  });
+  Reader in = nodes.reader();
+  const auto list = read_nodes(in);
+  cr_assert(list.has_value());
+  cr_assert_eq(list->at(0).node_id, 7);
+  cr_assert_eq(list->at(0).last_heard_ns, -1);
+  cr_assert_eq(list->at(0).asrs.size(), 2);
+  const LocalMessage event([](Writer& out) { out.text("n").u8(3).i64(4).u64(5).text_map({{"k", "v"}}); });
+  Reader again = event.reader();
+  const auto record = read_event(again);
+  cr_assert(record.has_value());
+  cr_assert_eq(record->severity, 3);
+  cr_assert_eq(record->fields.at("k"), "v");
+}
