@@ -222,7 +222,9 @@ void Establishment::resume(const Surroundings& around) {
   }
   // Says that this incarnation is there: a group inside an attempt tells it, one that lags behind a switch
   // follows.
-  if (!around.reachable) return;
+  // An NMM is silent: it has many nodes, which will be heard soon.
+  const bool nmm = around.description.kind == Kind::provisioning && around.own_index == kNmmIndex;
+  if (!around.reachable || nmm) return;
   se_left_ = limits::kRepeatedSe;
   repeat_interval_ = kRepeatFirst;
   repeat_at_ = around.now;

@@ -1,5 +1,5 @@
-// The diagram of docs/state-machine.md, from the table that the machine runs on. Without arguments it compares the
-// committed file with what it would write; with --write it writes it.
+// The diagram of docs/state-machine.md, from the table that the machine runs on. Without arguments it
+// compares the committed file with what it would write; with --write it writes it.
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -25,14 +25,17 @@ std::string inputs_between(Phase from, Phase to) {
 std::string document() {
   std::string text =
       "# The state machine of session establishment\n\n"
-      "Generated from `daemon/protocol/transition_table.h` by `state_machine_doc --write`; a test compares. The words\n"
-      "are those of `protocol.md`, section 5. A handler can only return a phase that the table allows: another does\n"
+      "Generated from `daemon/protocol/transition_table.h` by `state_machine_doc --write`; a test compares. "
+      "The words\n"
+      "are those of `protocol.md`, section 5. A handler can only return a phase that the table allows: "
+      "another does\n"
       "not compile.\n\n```mermaid\nstateDiagram-v2\n    [*] --> SE\n    [*] --> SEF: candidate on the disk\n";
   for (const Phase from : kPhases) {
     for (const Phase to : kPhases) {
       const std::string inputs = inputs_between(from, to);
       if (inputs.empty() || from == to) continue;
-      text += "    " + std::string(phase_name(from)) + " --> " + std::string(phase_name(to)) + ": " + inputs + "\n";
+      text += "    " + std::string(phase_name(from)) + " --> " + std::string(phase_name(to)) + ": " + inputs +
+              "\n";
     }
   }
   text += "```\n\n| phase |";

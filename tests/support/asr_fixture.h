@@ -1,5 +1,6 @@
 #pragma once
-// Credentials and frames for tests of the machine: a test that holds a group's secrets can speak as any member.
+// Credentials and frames for tests of the machine: a test that holds a group's secrets can speak as any
+// member.
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,8 +23,8 @@ inline protocol::Asr fixed_asr(std::size_t members, std::uint32_t generation = 1
     std::vector<std::string> at;
     if (endpoints) at.push_back("10.0.0." + std::to_string(i + 1) + ":7400");
     asr.description.roster.push_back({static_cast<std::uint16_t>(i), 1000 + i,
-                                      nmm ? protocol::Role::nmm : protocol::Role::node, "n" + std::to_string(i),
-                                      std::move(at)});
+                                      nmm ? protocol::Role::nmm : protocol::Role::node,
+                                      "n" + std::to_string(i), std::move(at)});
   }
   SeededRandom random(generation);
   for (auto& chain : asr.chains) {
@@ -56,7 +57,8 @@ class Speaker {
     payload.high_epoch = 1;
     return session(payload);
   }
-  std::vector<std::uint8_t> message(const protocol::FragmentHeader& header, std::span<const std::uint8_t> body) {
+  std::vector<std::uint8_t> message(const protocol::FragmentHeader& header,
+                                    std::span<const std::uint8_t> body) {
     const auto fragments = *protocol::Fragmenter::create(header, body);
     std::vector<std::uint8_t> payload(fragments.payload_size(header.fragment));
     fragments.write(header.fragment, payload);

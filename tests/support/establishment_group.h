@@ -37,8 +37,8 @@ class EstablishmentGroup {
   protocol::Orders send(std::size_t from, protocol::Orders orders) {
     for (const auto& outgoing : orders.frames) {
       for (const std::uint16_t to : outgoing.to) {
-        wire.push_back({static_cast<std::uint16_t>(from), to, outgoing.under->epoch(), key_of(*outgoing.under),
-                        outgoing.payload});
+        wire.push_back({static_cast<std::uint16_t>(from), to, outgoing.under->epoch(),
+                        key_of(*outgoing.under), outgoing.payload});
       }
     }
     return orders;
@@ -91,7 +91,8 @@ class EstablishmentGroup {
   }
   [[nodiscard]] bool all_at(std::uint32_t epoch) const {
     for (const auto& member : members) {
-      if (member.normal().link().epoch() != epoch || member.normal().phase() != protocol::Phase::se) return false;
+      if (member.normal().link().epoch() != epoch || member.normal().phase() != protocol::Phase::se)
+        return false;
       if (member.check() != members[0].check()) return false;
     }
     return true;

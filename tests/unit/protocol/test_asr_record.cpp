@@ -57,7 +57,8 @@ Test(asr_record, everything_comes_back) {
   cr_assert(stored[1]->transcript == before[1]->transcript);
   cr_assert(stored[1]->participants == before[1]->participants);
   cr_assert(stored[1]->next.pdv == before[1]->next.pdv);
-  cr_assert(equal_in_constant_time(stored[0]->session->secret().reveal(), before[0]->session->secret().reveal()));
+  cr_assert(
+      equal_in_constant_time(stored[0]->session->secret().reveal(), before[0]->session->secret().reveal()));
   cr_assert_eq(restored->state.installed->number(), 2U);
 }
 

@@ -41,8 +41,9 @@ struct Pair {
   std::optional<Refusal> hear(const FragmentHeader& header, std::span<const std::uint8_t> body,
                               std::uint32_t incarnation = 1) {
     durable = false;
-    return link.hear({header, body}, {incarnation, 5, {}}, executed, send, [this] { ++preparations; }, 9, reports,
-                     counters, durable);
+    return link.hear(
+        {header, body}, {incarnation, 5, {}}, executed, send, [this] { ++preparations; }, 9, reports,
+        counters, durable);
   }
   std::optional<Refusal> hear_request(std::uint32_t id, Method method = Method::install,
                                       std::uint32_t incarnation = 1) {
@@ -168,8 +169,9 @@ Test(control_link, everything_has_a_maximum) {
   for (std::size_t i = 0; i < limits::kPendingRequestsPerPeer; ++i) cr_assert(pair.ask(Method::heartbeat));
   cr_assert_eq(pair.ask(Method::heartbeat).error().code, Errc::limit_exceeded);
   Pair large;
-  cr_assert_eq(large.ask(Method::heartbeat, std::vector<std::uint8_t>(limits::kRequestBodyBytes + 1)).error().code,
-               Errc::too_large);
+  cr_assert_eq(
+      large.ask(Method::heartbeat, std::vector<std::uint8_t>(limits::kRequestBodyBytes + 1)).error().code,
+      Errc::too_large);
   Pair busy;
   for (std::uint32_t id = 1; id <= limits::kPendingRequestsPerPeer; ++id) cr_assert(!busy.hear_request(id));
   cr_assert_eq(*busy.hear_request(40), Refusal::over_limit);

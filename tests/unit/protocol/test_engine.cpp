@@ -26,7 +26,8 @@ std::uint64_t refused(const EngineNet& net, std::size_t i, Refusal refusal) {
 bool all_at(const EngineNet& net, std::size_t members, std::uint32_t epoch) {
   for (std::size_t i = 0; i < members; ++i) {
     const auto view = net.view(i, kId);
-    if (!view || view->epoch != epoch || view->phase != Phase::se || view->check != net.view(0, kId)->check) return false;
+    if (!view || view->epoch != epoch || view->phase != Phase::se || view->check != net.view(0, kId)->check)
+      return false;
   }
   return true;
 }
@@ -37,7 +38,9 @@ struct Alone {
   testing::SeededRandom random{1};
   Instant now{1'000'000'000};
   EffectList give(Event event) { return engine.step(std::move(event), now, random); }
-  EffectList install(const Asr& asr, std::uint16_t index = 0) { return give(InstallAsr{asr.clone(), index, false, 0}); }
+  EffectList install(const Asr& asr, std::uint16_t index = 0) {
+    return give(InstallAsr{asr.clone(), index, false, 0});
+  }
   Refusal frame(std::vector<std::uint8_t> bytes) {
     const auto before = engine.counters().refused;
     (void)give(FrameReceived{bytes, *parse_endpoint("10.0.0.2:7400")});
@@ -160,7 +163,8 @@ Test(engine, every_refusal_has_its_counter) {
   cr_assert_eq(alone.frame(speaker.frame(FrameType::session, garbage)), Refusal::malformed_payload);
   cr_assert_eq(alone.frame(speaker.frame(FrameType::control, garbage)), Refusal::malformed_payload);
   cr_assert_eq(alone.frame(speaker.frame(FrameType::data, garbage)), Refusal::not_expected);
-  cr_assert_eq(alone.frame(speaker.message({1, MessageKind::request, Method::zeroize, 0, 1, ControlStatus::ok}, garbage)),
+  cr_assert_eq(alone.frame(speaker.message(
+                   {1, MessageKind::request, Method::zeroize, 0, 1, ControlStatus::ok}, garbage)),
                Refusal::not_expected, "control frames belong to provisioning ASRs");
   cr_assert_eq(alone.engine.counters().frames_sent, 0U, "none is answered");
 }
@@ -174,7 +178,8 @@ Test(engine, too_many_requests_at_once_are_over_the_limit) {
   Refusal last = kAccepted;
   for (std::uint32_t id = 1; id <= limits::kPendingRequestsPerPeer + 1; ++id) {
     cr_assert_eq(last, kAccepted);
-    last = alone.frame(node.message({id, MessageKind::request, Method::heartbeat, 0, 1, ControlStatus::ok}, body));
+    last = alone.frame(
+        node.message({id, MessageKind::request, Method::heartbeat, 0, 1, ControlStatus::ok}, body));
   }
   cr_assert_eq(last, Refusal::over_limit);
 }
@@ -248,7 +253,8 @@ Test(engine, control_requests_reach_the_other_side_and_come_back) {
   EngineNet net(2, 7);
   net.install_everywhere(fixed_asr(2, 1, Kind::provisioning));
   net.faults.loss = 0.2;
-  for (std::uint64_t cookie = 1; cookie <= 8; ++cookie) net.give(0, request_of(Method::install, cookie, 20'000));
+  for (std::uint64_t cookie = 1; cookie <= 8; ++cookie)
+    net.give(0, request_of(Method::install, cookie, 20'000));
   net.run(29s);
   const auto answers = net.take<ResponseReceived>(0);
   cr_assert_eq(answers.size(), 8U);
@@ -301,7 +307,8 @@ Test(engine, the_id_is_durable_before_the_request_is_handed_over) {
   // The disk is full: it was not executed, and may come again.
   (void)alone.give(StoreFailed{kId});
   frame = node.message({5, MessageKind::request, Method::breach_report, 0, 1, ControlStatus::ok}, body);
-  cr_assert_eq(only<RequestReceived>(alone.give(FrameReceived{frame, *parse_endpoint("10.0.0.2:7400")})).size(), 1U);
+  cr_assert_eq(
+      only<RequestReceived>(alone.give(FrameReceived{frame, *parse_endpoint("10.0.0.2:7400")})).size(), 1U);
 }
 
 Test(engine, an_unanswered_request_times_out) {
@@ -356,9 +363,8 @@ Test(engine, erase_operational_revokes_all_keys_first_and_keeps_provisioning) {
   cr_assert_eq(only<RevokeKey>(effects).size(), 6U);
   cr_assert_eq(only<ForgetAsr>(effects).size(), 3U);
   cr_assert_eq(only<AsrRetired>(effects).size(), 3U);
-  const auto first_forget = std::ranges::find_if(effects, [](const Effect& effect) {
-    return std::holds_alternative<ForgetAsr>(effect);
-  });
+  const auto first_forget = std::ranges::find_if(
+      effects, [](const Effect& effect) { return std::holds_alternative<ForgetAsr>(effect); });
   cr_assert(std::none_of(first_forget, effects.end(),
                          [](const Effect& effect) { return std::holds_alternative<RevokeKey>(effect); }));
   cr_assert(alone.engine.relationships() == std::vector<AsrId>{5});

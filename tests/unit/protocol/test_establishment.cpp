@@ -33,7 +33,8 @@ Test(establishment, two_agree_in_four_phases) {
   cr_assert_eq(group.at(0).phase(), Phase::sei);
   cr_assert(group.settle());
   cr_assert(group.all_at(2));
-  const auto commits = std::ranges::count_if(group.log, [](const Orders& orders) { return orders.committed; });
+  const auto commits =
+      std::ranges::count_if(group.log, [](const Orders& orders) { return orders.committed; });
   cr_assert_eq(commits, 2);
 }
 
@@ -91,8 +92,11 @@ Test(establishment, a_frame_that_contradicts_its_attempt_is_refused) {
   cr_assert(refused([](SessionPayload& payload) { payload.target = 3; }));
   cr_assert(refused([](SessionPayload& payload) { payload.initiator = 2; }));
   cr_assert(refused([](SessionPayload& payload) { payload.high_epoch = 9; }));
-  cr_assert(refused([](SessionPayload& payload) { payload.bitmap = Bitmap::from_bytes(std::array<std::uint8_t, 1>{0xff}); }));
-  cr_assert(refused([](SessionPayload& payload) { payload.bitmap = Bitmap::from_bytes(std::array<std::uint8_t, 1>{0}); }));
+  cr_assert(refused([](SessionPayload& payload) {
+    payload.bitmap = Bitmap::from_bytes(std::array<std::uint8_t, 1>{0xff});
+  }));
+  cr_assert(refused(
+      [](SessionPayload& payload) { payload.bitmap = Bitmap::from_bytes(std::array<std::uint8_t, 1>{0}); }));
   cr_assert_eq(group.at(1).phase(), Phase::sec);
 }
 

@@ -53,12 +53,14 @@ Test(establishment_timers, nset_leads_to_the_next_target_by_the_lowest_heard) {
   EstablishmentGroup group(group_of(3));
   group.start(0);
   const auto steps = alone(group, 0, 5500ms);
-  const auto failed = std::ranges::find_if(steps, [](const Orders& orders) { return orders.failed.has_value(); });
+  const auto failed =
+      std::ranges::find_if(steps, [](const Orders& orders) { return orders.failed.has_value(); });
   cr_assert(failed != steps.end());
   cr_assert_eq(failed->failed->target, 2U);
   cr_assert_eq(failed->failed->failures, 1U);
   cr_assert(failed->failed->waited_for == std::vector<std::uint16_t>({1, 2}));
-  const auto again = std::ranges::find_if(failed + 1, steps.end(), [](const Orders& orders) { return orders.started; });
+  const auto again =
+      std::ranges::find_if(failed + 1, steps.end(), [](const Orders& orders) { return orders.started; });
   cr_assert(again != steps.end());
   cr_assert_eq(again->frames[0].payload.target, 3U);
 }
@@ -71,14 +73,16 @@ Test(establishment_timers, a_higher_index_leaves_the_lowest_its_turn) {
   auto steps = alone(group, 2, 1500ms);
   cr_assert(std::ranges::none_of(steps, [](const Orders& orders) { return orders.started; }));
   steps = alone(group, 2, 2000ms);
-  cr_assert(std::ranges::any_of(steps, [](const Orders& orders) { return orders.started; }), "NNRT later its own");
+  cr_assert(std::ranges::any_of(steps, [](const Orders& orders) { return orders.started; }),
+            "NNRT later its own");
 }
 
 Test(establishment_timers, after_three_failures_the_pauses_grow_to_their_cap) {
   EstablishmentGroup group(group_of(2));
   group.start(0);
   const auto first = alone(group, 0, 16s);
-  cr_assert_eq(std::ranges::count_if(first, [](const Orders& orders) { return orders.failed.has_value(); }), 3);
+  cr_assert_eq(std::ranges::count_if(first, [](const Orders& orders) { return orders.failed.has_value(); }),
+               3);
   cr_assert_eq(group.at(0).phase(), Phase::se);
   const auto hour = alone(group, 0, 3600s);
   const auto attempts = std::ranges::count_if(hour, [](const Orders& orders) { return orders.started; });
@@ -108,7 +112,8 @@ Test(establishment_timers, se_is_repeated_three_times_at_most) {
   while (!group.wire.empty() && group.at(0).link().epoch() == 1) group.deliver_next();
   cr_assert_eq(group.at(0).link().epoch(), 2U);
   const auto steps = alone(group, 0, 5s);
-  const auto repeats = std::ranges::count_if(steps, [](const Orders& orders) { return !orders.frames.empty(); });
+  const auto repeats =
+      std::ranges::count_if(steps, [](const Orders& orders) { return !orders.frames.empty(); });
   cr_assert_leq(repeats, 2);
 }
 
