@@ -75,19 +75,31 @@ Status ControlLink::request(SendRequest request, Duration deadline, Instant now,
   pending.id = next_id_++;
   pending.cookie = request.cookie;
   pending.interval = kRepeatFirst;
-  pending.repeat_at = now + kRepeatFirst;
+  pending.repeat_at = now;
   pending.deadline = now + deadline;
-  transmit(pending, send);
   pending_.push_back(std::move(pending));
+  if (!waits_for_turn(pending_.size() - 1)) {
+    transmit(pending_.back(), now, send);
+  }
   return {};
 }
 
-void ControlLink::transmit(const Pending& pending, const SendMessage& send) const {
+bool ControlLink::waits_for_turn(std::size_t place) const {
+  const auto large = [](const Pending& pending) { return pending.body.size() > kFragmentBytes; };
+  if (!large(pending_[place])) return false;
+  const auto before =
+      std::ranges::count_if(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(place), large);
+  return static_cast<std::size_t>(before) >= limits::kReassembliesPerPeer;
+}
+
+void ControlLink::transmit(Pending& pending, Instant now, const SendMessage& send) {
   FragmentHeader header;
   header.request_id = pending.id;
   header.kind = MessageKind::request;
   header.method = pending.method;
   send(header, pending.body.reveal());
+  pending.repeat_at = now + pending.interval;
+  pending.interval = std::min<Duration>(pending.interval * 2, kRepeatLast);
 }
 
 Status ControlLink::respond(SendResponse response, Instant now, const SendMessage& send) {
@@ -180,18 +192,19 @@ void ControlLink::tick(Instant now, const SendMessage& send, AsrId asr_id, Effec
     reports.emplace_back(RequestTimedOut{asr_id, pending.cookie, pending.method});
     return true;
   });
-  for (Pending& pending : pending_) {
-    if (pending.repeat_at > now) continue;
-    transmit(pending, send);
-    pending.interval = std::min<Duration>(pending.interval * 2, kRepeatLast);
-    pending.repeat_at = now + pending.interval;
+  for (std::size_t place = 0; place < pending_.size(); ++place) {
+    Pending& pending = pending_[place];
+    if (pending.repeat_at > now || waits_for_turn(place)) continue;
+    transmit(pending, now, send);
   }
 }
 
 std::optional<Instant> ControlLink::next_deadline() const {
   std::optional<Instant> next;
-  for (const Pending& pending : pending_) {
-    const Instant due = std::min(pending.repeat_at, pending.deadline);
+  for (std::size_t place = 0; place < pending_.size(); ++place) {
+    const Pending& pending = pending_[place];
+    const Instant due =
+        waits_for_turn(place) ? pending.deadline : std::min(pending.repeat_at, pending.deadline);
     if (!next || due < *next) next = due;
   }
   return next;

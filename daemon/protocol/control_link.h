@@ -85,7 +85,10 @@ class ControlLink {
   };
   void hear_again(const FragmentHeader& header, const SendMessage& send, Counters& counters);
   std::optional<Refusal> hear_response(const Fragment& fragment, EffectList& reports, AsrId asr_id);
-  void transmit(const Pending& pending, const SendMessage& send) const;
+  static void transmit(Pending& pending, Instant now, const SendMessage& send);
+  /// The other side puts kReassembliesPerPeer messages together at once: further large ones wait for their
+  /// turn.
+  [[nodiscard]] bool waits_for_turn(std::size_t place) const;
 
   std::uint32_t next_id_ = 0;  // 0: not drawn yet
   std::vector<Pending> pending_;

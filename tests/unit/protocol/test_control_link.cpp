@@ -179,6 +179,23 @@ Test(control_link, everything_has_a_maximum) {
   cr_assert(!busy.hear_request(40), "it was not taken as executed");
 }
 
+Test(control_link, large_requests_take_turns) {
+  Pair pair;
+  const std::vector<std::uint8_t> large(kFragmentBytes + 1);
+  for (std::size_t i = 0; i < limits::kReassembliesPerPeer + 1; ++i)
+    cr_assert(pair.ask(Method::install, large));
+  cr_assert_eq(pair.sent.size(), limits::kReassembliesPerPeer);
+  cr_assert(pair.ask(Method::heartbeat), "a small one overtakes them");
+  cr_assert_eq(pair.sent.size(), limits::kReassembliesPerPeer + 1);
+  FragmentHeader answer = pair.sent[0].header;
+  answer.kind = MessageKind::response;
+  cr_assert(!pair.hear(answer, std::vector<std::uint8_t>{0xa0}));
+  const Instant due = *pair.link.next_deadline();
+  cr_assert_eq(due.ns, 0, "the next one's turn has come");
+  pair.link.tick(due, pair.send, 9, pair.reports);
+  cr_assert_eq(pair.sent.size(), limits::kReassembliesPerPeer + 2);
+}
+
 Test(control_link, ids_start_at_random_and_rise) {
   Pair first;
   Pair second;

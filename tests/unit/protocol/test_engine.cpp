@@ -384,20 +384,20 @@ Test(engine, retire_forgets_everything) {
 
 Test(engine, what_it_cannot_do_is_refused_by_name) {
   Alone alone;
-  const auto refusal = [](const EffectList& effects) { return only<EventRefused>(effects).at(0); };
-  cr_assert_eq(refusal(alone.give(RequestRekey{kId}))->error.code, Errc::not_found);
-  cr_assert_str_eq(refusal(alone.give(SwitchGeneration{kId, 2}))->event.c_str(), "SwitchGeneration");
+  const auto refusal = [](const EffectList& effects) { return *only<EventRefused>(effects).at(0); };
+  cr_assert_eq(refusal(alone.give(RequestRekey{kId})).error.code, Errc::not_found);
+  cr_assert(refusal(alone.give(SwitchGeneration{kId, 2})).event == "SwitchGeneration");
   Asr asr = fixed_asr(3);
   asr.description.policy.quorum = Quorum::majority;
-  cr_assert_eq(refusal(alone.install(asr))->error.code, Errc::not_supported);
+  cr_assert_eq(refusal(alone.install(asr)).error.code, Errc::not_supported);
   cr_assert(alone.engine.relationships().empty());
   (void)alone.install(fixed_asr(3));
-  cr_assert_eq(refusal(alone.install(fixed_asr(3)))->error.code, Errc::stale_generation);
-  cr_assert_eq(refusal(alone.give(request_of(Method::install, 1)))->error.code, Errc::invalid_argument);
-  cr_assert_eq(refusal(alone.give(SendResponse{kId, 1, Method::install, ControlStatus::ok, {}}))->error.code,
+  cr_assert_eq(refusal(alone.install(fixed_asr(3))).error.code, Errc::stale_generation);
+  cr_assert_eq(refusal(alone.give(request_of(Method::install, 1))).error.code, Errc::invalid_argument);
+  cr_assert_eq(refusal(alone.give(SendResponse{kId, 1, Method::install, ControlStatus::ok, {}})).error.code,
                Errc::not_found);
-  cr_assert_eq(refusal(alone.give(SetPeerEndpoint{kId, {}}))->error.code, Errc::invalid_argument);
-  cr_assert_eq(refusal(alone.give(RestoreAsr{SecretBuffer(5)}))->error.code, Errc::state_corrupt);
+  cr_assert_eq(refusal(alone.give(SetPeerEndpoint{kId, {}})).error.code, Errc::invalid_argument);
+  cr_assert_eq(refusal(alone.give(RestoreAsr{SecretBuffer(5)})).error.code, Errc::state_corrupt);
 }
 
 Test(engine, deadlines_of_many_relationships_are_found_at_once) {
@@ -417,4 +417,36 @@ Test(engine, deadlines_of_many_relationships_are_found_at_once) {
     ++steps;
   }
   cr_assert_lt(steps, 700U, "silent relationships do not wake the daemon");
+}
+
+Test(engine, an_outsider_changes_nothing_but_counters) {
+  EngineNet net(3, 12);
+  net.record_frames = true;
+  net.install_everywhere(fixed_asr(3));
+  net.run(1s);
+  net.give(0, RequestRekey{kId});
+  net.run(1s);
+  cr_assert(all_at(net, 3, 2));
+  const auto recorded = net.recorded;
+  const auto accepted = net.counters(1).frames_accepted;
+  const Endpoint outsider = *parse_endpoint("192.0.2.66:1");
+  for (int round = 0; round < 60; ++round) {
+    for (const auto& frame : recorded) {
+      if (frame.to != net.node(1).endpoint) continue;
+      net.inject(1, frame.bytes, outsider);
+      auto flipped = frame.bytes;
+      flipped[net.random().below(static_cast<std::uint32_t>(flipped.size()))] ^= 0x10;
+      net.inject(1, flipped, outsider);
+      flipped.resize(net.random().below(static_cast<std::uint32_t>(flipped.size())));
+      net.inject(1, flipped, outsider);
+    }
+  }
+  cr_assert_eq(net.counters(1).frames_accepted, accepted);
+  cr_assert_gt(refused(net, 1, Refusal::replayed), 0U);
+  cr_assert_gt(refused(net, 1, Refusal::not_authentic), 0U);
+  cr_assert_gt(refused(net, 1, Refusal::too_short), 0U);
+  cr_assert(net.take<ContradictionSeen>(1).empty(), "it accuses nobody");
+  net.give(2, RequestRekey{kId});
+  net.run(1s);
+  cr_assert(all_at(net, 3, 3));
 }
