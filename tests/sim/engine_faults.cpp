@@ -77,7 +77,7 @@ Outcome run(std::uint64_t seed) {
                 .crash = dice.chance(0.6) ? 0.002 : 0,
                 .delay_min_us = 50,
                 .delay_max_us = dice.chance(0.3) ? 30000U : 1000U};
-  for (std::uint32_t step = 0; step < 30; ++step) {
+  for (std::uint32_t step = 0; step < 12; ++step) {
     stir(net, step);
     net.run(std::chrono::milliseconds(1 + dice.below(300)));
   }
@@ -102,7 +102,7 @@ Outcome run(std::uint64_t seed) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::uint64_t seeds = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1500;
+  const std::uint64_t seeds = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 800;
   const std::uint64_t first = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
   std::size_t failed = 0;
   std::size_t commits = 0;
