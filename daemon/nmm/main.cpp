@@ -4,12 +4,12 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
-#include "daemon/base/secret.h"
 #include "daemon/nmm/assembly.h"
 #include "daemon/service/bus_wiring.h"
 #include "daemon/service/options.h"
 #include "daemon/service/service_manager.h"
 #include "daemon/service/signals.h"
+#include "daemon/service/startup.h"
 #include "dbus/nmm_adaptor.h"
 
 namespace {
@@ -41,7 +41,7 @@ Status serve(const service::Settings& settings, nmm::NmmSettings own) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Status hardened = harden_process();  // before any library is used
+  const Status hardened = service::harden();  // before any library is used
   const service::Schema schema = nmm::nmm_schema();
   service::Config config(schema);
   const auto answered =

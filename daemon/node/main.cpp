@@ -85,7 +85,7 @@ Status run(const NodeSettings& settings) {
 int main(int argc, char** argv) {
   using namespace akm;
   // Before any library is used: OpenSSL is to allocate in the arena.
-  const Status hardened = harden_process();
+  const Status hardened = service::harden();
   const service::Schema schema = node::node_schema();
   service::Config config(schema);
   const auto answered =

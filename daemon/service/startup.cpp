@@ -8,6 +8,7 @@
 #include "daemon/base/cursor.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/crypto/openssl_memory.h"
 #include "keyring/sealer_factory.h"
 
 namespace akm::service {
@@ -101,6 +102,11 @@ OpenedState open_state(const Settings& settings, RandomSource& random) {
     log::write(log::Level::warning, message_id::kSealingInSoftware, out.findings.back());
   }
   return out;
+}
+
+Status harden() {
+  AKM_TRY(harden_process());
+  return crypto::use_arena_for_openssl();
 }
 
 }  // namespace akm::service
