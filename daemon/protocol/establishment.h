@@ -68,9 +68,10 @@ class Establishment {
  public:
   explicit Establishment(ChainLink link) : link_(std::move(link)) {}
 
-  /// The generation became the current one, or the daemon started: goes on with a stored candidate, else says
-  /// hello.
+  /// The generation became the current one: says hello.
   void resume(const Surroundings& around);
+  /// The daemon started: goes on with a stored candidate, else says hello; a rekey follows soon.
+  void resume_after_restart(const Surroundings& around);
   /// A rekey was asked for: starts an attempt unless one is under way.
   [[nodiscard]] Orders start(const Surroundings& around);
   /// A session frame opened under one of this chain's sessions.

@@ -1,6 +1,7 @@
 // Attempts as time drives them (section 5): start, repeat, timeout, the next attempt, the next timed rekey.
 #include <algorithm>
 
+#include "daemon/crypto/secret_observer.h"
 #include "daemon/protocol/establishment.h"
 
 namespace akm::protocol {
@@ -29,6 +30,18 @@ Duration attempt_timeout(Chain chain, const Policy& policy) {
       return milliseconds(policy.fsset_ms);
   }
   return milliseconds(policy.nset_ms);
+}
+
+constexpr std::int64_t kJitterSteps = 100;
+
+/// 0 to 99; the middle without randomness.
+std::int64_t jitter_step(RandomSource& random) {
+  const std::uint32_t drawn = random_u32(random).value_or(UINT32_MAX / 2);
+  return static_cast<std::int64_t>((std::uint64_t{drawn} * static_cast<std::uint64_t>(kJitterSteps)) >> 32);
+}
+
+bool is_nmm(const Surroundings& around) {
+  return around.description.kind == Kind::provisioning && around.own_index == kNmmIndex;
 }
 
 }  // namespace
@@ -80,6 +93,7 @@ bool Establishment::begin(const Surroundings& around, std::uint32_t target, std:
   attempt.initiator = initiator;
   attempt.started = around.now;
   if (!around.random.fill(attempt.own.value)) return false;
+  crypto::observe_secret("contribution", attempt.own.value);
   attempt.own.high_epoch = around.high_epoch;
   attempt.own.here = true;
   attempt.shares.resize(around.description.roster.size());
@@ -204,28 +218,37 @@ Orders Establishment::start(const Surroundings& around) {
 void Establishment::resume(const Surroundings& around) {
   known_se_ = only_me(around);
   plan_rekey(around);
-  if (!link_.stored().empty()) {
-    // After a crash between candidate and commit: both are held, and SEF is repeated (section 5).
-    candidate_ = link_.stored().back();
-    attempt_.emplace();
-    attempt_->target = candidate_->target;
-    attempt_->initiator = candidate_->initiator;
-    attempt_->started = around.now;
-    last_target_ = candidate_->target;
-    known_sec_ = candidate_->participants;
-    known_sef_ = only_me(around);
-    timeout_at_ = around.now + attempt_timeout(link_.chain(), around.description.policy);
-    phase_ = Phase::sef;
-    repeat_interval_ = kRepeatFirst;
-    repeat_at_ = around.now;
-    return;
-  }
   // Says that this incarnation is there: a group inside an attempt tells it, one that lags behind a switch
-  // follows.
-  // An NMM is silent: it has many nodes, which will be heard soon.
-  const bool nmm = around.description.kind == Kind::provisioning && around.own_index == kNmmIndex;
-  if (!around.reachable || nmm) return;
+  // follows. An NMM is silent: it has many nodes, which will be heard soon.
+  if (!around.reachable || is_nmm(around)) return;
   se_left_ = limits::kRepeatedSe;
+  repeat_interval_ = kRepeatFirst;
+  repeat_at_ = around.now;
+}
+
+void Establishment::resume_after_restart(const Surroundings& around) {
+  resume(around);
+  // Frames of the incarnation before, recorded on their way, would open for who has not had them, and look
+  // like an old copy of this node. A new epoch ends that before they stop being merely late. An NMM spreads
+  // its many.
+  const Policy& policy = around.description.policy;
+  const Duration nnrt = milliseconds(policy.nnrt_ms);
+  const Duration spread =
+      is_nmm(around) ? Duration(std::chrono::seconds(policy.rekey_interval_s)) / 10 : nnrt / 4;
+  rekey_at_ = around.now + nnrt / 4 + spread / kJitterSteps * jitter_step(around.random);
+  if (link_.stored().empty()) return;
+  // After a crash between candidate and commit: both are held, and SEF is repeated (section 5).
+  candidate_ = link_.stored().back();
+  attempt_.emplace();
+  attempt_->target = candidate_->target;
+  attempt_->initiator = candidate_->initiator;
+  attempt_->started = around.now;
+  last_target_ = candidate_->target;
+  known_sec_ = candidate_->participants;
+  known_sef_ = only_me(around);
+  timeout_at_ = around.now + attempt_timeout(link_.chain(), policy);
+  phase_ = Phase::sef;
+  se_left_ = 0;
   repeat_interval_ = kRepeatFirst;
   repeat_at_ = around.now;
 }
@@ -264,8 +287,7 @@ void Establishment::plan_rekey(const Surroundings& around) {
   const std::uint32_t interval_s = around.description.policy.rekey_interval_s;
   // Per mille of the interval. The lowest index goes first, 0 to 10 % early; the others follow, later with
   // their index, so that one attempt is enough, and the next one starts it where the lowest is away.
-  const std::uint32_t drawn = random_u32(around.random).value_or(UINT32_MAX / 2);
-  const auto jitter = static_cast<std::int64_t>((std::uint64_t{drawn} * 100) >> 32);
+  const std::int64_t jitter = jitter_step(around.random);
   const auto place =
       static_cast<std::int64_t>(std::min<std::size_t>(place_of(around.description, around.own_index), 16));
   const std::int64_t per_mille = place == 0 ? 900 + jitter : 1000 + 5 * place + jitter / 10;

@@ -32,7 +32,7 @@ Result<Relationship> Relationship::restore(const SecretBuffer& record, StepConte
   if (!current.normal().link().stored().empty()) {
     relationship.install_key(KeySlot::candidate, *current.normal().link().stored().back()->session, step);
   }
-  current.normal().resume(current.around(step.now, step.random));
+  current.normal().resume_after_restart(current.around(step.now, step.random));
   return relationship;
 }
 
@@ -175,18 +175,21 @@ std::expected<Relationship::Opened, Refusal> Relationship::open(const FrameHeade
     }
     if (!stale && !cloned) return Opened{generation, session, plain.first(*size)};
     session->accept(header, false);
-    contradiction(header, *peer, generation->description->policy, step);
+    contradiction(header, *generation, *session, *peer, step);
     return std::unexpected(stale ? Refusal::stale_incarnation : Refusal::cloned_identity);
   }
   return std::unexpected(refusal);
 }
 
 /// An authentic frame of a second holder of a member's place, or of an old copy of it (section 4).
-void Relationship::contradiction(const FrameHeader& header, Peer& peer, const Policy& policy,
-                                 StepContext& step) {
-  const Duration nnrt = std::chrono::milliseconds(policy.nnrt_ms);
+void Relationship::contradiction(const FrameHeader& header, const Generation& generation,
+                                 const Session& session, Peer& peer, StepContext& step) {
+  const Duration nnrt = std::chrono::milliseconds(generation.description->policy.nnrt_ms);
   const bool stale = header.incarnation < peer.incarnation;
-  if (stale && step.now - peer.incarnation_since <= nnrt) return;  // merely late
+  // Merely late: soon after the restart, or under what is being left (who has restarted starts a rekey).
+  const bool present = state_.current && &generation == &*state_.current &&
+                       &session == generation.normal().link().session().get();
+  if (stale && (!present || step.now - peer.incarnation_since <= nnrt)) return;
   // One report for each span: frames that were recorded and not delivered must not become a flood of reports.
   if (peer.last_contradiction && step.now - *peer.last_contradiction <= nnrt) return;
   peer.last_contradiction = step.now;

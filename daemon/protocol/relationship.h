@@ -64,7 +64,8 @@ class Relationship {
   };
   std::expected<Opened, Refusal> open(const FrameHeader& header, std::span<const std::uint8_t> datagram,
                                       std::span<std::uint8_t> plain, StepContext& step);
-  void contradiction(const FrameHeader& header, Peer& peer, const Policy& policy, StepContext& step);
+  void contradiction(const FrameHeader& header, const Generation& generation, const Session& session,
+                     Peer& peer, StepContext& step);
   void accept(const FrameHeader& header, const Opened& opened, const Endpoint& from, StepContext& step);
   std::expected<void, Refusal> receive_session(const FrameHeader& header, Opened opened, const Endpoint& from,
                                                StepContext& step);

@@ -38,8 +38,8 @@ bool agreed(const EngineNet& net, AsrId id, std::size_t members, std::string& wh
 }
 
 void stir(EngineNet& net, std::uint32_t step) {
-  const std::size_t node = net.random().below(static_cast<std::uint32_t>(net.size()));
-  switch (net.random().below(4)) {
+  const std::size_t node = net.dice().below(static_cast<std::uint32_t>(net.size()));
+  switch (net.dice().below(4)) {
     case 0:
     case 1:
       net.give(node, RequestRekey{kGroup});
@@ -50,11 +50,11 @@ void stir(EngineNet& net, std::uint32_t step) {
     default: {
       SendRequest request;
       request.asr_id = kLink;
-      request.method = net.random().chance(0.5) ? Method::breach_report : Method::heartbeat;
+      request.method = net.dice().chance(0.5) ? Method::breach_report : Method::heartbeat;
       // Said once in the whole run: body names it.
       request.body = {
           0xa1, 0x61, 'i', 0x1a, 0, 0, static_cast<std::uint8_t>(step >> 8), static_cast<std::uint8_t>(step)};
-      if (net.random().chance(0.3)) request.body.resize(3000, 0);
+      if (net.dice().chance(0.3)) request.body.resize(3000, 0);
       net.give(node % 2, std::move(request));
     }
   }
@@ -102,7 +102,7 @@ Outcome run(std::uint64_t seed) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::uint64_t seeds = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 800;
+  const std::uint64_t seeds = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 500;
   const std::uint64_t first = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
   std::size_t failed = 0;
   std::size_t commits = 0;

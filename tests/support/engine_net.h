@@ -77,10 +77,11 @@ class EngineNet {
   bool answer_requests = true;
   std::vector<std::string> violations;
   std::size_t commits = 0;
+  std::size_t stores = 0;
   std::size_t frames = 0;
 
   [[nodiscard]] Instant now() const { return now_; }
-  SeededRandom& random() { return random_; }
+  SeededRandom& dice() { return random_; }
   Node& node(std::size_t i) { return nodes_[i]; }
   [[nodiscard]] std::size_t size() const { return nodes_.size(); }
   [[nodiscard]] std::optional<protocol::AsrView> view(std::size_t i, protocol::AsrId id) const {
@@ -131,6 +132,7 @@ class EngineNet {
           return;
         }
         node.disk[persist->asr_id] = std::move(persist->record);
+        ++stores;
         continue;
       }
       if (!carry_out(i, effect)) continue;

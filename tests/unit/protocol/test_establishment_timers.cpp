@@ -135,12 +135,21 @@ Test(establishment_timers, a_restart_in_sef_goes_on_in_sef) {
   cr_assert_eq(group.at(1).phase(), Phase::sef);
   group.wire.clear();
   Establishment restarted(group.at(1).link());
-  restarted.resume(group.around(1));
+  restarted.resume_after_restart(group.around(1));
   group.at(1) = restarted;
   cr_assert_eq(group.at(1).phase(), Phase::sef);
   cr_assert(group.run(20s));
   cr_assert_eq(group.at(0).link().epoch(), group.at(1).link().epoch());
   cr_assert(group.all_at(2), "the candidate it held is committed, without a new attempt");
+}
+
+Test(establishment_timers, a_restart_leads_to_a_rekey_before_late_frames_are_alarms) {
+  EstablishmentGroup group(group_of(3));
+  Establishment restarted(group.at(1).link());
+  restarted.resume_after_restart(group.around(1));
+  group.at(1) = restarted;
+  cr_assert(group.run(1500ms));
+  cr_assert(group.all_at(2));
 }
 
 Test(establishment_timers, timed_rekeys_follow_the_interval) {
