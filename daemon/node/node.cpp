@@ -9,6 +9,7 @@
 namespace akm::node {
 namespace {
 
+constexpr std::size_t kRekeyWaitersMax = 64;
 constexpr Duration kActivationPauseFirst = std::chrono::seconds(1);
 constexpr Duration kActivationPauseMost = std::chrono::minutes(2);
 constexpr Duration kReportPauseFirst = std::chrono::milliseconds(200);
@@ -174,8 +175,21 @@ std::vector<AsrSnapshot> Node::asrs() const {
 void Node::rekey(std::uint64_t asr_id, Done done) {
   if (!shell_) return done(fail(Errc::sealed_unavailable));
   if (!shell_->engine().view(asr_id)) return done(fail(Errc::not_found, "no such relationship"));
-  shell_->post(protocol::RequestRekey{asr_id},
-               [done = std::move(done)](const Status& status) mutable { done(status); });
+  if (rekey_waiters_.size() >= kRekeyWaitersMax) return done(fail(Errc::busy, "too many wait for a rekey"));
+  rekey_waiters_.emplace_back(asr_id, std::move(done));
+  shell_->post(protocol::RequestRekey{asr_id}, [this, asr_id](const Status& status) {
+    if (!status) answer_rekey(asr_id, status);
+  });
+}
+
+void Node::answer_rekey(protocol::AsrId asr_id, const Status& outcome) {
+  std::vector<Done> answered;
+  std::erase_if(rekey_waiters_, [&](auto& waiter) {
+    if (waiter.first != asr_id) return false;
+    answered.push_back(std::move(waiter.second));
+    return true;
+  });
+  for (Done& done : answered) done(outcome);
 }
 
 void Node::zeroize(Done done) {

@@ -90,6 +90,7 @@ class Node final : public ControlPort {
 
   // node_provisioning.cpp: bundles
   [[nodiscard]] Status may_be_provisioned() const;
+  void answer_rekey(protocol::AsrId asr_id, const Status& outcome);
   void provision(Result<protocol::BundleContent> content, std::optional<BundleFile> file, Done done);
   Status take_credentials(const protocol::BundleContent& content);
   void consume(BundleFile& file, const protocol::BundleContent& content);
@@ -151,6 +152,8 @@ class Node final : public ControlPort {
   bool provisioning_under_way_ = false;
 
   std::vector<Done> activation_waiters_;
+  // Who asked for a rekey, answered when the members have agreed or an attempt of theirs has failed.
+  std::vector<std::pair<protocol::AsrId, Done>> rekey_waiters_;
   bool activation_under_way_ = false;
   Backoff activation_backoff_;
   std::optional<Instant> activation_due_;

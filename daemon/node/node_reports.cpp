@@ -39,6 +39,7 @@ void Node::on(protocol::SessionCommitted& committed) {
                   {"took_us", std::to_string(committed.took.count() / 1000)}}},
       message_id::kSessionCommitted, "The members have a new session key");
   asr_changed(committed.asr_id);
+  answer_rekey(committed.asr_id, {});
   if (committed.asr_id != link_.provisioning()) heartbeat_soon();
 }
 
@@ -51,6 +52,7 @@ void Node::on(protocol::GenerationSwitched& switched) {
        .fields = {{"generation", std::to_string(switched.generation)}, {"key_check", hex(switched.check)}}},
       message_id::kGenerationInstalled, "A new generation is in use");
   asr_changed(switched.asr_id);
+  answer_rekey(switched.asr_id, {});
   if (switched.asr_id != link_.provisioning()) heartbeat_soon();
 }
 
@@ -59,6 +61,7 @@ void Node::on(protocol::AsrRetired& retired) {
   say({.name = "asr-retired", .severity = 5, .asr_id = retired.asr_id, .fields = {}}, message_id::kAsrRetired,
       "A relationship was erased");
   asr_changed(retired.asr_id);
+  answer_rekey(retired.asr_id, fail(Errc::not_found, "the relationship was erased meanwhile"));
   heartbeat_soon();
 }
 
@@ -74,6 +77,8 @@ void Node::on(protocol::AttemptFailed& failed) {
                   {"waited_for", waited}}},
       {}, "The members did not agree in time");
   asr_changed(failed.asr_id);
+  answer_rekey(failed.asr_id,
+               fail(Errc::timed_out, "the members did not agree; waited for the indexes " + waited));
   if (failed.asr_id != link_.provisioning() && failed.failures >= protocol::limits::kAttemptsPerChain) {
     ask_for_generation(failed.asr_id);
   }
