@@ -15,8 +15,8 @@ struct MemberSnapshot {
   std::uint64_t node_id = 0;
   std::string name;
   std::vector<std::string> endpoints;
-  std::string state;              // NMM: active, quarantined, ...; node: heard, silent
-  std::uint32_t generation = 0;   // as last known of this member
+  std::string state;             // NMM: active, quarantined, ...; node: heard, silent
+  std::uint32_t generation = 0;  // as last known of this member
   std::uint32_t epoch = 0;
 
   bool operator==(const MemberSnapshot&) const = default;
@@ -25,14 +25,14 @@ struct MemberSnapshot {
 /// An ASR without secrets. The NMM fills what it knows (its epoch is what members reported).
 struct AsrSnapshot {
   std::uint64_t id = 0;
-  std::string kind;   // "provisioning", "operational"
+  std::string kind;  // "provisioning", "operational"
   std::string label;
   std::string suite;
   std::uint32_t generation = 0;
   std::uint32_t epoch = 0;
   std::string phase;
-  std::string key_check;      // 8 hex digits read back from the kernel keyring; empty where there is no key (NMM)
-  std::string roster_hash;    // hex
+  std::string key_check;  // 8 hex digits read back from the kernel keyring; empty where there is no key (NMM)
+  std::string roster_hash;  // hex
   std::uint16_t own_index = 0;
   std::vector<MemberSnapshot> members;
   std::map<std::string, std::string> policy;
@@ -40,7 +40,7 @@ struct AsrSnapshot {
 
 /// Something that happened, for D-Bus signals and `akmctl monitor`.
 struct EventRecord {
-  std::string name;  // "session-committed", "breach-detected", "generation-installed", ...
+  std::string name;           // "session-committed", "breach-detected", "generation-installed", ...
   std::uint8_t severity = 6;  // syslog
   std::int64_t boottime_ns = 0;
   std::uint64_t asr_id = 0;

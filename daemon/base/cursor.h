@@ -1,6 +1,6 @@
 #pragma once
-// Bounded big-endian reading and writing. A reader that ran over its end stays failed and yields zeros, so that a
-// decoder reads all fields and asks once.
+// Bounded big-endian reading and writing. A reader that ran over its end stays failed and yields zeros, so
+// that a decoder reads all fields and asks once.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

@@ -35,7 +35,8 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
     return endpoint;
   }
   std::copy(kMappedPrefix.begin(), kMappedPrefix.end(), endpoint.address.begin());
-  if (inet_pton(AF_INET, std::string(host).c_str(), endpoint.address.data() + kMappedPrefix.size()) != 1) return bad();
+  if (inet_pton(AF_INET, std::string(host).c_str(), endpoint.address.data() + kMappedPrefix.size()) != 1)
+    return bad();
   return endpoint;
 }
 

@@ -18,7 +18,8 @@ struct Endpoint {
   [[nodiscard]] bool is_ipv4() const;
 };
 
-/// "192.0.2.1:7400" or "[2001:db8::1]:7400". Host names are not resolved: a key daemon does not depend on DNS.
+/// "192.0.2.1:7400" or "[2001:db8::1]:7400". Host names are not resolved: a key daemon does not depend on
+/// DNS.
 Result<Endpoint> parse_endpoint(std::string_view text);
 std::string format_endpoint(const Endpoint& endpoint);
 

@@ -57,8 +57,8 @@ std::string_view errc_sentence(Errc code);
 /// D-Bus error name: "org.akm.Error." and the identifier in CamelCase ("org.akm.Error.HardwareMismatch").
 std::string errc_dbus_name(Errc code);
 
-/// What failed. `detail` names the thing concerned (a path, a key name, an errno text); it never holds a secret and
-/// never bytes that came from the network.
+/// What failed. `detail` names the thing concerned (a path, a key name, an errno text); it never holds a
+/// secret and never bytes that came from the network.
 struct Error {
   Errc code = Errc::internal;
   std::string detail;

@@ -40,7 +40,8 @@ Result<std::uint64_t> parse_hex_id(std::string_view text) {
   std::uint64_t id = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id, 16);
   if (error != std::errc{} || end != text.data() + text.size() || text.size() > 16) {
-    return fail(Errc::invalid_argument, "'" + std::string(text.substr(0, 32)) + "' is not an id: up to 16 hex digits");
+    return fail(Errc::invalid_argument,
+                "'" + std::string(text.substr(0, 32)) + "' is not an id: up to 16 hex digits");
   }
   return id;
 }

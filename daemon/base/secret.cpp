@@ -77,9 +77,10 @@ Status harden_process() {
     locked.rlim_cur = locked.rlim_max;
     (void)setrlimit(RLIMIT_MEMLOCK, &locked);
   }
-  // glibc then overwrites what is freed: copies that a library made in the heap do not stay. Its thread cache (small
-  // blocks, seven of a size) is exempt unless GLIBC_TUNABLES=glibc.malloc.tcache_count=0 was in the environment at the
-  // start, which is the unit's to set. Returns 0 where another allocator took malloc's place (sanitizers): no error.
+  // glibc then overwrites what is freed: copies that a library made in the heap do not stay. Its thread cache
+  // (small blocks, seven of a size) is exempt unless GLIBC_TUNABLES=glibc.malloc.tcache_count=0 was in the
+  // environment at the start, which is the unit's to set. Returns 0 where another allocator took malloc's
+  // place (sanitizers): no error.
   constexpr int kPerturb = 0xa5;
   (void)mallopt(M_PERTURB, kPerturb);
   (void)mallopt(M_ARENA_MAX, 1);  // one loop thread and rarely a second: further heaps only cost memory

@@ -8,11 +8,15 @@ namespace akm::crypto {
 namespace {
 
 // OpenSSL tells where it allocates; only its debugging needs that.
-void* allocate(std::size_t size, const char* /*file*/, int /*line*/) { return arena_allocate(size); }
+void* allocate(std::size_t size, const char* /*file*/, int /*line*/) {
+  return arena_allocate(size);
+}
 void* reallocate(void* block, std::size_t size, const char* /*file*/, int /*line*/) {
   return arena_reallocate(block, size);
 }
-void release(void* block, const char* /*file*/, int /*line*/) { arena_free(block); }
+void release(void* block, const char* /*file*/, int /*line*/) {
+  arena_free(block);
+}
 
 }  // namespace
 

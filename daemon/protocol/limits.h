@@ -25,8 +25,8 @@ inline constexpr std::size_t kRelationships = 16384;  // of one engine: an NMM h
 inline constexpr std::size_t kGenerationsPerAsr = 3;  // current, installed ahead, in grace
 inline constexpr std::size_t kRepeatedSe = 3;         // section 5
 inline constexpr std::size_t kAttemptsPerChain = 3;   // section 5
-inline constexpr std::size_t kStoredCandidates = 4;                    // beside the committed state, section 5
-inline constexpr std::uint32_t kTargetSkip = 65536;                    // a target above committed + this is refused
-inline constexpr std::uint32_t kRequestSpread = 64;                    // ids of pending requests lie this close, section 6
+inline constexpr std::size_t kStoredCandidates = 4;   // beside the committed state, section 5
+inline constexpr std::uint32_t kTargetSkip = 65536;   // a target above committed + this is refused
+inline constexpr std::uint32_t kRequestSpread = 64;   // ids of pending requests lie this close, section 6
 
 }  // namespace akm::protocol::limits

@@ -1,5 +1,5 @@
-// What two threads of a daemon share, under ThreadSanitizer: the arena, the log and the TPM worker's queue. A plain
-// program: Criterion does not start under TSan.
+// What two threads of a daemon share, under ThreadSanitizer: the arena, the log and the TPM worker's queue. A
+// plain program: Criterion does not start under TSan.
 #include <poll.h>
 
 #include <array>
