@@ -10,6 +10,7 @@
 namespace akm::policy {
 
 enum class Grade : std::uint8_t { observe, evidence, critical };
+inline constexpr std::size_t kGradeCount = 3;
 
 enum class DetectionClass : std::uint8_t {
   key_access,         // D1

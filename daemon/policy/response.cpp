@@ -129,19 +129,24 @@ Decision Responder::decide(const Detection& detection, Instant now) {
   const ClassPolicy& policy = policy_.of(detection.detection);
   const bool actionable = ActionableEvidence::from(detection.detection, decision.grade).has_value();
 
-  std::deque<Instant>& answered = answered_[static_cast<std::size_t>(detection.detection)];
+  std::deque<Instant>& answered =
+      answered_[static_cast<std::size_t>(detection.detection)][static_cast<std::size_t>(decision.grade)];
   const Duration window = std::chrono::seconds(policy.limit.window_s);
   while (!answered.empty() && now - answered.front() >= window) answered.pop_front();
   decision.rate_limited = answered.size() >= policy.limit.count;
 
   bool spent = false;
-  for (const Response response : in_order(wanted(policy, decision.grade))) {
+  const std::vector<Response> asked = in_order(wanted(policy, decision.grade));
+  const bool revokes = std::ranges::find(asked, Response::revoke_local) != asked.end();
+  for (const Response response : asked) {
     const bool allowed = actionable || may_follow_observation(response);
     const bool in_mode = policy.mode == Mode::enforce || is_telling(response);
     // A limit on revoking would let an attacker spend it first: it stays, since revoked keys cost nothing to
-    // revoke again.
-    const bool in_limit =
-        !decision.rate_limited || is_passive(response) || response == Response::revoke_local;
+    // revoke again. So does its report: a node that revoked and did not tell would be given the next keys
+    // too.
+    const bool with_revoking =
+        response == Response::revoke_local || (revokes && response == Response::report);
+    const bool in_limit = !decision.rate_limited || is_passive(response) || with_revoking;
     const bool done = allowed && in_mode && in_limit;
     (done ? decision.actions : decision.would_do).push_back(response);
     spent = spent || (done && !is_passive(response));

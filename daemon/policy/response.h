@@ -27,8 +27,8 @@ enum class Mode : std::uint8_t { observe, enforce };
 std::string_view mode_name(Mode mode);
 std::optional<Mode> mode_by_name(std::string_view name);
 
-/// How often one class may lead to responses that tell or cost something: all but log, and but revoke-local,
-/// which an attacker must not be able to use up.
+/// How often one grade of one class may lead to responses that tell or cost something: all but log, and but
+/// revoke-local and its report, which an attacker must not be able to use up.
 struct RateLimit {
   std::uint32_t count = 10;
   std::uint32_t window_s = 60;
@@ -73,7 +73,9 @@ class Responder {
 
  private:
   NodePolicy policy_;
-  std::array<std::deque<Instant>, kDetectionClassCount> answered_;  // bounded by the class's count
+  // By class and grade, each bounded by the class's count: attempts that anybody can make do not use up what
+  // a breach needs.
+  std::array<std::array<std::deque<Instant>, kGradeCount>, kDetectionClassCount> answered_;
 };
 
 }  // namespace akm::policy

@@ -74,11 +74,12 @@ Test(response, reports_are_limited_per_class_and_window) {
   }
   const Decision over = responder.decide(seen(DetectionClass::key_access), at(3));
   cr_assert(over.rate_limited);
-  cr_assert_not(has(over.actions, Response::report));
-  cr_assert(has(over.would_do, Response::report));
+  cr_assert_not(has(over.actions, Response::signal));
+  cr_assert(has(over.would_do, Response::signal));
   cr_assert(has(over.actions, Response::log));
-  // Spending the limit does not save the keys from being revoked.
+  // Spending the limit does not save the keys from being revoked, nor the NMM from being told.
   cr_assert(has(over.actions, Response::revoke_local));
+  cr_assert(has(over.actions, Response::report));
   // Another class has its own limit.
   const Decision other = responder.decide(seen(DetectionClass::process_access), at(3));
   cr_assert(has(other.actions, Response::report));
@@ -87,6 +88,22 @@ Test(response, reports_are_limited_per_class_and_window) {
   cr_assert_not(later.rate_limited);
   cr_assert(has(later.actions, Response::report));
   cr_assert(responder.decide(seen(DetectionClass::key_access), at(60)).rate_limited);
+}
+
+Test(response, refused_attempts_do_not_use_up_what_a_breach_needs) {
+  NodePolicy policy = default_node_policy();
+  policy.of(DetectionClass::key_access).limit = {.count = 3, .window_s = 60};
+  Responder responder(policy);
+  Detection attempt = seen(DetectionClass::key_access);
+  attempt.outcome = Outcome::refused;
+  for (int i = 0; i < 3; ++i) cr_assert(has(responder.decide(attempt, at(i)).actions, Response::report));
+  const Decision over = responder.decide(attempt, at(3));
+  cr_assert(over.rate_limited);
+  cr_assert_not(has(over.actions, Response::report));
+  const Decision breach = responder.decide(seen(DetectionClass::key_access), at(3));
+  cr_assert_not(breach.rate_limited);
+  cr_assert(has(breach.actions, Response::report));
+  cr_assert(has(breach.actions, Response::signal));
 }
 
 Test(response, mode_observe_says_what_it_would_do) {
