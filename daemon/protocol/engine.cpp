@@ -71,6 +71,7 @@ class Engine::Impl {
   std::set<std::pair<Instant, AsrId>> due_;  // earliest first: finding and moving a deadline is O(log n)
   std::optional<AsrId> unsettled_;           // stored in the last step; StoreFailed may still come
   Instant unsettled_until_;
+  std::map<AsrId, std::uint32_t> spent_;  // of relationships that were erased in this run
 
  private:
   /// Any event but StoreFailed says that the last step's record was stored.
@@ -92,6 +93,11 @@ class Engine::Impl {
   }
 
   void remove(std::map<AsrId, Entry>::iterator entry) {
+    if (const std::uint32_t spent = entry->second.relationship.spent_generation(); spent != 0) {
+      // Bounded: what was erased longest ago is not known, so the lowest id goes.
+      if (spent_.size() >= limits::kRelationships) spent_.erase(spent_.begin());
+      spent_[entry->first] = spent;
+    }
     if (entry->second.due) due_.erase({*entry->second.due, entry->first});
     entries_.erase(entry);
   }
@@ -175,6 +181,12 @@ class Engine::Impl {
     const bool known = entries_.contains(id);
     if (!known && entries_.size() >= limits::kRelationships) {
       return refuse(id, "InstallAsr", {Errc::limit_exceeded, "relationships"}, step);
+    }
+    // A repeated install of what was erased since would use each (key, nonce) twice; the NMM sends a newer
+    // one.
+    const auto spent = spent_.find(id);
+    if (!known && spent != spent_.end() && event.asr.description.generation <= spent->second) {
+      return refuse(id, "InstallAsr", {Errc::stale_generation, "erased in this run"}, step);
     }
     const auto entry = entries_.try_emplace(id, Entry{Relationship(id), std::nullopt}).first;
     const std::size_t first = step.effects.size();

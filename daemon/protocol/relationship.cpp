@@ -139,6 +139,14 @@ void Relationship::revoke_keys(EffectList& effects) const {
   effects.emplace_back(RevokeKey{id_, KeySlot::candidate});
 }
 
+std::uint32_t Relationship::spent_generation() const {
+  if (empty()) return 0;
+  const Generation& current = *state_.current;
+  const ChainLink& link = current.normal().link();
+  const bool sent = link.epoch() > 1 || link.session()->frames_sent() > 0;
+  return sent ? current.number() : current.number() - 1;
+}
+
 void Relationship::install_key(KeySlot slot, const Session& session, StepContext& step) {
   const Policy& policy = state_.current->description->policy;
   const std::uint32_t timeout_s = key_timeout_s(policy);

@@ -46,6 +46,9 @@ class Relationship {
   Status set_peer_endpoint(const Endpoint& endpoint, StepContext& step);
   /// Revokes what is in the keyring; the caller forgets the record and drops this object.
   void revoke_keys(EffectList& effects) const;
+  /// The newest generation under which frames may have been sent; 0: none. Once this object is gone, it must
+  /// not come again in this run: its sequence numbers would start anew under the same keys.
+  [[nodiscard]] std::uint32_t spent_generation() const;
 
   /// The step must be stored: the caller puts record() before all other effects of the step.
   [[nodiscard]] bool dirty() const { return dirty_; }

@@ -405,6 +405,22 @@ Test(engine, retire_forgets_everything) {
   cr_assert_eq(only<EventRefused>(again).at(0)->error.code, Errc::not_found);
 }
 
+Test(engine, a_generation_that_was_erased_does_not_come_again) {
+  Alone alone;
+  const Asr asr = fixed_asr(3);
+  (void)alone.install(asr);
+  (void)alone.give(DeadlineReached{});
+  cr_assert_gt(alone.engine.counters().frames_sent, 0U);
+  (void)alone.give(EraseOperational{});
+  const auto again = alone.install(asr);
+  cr_assert_eq(only<EventRefused>(again).at(0)->error.code, Errc::stale_generation);
+  cr_assert(!alone.engine.view(kId));
+  Asr next = asr.clone();
+  ++next.description.generation;
+  (void)alone.install(next);
+  cr_assert(alone.engine.view(kId).has_value());
+}
+
 Test(engine, what_it_cannot_do_is_refused_by_name) {
   Alone alone;
   const auto refusal = [](const EffectList& effects) { return *only<EventRefused>(effects).at(0); };
