@@ -299,6 +299,8 @@ Incoming::Answer Incoming::breach_report(const protocol::RequestReceived& reques
     breach.node_id = *node_id;
     outcome = parts_.recovery.accuse(breach, node.node_id);
   }
+  // The node goes on reporting until it is done: its keys may be known, and the others still use them.
+  if (outcome.failed) return {ControlStatus::storage_failed, {}, {}};
   return {
       ControlStatus::ok,
       protocol::BreachDecision{std::string(policy::verdict_name(outcome.verdict)), outcome.asrs}.encode()};

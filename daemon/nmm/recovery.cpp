@@ -78,7 +78,6 @@ BreachOutcome Recovery::breach(const Breach& breach) {
     if (verdict == policy::Verdict::evict) evictions.insert(verdicts[i].asr_id);
     if (verdict == policy::Verdict::rekey) rekeys.insert(verdicts[i].asr_id);
     if (verdict != policy::Verdict::log) {
-      history_.record(verdicts[i].asr_id, verdict, now);
       outcome.asrs.push_back(verdicts[i].asr_id);
     }
     if (verdict >= outcome.verdict) {
@@ -88,15 +87,24 @@ BreachOutcome Recovery::breach(const Breach& breach) {
   }
   if (!evictions.empty()) {
     const Status status = evict(breach.node_id, evictions, Reason::breach, {});
-    if (!status) {
+    if (status) {
+      // What failed does not count against the limits: the next report is to try the same again.
+      for (const protocol::AsrId asr_id : evictions) history_.record(asr_id, policy::Verdict::evict, now);
+      follow(breach, evictions, std::string(policy::detection_name(breach.detection)));
+    } else {
+      outcome.failed = true;
       outcome.reason += "; it failed: " + status.error().message();
       log::error("an eviction failed: " + status.error().message());
     }
-    follow(breach, evictions, std::string(policy::detection_name(breach.detection)));
   }
   for (const protocol::AsrId asr_id : rekeys) {
     const Status status = core_.generations.start(*core_.registry.asr(asr_id), Reason::breach, true, now);
-    if (!status) log::error("a rekey after a breach failed: " + status.error().message());
+    if (status) {
+      history_.record(asr_id, policy::Verdict::rekey, now);
+      continue;
+    }
+    outcome.failed = true;
+    log::error("a rekey after a breach failed: " + status.error().message());
   }
   announce(breach, outcome);
   return outcome;

@@ -27,6 +27,7 @@ struct BreachOutcome {
   policy::Verdict verdict = policy::Verdict::log;  // the strongest
   std::vector<protocol::AsrId> asrs;               // that it concerns
   std::string reason;
+  bool failed = false;  // it could not be carried out: who reported is to report again
 };
 
 class Recovery {
