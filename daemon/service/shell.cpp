@@ -87,14 +87,21 @@ void Shell::drain() {
 
 Status Shell::carry_out(protocol::EffectList effects) {
   Status first_refusal;
+  Status lost;  // why the rest of the list is dropped
   for (protocol::Effect& effect : effects) {
+    if (!lost) {
+      // The outcomes of our own requests are told all the same: the engine has forgotten those requests.
+      if (auto* response = std::get_if<protocol::ResponseReceived>(&effect)) tell(std::move(*response));
+      if (auto* timeout = std::get_if<protocol::RequestTimedOut>(&effect)) tell(std::move(*timeout));
+      continue;
+    }
     if (const auto* refused = std::get_if<protocol::EventRefused>(&effect);
         refused != nullptr && first_refusal) {
       first_refusal = std::unexpected(refused->error);
     }
-    AKM_TRY(std::visit([this](auto& one) { return carry_out_one(one); }, effect));
+    lost = std::visit([this](auto& one) { return carry_out_one(one); }, effect);
   }
-  return first_refusal;
+  return lost ? first_refusal : lost;
 }
 
 template <typename Effect>
