@@ -63,10 +63,17 @@ Status Node::resume() {
   }
   const bool whole = record_ && shell_->engine().view(record_->identity.asr_id);
   if (!whole) {
+    if (record_) {
+      // One damaged record is no reason to leave the groups: they go on, and new credentials bring the NMM
+      // back.
+      findings_["credentials"] =
+          "The provisioning credentials cannot be used: the NMM is not reachable until the node is "
+          "provisioned "
+          "anew";
+      record_.reset();
+      return {};
+    }
     // Provisioning or zeroize was interrupted: relationships without an owner are of no use to anybody.
-    if (record_)
-      findings_["credentials"] = "The node's record is there but its provisioning credentials are not";
-    record_.reset();
     for (const protocol::AsrId id : shell_->engine().relationships()) shell_->post(protocol::RetireAsr{id});
     return {};
   }
@@ -205,8 +212,9 @@ Status Node::erase_everything() {
   };
   if (parts_.keys != nullptr) note(parts_.keys->revoke_all());
   link_.abandon();
-  for (const protocol::AsrId id : shell_->engine().relationships()) shell_->post(protocol::RetireAsr{id});
+  // The record first: what a crash leaves after it has no owner, and goes at the next start.
   note(records_->erase());
+  for (const protocol::AsrId id : shell_->engine().relationships()) shell_->post(protocol::RetireAsr{id});
   link_.use(0);
   record_.reset();
   activation_due_.reset();

@@ -110,6 +110,19 @@ Test(node, relationships_without_an_owner_are_erased_at_start) {
   cr_assert_eq(bench.store.records.count("asr-0000000000005001"), 0);
 }
 
+Test(node, damaged_credentials_do_not_cost_the_relationships) {
+  NodeBench bench;
+  bench.make_member();
+  const auto asrs = bench.node->asrs().size();
+  bench.store.corrupt["asr-0000000000005001"] = true;
+  const auto records = bench.store.records;
+  bench.start();
+  cr_assert_eq(bench.state(), NodeState::unprovisioned);
+  cr_assert(bench.store.records == records, "something was deleted");
+  cr_assert_eq(bench.node->asrs().size(), asrs - 1);
+  cr_assert_not(bench.node->status().findings.empty());
+}
+
 Test(node, zeroize_leaves_nothing_but_the_list_of_used_bundles) {
   NodeBench bench;
   bench.make_member();
@@ -121,6 +134,7 @@ Test(node, zeroize_leaves_nothing_but_the_list_of_used_bundles) {
   cr_assert_eq(bench.node->status().node_id, 0);
   cr_assert_eq(bench.provision().error().code, Errc::already_consumed);
   bench.use_id = 2;
+  ++bench.identity.serial;  // as the NMM does for each bundle
   cr_assert(bench.provision().has_value());
 }
 
