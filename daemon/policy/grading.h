@@ -13,12 +13,14 @@ constexpr Grade grade_ceiling(DetectionClass detection) {
       return Grade::observe;
     case DetectionClass::config_tampering:
     case DetectionClass::sensor_impaired:
+    // A frame of before a restart, held back (or sent to another member) and delivered later, opens and is
+    // stale: somebody on the network can cause that, without a key.
+    case DetectionClass::stale_incarnation:
       return Grade::evidence;
     case DetectionClass::key_access:
     case DetectionClass::process_access:
     case DetectionClass::state_tampering:
     case DetectionClass::cloned_identity:
-    case DetectionClass::stale_incarnation:
       return Grade::critical;
   }
   return Grade::observe;

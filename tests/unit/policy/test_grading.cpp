@@ -19,12 +19,14 @@ Detection seen(DetectionClass detection, Outcome outcome) {
 static_assert(grade_ceiling(DetectionClass::forged_frames) == Grade::observe);
 
 Test(grading, foreign_use_that_succeeded_is_critical) {
-  for (const DetectionClass detection :
-       {DetectionClass::key_access, DetectionClass::process_access, DetectionClass::state_tampering,
-        DetectionClass::cloned_identity, DetectionClass::stale_incarnation}) {
+  for (const DetectionClass detection : {DetectionClass::key_access, DetectionClass::process_access,
+                                         DetectionClass::state_tampering, DetectionClass::cloned_identity}) {
     cr_assert_eq(grade(seen(detection, Outcome::succeeded)), Grade::critical);
   }
 }
+
+// Whoever recorded frames can deliver one after its sender's restart: that must not evict the sender.
+static_assert(grade_ceiling(DetectionClass::stale_incarnation) == Grade::evidence);
 
 Test(grading, configuration_and_sensor_are_evidence) {
   cr_assert_eq(grade(seen(DetectionClass::config_tampering, Outcome::succeeded)), Grade::evidence);
