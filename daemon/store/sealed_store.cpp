@@ -17,6 +17,7 @@ namespace akm::store {
 namespace {
 
 constexpr const char* kLockName = ".lock";
+constexpr const char* kDoomedTail = ".0000000000000000.tmp";  // is_temporary_file_name() knows it
 
 Status check_name(std::string_view name) {
   const auto good = [](char c) {
@@ -80,8 +81,15 @@ class FileStore final : public SealedStore {
         ::openat(folder_fd_.get(), file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     if (!fd && errno == ENOENT) return {};
     if (!fd) return fail_errno(Errc::storage_failed, "open " + path_of(name));
-    AKM_TRY(overwrite(fd.get(), name));
-    if (::unlinkat(folder_fd_.get(), file.c_str(), 0) != 0 && errno != ENOENT) {
+    AKM_ASSIGN(const off_t size, size_of(fd.get(), name));
+    // Out of its name first: a daemon killed in the middle leaves a temporary file, which the next start
+    // removes, and not a record that does not open. Not synchronised: the revocation of keys waits for this.
+    const std::string doomed = "." + file + kDoomedTail;
+    if (::renameat(folder_fd_.get(), file.c_str(), folder_fd_.get(), doomed.c_str()) != 0) {
+      return fail_errno(Errc::storage_failed, "remove " + path_of(name));
+    }
+    AKM_TRY(overwrite(fd.get(), size, name));
+    if (::unlinkat(folder_fd_.get(), doomed.c_str(), 0) != 0 && errno != ENOENT) {
       return fail_errno(Errc::storage_failed, "remove " + path_of(name));
     }
     if (::fsync(folder_fd_.get()) != 0) return fail_errno(Errc::storage_failed, "fsync folder " + folder_);
@@ -98,15 +106,19 @@ class FileStore final : public SealedStore {
  private:
   [[nodiscard]] std::string path_of(std::string_view name) const { return folder_ + "/" + std::string(name); }
 
-  // The salt goes with the rest: without it the storage key opens no copy of the ciphertext that the medium
-  // may keep.
-  Status overwrite(int fd, std::string_view name) {
+  [[nodiscard]] Result<off_t> size_of(int fd, std::string_view name) const {
     struct stat status{};
     if (::fstat(fd, &status) != 0) return fail_errno(Errc::storage_failed, "stat " + path_of(name));
     if (!S_ISREG(status.st_mode)) return fail(Errc::state_corrupt, path_of(name) + " is not a regular file");
+    return status.st_size;
+  }
+
+  // The salt goes with the rest: without it the storage key opens no copy of the ciphertext that the medium
+  // may keep.
+  Status overwrite(int fd, off_t end, std::string_view name) {
     const std::array<std::uint8_t, 4096> zeros{};
-    for (off_t at = 0; at < status.st_size;) {
-      const auto size = static_cast<std::size_t>(std::min<off_t>(status.st_size - at, sizeof zeros));
+    for (off_t at = 0; at < end;) {
+      const auto size = static_cast<std::size_t>(std::min<off_t>(end - at, sizeof zeros));
       const ssize_t written = ::pwrite(fd, zeros.data(), size, at);
       if (written < 0 && errno == EINTR) continue;
       if (written <= 0) return fail_errno(Errc::storage_failed, "overwrite " + path_of(name));

@@ -218,6 +218,16 @@ Test(sealed_store, a_record_is_overwritten_before_it_is_removed) {
   cr_assert_eq(bytes.find_first_not_of('\0'), std::string::npos);
 }
 
+Test(sealed_store, what_a_crash_leaves_of_a_removal_is_no_record) {
+  cr_assert(is_temporary_file_name(".a.0000000000000000.tmp"));
+  const Folder folder;
+  const auto store = open_store(folder.state());
+  cr_assert(store->write("a", record(1)).has_value());
+  cr_assert(store->remove("a").has_value());
+  for (const auto& entry : fs::directory_iterator(folder.state()))
+    cr_assert(entry.path().filename() == ".lock");
+}
+
 Test(sealed_store, what_is_not_a_file_is_an_error) {
   const Folder folder;
   const auto store = open_store(folder.state());
