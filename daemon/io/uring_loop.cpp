@@ -101,7 +101,11 @@ Status UringLoop::arm_writable(SocketId socket) {
 }
 
 Status UringLoop::flush() {
-  if (!in_flight_.empty()) AKM_TRY(submit());
+  if (!in_flight_.empty()) {
+    AKM_TRY(submit());
+    // The kernel has not taken them yet (EBUSY): their headers and bytes must stay where they are.
+    if (io_uring_sq_ready(&ring_.get()) != 0) return {};
+  }
   if (queue_.empty()) return {};
   std::swap(queue_, in_flight_);
   queue_.clear();
