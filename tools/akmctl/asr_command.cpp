@@ -177,7 +177,7 @@ void add_views(CLI::App& group, Session& session, const std::shared_ptr<Argument
 }  // namespace
 
 void add_asr_commands(CLI::App& app, Session& session) {
-  CLI::App* group = app.add_subcommand("asr", "Autonomous Security Relationships")->require_subcommand(1);
+  CLI::App* group = app.add_subcommand("asr", "AKM Security Relationships")->require_subcommand(1);
   const auto args = std::make_shared<Arguments>();
   add_views(*group, session, args);
 
