@@ -37,7 +37,7 @@ Result<Relationship> Relationship::restore(const SecretBuffer& record, StepConte
 }
 
 void Relationship::prepare_change() {
-  if (!before_) before_ = state_;
+  if (!before_) before_ = std::make_unique<RelationshipState>(state_);
 }
 
 SecretBuffer Relationship::record() {

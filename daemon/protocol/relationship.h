@@ -3,6 +3,7 @@
 // (section 4), its control messages (section 6), and what a step of it asks the shell to do.
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -87,7 +88,7 @@ class Relationship {
   AsrId id_;
   RelationshipState state_;
   ControlLink control_;
-  std::optional<RelationshipState> before_;  // of the last step that had to be stored
+  std::unique_ptr<RelationshipState> before_;  // of the last step that had to be stored
   bool dirty_ = false;
   std::optional<Instant> refresh_at_;  // the key in the keyring would run out
 };
