@@ -182,6 +182,11 @@ std::optional<std::variant<SelfProbe, Nothing, ProbeRecord>> decode_event(
   record.result = event.result;
   record.cgroup_id = event.cgroup_id;
 
+  // A call for no bytes returns 0 to anybody: the kernel answers it before it looks at rights.
+  const bool of_memory = event.operation == AKM_OP_VM_READ || event.operation == AKM_OP_VM_WRITE;
+  if (of_memory && record.outcome == Outcome::succeeded && record.result == 0)
+    record.outcome = Outcome::refused;
+
   // The program compares the beginning of the path only; of our /proc files just the memory matters.
   const bool cut = (event.flags & AKM_FLAG_TRUNCATED) != 0;
   if (record.watch == Watch::process && event.operation == AKM_OP_IO_URING && !cut &&

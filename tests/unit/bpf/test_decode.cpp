@@ -100,6 +100,21 @@ Test(decode, every_operation_of_the_programs_has_a_name) {
   }
 }
 
+Test(decode, a_memory_call_for_no_bytes_did_nothing) {
+  for (const auto operation : {AKM_OP_VM_READ, AKM_OP_VM_WRITE}) {
+    akm_event event = good();
+    event.watch = AKM_WATCH_PROCESS;
+    event.operation = static_cast<std::uint8_t>(operation);
+    event.outcome = AKM_OUTCOME_SUCCEEDED;
+    event.result = 0;
+    auto decoded = decode_event({reinterpret_cast<const std::uint8_t*>(&event), sizeof event});
+    cr_assert(decoded && std::get<ProbeRecord>(*decoded).outcome == Outcome::refused);
+    event.result = 1;
+    decoded = decode_event({reinterpret_cast<const std::uint8_t*>(&event), sizeof event});
+    cr_assert(decoded && std::get<ProbeRecord>(*decoded).outcome == Outcome::succeeded);
+  }
+}
+
 Test(decode, self_probe_carries_its_beat) {
   akm_event event = good();
   event.watch = AKM_WATCH_SELF;
