@@ -45,6 +45,23 @@ Test(sentry, another_user_who_is_refused_evicts_nobody) {
   cr_assert_eq(bench.seen.at(0).second.grade, Grade::evidence);
 }
 
+Test(sentry, a_path_named_in_another_namespace_evicts_nobody) {
+  Bench bench;
+  bpf::ProbeRecord record = test::foreign_key_read(5);
+  record.watch = bpf::Watch::state;
+  record.outcome = bpf::Outcome::succeeded;
+  record.source = "tracepoint";
+  record.operation = "mount";
+  record.uid = 12345;
+  for (int i = 0; i < 3; ++i) bench.script.records.push_back(record);
+  bench.script.records[1].operation = "open-write";
+  bench.script.records[2].uid = 0;
+  bench.sentry.readable();
+  cr_assert_eq(bench.seen.at(0).second.grade, Grade::evidence);
+  cr_assert_eq(bench.seen.at(1).second.grade, Grade::critical);
+  cr_assert_eq(bench.seen.at(2).second.grade, Grade::critical);
+}
+
 Test(sentry, each_watch_has_its_class) {
   for (const auto& [watch, detection] :
        std::map<bpf::Watch, DetectionClass>{{bpf::Watch::process, DetectionClass::process_access},
