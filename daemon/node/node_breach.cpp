@@ -132,7 +132,8 @@ void Node::report_breach(const policy::Detection& detection, const policy::Decis
 void Node::quarantine() {
   record_->state = NodeState::quarantined;
   set_state(NodeState::quarantined);
-  // In the next turn of the loop: the report leaves at the end of this one and does not wait for the disk.
+  // In the next turn of the loop: the report, which leaves at the end of this one, does not wait for this
+  // writing. It does wait for the removal of the erased relationships' records.
   save_due_ = parts_.now();
 }
 
