@@ -150,8 +150,11 @@ Test(node, rekey_replaces_the_key_of_a_relationship) {
   NodeBench bench;
   bench.make_active();
   const std::uint32_t epoch = bench.node->asrs().at(0).epoch;
-  cr_assert(call([&](Done done) { bench.node->rekey(kProvisioningAsr, std::move(done)); }).has_value());
+  std::optional<Status> outcome;
+  bench.node->rekey(kProvisioningAsr, [&outcome](const Status& status) { outcome = status; });
+  cr_assert_not(outcome.has_value(), "answered before the members have agreed");
   bench.pass(std::chrono::seconds(5));
+  cr_assert(outcome.has_value() && outcome->has_value());
   cr_assert_eq(bench.node->asrs().at(0).epoch, epoch + 1);
   cr_assert(bench.event("session-committed") != nullptr);
 }
