@@ -11,10 +11,10 @@ using policy::ClassPolicy;
 using policy::DetectionClass;
 using policy::Response;
 using service::Config;
-using service::Setting;
 
 std::vector<std::string> names_of(const std::vector<Response>& responses) {
   std::vector<std::string> out;
+  out.reserve(responses.size());
   for (const Response response : responses) out.emplace_back(policy::response_name(response));
   return out;
 }

@@ -157,6 +157,7 @@ std::map<std::string, std::uint64_t> Sentry::counters() const {
 
 std::vector<std::string> Sentry::findings() const {
   std::vector<std::string> out;
+  out.reserve(standing_.size());
   for (const auto& [name, sentence] : standing_) out.push_back(sentence);
   if (!probes_) return out;
   for (const bpf::ProbeHealth& one : probes_->health()) {
