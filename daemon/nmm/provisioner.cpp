@@ -98,6 +98,7 @@ Result<protocol::BundleContent> Provisioner::prepare(const ControlPort::Prepare&
   protocol::BundleContent content;
   content.identity = identity_of(record);
   AKM_TRY(core_.random.fill(content.use_id));
+  content.unbound = !record.is_bound();
   AKM_ASSIGN(content.mask, protocol::mask_chains(asr.chains, record.hardware_value, content.use_id));
   const NodeRecord stored = record;
   AKM_TRY(core_.put(std::move(record)));

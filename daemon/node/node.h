@@ -108,6 +108,7 @@ class Node final : public ControlPort {
   void command_install(protocol::RequestReceived& request);
   [[nodiscard]] Status check_install(const protocol::InstallRequest& install) const;
   Status installed(protocol::Kind kind, protocol::AsrId asr_id, std::uint32_t generation, bool immediate);
+  void erase_on_command();
   void command_retire(protocol::RequestReceived& request);
   void command_policy(protocol::RequestReceived& request);
   void respond(const protocol::RequestReceived& request, const Status& status, service::AfterStep after = {});

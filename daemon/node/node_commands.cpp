@@ -67,7 +67,7 @@ void Node::command(RequestReceived& request) {
       return respond(request, saved);
     }
     case Method::zeroize:
-      return respond(request, {}, [this](const Status&) { (void)erase_everything(); });
+      return respond(request, {}, [this](const Status&) { erase_on_command(); });
     case Method::attest:
     case Method::activate:
     case Method::heartbeat:
@@ -138,11 +138,20 @@ Status Node::installed(protocol::Kind kind, protocol::AsrId asr_id, std::uint32_
   return {};
 }
 
+/// The NMM has its answer already: what could not be erased from the disk is said here.
+void Node::erase_on_command() {
+  const Status erased = erase_everything();
+  if (erased) return;
+  findings_["zeroize"] = erased.error().message();
+  say({.name = "zeroize-failed", .severity = 2, .fields = {{"error", erased.error().message()}}}, {},
+      "Not everything could be erased");
+}
+
 void Node::command_retire(RequestReceived& request) {
   const auto body = protocol::RetireRequest::decode(request.body.reveal());
   if (!body) return respond(request, std::unexpected(body.error()));
   if (body->asr_id == link_.provisioning()) {
-    return respond(request, {}, [this](const Status&) { (void)erase_everything(); });
+    return respond(request, {}, [this](const Status&) { erase_on_command(); });
   }
   // What is not there (any more) needs no retiring: a repeated retire is a success.
   if (!shell_->engine().view(body->asr_id)) return respond(request, {});

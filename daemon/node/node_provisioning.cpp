@@ -76,7 +76,9 @@ Status Node::take_credentials(const protocol::BundleContent& content) {
   AKM_ASSIGN(const bool used, records_->was_used(content.use_id));
   if (used) return fail(Errc::already_consumed);
   AKM_ASSIGN(const protocol::HardwareValue hardware, parts_.hardware.value());
-  AKM_ASSIGN(auto chains, protocol::unmask_chains(content.mask, hardware, content.use_id));
+  // A bundle for a machine that nobody had seen is for the all-zero value; the NMM binds it at activation.
+  const protocol::HardwareValue& masked_with = content.unbound ? protocol::kUnknownHardware : hardware;
+  AKM_ASSIGN(auto chains, protocol::unmask_chains(content.mask, masked_with, content.use_id));
   AKM_ASSIGN(auto asr, protocol::make_provisioning_asr(content.identity, std::move(chains)));
   const protocol::AsrId asr_id = content.identity.asr_id;
   Status installed = fail(Errc::internal, "the engine was not asked");
@@ -89,7 +91,7 @@ Status Node::take_credentials(const protocol::BundleContent& content) {
   Status stored = records_->save(record);
   if (stored) stored = records_->add_used(content.use_id);
   if (!stored) {
-    (void)records_->erase();  // best effort: the first error is what counts
+    [[maybe_unused]] const Status undone = records_->erase();  // the first error is what counts
     shell_->post(protocol::RetireAsr{asr_id});
     return stored;
   }

@@ -142,6 +142,7 @@ unsigned read_content_field(CborReader& reader, std::string_view key, BundleCont
     }
     return 1U << 10;
   }
+  if (key == "unbound") return out.unbound = reader.boolean(), 0;
   reader.skip();
   return 0;
 }
@@ -150,7 +151,7 @@ unsigned read_content_field(CborReader& reader, std::string_view key, BundleCont
 
 SecretBuffer BundleContent::encode() const {
   CborWriter writer(CborWriter::Memory::secret);
-  writer.map(11);
+  writer.map(unbound ? 12 : 11);
   writer.text("nmm");
   writer.text(identity.nmm_name);
   writer.text("mask");
@@ -171,6 +172,10 @@ SecretBuffer BundleContent::encode() const {
   writer.bytes(use_id);
   writer.text("node_id");
   writer.unsigned_integer(identity.node_id);
+  if (unbound) {
+    writer.text("unbound");
+    writer.boolean(true);
+  }
   writer.text("endpoints");
   writer.array(identity.nmm_endpoints.size());
   for (const std::string& endpoint : identity.nmm_endpoints) writer.text(endpoint);

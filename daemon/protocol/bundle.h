@@ -20,6 +20,7 @@ struct BundleContent {
   ProvisioningIdentity identity;
   SingleUseId use_id{};
   Mask mask{};
+  bool unbound = false;  // made for kUnknownHardware: bound at activation
   ~BundleContent() { wipe(mask.data(), mask.size()); }
   [[nodiscard]] SecretBuffer encode() const;
   static Result<BundleContent> decode(std::span<const std::uint8_t> bytes);

@@ -94,7 +94,9 @@ class NodeBench {
     protocol::BundleContent out;
     out.identity = identity;
     out.use_id[0] = use_id;
-    out.mask = *protocol::mask_chains(chains(), *hardware.value(), out.use_id);
+    out.unbound = unbound;
+    out.mask = *protocol::mask_chains(chains(), unbound ? protocol::kUnknownHardware : *hardware.value(),
+                                      out.use_id);
     return out;
   }
   /// The NMM asks; the answer comes into `answers`.
@@ -224,6 +226,7 @@ class NodeBench {
   bool drop_all = false;
   std::uint32_t incarnation = 0;
   std::uint8_t use_id = 1;
+  bool unbound = false;  // the bundle is for the all-zero hardware value
   std::size_t status_changes = 0;
   std::unique_ptr<node::Node> node;
 

@@ -151,3 +151,23 @@ Test(node_provisioning, a_memfd_that_can_change_is_refused) {
   cr_assert_not(call.outcome->has_value());
   cr_assert_eq(bench.state(), NodeState::unprovisioned);
 }
+
+Test(node_provisioning, a_bundle_for_unknown_hardware_is_used_too) {
+  NodeBench bench;
+  bench.unbound = true;
+  bench.make_active();
+  cr_assert_eq(bench.state(), NodeState::active);
+  const auto asked = protocol::ActivateRequest::decode(bench.asked_bodies.at(0));
+  cr_assert(asked->hardware_value == *bench.hardware.value(), "the NMM is told what to bind to");
+}
+
+Test(node_provisioning, a_bundle_for_another_machine_opens_to_noise) {
+  NodeBench bench;
+  const auto bytes = protocol::encode_direct_bundle(bench.bundle());
+  bench.hardware = node::Hardware([] { return keyring::HardwareSources{{"dmi-product-uuid", "another"}}; });
+  Call call;
+  bench.node->provision_from_memfd(*dbus::make_sealed_memfd("bundle", bytes->reveal()), call.done());
+  bench.pass(std::chrono::minutes(3));
+  cr_assert_neq(bench.state(), NodeState::active);
+  cr_assert_eq(bench.count(protocol::Method::activate), 0, "the NMM opens none of its frames");
+}

@@ -55,6 +55,16 @@ Test(bundle, content_round_trip) {
   }
 }
 
+Test(bundle, a_bundle_for_unknown_hardware_says_so) {
+  BundleContent unbound = content();
+  unbound.unbound = true;
+  const akm::SecretBuffer bytes = unbound.encode();
+  const auto back = BundleContent::decode(bytes.reveal());
+  cr_assert(back.has_value());
+  cr_assert(back->unbound);
+  cr_assert_eq(bytes.size(), content().encode().size() + 9, "a bound one has no such pair");
+}
+
 Test(bundle, content_that_makes_no_asr_is_refused) {
   const auto refused = [](const std::function<void(ProvisioningIdentity&)>& change) {
     BundleContent one = content();
