@@ -59,7 +59,7 @@ class HostileFrames(IntegrationTest):
             self.assertGreater(epoch, before[1])
             # A socket buffer may drop some, and then the daemon has never seen them; most must have arrived.
             self.assertGreater(sum(grown.values()), TOTAL * 0.5)
-            for reason in ("too-short", "bad-version", "unknown-asr", "unknown-epoch", "not-authentic", "replayed"):
+            for reason in ("too_short", "bad_version", "unknown_asr", "unknown_epoch", "not_authentic", "replayed"):
                 self.assertIn(reason, grown)
             self.assertEqual(cluster.agreed(lab, names, "asr-1")[0], before[0], "nobody was evicted")
             self.assertEqual({n["state"] for n in lab.nmm.json("nmm", "nodes")}, {"active"})

@@ -35,8 +35,9 @@ class Kill9(IntegrationTest):
             key = cluster.wait_agreed(lab, names, "asr-1", seconds=120)
             self.assertGreaterEqual(key[0], first[0])
             self.assertTrue(key[0] > first[0] or key[1] > first[1], f"no session was agreed on: {first} -> {key}")
-            # And the group is alive: one more epoch, on request.
-            lab.nodes["b"].akmctl("asr", "rekey", "asr-1")
+            # And the group is alive: one more epoch, on request. A first attempt may fail: a member that has stored the
+            # candidate of a later target, whose attempt the kills broke off, joins nothing below it.
+            lab.nodes["b"].akmctl("asr", "rekey", "asr-1", check=False)
             cluster.wait_agreed(lab, names, "asr-1", epoch=key[1] + 1)
             self.assertEqual({n["state"] for n in lab.nmm.json("nmm", "nodes")}, {"active"})
             self.check_nonces(lab)
