@@ -364,6 +364,10 @@ Orders Establishment::hear_previous(const Surroundings& around, const Heard& hea
   // Late, or behind: one that is behind learns the committed epoch under the key that it still has.
   const bool names_ours = heard.payload.event == SessionEvent::se && heard.payload.target >= link_.epoch();
   if (names_ours || known_se_.test(heard.from)) return orders;
+  // It stored the candidate that we committed, and may since have left its attempt for a higher one, which
+  // cannot end without us: an SE under our key commits it there. In star nobody else would tell it when the
+  // initiator could not commit. First, so that who can follow does so before it learns that it is behind.
+  orders.frames.push_back(established_frame(around, {heard.from}));
   SessionPayload payload;
   payload.target = link_.epoch();
   payload.high_epoch = around.high_epoch;

@@ -217,15 +217,53 @@ Test(establishment, one_that_is_behind_learns_the_epoch_under_its_own_key) {
   cr_assert(until(group, 0, Phase::se));
   Establishment& ahead = group.at(0);
   cr_assert_eq(ahead.link().epoch(), 2U);
-  // The other has lost all: it speaks under the old key.
-  EstablishmentGroup behind(group_of(2));
+  // The other speaks under the old key.
   SessionPayload hello;
   hello.target = 1;
   hello.high_epoch = 1;
   const Orders orders = ahead.hear(group.around(0), {1, 1, old, hello});
-  if (orders.frames.empty()) return;  // its SE was heard: then it is late, not behind
-  cr_assert_eq(orders.frames[0].under->epoch(), 1U);
-  cr_assert_eq(orders.frames[0].payload.target, 2U);
+  // First what lets it follow if it has stored the candidate, then what it can open in any case.
+  cr_assert_eq(orders.frames.size(), 2U);
+  cr_assert_eq(orders.frames[0].under, ahead.link().session());
+  cr_assert_eq(orders.frames[1].under->epoch(), 1U);
+  cr_assert_eq(orders.frames[1].payload.target, 2U);
+  // One that is known to have committed is late, not behind.
+  SessionPayload se;
+  se.target = 2;
+  (void)ahead.hear(group.around(0), {1, 1, ahead.link().session(), se});
+  cr_assert(ahead.hear(group.around(0), {1, 1, old, hello}).frames.empty());
+}
+
+Test(establishment, one_that_left_for_a_higher_attempt_follows_who_has_committed) {
+  // In star: the initiator could not commit (its disk), one member has, and its SEs went to the initiator
+  // only.
+  EstablishmentGroup group(group_of(3, Topology::star));
+  const auto old = group.at(2).link().session();
+  group.start(0);
+  cr_assert(until(group, 1, Phase::sef));
+  cr_assert(until(group, 2, Phase::sef));
+  const auto stored = group.at(2).link().stored().back();
+  SessionPayload payload;
+  payload.event = SessionEvent::sef;
+  payload.target = stored->target;
+  payload.initiator = stored->initiator;
+  payload.high_epoch = stored->high_epoch;
+  payload.value = stored->transcript;
+  payload.bitmap = stored->participants;
+  cr_assert(group.at(2).hear(group.around(2), {0, 1, stored->session, payload}).committed);
+  group.wire.clear();
+  // The other joins the next attempt and asks for the contribution that cannot come.
+  SessionPayload sei;
+  sei.event = SessionEvent::sei;
+  sei.target = 3;
+  sei.initiator = 0;
+  (void)group.at(1).hear(group.around(1), {0, 1, group.at(1).link().session(), sei});
+  cr_assert_eq(group.at(1).phase(), Phase::sei);
+  group.send(2, group.at(2).hear(group.around(2), {1, 1, old, sei}));
+  cr_assert_eq(group.wire.size(), 2U);
+  cr_assert(group.deliver_next().committed);
+  cr_assert_eq(group.at(1).link().epoch(), 2U);
+  cr_assert(group.members[1].check() == group.members[2].check());
 }
 
 Test(establishment, undone_is_as_if_it_had_not_been) {
