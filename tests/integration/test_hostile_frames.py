@@ -5,7 +5,7 @@ import threading
 
 from support import BUILD, IntegrationTest, main
 from tools.lab import cluster
-from tools.lab.lab import Lab
+from tools.lab.lab import Lab, wait_until
 
 TOTAL = int(os.environ.get("AKM_FRAMES", "100000"))
 
@@ -42,7 +42,8 @@ class HostileFrames(IntegrationTest):
             a = lab.nodes["a"]
             a.akmctl("asr", "rekey", "asr-1")
             before = cluster.wait_agreed(lab, names, "asr-1", epoch=before[1] + 1)
-            recorded = [f.bytes for f in lab.captured(target="a")]
+            # tcpdump gets packets from the kernel in batches.
+            recorded = [f.bytes for f in wait_until(lambda: lab.captured(target="a"), "captured frames")]
             refused = self.refusals(a)
             datagrams = hostile(chance, recorded, TOTAL)
             attacker = threading.Thread(target=lab.inject, args=(lab.nmm, a, datagrams))
