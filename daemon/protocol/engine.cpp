@@ -18,12 +18,11 @@ constexpr Duration kSettleWithin = 10ms;
 
 // A datagram's plaintext, wiped with the step: it may hold credentials.
 struct Plain {
-  std::array<std::uint8_t, limits::kFrameBytes> bytes;
+  std::array<std::uint8_t, limits::kFrameBytes> bytes{};
   Plain() = default;
   Plain(const Plain&) = delete;
   Plain& operator=(const Plain&) = delete;
-  ~Plain() { wipe(bytes.data(), used); }
-  std::size_t used = 0;
+  ~Plain() { wipe(bytes.data(), bytes.size()); }
 };
 
 }  // namespace
@@ -141,7 +140,6 @@ class Engine::Impl {
     if (entry == entries_.end()) return count(Refusal::unknown_asr);
     const std::size_t first = step.effects.size();
     Plain plain;
-    plain.used = event.datagram.size();
     const auto received =
         entry->second.relationship.receive(*header, event.datagram, event.from, plain.bytes, step);
     if (!received) count(received.error());
