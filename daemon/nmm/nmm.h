@@ -64,6 +64,7 @@ class Nmm final : public ControlPort {
   void handle(protocol::GenerationSwitched& report);
   void handle(protocol::AsrRetired& report);
   void handle(protocol::AttemptFailed& report);
+  void handle(protocol::ChainsExhausted& report);
   void handle(protocol::ContradictionSeen& report);
   void handle(protocol::RequestReceived& report);
   void handle(protocol::ResponseReceived& report);

@@ -120,6 +120,7 @@ class Node final : public ControlPort {
   void on(protocol::GenerationSwitched& switched);
   void on(protocol::AsrRetired& retired);
   void on(protocol::AttemptFailed& failed);
+  void on(protocol::ChainsExhausted& exhausted);
   void on(protocol::ContradictionSeen& seen);
   void on(protocol::RequestReceived& request) { command(request); }
   void on(protocol::ResponseReceived& response) { link_.answered(response); }

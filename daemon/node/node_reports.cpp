@@ -79,9 +79,17 @@ void Node::on(protocol::AttemptFailed& failed) {
   asr_changed(failed.asr_id);
   answer_rekey(failed.asr_id,
                fail(Errc::timed_out, "the members did not agree; waited for the indexes " + waited));
-  if (failed.asr_id != link_.provisioning() && failed.failures >= protocol::limits::kAttemptsPerChain) {
-    ask_for_generation(failed.asr_id);
-  }
+}
+
+void Node::on(protocol::ChainsExhausted& exhausted) {
+  const bool operational = exhausted.asr_id != link_.provisioning();
+  say({.name = "chains-exhausted",
+       .severity = 4,
+       .asr_id = exhausted.asr_id,
+       .fields = {{"generation", std::to_string(exhausted.generation)}}},
+      {}, operational ? "Only a new generation leads the members together: the NMM is asked for one"
+                      : "The NMM is not reached on any chain; if it stays so, provision this node again");
+  if (operational) ask_for_generation(exhausted.asr_id);
 }
 
 void Node::ask_for_generation(protocol::AsrId asr_id) {

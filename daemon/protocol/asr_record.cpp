@@ -1,5 +1,7 @@
 #include "daemon/protocol/asr_record.h"
 
+#include <set>
+
 #include "daemon/protocol/asr_codec.h"
 #include "daemon/protocol/cbor.h"
 
@@ -51,7 +53,13 @@ void write_candidate(CborWriter& writer, Chain chain, const Candidate& candidate
   writer.bytes(candidate.prk.reveal());
 }
 
-Status read_candidate(CborReader& reader, Generation& generation) {
+struct ReadCandidate {
+  Chain chain{};
+  Candidate candidate;
+  SecretBuffer secret;
+};
+
+Result<ReadCandidate> read_candidate(CborReader& reader, const Generation& generation) {
   expect_array(reader, 10);
   const auto chain = static_cast<Chain>(reader.unsigned_integer(kChainCount - 1));
   Candidate candidate;
@@ -69,8 +77,31 @@ Status read_candidate(CborReader& reader, Generation& generation) {
   if (!reader.ok() || !candidate.participants.fits(*generation.description)) {
     return fail(Errc::state_corrupt, "candidate");
   }
-  return generation.chain(chain).link().restore_candidate(generation.context, std::move(candidate),
-                                                          std::move(secret));
+  return ReadCandidate{chain, std::move(candidate), std::move(secret)};
+}
+
+Status read_candidates(CborReader& reader, Generation& generation) {
+  std::vector<ReadCandidate> list;
+  std::set<std::pair<Chain, std::uint32_t>> epochs;  // counters are handed out by rising epoch
+  for (std::size_t left = reader.array(kChainCount * limits::kStoredCandidates); left > 0; --left) {
+    AKM_ASSIGN(ReadCandidate read, read_candidate(reader, generation));
+    epochs.emplace(read.chain, read.candidate.target);
+    for (const Chain below : kChains) {
+      if (below < read.chain) epochs.emplace(below, read.candidate.high_epoch + 1);
+    }
+    list.push_back(std::move(read));
+  }
+  std::vector<std::shared_ptr<SequenceCounter>> counters;
+  for (const auto& [chain, epoch] : epochs) {
+    counters.push_back(generation.chain(chain).link().reserve(epoch));
+  }
+  for (ReadCandidate& read : list) {
+    AKM_TRY(generation.chain(read.chain)
+                .link()
+                .restore_candidate(generation.context, std::move(read.candidate), std::move(read.secret),
+                                   generation.ladder.links()));
+  }
+  return {};
 }
 
 // One generation, keys in deterministic order.
@@ -78,14 +109,15 @@ SecretBuffer encode_generation(const Generation& generation) {
   CborWriter writer(CborWriter::Memory::secret);
   std::size_t candidates = 0;
   std::size_t known = 0;
-  for (const Establishment& chain : generation.chains) candidates += chain.link().stored().size();
+  for (const Chain chain : kChains) candidates += generation.chain(chain).link().stored().size();
   for (const Peer& peer : generation.peers->all()) known += peer.incarnation != 0 ? 1 : 0;
   writer.map(6);
   writer.text("asr");
   Asr asr;
   asr.description = *generation.description;
   for (const Chain chain : kChains) {
-    asr.chains[static_cast<std::size_t>(chain)] = generation.chain(chain).link().base().clone();
+    const ChainLink& link = generation.chain(chain).link();
+    if (!link.is_spent()) asr.chains[static_cast<std::size_t>(chain)] = link.base().clone();
   }
   write_asr(writer, asr);
   writer.text("index");
@@ -101,11 +133,13 @@ SecretBuffer encode_generation(const Generation& generation) {
   }
   writer.text("epochs");
   writer.array(kChainCount);
-  for (const Establishment& chain : generation.chains) writer.unsigned_integer(chain.link().epoch());
+  for (const Chain chain : kChains) writer.unsigned_integer(generation.chain(chain).link().epoch());
   writer.text("secrets");
   writer.array(kChainCount);
-  for (const Establishment& chain : generation.chains)
-    writer.bytes(chain.link().session()->secret().reveal());
+  for (const Chain chain : kChains) {
+    const auto& session = generation.chain(chain).link().session();
+    writer.bytes(session ? session->secret().reveal() : std::span<const std::uint8_t>());
+  }
   writer.text("candidates");
   writer.array(candidates);
   for (const Chain chain : kChains) {
@@ -142,16 +176,19 @@ Result<Generation> decode_generation(std::span<const std::uint8_t> bytes, Instan
   expect_key(reader, "epochs");
   expect_array(reader, kChainCount);
   for (std::uint32_t& epoch : epochs) epoch = u32(reader);
-  if (std::ranges::find(epochs, 0U) != epochs.end()) reader.refuse("epoch 0");
+  if (epochs[0] == 0 || epochs[1] == 0) reader.refuse("epoch 0");  // a failsafe chain at 0 is spent
   std::array<SecretBuffer, kChainCount> secrets;
   expect_key(reader, "secrets");
   expect_array(reader, kChainCount);
-  for (SecretBuffer& secret : secrets) secret = SecretBuffer::copy_of(reader.bytes(kSessionSecretBytes, 32));
+  for (std::size_t i = 0; i < kChainCount; ++i) {
+    secrets[i] = SecretBuffer::copy_of(reader.bytes(kSessionSecretBytes, epochs[i] == 0 ? 0 : 32));
+  }
   if (!reader.ok() || asr.description.member(own_index) == nullptr) {
     return fail(Errc::state_corrupt, "generation");
   }
   const KeyContext context = key_context_of(asr.description);
   const auto chain = [&](std::size_t i) {
+    if (epochs[i] == 0) return Establishment(ChainLink::spent());
     asr.chains[i].epoch = epochs[i];
     return Establishment(
         ChainLink::restore(context, kChains[i], std::move(asr.chains[i]), std::move(secrets[i])));
@@ -160,10 +197,9 @@ Result<Generation> decode_generation(std::span<const std::uint8_t> bytes, Instan
                         context,
                         own_index,
                         std::move(peers),
-                        {chain(0), chain(1), chain(2)}};
+                        Ladder({chain(0), chain(1), chain(2)})};
   expect_key(reader, "candidates");
-  const std::size_t candidates = reader.array(kChainCount * limits::kStoredCandidates);
-  for (std::size_t i = 0; i < candidates; ++i) AKM_TRY(read_candidate(reader, generation));
+  AKM_TRY(read_candidates(reader, generation));
   if (!reader.finish()) return fail(Errc::state_corrupt, "generation");
   return generation;
 }

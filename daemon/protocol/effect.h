@@ -52,8 +52,8 @@ struct RevokeKey {
 struct SessionCommitted {
   AsrId asr_id = 0;
   std::uint32_t generation = 0;
-  Chain chain = Chain::normal;
-  std::uint32_t epoch = 0;
+  Chain chain = Chain::normal;  // on which the members agreed
+  std::uint32_t epoch = 0;      // of the normal chain, which a commit on another re-roots
   KeyCheckValue check{};
   Duration took{};  // from the first SEI to the commit; 0 for the step at install
 };
@@ -74,6 +74,13 @@ struct AttemptFailed {
   std::uint32_t target = 0;
   std::uint32_t failures = 0;             // in a row
   std::vector<std::uint16_t> waited_for;  // indexes not heard in the phase
+};
+
+/// No chain has led the members together, or the failsafe chain has been used: only the NMM's next generation
+/// helps, or brings another failsafe chain.
+struct ChainsExhausted {
+  AsrId asr_id = 0;
+  std::uint32_t generation = 0;
 };
 
 /// An authenticated contradiction: somebody holds our keys twice, or an old copy runs (section 4).
@@ -118,8 +125,8 @@ struct EventRefused {
 };
 
 using Effect = std::variant<SendFrame, PersistAsr, ForgetAsr, InstallKey, RevokeKey, SessionCommitted,
-                            GenerationSwitched, AsrRetired, AttemptFailed, ContradictionSeen, RequestReceived,
-                            ResponseReceived, RequestTimedOut, EventRefused>;
+                            GenerationSwitched, AsrRetired, AttemptFailed, ChainsExhausted,
+                            ContradictionSeen, RequestReceived, ResponseReceived, RequestTimedOut, EventRefused>;
 using EffectList = std::vector<Effect>;
 
 }  // namespace akm::protocol

@@ -40,7 +40,8 @@ struct MemberView {
 struct AsrView {
   AsrDescription description;
   std::uint16_t own_index = 0;
-  std::uint32_t epoch = 0;  // of the normal chain
+  std::uint32_t epoch = 0;      // of the normal chain
+  Chain chain = Chain::normal;  // of the attempt that is under way
   Phase phase = Phase::se;
   KeyCheckValue check{};
   std::uint32_t installed_generation = 0;  // waiting for its switch; 0: none

@@ -20,44 +20,74 @@ Bitmap whole_roster(const AsrDescription& description) {
   return all;
 }
 
-/// A frame can do two things: tell of a commit, and begin what follows it.
-void append(Orders& orders, Orders more) {
-  std::ranges::move(more.frames, std::back_inserter(orders.frames));
-  orders.durable |= more.durable;
-  orders.committed |= more.committed;
-  orders.started |= more.started;
-  if (more.candidate) orders.candidate = std::move(more.candidate);
-  if (more.took != Duration{}) orders.took = more.took;
-  if (more.failed) orders.failed = std::move(more.failed);
-  if (more.refusal) orders.refusal = more.refusal;
-}
-
 }  // namespace
+
+void Orders::append(Orders more) {
+  std::ranges::move(more.frames, std::back_inserter(frames));
+  durable |= more.durable;
+  if (more.committed) chain = std::max(chain, more.chain);
+  committed |= more.committed;
+  started |= more.started;
+  behind |= more.behind;
+  chains_exhausted |= more.chains_exhausted;
+  if (more.candidate) candidate = std::move(more.candidate);
+  if (more.took != Duration{}) took = more.took;
+  if (more.failed) failed = std::move(more.failed);
+  if (more.reroot) reroot = std::move(more.reroot);
+  if (more.tell) tell = more.tell;
+  if (more.used_up) used_up = more.used_up;
+  if (more.refusal) refusal = more.refusal;
+}
 
 // ---------------------------------------------------------------------------------------------------------------
 // Inform: an SEI opened under the committed key.
+
+/// What a member may say in an SEI: the rest of a step takes it at its word.
+bool Establishment::credible(const Surroundings& around, const Heard& heard) const {
+  const SessionPayload& payload = heard.payload;
+  return payload.target > link_.epoch() && payload.target - link_.epoch() <= limits::kTargetSkip &&
+         (payload.high_epoch <= around.high_epoch || payload.high_epoch - around.high_epoch <= limits::kTargetSkip) &&
+         around.peers.find(payload.initiator) != nullptr &&
+         (!payload.closing || (payload.initiator == heard.from && may_close(around, payload.bitmap)));
+}
+
+/// P is the whole roster, or what the quorum allows. It holds everybody with whom we share a stored candidate: one
+/// of them that was left out could commit that, and this attempt's P something else.
+bool Establishment::may_close(const Surroundings& around, const Bitmap& participants) const {
+  if (!participants.fits(around.description)) return false;
+  if (participants == whole_roster(around.description)) return true;
+  return around.description.policy.quorum == Quorum::majority &&
+         2 * participants.count() > around.description.roster.size() &&
+         std::ranges::all_of(link_.stored(), [&](const CandidatePtr& stored) {
+           return participants.contains(stored->participants);
+         });
+}
 
 template <Phase From>
 auto Establishment::on_inform(const Surroundings& around, const Heard& heard) -> Move<From, Input::inform> {
   using Moved = Move<From, Input::inform>;
   const SessionPayload& payload = heard.payload;
   Orders orders;
-  if (payload.target <= link_.epoch() || payload.target - link_.epoch() > limits::kTargetSkip ||
-      around.peers.find(payload.initiator) == nullptr ||
-      (payload.closing && payload.initiator != heard.from) ||
-      (payload.closing && payload.bitmap != whole_roster(around.description))) {
+  if (!credible(around, heard)) {
     orders.refusal = Refusal::not_expected;
     return Moved::template to<From>(std::move(orders));
   }
   if (attempt_) {
     const bool same = payload.target == attempt_->target && payload.initiator == attempt_->initiator;
     const bool wins = outranks(payload.target, payload.initiator, attempt_->target, attempt_->initiator);
-    if (same && From == Phase::sei) return gather<From>(around, heard, std::move(orders));
+    const bool other_participants = payload.closing && candidate_ && candidate_->participants != payload.bitmap;
+    if (same && (From == Phase::sei || (From == Phase::sec && other_participants))) {
+      return gather<From>(around, heard, std::move(orders));
+    }
     if (same || !wins) {
       // One that is known to have derived is not behind: answering it would be answered again, without end.
       if (!same || !known_sec_.test(heard.from)) answer(around, heard.from, false, orders);
       return Moved::template to<From>(std::move(orders));
     }
+  }
+  if (!around.may_join) {
+    orders.refusal = Refusal::not_expected;
+    return Moved::template to<From>(std::move(orders));
   }
   // A member that restarted cannot know how far attempts have come; it follows the higher one that we begin.
   // Who holds a candidate on the disk joins nothing below it: it would answer those who still wait for it,
@@ -80,10 +110,18 @@ template <Phase From>
 auto Establishment::gather(const Surroundings& around, const Heard& heard, Orders orders)
     -> Move<From, Input::inform> {
   using Moved = Move<From, Input::inform>;
-  const bool derived = heard.payload.closing ? derive(around, heard.payload.value, heard.payload.high_epoch)
-                                             : add_share(around, heard) && derive_from_shares(around);
-  if (!derived) return Moved::template to<Phase::sei>(std::move(orders));
-  if (heard.payload.closing) known_sec_.set(heard.from);
+  const SessionPayload& payload = heard.payload;
+  if (payload.closing && !payload.bitmap.test(around.own_index)) {
+    leave_out(around);
+    return Moved::template to<Phase::se>(std::move(orders));
+  }
+  const bool derived = payload.closing ? derive(around, payload.value, payload.high_epoch, payload.bitmap)
+                                       : add_share(around, heard) && derive_from_shares(around);
+  if (!derived) {
+    return candidate_ ? Moved::template to<Phase::sec>(std::move(orders))
+                      : Moved::template to<Phase::sei>(std::move(orders));
+  }
+  if (payload.closing) known_sec_.set(heard.from);
   send_confirm(around, orders);
   return Moved::template to<Phase::sec>(std::move(orders));
 }
@@ -116,25 +154,32 @@ bool Establishment::add_share(const Surroundings& around, const Heard& heard) {
   return true;
 }
 
+/// With all contributions; at the initiator, once NNRT has passed, with those that are here.
 bool Establishment::derive_from_shares(const Surroundings& around) {
   const auto& roster = around.description.roster;
-  if (attempt_->shares_here != roster.size()) return false;
+  const bool closing = attempt_->initiator == around.own_index && !close_at_;
+  if (attempt_->shares_here != roster.size() && !closing) return false;
+  Bitmap participants = Bitmap::for_roster(around.description);
   std::vector<Contribution> contributions;
   contributions.reserve(roster.size());
   for (std::size_t place = 0; place < roster.size(); ++place) {
     const Share& share = attempt_->shares[place];
+    if (!share.here) continue;
+    participants.set(roster[place].index);
     contributions.push_back({roster[place].index, share.value, share.high_epoch});
   }
+  if (!may_close(around, participants)) return false;
   const auto digest = contributions_digest(contributions);
-  return digest && derive(around, *digest, highest_epoch(contributions));
+  return digest && derive(around, *digest, highest_epoch(contributions), participants);
 }
 
-bool Establishment::derive(const Surroundings& around, const Digest32& digest, std::uint32_t high_epoch) {
-  const Bitmap participants = whole_roster(around.description);
+bool Establishment::derive(const Surroundings& around, const Digest32& digest, std::uint32_t high_epoch,
+                           const Bitmap& participants) {
   const Digest32 agreed = transcript(around.context, link_.chain(), attempt_->target, attempt_->initiator,
                                      high_epoch, digest, participants);
   auto candidate =
-      link_.derive(around.context, attempt_->target, attempt_->initiator, high_epoch, agreed, participants);
+      link_.derive(around.context, attempt_->target, attempt_->initiator, high_epoch, agreed, participants,
+                   around.links);
   if (!candidate) return false;
   candidate_ = std::move(*candidate);
   digest_ = digest;
@@ -146,10 +191,17 @@ bool Establishment::derive(const Surroundings& around, const Digest32& digest, s
 
 void Establishment::send_confirm(const Surroundings& around, Orders& orders) {
   const auto to = recipients(around);
-  // In star only the initiator has all contributions; the others derive from its D.
-  if (star(around) && attempt_->initiator == around.own_index) orders.frames.push_back(closing_frame(to));
+  if (closes(around)) orders.frames.push_back(closing_frame(everyone(around)));
   orders.frames.push_back(phase_frame(Phase::sec, to));
   reset_repeat(around.now);
+}
+
+/// The others agree without us. While they still receive under the old key, the one of them that hears us tells
+/// us that they have committed; if they have not, this is the next attempt.
+void Establishment::leave_out(const Surroundings& around) {
+  forget_attempt();
+  repeat_at_.reset();
+  retry_at_ = around.now + std::chrono::milliseconds(around.description.policy.grace_ms) / 2;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -265,20 +317,50 @@ void Establishment::commit(const Surroundings& around, const CandidatePtr& candi
                            std::optional<std::uint16_t> heard_from, Orders& orders) {
   const CandidatePtr kept = candidate;  // `candidate` may be a member that is reset below
   if (attempt_ && candidate_ == kept) orders.took = around.now - attempt_->started;
-  last_ = {kept->initiator, kept->high_epoch, kept->transcript};
+  last_ = {kept->initiator, kept->high_epoch, kept->transcript, kept->participants};
   forget_attempt();
-  link_.commit(kept, around.now + std::chrono::milliseconds(around.description.policy.grace_ms));
-  failures_ = 0;
-  last_target_ = 0;
-  waited_for_.clear();
-  known_se_ = only_me(around);
-  if (heard_from) known_se_.set(*heard_from);
+  forget_failures();
+  const Instant until = around.now + std::chrono::milliseconds(around.description.policy.grace_ms);
+  if (link_.chain() == Chain::failsafe) {
+    link_.spend(kept, until);
+  } else {
+    link_.commit(kept, until);
+  }
   orders.durable = true;
   orders.committed = true;
+  orders.chain = link_.chain();
+  if (link_.chain() == Chain::normal) return announce(around, heard_from, orders);
+  repeat_at_.reset();
+  orders.reroot = RerootOrder{kept, heard_from};
+}
+
+/// The chain stands on a new key: SE is said until all of P are known to have committed, some times at the most.
+void Establishment::announce(const Surroundings& around, std::optional<std::uint16_t> heard_from,
+                             Orders& orders) {
+  known_se_ = only_me(around);
+  if (heard_from) known_se_.set(*heard_from);
   orders.frames.push_back(established_frame(around, recipients(around)));
   se_left_ = limits::kRepeatedSe - 1;
   reset_repeat(around.now);
   plan_rekey(around);
+}
+
+Orders Establishment::reroot(const Surroundings& around, const RerootOrder& order) {
+  supersede();
+  forget_failures();
+  link_.reroot(order.candidate, around.now + std::chrono::milliseconds(around.description.policy.grace_ms));
+  last_ = {order.candidate->initiator, order.candidate->high_epoch, order.candidate->transcript,
+           order.candidate->participants};
+  Orders orders;
+  if (link_.chain() == Chain::normal) announce(around, order.heard_from, orders);
+  return orders;
+}
+
+void Establishment::forget_failures() {
+  failures_ = 0;
+  last_target_ = 0;
+  waited_for_.clear();
+  retry_at_.reset();
 }
 
 template <Phase From>
@@ -321,8 +403,15 @@ Orders Establishment::hear(const Surroundings& around, const Heard& heard) {
     return orders;
   }
   Orders orders = dispatch_established(around, heard.from, candidate);
-  if (event == SessionEvent::sei) append(orders, dispatch_inform(around, heard));
+  // On the chains above the re-root comes first; the SEI is repeated.
+  if (event == SessionEvent::sei && link_.chain() == Chain::normal) {
+    orders.append(dispatch_inform(around, heard));
+  }
   return orders;
+}
+
+Orders Establishment::follow(const Surroundings& around, std::uint16_t from, const CandidatePtr& candidate) {
+  return dispatch_established(around, from, candidate);
 }
 
 Orders Establishment::hear_other(const Surroundings& around, std::uint16_t from,
@@ -341,12 +430,14 @@ Orders Establishment::hear_committed(const Surroundings& around, const Heard& he
     case SessionEvent::sef:
       // What is our committed key is still a candidate to the sender.
       if (heard.payload.target == link_.epoch()) {
-        orders.frames.push_back(established_frame(around, {heard.from}));
+        orders.tell = heard.from;
       } else {
         orders.refusal = Refusal::malformed_payload;
       }
       return orders;
     case SessionEvent::se:
+      // One that is ahead answers us under the key that it has left.
+      if (heard.payload.target > link_.epoch()) orders.behind = true;
       if (heard.payload.target != link_.epoch()) {
         orders.refusal = Refusal::not_expected;
         return orders;
@@ -361,13 +452,18 @@ Orders Establishment::hear_committed(const Surroundings& around, const Heard& he
 
 Orders Establishment::hear_previous(const Surroundings& around, const Heard& heard) {
   Orders orders;
+  const SessionEvent event = heard.payload.event;
+  if (link_.is_spent()) {  // the only key of it that is left, for those who have not committed yet
+    orders.tell = heard.from;
+    return orders;
+  }
   // Late, or behind: one that is behind learns the committed epoch under the key that it still has.
-  const bool names_ours = heard.payload.event == SessionEvent::se && heard.payload.target >= link_.epoch();
+  const bool names_ours = event == SessionEvent::se && heard.payload.target >= link_.epoch();
   if (names_ours || known_se_.test(heard.from)) return orders;
   // It stored the candidate that we committed, and may since have left its attempt for a higher one, which
   // cannot end without us: an SE under our key commits it there. In star nobody else would tell it when the
   // initiator could not commit. First, so that who can follow does so before it learns that it is behind.
-  orders.frames.push_back(established_frame(around, {heard.from}));
+  orders.tell = heard.from;
   SessionPayload payload;
   payload.target = link_.epoch();
   payload.high_epoch = around.high_epoch;
@@ -382,6 +478,7 @@ void Establishment::forget_attempt() {
   known_sec_ = {};
   known_sef_ = {};
   timeout_at_.reset();
+  close_at_.reset();
   retry_at_.reset();
 }
 

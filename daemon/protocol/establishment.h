@@ -23,9 +23,11 @@ struct Surroundings {
   const AsrDescription& description;
   const KeyContext& context;
   const PeerTable& peers;
+  const ChainLinks& links;
   std::uint16_t own_index;
-  std::uint32_t high_epoch;  // highest normal epoch committed in this generation
+  std::uint32_t high_epoch;  // highest epoch that the normal or fallback chain has used in this generation
   bool reachable;            // some other member has an endpoint
+  bool may_join;             // no attempt on a chain above, and no re-root too soon after the last
   Instant now;
   RandomSource& random;
 };
@@ -51,6 +53,12 @@ struct FailedAttempt {
   std::vector<std::uint16_t> waited_for;
 };
 
+/// A commit on the fallback or failsafe chain, for the chains below it.
+struct RerootOrder {
+  CandidatePtr candidate;
+  std::optional<std::uint16_t> heard_from;  // who is known to have committed it
+};
+
 /// What a step asks for. Durability comes first: when `durable` is set, the state after the step is stored
 /// before anything else of it leaves the machine.
 struct Orders {
@@ -61,7 +69,17 @@ struct Orders {
   Duration took{};         // from the first SEI to the commit
   bool started = false;    // an attempt was started or joined
   std::optional<FailedAttempt> failed;
+  Chain chain = Chain::normal;  // that was committed
+  // For the ladder of chains:
+  std::optional<RerootOrder> reroot;
+  std::optional<std::uint16_t> tell;  // this member is to hear an SE under the normal key
+  std::optional<Duration> used_up;    // the attempts of this chain are used up: the next chain's turn in this time
+  bool behind = false;                // the others have left the key that we hold
+  bool chains_exhausted = false;      // only a new generation helps, or brings back the failsafe chain
   std::optional<Refusal> refusal;  // the frame was authentic, but
+
+  /// A frame can do two things: tell of a commit, and begin what follows it.
+  void append(Orders more);
 };
 
 class Establishment {
@@ -70,8 +88,10 @@ class Establishment {
 
   /// The generation became the current one: says hello.
   void resume(const Surroundings& around);
-  /// The daemon started: goes on with a stored candidate, else says hello; a rekey follows soon.
+  /// The daemon started: says hello; a rekey follows soon.
   void resume_after_restart(const Surroundings& around);
+  /// After a crash between candidate and commit: both are held, and SEF is repeated.
+  void resume_candidate(const Surroundings& around);
   /// A rekey was asked for: starts an attempt unless one is under way.
   [[nodiscard]] Orders start(const Surroundings& around);
   /// A session frame opened under one of this chain's sessions.
@@ -79,6 +99,22 @@ class Establishment {
   /// Something that is only sent after a commit (control, data) opened under `session`.
   [[nodiscard]] Orders hear_other(const Surroundings& around, std::uint16_t from,
                                   const std::shared_ptr<Session>& session);
+  /// Somebody has committed a candidate of this chain: a frame opened under a key that its commit gave a chain
+  /// below.
+  [[nodiscard]] Orders follow(const Surroundings& around, std::uint16_t from, const CandidatePtr& candidate);
+  /// An attempt on a chain above began: this one's ends. Stored candidates stay acceptable.
+  void supersede();
+  /// A chain above has committed `order.candidate`: this one stands on its new start. The normal chain tells the
+  /// others.
+  [[nodiscard]] Orders reroot(const Surroundings& around, const RerootOrder& order);
+  /// What a member needs that does not know of our attempt, or has not reached its phase.
+  [[nodiscard]] Orders answer_behind(const Surroundings& around, std::uint16_t from);
+  /// An SE under the committed key.
+  [[nodiscard]] Orders tell(const Surroundings& around, std::uint16_t to) const;
+  /// The next attempt, unless a commit comes first.
+  void retry(Instant at) { retry_at_ = at; }
+  /// The members agreed on another chain: what failed on this one counts no more.
+  void forget_failures();
   /// Everything that is due.
   [[nodiscard]] Orders tick(const Surroundings& around);
   [[nodiscard]] std::optional<Instant> next_deadline() const;
@@ -89,6 +125,8 @@ class Establishment {
   /// Sessions under which a frame of this epoch may have been sealed: committed, previous, candidate, stored
   /// ones.
   [[nodiscard]] std::vector<std::shared_ptr<Session>> sessions(std::uint32_t epoch) const;
+  /// The candidates that are held, the current one last.
+  [[nodiscard]] std::vector<CandidatePtr> candidates() const;
   /// A frame under `session` may lead to something durable; under all others it never does.
   [[nodiscard]] bool is_candidate(const std::shared_ptr<Session>& session) const {
     return candidate_of(session) != nullptr;
@@ -132,6 +170,7 @@ class Establishment {
     std::uint16_t initiator = kNoInitiator;
     std::uint32_t high_epoch = 0;
     Digest32 transcript{};
+    Bitmap participants;  // nobody else can open our SE; empty: the whole roster
   };
 
   // Handlers: one for each cell of the table that is not empty, grouped by input.
@@ -155,6 +194,9 @@ class Establishment {
   template <Phase From>
   Move<From, Input::timeout> on_timeout(const Surroundings& around);
   Orders dispatch_timeout(const Surroundings& around);
+  Move<Phase::sei, Input::close> on_close(const Surroundings& around);
+  template <Phase From>
+  Move<From, Input::superseded> on_superseded();
   Move<Phase::se, Input::repeat> on_repeat_in_se(const Surroundings& around);
   Move<Phase::sei, Input::repeat> on_repeat_in_sei(const Surroundings& around);
   Move<Phase::sec, Input::repeat> on_repeat_in_sec(const Surroundings& around);
@@ -173,8 +215,14 @@ class Establishment {
   [[nodiscard]] std::uint32_t next_target() const;
   bool begin(const Surroundings& around, std::uint32_t target, std::uint16_t initiator);
   bool add_share(const Surroundings& around, const Heard& heard);
-  bool derive(const Surroundings& around, const Digest32& digest, std::uint32_t high_epoch);
+  bool derive(const Surroundings& around, const Digest32& digest, std::uint32_t high_epoch,
+              const Bitmap& participants);
   bool derive_from_shares(const Surroundings& around);
+  [[nodiscard]] bool may_close(const Surroundings& around, const Bitmap& participants) const;
+  [[nodiscard]] bool credible(const Surroundings& around, const Heard& heard) const;
+  [[nodiscard]] bool closes(const Surroundings& around) const;
+  void leave_out(const Surroundings& around);
+  void announce(const Surroundings& around, std::optional<std::uint16_t> heard_from, Orders& orders);
   void send_confirm(const Surroundings& around, Orders& orders);
   void send_final(const Surroundings& around, Orders& orders);
   void commit(const Surroundings& around, const CandidatePtr& candidate,
@@ -217,6 +265,7 @@ class Establishment {
   Duration repeat_interval_{};
   std::optional<Instant> repeat_at_;   // the current frame again
   std::optional<Instant> timeout_at_;  // NSET
+  std::optional<Instant> close_at_;    // NNRT after the first SEI
   std::optional<Instant> retry_at_;    // the next attempt
   std::optional<Instant> rekey_at_;    // the policy's interval
 };

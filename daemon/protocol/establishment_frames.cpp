@@ -34,15 +34,26 @@ std::vector<std::uint16_t> Establishment::everyone(const Surroundings& around) c
   return list;
 }
 
-/// Mesh: each to each other. Star: members to the initiator, which sends to all.
+/// Mesh: each to each other. Star: members to the initiator, which sends to all. What is sealed under a key of P
+/// goes to P.
 std::vector<std::uint16_t> Establishment::recipients(const Surroundings& around) const {
-  if (!star(around)) return everyone(around);
+  auto all = everyone(around);
+  const Bitmap& able = candidate_ ? candidate_->participants : last_.participants;
+  if ((candidate_ || !attempt_) && !able.bytes().empty()) {
+    std::erase_if(all, [&](std::uint16_t index) { return !able.test(index); });
+  }
+  if (!star(around)) return all;
   const std::uint16_t initiator = attempt_ ? attempt_->initiator : last_.initiator;
-  if (initiator == around.own_index) return everyone(around);
+  if (initiator == around.own_index) return all;
   if (initiator != kNoInitiator) return {initiator};
-  auto list = everyone(around);
-  if (list.size() > kHelloInStar) list.resize(kHelloInStar);
-  return list;
+  if (all.size() > kHelloInStar) all.resize(kHelloInStar);
+  return all;
+}
+
+/// The initiator tells what the others cannot know: D in star, P where somebody is left out.
+bool Establishment::closes(const Surroundings& around) const {
+  return candidate_ && attempt_ && attempt_->initiator == around.own_index &&
+         (star(around) || candidate_->participants.count() != around.description.roster.size());
 }
 
 std::vector<std::uint16_t> Establishment::but(std::vector<std::uint16_t> list, const Bitmap& known) const {
@@ -65,10 +76,10 @@ std::vector<std::uint16_t> Establishment::missing(const Surroundings& around) co
         reached |= attempt_->shares[place].here;
         break;
       case Phase::sec:
-        reached |= known_sec_.test(index);
+        reached |= known_sec_.test(index) || !candidate_->participants.test(index);
         break;
       case Phase::sef:
-        reached |= known_sef_.test(index);
+        reached |= known_sef_.test(index) || !candidate_->participants.test(index);
         break;
     }
     if (!reached) list.push_back(index);
@@ -137,11 +148,28 @@ void Establishment::answer(const Surroundings& around, std::uint16_t to, bool ho
     if (!first && around.now - answered->second < kAnswerAgain) return;
     answered->second = around.now;
     if (attempt_->own.here) orders.frames.push_back(inform_frame({to}));
-    if (candidate_ && star(around) && attempt_->initiator == around.own_index) {
-      orders.frames.push_back(closing_frame({to}));
-    }
+    if (closes(around)) orders.frames.push_back(closing_frame({to}));
   }
   if (candidate_) orders.frames.push_back(phase_frame(phase_, {to}));
+}
+
+Orders Establishment::answer_behind(const Surroundings& around, std::uint16_t from) {
+  Orders orders;
+  // One that is known to have derived is not behind.
+  if (!known_sec_.test(from)) answer(around, from, false, orders);
+  return orders;
+}
+
+Orders Establishment::tell(const Surroundings& around, std::uint16_t to) const {
+  Orders orders;
+  orders.frames.push_back(established_frame(around, {to}));
+  return orders;
+}
+
+std::vector<CandidatePtr> Establishment::candidates() const {
+  std::vector<CandidatePtr> list = link_.stored();
+  if (candidate_ && std::ranges::find(list, candidate_) == list.end()) list.push_back(candidate_);
+  return list;
 }
 
 CandidatePtr Establishment::candidate_of(const std::shared_ptr<Session>& session) const {

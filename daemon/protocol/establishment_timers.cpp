@@ -14,10 +14,6 @@ using std::chrono::milliseconds;
 // is away.
 constexpr Duration kRepeatFirst = 50ms;
 constexpr Duration kRepeatLast = 1s;
-// Attempts of a group with a member away: the longest pause between two. One member of a provisioning ASR is
-// the only one of it, and an NMM has many such that are switched off.
-constexpr Duration kBackOffOperational = 60s;
-constexpr Duration kBackOffProvisioning = 600s;
 constexpr Duration kRetryWithoutRandomness = 1s;
 
 Duration attempt_timeout(Chain chain, const Policy& policy) {
@@ -30,6 +26,11 @@ Duration attempt_timeout(Chain chain, const Policy& policy) {
       return milliseconds(policy.fsset_ms);
   }
   return milliseconds(policy.nset_ms);
+}
+
+/// Section 5: three attempts, but one on the failsafe chain.
+constexpr std::uint32_t attempts_of(Chain chain) {
+  return chain == Chain::failsafe ? 1 : limits::kAttemptsPerChain;
 }
 
 constexpr std::int64_t kJitterSteps = 100;
@@ -103,9 +104,42 @@ bool Establishment::begin(const Surroundings& around, std::uint32_t target, std:
   attempt_ = std::move(attempt);
   last_target_ = std::max(last_target_, target);
   timeout_at_ = around.now + attempt_timeout(link_.chain(), around.description.policy);
+  if (initiator == around.own_index && around.description.policy.quorum == Quorum::majority) {
+    close_at_ = around.now + milliseconds(around.description.policy.nnrt_ms);
+  }
   se_left_ = 0;
   reset_repeat(around.now);
   return true;
+}
+
+auto Establishment::on_close(const Surroundings& around) -> Move<Phase::sei, Input::close> {
+  using Moved = Move<Phase::sei, Input::close>;
+  close_at_.reset();  // from now on each contribution may be the one that is enough
+  Orders orders;
+  if (!derive_from_shares(around)) return Moved::to<Phase::sei>(std::move(orders));
+  send_confirm(around, orders);
+  return Moved::to<Phase::sec>(std::move(orders));
+}
+
+template <Phase From>
+auto Establishment::on_superseded() -> Move<From, Input::superseded> {
+  forget_attempt();
+  repeat_at_.reset();
+  se_left_ = 0;
+  return Move<From, Input::superseded>::template to<Phase::se>({});
+}
+
+void Establishment::supersede() {
+  switch (phase_) {
+    case Phase::se:
+      return (void)take(on_superseded<Phase::se>());
+    case Phase::sei:
+      return (void)take(on_superseded<Phase::sei>());
+    case Phase::sec:
+      return (void)take(on_superseded<Phase::sec>());
+    case Phase::sef:
+      return (void)take(on_superseded<Phase::sef>());
+  }
 }
 
 template <Phase From>
@@ -119,18 +153,14 @@ auto Establishment::on_timeout(const Surroundings& around) -> Move<From, Input::
   orders.failed = FailedAttempt{attempt_->target, failures_, waited_for_};
   // The lowest index heard from goes first; the others take its place when it does not.
   const Duration turn = lowest_heard(around) ? Duration{} : Duration{milliseconds(policy.nnrt_ms)};
-  if (failures_ < limits::kAttemptsPerChain) {
+  if (failures_ < attempts_of(link_.chain())) {
     // Until then the phase goes on: what is still on its way may complete it.
     retry_at_ = around.now + turn;
     return Moved::template to<From>(std::move(orders));
   }
-  const Duration longest =
-      around.description.kind == Kind::provisioning ? kBackOffProvisioning : kBackOffOperational;
-  const std::size_t doublings = std::min<std::size_t>(failures_ - limits::kAttemptsPerChain, 16);
-  const Duration pause = attempt_timeout(link_.chain(), policy) * (std::int64_t{1} << doublings);
   forget_attempt();
   repeat_at_.reset();
-  retry_at_ = around.now + std::min(pause, longest) + turn;
+  orders.used_up = turn;
   return Moved::template to<Phase::se>(std::move(orders));
 }
 
@@ -211,7 +241,7 @@ Orders Establishment::dispatch_repeat(const Surroundings& around) {
 
 Orders Establishment::start(const Surroundings& around) {
   const bool under_way = phase_ != Phase::se && !retry_at_;
-  if (under_way || !around.reachable) return {};
+  if (under_way || !around.reachable || !around.may_join || link_.is_spent()) return {};
   return dispatch_start(around);
 }
 
@@ -236,8 +266,9 @@ void Establishment::resume_after_restart(const Surroundings& around) {
   const Duration spread =
       is_nmm(around) ? Duration(std::chrono::seconds(policy.rekey_interval_s)) / 10 : nnrt / 4;
   rekey_at_ = around.now + nnrt / 4 + spread / kJitterSteps * jitter_step(around.random);
-  if (link_.stored().empty()) return;
-  // After a crash between candidate and commit: both are held, and SEF is repeated (section 5).
+}
+
+void Establishment::resume_candidate(const Surroundings& around) {
   candidate_ = link_.stored().back();
   attempt_.emplace();
   attempt_->target = candidate_->target;
@@ -246,7 +277,7 @@ void Establishment::resume_after_restart(const Surroundings& around) {
   last_target_ = candidate_->target;
   known_sec_ = candidate_->participants;
   known_sef_ = only_me(around);
-  timeout_at_ = around.now + attempt_timeout(link_.chain(), policy);
+  timeout_at_ = around.now + attempt_timeout(link_.chain(), around.description.policy);
   phase_ = Phase::sef;
   se_left_ = 0;
   repeat_interval_ = kRepeatFirst;
@@ -261,6 +292,10 @@ Orders Establishment::tick(const Surroundings& around) {
     return dispatch_start(around);
   }
   if (due(timeout_at_)) return dispatch_timeout(around);
+  if (due(close_at_)) {
+    if (phase_ == Phase::sei) return take(on_close(around));
+    close_at_.reset();
+  }
   if (due(repeat_at_)) return dispatch_repeat(around);
   if (due(rekey_at_)) {
     rekey_at_.reset();  // planned again with the commit, or when a member can be reached
@@ -276,6 +311,7 @@ std::optional<Instant> Establishment::next_deadline() const {
   };
   consider(retry_at_);
   consider(timeout_at_);
+  consider(close_at_);
   consider(repeat_at_);
   consider(rekey_at_);
   if (link_.previous()) consider(link_.previous_until());

@@ -33,8 +33,6 @@ KeyContext key_context_of(const AsrDescription& description) {
 
 Result<Generation> Generation::install(const Asr& asr, std::uint16_t own_index) {
   AKM_TRY(asr.description.check());
-  if (asr.description.policy.quorum != Quorum::all) return fail(Errc::not_supported, "quorum majority");
-  if (asr.description.policy.topology == Topology::multicast) return fail(Errc::not_supported, "multicast");
   if (asr.description.member(own_index) == nullptr) return fail(Errc::invalid_argument, "own index");
   AKM_TRY(check_roster(asr.description));
   auto description = std::make_shared<const AsrDescription>(asr.description);
@@ -47,15 +45,16 @@ Result<Generation> Generation::install(const Asr& asr, std::uint16_t own_index) 
                     context,
                     own_index,
                     std::move(peers),
-                    {Establishment(std::move(normal)), Establishment(std::move(fallback)),
-                     Establishment(std::move(failsafe))}};
+                    Ladder({Establishment(std::move(normal)), Establishment(std::move(fallback)),
+                            Establishment(std::move(failsafe))})};
 }
 
 Surroundings Generation::around(Instant now, RandomSource& random) const {
   const bool reachable = std::ranges::any_of(peers->all(), [this](const Peer& peer) {
     return peer.index != own_index && peer.endpoint.has_value();
   });
-  return {*description, context, *peers, own_index, normal().link().epoch(), reachable, now, random};
+  return {*description, context,  *peers, ladder.links(), own_index, ladder.high_epoch(), reachable,
+          true,         now,      random};
 }
 
 KeyCheckValue Generation::check() const {

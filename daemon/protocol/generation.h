@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "daemon/protocol/control_link.h"
-#include "daemon/protocol/establishment.h"
+#include "daemon/protocol/ladder.h"
 
 namespace akm::protocol {
 
@@ -17,18 +17,15 @@ struct Generation {
   KeyContext context;
   std::uint16_t own_index = 0;
   std::shared_ptr<PeerTable> peers;
-  std::array<Establishment, kChainCount> chains;  // by Chain; the normal one runs
+  Ladder ladder;
 
-  /// From what the NMM sent: each chain steps to epoch 1. invalid_argument; not_supported for what comes with
-  /// later versions of the machine (quorum majority, multicast); limit_exceeded when its record would be too
-  /// large.
+  /// From what the NMM sent: each chain steps to epoch 1. invalid_argument; limit_exceeded when its record would
+  /// be too large.
   static Result<Generation> install(const Asr& asr, std::uint16_t own_index);
 
   [[nodiscard]] std::uint32_t number() const { return description->generation; }
-  [[nodiscard]] Establishment& chain(Chain which) { return chains[static_cast<std::size_t>(which)]; }
-  [[nodiscard]] const Establishment& chain(Chain which) const {
-    return chains[static_cast<std::size_t>(which)];
-  }
+  [[nodiscard]] Establishment& chain(Chain which) { return ladder.chain(which); }
+  [[nodiscard]] const Establishment& chain(Chain which) const { return ladder.chain(which); }
   [[nodiscard]] Establishment& normal() { return chain(Chain::normal); }
   [[nodiscard]] const Establishment& normal() const { return chain(Chain::normal); }
   [[nodiscard]] Surroundings around(Instant now, RandomSource& random) const;

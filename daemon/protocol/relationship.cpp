@@ -29,10 +29,8 @@ Result<Relationship> Relationship::restore(const SecretBuffer& record, StepConte
     }
   }
   relationship.install_key(KeySlot::current, *current.normal().link().session(), step);
-  if (!current.normal().link().stored().empty()) {
-    relationship.install_key(KeySlot::candidate, *current.normal().link().stored().back()->session, step);
-  }
-  current.normal().resume_after_restart(current.around(step.now, step.random));
+  if (const auto next = current.ladder.next_normal()) relationship.install_key(KeySlot::candidate, *next, step);
+  current.ladder.resume_after_restart(current.around(step.now, step.random));
   return relationship;
 }
 
@@ -117,7 +115,7 @@ Status Relationship::switch_generation(std::uint32_t generation, StepContext& st
 
 /// `generation` replaces the current one, which receives for the grace time if it is kept, else is erased.
 void Relationship::make_current(Generation generation, bool keep_old, StepContext& step) {
-  const bool had_candidate = state_.current && state_.current->normal().has_candidate();
+  const bool had_candidate = state_.current && state_.current->ladder.has_candidate();
   state_.installed.reset();
   state_.grace.reset();
   if (state_.current && keep_old) {
@@ -126,7 +124,7 @@ void Relationship::make_current(Generation generation, bool keep_old, StepContex
   }
   state_.current = std::move(generation);
   Generation& current = *state_.current;
-  current.normal().resume(current.around(step.now, step.random));
+  current.ladder.resume(current.around(step.now, step.random));
   install_key(KeySlot::current, *current.normal().link().session(), step);
   if (had_candidate) step.effects.emplace_back(RevokeKey{id_, KeySlot::candidate});
   step.effects.emplace_back(GenerationSwitched{id_, current.number(), current.check()});
@@ -166,7 +164,7 @@ std::expected<Relationship::Opened, Refusal> Relationship::open(const FrameHeade
                                                                 StepContext& step) {
   Generation* generation = find(header.generation);
   if (generation == nullptr) return std::unexpected(Refusal::unknown_generation);
-  const auto sessions = generation->chain(header.chain).sessions(header.epoch);
+  const auto sessions = generation->ladder.sessions(header.chain, header.epoch);
   if (sessions.empty()) return std::unexpected(Refusal::unknown_epoch);
   Peer* peer = generation->peers->find(header.index);
   if (peer == nullptr) return std::unexpected(Refusal::unknown_sender);
@@ -248,16 +246,15 @@ std::expected<void, Refusal> Relationship::receive_session(const FrameHeader& he
                                                            const Endpoint& from, StepContext& step) {
   auto payload = decode_session_payload(opened.payload);
   if (!payload) return std::unexpected(Refusal::malformed_payload);
-  if (header.chain != Chain::normal) return std::unexpected(Refusal::not_expected);
   accept(header, opened, from, step);
   if (state_.grace && opened.generation == &*state_.grace) return std::unexpected(Refusal::not_expected);
   if (state_.installed && opened.generation == &*state_.installed) {
     (void)switch_generation(header.generation, step);  // cannot fail: this generation is installed
   }
   Generation& current = *state_.current;
-  if (current.normal().is_candidate(opened.session)) prepare_change();
+  if (current.ladder.is_candidate(opened.session)) prepare_change();
   const Heard heard{header.index, header.incarnation, opened.session, std::move(*payload)};
-  const Orders orders = current.normal().hear(current.around(step.now, step.random), heard);
+  const Orders orders = current.ladder.hear(current.around(step.now, step.random), heard);
   carry_out(orders, step);
   if (!dirty_) settle();
   if (orders.refusal) return std::unexpected(*orders.refusal);
@@ -275,11 +272,10 @@ std::expected<void, Refusal> Relationship::receive_control(const FrameHeader& he
     (void)switch_generation(header.generation, step);  // cannot fail: this generation is installed
   }
   Generation& current = *state_.current;
-  if (current.normal().is_candidate(opened.session)) {
+  if (current.ladder.is_candidate(opened.session)) {
     prepare_change();
-    carry_out(
-        current.normal().hear_other(current.around(step.now, step.random), header.index, opened.session),
-        step);
+    carry_out(current.ladder.hear_other(current.around(step.now, step.random), header.index, opened.session),
+              step);
   }
   const ControlLink::Sender sender{header.incarnation, header.salt, from};
   bool durable = false;
@@ -333,7 +329,8 @@ void Relationship::carry_out(const Orders& orders, StepContext& step) {
     install_key(KeySlot::current, *link.session(), step);
     step.effects.emplace_back(RevokeKey{id_, KeySlot::candidate});
   } else if (orders.candidate) {
-    install_key(KeySlot::candidate, *orders.candidate->session, step);
+    const Reroot* start = orders.candidate->reroot_of(Chain::normal);
+    install_key(KeySlot::candidate, start != nullptr ? *start->session : *orders.candidate->session, step);
   }
   for (const Outgoing& outgoing : orders.frames) {
     std::array<std::uint8_t, kSessionPayloadBytes + limits::kBitmapBytes> bytes{};
@@ -347,13 +344,14 @@ void Relationship::carry_out(const Orders& orders, StepContext& step) {
   if (orders.committed) {
     ++step.counters.sessions_committed;
     step.effects.emplace_back(
-        SessionCommitted{id_, current.number(), link.chain(), link.epoch(), current.check(), orders.took});
+        SessionCommitted{id_, current.number(), orders.chain, link.epoch(), current.check(), orders.took});
   }
   if (orders.failed) {
     ++step.counters.attempts_failed;
     step.effects.emplace_back(
         AttemptFailed{id_, orders.failed->target, orders.failed->failures, orders.failed->waited_for});
   }
+  if (orders.chains_exhausted) step.effects.emplace_back(ChainsExhausted{id_, current.number()});
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -361,7 +359,7 @@ void Relationship::carry_out(const Orders& orders, StepContext& step) {
 
 void Relationship::request_rekey(StepContext& step) {
   Generation& current = *state_.current;
-  carry_out(current.normal().start(current.around(step.now, step.random)), step);
+  carry_out(current.ladder.start(current.around(step.now, step.random)), step);
 }
 
 Status Relationship::send_request(SendRequest event, StepContext& step) {
@@ -390,7 +388,7 @@ Status Relationship::set_peer_endpoint(const Endpoint& endpoint, StepContext& st
 void Relationship::tick(StepContext& step) {
   if (state_.grace && state_.grace_until <= step.now) state_.grace.reset();
   Generation& current = *state_.current;
-  carry_out(current.normal().tick(current.around(step.now, step.random)), step);
+  carry_out(current.ladder.tick(current.around(step.now, step.random)), step);
   control_.tick(step.now, control_sender(step), id_, step.effects);
   if (refresh_at_ && *refresh_at_ <= step.now) {
     // No rekey came through (a member is away), but this daemon lives: its consumers keep the key.
@@ -404,7 +402,7 @@ std::optional<Instant> Relationship::next_deadline() const {
     if (at && (!next || *at < *next)) next = at;
   };
   if (empty()) return next;
-  consider(state_.current->normal().next_deadline());
+  consider(state_.current->ladder.next_deadline());
   if (state_.grace) consider(state_.grace_until);
   consider(control_.next_deadline());
   consider(refresh_at_);
@@ -417,7 +415,8 @@ AsrView Relationship::view() const {
   view.description = *current.description;
   view.own_index = current.own_index;
   view.epoch = current.normal().link().epoch();
-  view.phase = current.normal().phase();
+  view.chain = current.ladder.active();
+  view.phase = current.chain(view.chain).phase();
   view.check = current.check();
   view.installed_generation = state_.installed ? state_.installed->number() : 0;
   for (const Peer& peer : current.peers->all()) {

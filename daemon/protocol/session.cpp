@@ -10,8 +10,15 @@ Sender sender_of(const FrameHeader& header) {
 }  // namespace
 
 std::shared_ptr<SequenceCounter> SequenceCounters::for_epoch(std::uint32_t epoch) {
-  if (highest_ && epoch < highest_->epoch) return nullptr;
+  if (highest_ && epoch < highest_->epoch) {
+    for (const auto& held : lower_) {
+      if (auto counter = held.lock(); counter && counter->epoch == epoch) return counter;
+    }
+    return nullptr;
+  }
   if (!highest_ || epoch > highest_->epoch) {
+    std::erase_if(lower_, [](const auto& held) { return held.expired(); });
+    if (highest_) lower_.emplace_back(highest_);
     highest_ = std::make_shared<SequenceCounter>(SequenceCounter{epoch, 0});
   }
   return highest_;

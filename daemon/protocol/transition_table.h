@@ -21,17 +21,19 @@ enum class Input : std::uint8_t {
   established,  // SE, or anything that is only sent after the commit, opened under a candidate
   repeat,       // time to send the current frame again
   timeout,      // NSET (FBSET, FSSET) passed
+  close,        // NNRT passed at the initiator, which may go on without those it has not heard
+  superseded,   // an attempt on a chain above began, or its commit gave this chain a new start
 };
-inline constexpr std::size_t kInputCount = static_cast<std::size_t>(Input::timeout) + 1;
+inline constexpr std::size_t kInputCount = static_cast<std::size_t>(Input::superseded) + 1;
 inline constexpr std::size_t kPhaseCount = static_cast<std::size_t>(Phase::sef) + 1;
 
 inline constexpr std::array kPhases{Phase::se, Phase::sei, Phase::sec, Phase::sef};
-inline constexpr std::array kInputs{Input::start,       Input::inform, Input::confirm, Input::final,
-                                    Input::established, Input::repeat, Input::timeout};
+inline constexpr std::array kInputs{Input::start,  Input::inform,  Input::confirm, Input::final,     Input::established,
+                                    Input::repeat, Input::timeout, Input::close,   Input::superseded};
 
 constexpr std::string_view input_name(Input input) {
-  constexpr std::array<std::string_view, kInputCount> kNames{"start",       "inform", "confirm", "final",
-                                                             "established", "repeat", "timeout"};
+  constexpr std::array<std::string_view, kInputCount> kNames{
+      "start", "inform", "confirm", "final", "established", "repeat", "timeout", "close", "superseded"};
   return kNames[static_cast<std::size_t>(input)];
 }
 
@@ -62,36 +64,44 @@ inline constexpr std::array<std::array<PhaseSet, kInputCount>, kPhaseCount> kTra
         /* established */ {Phase::se},
         /* repeat      */ {Phase::se},
         /* timeout     */ {},
+        /* close       */ {},
+        /* superseded  */ {Phase::se},
     }},
-    // SEI: gathering contributions.
+    // SEI: gathering contributions. A closing SEI that leaves this member out ends the attempt for it.
     {{
         /* start       */ {Phase::sei},
-        /* inform      */ {Phase::sei, Phase::sec},
+        /* inform      */ {Phase::sei, Phase::sec, Phase::se},
         /* confirm     */ {Phase::sei},
         /* final       */ {Phase::sei},
         /* established */ {Phase::se},
         /* repeat      */ {Phase::sei},
         /* timeout     */ {Phase::sei, Phase::se},
+        /* close       */ {Phase::sei, Phase::sec},
+        /* superseded  */ {Phase::se},
     }},
     // SEC: derived; waiting until all have. A final frame says that its sender knows all to have derived.
     {{
         /* start       */ {Phase::sei},
-        /* inform      */ {Phase::sec, Phase::sei},
+        /* inform      */ {Phase::sec, Phase::sei, Phase::se},
         /* confirm     */ {Phase::sec, Phase::sef},
         /* final       */ {Phase::sef, Phase::se},
         /* established */ {Phase::se},
         /* repeat      */ {Phase::sec},
         /* timeout     */ {Phase::sec, Phase::se},
+        /* close       */ {},
+        /* superseded  */ {Phase::se},
     }},
     // SEF: the candidate is on the disk; waiting until all have it there.
     {{
         /* start       */ {Phase::sei},
-        /* inform      */ {Phase::sef, Phase::sei, Phase::sec},
+        /* inform      */ {Phase::sef, Phase::sei, Phase::sec, Phase::se},
         /* confirm     */ {Phase::sef},
         /* final       */ {Phase::sef, Phase::se},
         /* established */ {Phase::se},
         /* repeat      */ {Phase::sef},
         /* timeout     */ {Phase::sef, Phase::se},
+        /* close       */ {},
+        /* superseded  */ {Phase::se},
     }},
 }};
 

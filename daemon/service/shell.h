@@ -32,9 +32,9 @@ struct EffectFailed {
 
 /// What the role is told. A closed set, so that a role that forgets one does not compile.
 using Report = std::variant<protocol::SessionCommitted, protocol::GenerationSwitched, protocol::AsrRetired,
-                            protocol::AttemptFailed, protocol::ContradictionSeen, protocol::RequestReceived,
-                            protocol::ResponseReceived, protocol::RequestTimedOut, protocol::EventRefused,
-                            KeysChanged, EffectFailed>;
+                            protocol::AttemptFailed, protocol::ChainsExhausted, protocol::ContradictionSeen,
+                            protocol::RequestReceived, protocol::ResponseReceived, protocol::RequestTimedOut,
+                            protocol::EventRefused, KeysChanged, EffectFailed>;
 using ReportHandler = std::function<void(Report&)>;
 /// Called once when the event's effects were carried out: the error when the engine refused the event or its
 /// state could not be stored.

@@ -13,6 +13,7 @@ class EstablishmentGroup {
   struct Message {
     std::uint16_t from;
     std::uint16_t to;
+    protocol::Chain chain;
     std::uint32_t epoch;
     protocol::KeyCheckValue key;  // of the session it was sealed under
     protocol::SessionPayload payload;
@@ -37,21 +38,21 @@ class EstablishmentGroup {
   protocol::Orders send(std::size_t from, protocol::Orders orders) {
     for (const auto& outgoing : orders.frames) {
       for (const std::uint16_t to : outgoing.to) {
-        wire.push_back({static_cast<std::uint16_t>(from), to, outgoing.under->epoch(),
-                        key_of(*outgoing.under), outgoing.payload});
+        wire.push_back({static_cast<std::uint16_t>(from), to, outgoing.under->chain(),
+                        outgoing.under->epoch(), key_of(*outgoing.under), outgoing.payload});
       }
     }
     return orders;
   }
-  protocol::Orders start(std::size_t i) { return send(i, at(i).start(around(i))); }
-  protocol::Orders tick(std::size_t i) { return send(i, at(i).tick(around(i))); }
+  protocol::Orders start(std::size_t i) { return send(i, members[i].ladder.start(around(i))); }
+  protocol::Orders tick(std::size_t i) { return send(i, members[i].ladder.tick(around(i))); }
 
   /// The next message, to a receiver that has its key; the orders of that step, none when it has not.
   protocol::Orders deliver(const Message& message) {
-    protocol::Establishment& receiver = at(message.to);
-    members[message.to].peers->find(message.from)->last_heard = now;
-    for (const auto& session : receiver.sessions(message.epoch)) {
+    protocol::Ladder& receiver = members[message.to].ladder;
+    for (const auto& session : receiver.sessions(message.chain, message.epoch)) {
       if (key_of(*session) != message.key) continue;
+      members[message.to].peers->find(message.from)->last_heard = now;
       return send(message.to, receiver.hear(around(message.to), {message.from, 1, session, message.payload}));
     }
     return {};
@@ -77,7 +78,7 @@ class EstablishmentGroup {
       std::optional<Instant> next;
       std::size_t who = 0;
       for (std::size_t i = 0; i < members.size(); ++i) {
-        const auto due = at(i).next_deadline();
+        const auto due = members[i].ladder.next_deadline();
         if (due && (!next || *due < *next)) next = due, who = i;
       }
       if (!next || *next > end) {

@@ -20,8 +20,11 @@ RelationshipState full_state() {
   Bitmap all = Bitmap::for_roster(*current.description);
   for (std::uint16_t i = 0; i < 3; ++i) all.set(i);
   ChainLink& link = current.normal().link();
-  link.store(*link.derive(current.context, 2, 0, 1, Digest32{1}, all));
-  link.store(*link.derive(current.context, 3, 1, 1, Digest32{2}, all));
+  const ChainLinks links = current.ladder.links();
+  link.store(*link.derive(current.context, 2, 0, 1, Digest32{1}, all, links));
+  link.store(*link.derive(current.context, 3, 1, 1, Digest32{2}, all, links));
+  ChainLink& fallback = current.chain(Chain::fallback).link();
+  fallback.store(*fallback.derive(current.context, 2, 0, 3, Digest32{3}, all, links));
   return state;
 }
 
@@ -43,8 +46,8 @@ Test(asr_record, everything_comes_back) {
   cr_assert_eq(current.peers->find(2)->salt, 18U);
   cr_assert_eq(current.peers->find(0)->incarnation, 0U);
   for (std::size_t i = 0; i < kChainCount; ++i) {
-    const ChainLink& then = state.current->chains[i].link();
-    const ChainLink& now = current.chains[i].link();
+    const ChainLink& then = state.current->chain(static_cast<Chain>(i)).link();
+    const ChainLink& now = current.chain(static_cast<Chain>(i)).link();
     cr_assert_eq(now.epoch(), 1U);
     cr_assert(now.base().pdv == then.base().pdv);
     cr_assert(now.base().seed == then.base().seed);
@@ -60,6 +63,36 @@ Test(asr_record, everything_comes_back) {
   cr_assert(
       equal_in_constant_time(stored[0]->session->secret().reveal(), before[0]->session->secret().reveal()));
   cr_assert_eq(restored->state.installed->number(), 2U);
+}
+
+Test(asr_record, a_candidate_of_the_fallback_chain_brings_its_re_root_back) {
+  const RelationshipState state = full_state();
+  const auto restored = decode_record(encode_record(state, std::nullopt), Instant{5});
+  const auto& stored = restored->state.current->chain(Chain::fallback).link().stored();
+  const auto& before = state.current->chain(Chain::fallback).link().stored();
+  cr_assert_eq(stored.size(), 1U);
+  const Reroot* start = stored[0]->reroot_of(Chain::normal);
+  cr_assert_eq(start->next.epoch, 4U);
+  cr_assert(start->next.pdv == before[0]->reroot_of(Chain::normal)->next.pdv);
+  cr_assert(equal_in_constant_time(start->session->secret().reveal(),
+                                   before[0]->reroot_of(Chain::normal)->session->secret().reveal()));
+}
+
+Test(asr_record, a_spent_failsafe_chain_stays_spent) {
+  RelationshipState state = full_state();
+  ChainLink& failsafe = state.current->chain(Chain::failsafe).link();
+  Bitmap all = Bitmap::for_roster(*state.current->description);
+  const auto candidate = *failsafe.derive(state.current->context, 2, 0, 4, Digest32{1}, all,
+                                          state.current->ladder.links());
+  failsafe.spend(candidate, Instant{9});
+  cr_assert(failsafe.is_spent());
+  cr_assert(failsafe.previous() == candidate->session, "it receives from those who have not committed");
+  const auto restored = decode_record(encode_record(state, std::nullopt), Instant{5});
+  cr_assert(restored);
+  const ChainLink& now = restored->state.current->chain(Chain::failsafe).link();
+  cr_assert(now.is_spent());
+  cr_assert_eq(now.epoch(), 0U);
+  cr_assert(now.session() == nullptr && now.previous() == nullptr);
 }
 
 Test(asr_record, without_what_may_be_missing) {

@@ -427,7 +427,7 @@ Test(engine, what_it_cannot_do_is_refused_by_name) {
   cr_assert_eq(refusal(alone.give(RequestRekey{kId})).error.code, Errc::not_found);
   cr_assert(refusal(alone.give(SwitchGeneration{kId, 2})).event == "SwitchGeneration");
   Asr asr = fixed_asr(3);
-  asr.description.policy.quorum = Quorum::majority;
+  asr.description.suite = Suite{77};
   cr_assert_eq(refusal(alone.install(asr)).error.code, Errc::not_supported);
   cr_assert(alone.engine.relationships().empty());
   (void)alone.install(fixed_asr(3));

@@ -215,8 +215,9 @@ Test(establishment, one_that_is_behind_learns_the_epoch_under_its_own_key) {
   group.start(0);
   cr_assert(until(group, 0, Phase::sef));
   cr_assert(until(group, 0, Phase::se));
-  Establishment& ahead = group.at(0);
-  cr_assert_eq(ahead.link().epoch(), 2U);
+  Ladder& ahead = group.members[0].ladder;
+  const auto committed = group.at(0).link().session();
+  cr_assert_eq(group.at(0).link().epoch(), 2U);
   // The other speaks under the old key.
   SessionPayload hello;
   hello.target = 1;
@@ -224,13 +225,13 @@ Test(establishment, one_that_is_behind_learns_the_epoch_under_its_own_key) {
   const Orders orders = ahead.hear(group.around(0), {1, 1, old, hello});
   // First what lets it follow if it has stored the candidate, then what it can open in any case.
   cr_assert_eq(orders.frames.size(), 2U);
-  cr_assert_eq(orders.frames[0].under, ahead.link().session());
+  cr_assert_eq(orders.frames[0].under, committed);
   cr_assert_eq(orders.frames[1].under->epoch(), 1U);
   cr_assert_eq(orders.frames[1].payload.target, 2U);
   // One that is known to have committed is late, not behind.
   SessionPayload se;
   se.target = 2;
-  (void)ahead.hear(group.around(0), {1, 1, ahead.link().session(), se});
+  (void)ahead.hear(group.around(0), {1, 1, committed, se});
   cr_assert(ahead.hear(group.around(0), {1, 1, old, hello}).frames.empty());
 }
 
@@ -259,7 +260,7 @@ Test(establishment, one_that_left_for_a_higher_attempt_follows_who_has_committed
   sei.initiator = 0;
   (void)group.at(1).hear(group.around(1), {0, 1, group.at(1).link().session(), sei});
   cr_assert_eq(group.at(1).phase(), Phase::sei);
-  group.send(2, group.at(2).hear(group.around(2), {1, 1, old, sei}));
+  group.send(2, group.members[2].ladder.hear(group.around(2), {1, 1, old, sei}));
   cr_assert_eq(group.wire.size(), 2U);
   cr_assert(group.deliver_next().committed);
   cr_assert_eq(group.at(1).link().epoch(), 2U);

@@ -65,6 +65,9 @@ Test(session, two_candidates_of_one_epoch_never_share_a_number) {
   cr_assert_eq(b.sequence, 1U);
   cr_assert_eq(c.sequence, 2U);
   cr_assert(counters.for_epoch(5) != nullptr);
+  cr_assert_eq(counters.for_epoch(4)->next, 3U, "sessions still count on it");
+  first.reset();
+  second.reset();
   cr_assert(counters.for_epoch(4) == nullptr, "a counter that was left behind never starts anew");
 }
 

@@ -1,0 +1,232 @@
+#include "daemon/protocol/ladder.h"
+
+#include <algorithm>
+
+namespace akm::protocol {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::array kDownwards{Chain::failsafe, Chain::fallback, Chain::normal};
+
+// A group with a member away: the longest pause before the chains are tried again. One member of a provisioning ASR
+// is the only one of it, and an NMM has many such that are switched off.
+constexpr Duration kBackOffOperational = 60s;
+constexpr Duration kBackOffProvisioning = 600s;
+
+std::optional<Chain> above(Chain chain) {
+  if (chain == Chain::failsafe) return std::nullopt;
+  return static_cast<Chain>(static_cast<std::uint8_t>(chain) + 1);
+}
+
+}  // namespace
+
+ChainLinks Ladder::links() const {
+  return {&chains_[0].link(), &chains_[1].link(), &chains_[2].link()};
+}
+
+std::uint32_t Ladder::high_epoch() const {
+  return std::max(chain(Chain::normal).link().highest_epoch(), chain(Chain::fallback).link().highest_epoch());
+}
+
+Chain Ladder::active() const {
+  for (const Chain which : kDownwards) {
+    if (chain(which).phase() != Phase::se) return which;
+  }
+  return Chain::normal;
+}
+
+bool Ladder::busy_above(Chain which) const {
+  return active() > which;
+}
+
+Surroundings Ladder::seen_from(const Surroundings& around, Chain which) const {
+  Surroundings own = around;
+  own.may_join = !busy_above(which);
+  if (which == Chain::normal || chain(which).phase() != Phase::se || !last_reroot_) return own;
+  own.may_join &= around.now - *last_reroot_ >= seconds(around.description.policy.resync_min_interval_s);
+  return own;
+}
+
+void Ladder::resume_after_restart(const Surroundings& around) {
+  chain(Chain::normal).resume_after_restart(around);
+  for (const Chain which : kDownwards) {
+    if (chain(which).link().stored().empty()) continue;
+    return chain(which).resume_candidate(around);
+  }
+}
+
+Orders Ladder::start(const Surroundings& around) {
+  return settle(around, Chain::normal, chain(Chain::normal).start(seen_from(around, Chain::normal)));
+}
+
+/// The candidate of a chain above whose commit leads to `session`.
+std::optional<Ladder::Proof> Ladder::rerooted_by(const std::shared_ptr<Session>& session) const {
+  for (const Chain which : {Chain::failsafe, Chain::fallback}) {
+    for (const CandidatePtr& candidate : chain(which).candidates()) {
+      if (std::ranges::find(candidate->reroots, session, &Reroot::session) != candidate->reroots.end()) {
+        return Proof{which, candidate};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+/// The others stand where a stored candidate leads: the SE that commits it is on its way.
+bool Ladder::holds_next(std::uint32_t epoch) const {
+  return std::ranges::any_of(kDownwards, [&](Chain which) {
+    return std::ranges::any_of(chain(which).link().stored(), [&](const CandidatePtr& stored) {
+      return stored->target == epoch ||
+             std::ranges::any_of(stored->reroots, [&](const Reroot& start) { return start.next.epoch == epoch; });
+    });
+  });
+}
+
+Orders Ladder::hear(const Surroundings& around, const Heard& heard) {
+  Orders orders;
+  if (const auto proof = rerooted_by(heard.session)) {
+    if (heard.payload.target <= proof->candidate->high_epoch) {
+      orders.refusal = Refusal::malformed_payload;
+      return orders;
+    }
+    orders = settle(around, proof->chain, chain(proof->chain).follow(around, heard.from, proof->candidate));
+  }
+  const Chain which = heard.session->chain();
+  Orders more = chain(which).hear(seen_from(around, which), heard);
+  if (more.behind && holds_next(heard.payload.target)) more.behind = false;
+  orders.append(settle(around, which, std::move(more)));
+  // Who speaks on a chain below does not know of our attempt: it joins when it hears of it.
+  const Chain busy = active();
+  if (busy > which) orders.append(chain(busy).answer_behind(around, heard.from));
+  return orders;
+}
+
+Orders Ladder::hear_other(const Surroundings& around, std::uint16_t from, const std::shared_ptr<Session>& session) {
+  if (const auto proof = rerooted_by(session)) {
+    return settle(around, proof->chain, chain(proof->chain).follow(around, from, proof->candidate));
+  }
+  const Chain which = session->chain();
+  return settle(around, which, chain(which).hear_other(around, from, session));
+}
+
+/// What a step of one chain means for the others.
+Orders Ladder::settle(const Surroundings& around, Chain which, Orders orders) {
+  if (orders.started) {
+    escalation_.reset();
+    for (const Chain below : kDownwards) {
+      if (below < which) chain(below).supersede();
+    }
+  }
+  if (orders.committed) committed(around, which, orders);
+  if (orders.tell) {
+    // Before what is already there: who can follow does so before it learns that it is behind.
+    Orders told = chain(Chain::normal).tell(around, *orders.tell);
+    orders.tell.reset();
+    std::ranges::move(orders.frames, std::back_inserter(told.frames));
+    orders.frames = std::move(told.frames);
+  }
+  if (orders.behind && !busy_above(which)) escalate(around, which, around.now, orders);
+  if (orders.used_up) escalate(around, which, around.now + *orders.used_up, orders);
+  return orders;
+}
+
+void Ladder::committed(const Surroundings& around, Chain which, Orders& orders) {
+  escalation_.reset();
+  rounds_ = 0;
+  for (const Chain other : kDownwards) {
+    if (other > which && chain(other).phase() == Phase::se) chain(other).forget_failures();
+  }
+  if (!orders.reroot) return;
+  last_reroot_ = around.now;
+  for (const Chain below : {Chain::fallback, Chain::normal}) {
+    if (below < which) orders.append(chain(below).reroot(around, *orders.reroot));
+  }
+  orders.reroot.reset();
+  // It is used once: only a new generation brings another.
+  if (which == Chain::failsafe) orders.chains_exhausted = true;
+}
+
+/// The chain above takes its turn at `at`. Where there is none only a new generation helps; until it comes, the
+/// chains are tried again from the lowest, since who was away may be back.
+void Ladder::escalate(const Surroundings& around, Chain from, Instant at, Orders& orders) {
+  if (escalation_ && escalation_->to > from && escalation_->at <= at) return;
+  const auto to = above(from);
+  if (to && !chain(*to).link().is_spent()) {
+    escalation_ = Escalation{*to, at};
+    return;
+  }
+  escalation_.reset();
+  orders.chains_exhausted = true;
+  const Policy& policy = around.description.policy;
+  const Duration longest =
+      around.description.kind == Kind::provisioning ? kBackOffProvisioning : kBackOffOperational;
+  const Duration pause = Duration(milliseconds(policy.nset_ms)) * (std::int64_t{1} << std::min(rounds_, 16U));
+  ++rounds_;
+  chain(Chain::normal).retry(at + std::min(pause, longest));
+}
+
+Orders Ladder::start_above(const Surroundings& around) {
+  const Chain to = escalation_->to;
+  const Surroundings own = seen_from(around, to);
+  Orders orders;
+  if (own.may_join || !last_reroot_ || busy_above(to)) {
+    escalation_.reset();
+    if (chain(to).phase() == Phase::se) orders = settle(around, to, chain(to).start(own));
+  } else {
+    escalation_->at = *last_reroot_ + seconds(around.description.policy.resync_min_interval_s);
+  }
+  return orders;
+}
+
+Orders Ladder::tick(const Surroundings& around) {
+  Orders orders;
+  for (const Chain which : kDownwards) {
+    orders.append(settle(around, which, chain(which).tick(seen_from(around, which))));
+  }
+  if (escalation_ && escalation_->at <= around.now) orders.append(start_above(around));
+  return orders;
+}
+
+std::optional<Instant> Ladder::next_deadline() const {
+  std::optional<Instant> next;
+  const auto consider = [&](const std::optional<Instant>& at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  for (const Establishment& chain : chains_) consider(chain.next_deadline());
+  if (escalation_) consider(escalation_->at);
+  return next;
+}
+
+std::vector<std::shared_ptr<Session>> Ladder::sessions(Chain which, std::uint32_t epoch) const {
+  auto list = chain(which).sessions(epoch);
+  for (const Chain higher : {Chain::fallback, Chain::failsafe}) {
+    if (higher <= which) continue;
+    for (const CandidatePtr& candidate : chain(higher).candidates()) {
+      const Reroot* start = candidate->reroot_of(which);
+      if (start != nullptr && start->next.epoch == epoch) list.push_back(start->session);
+    }
+  }
+  return list;
+}
+
+bool Ladder::is_candidate(const std::shared_ptr<Session>& session) const {
+  return chain(session->chain()).is_candidate(session) || rerooted_by(session).has_value();
+}
+
+std::shared_ptr<Session> Ladder::next_normal() const {
+  for (const Chain which : kDownwards) {
+    if (chain(which).link().stored().empty()) continue;
+    const CandidatePtr& newest = chain(which).link().stored().back();
+    const Reroot* start = newest->reroot_of(Chain::normal);
+    return start != nullptr ? start->session : newest->session;
+  }
+  return nullptr;
+}
+
+bool Ladder::has_candidate() const {
+  return std::ranges::any_of(chains_, [](const Establishment& chain) { return chain.has_candidate(); });
+}
+
+}  // namespace akm::protocol
