@@ -96,7 +96,8 @@ void Nmm::deadline_reached() {
 void Nmm::handle(protocol::SessionCommitted&) {}
 void Nmm::handle(protocol::AsrRetired&) {}
 void Nmm::handle(protocol::AttemptFailed&) {}
-void Nmm::handle(protocol::ChainsExhausted&) {}  // of a provisioning ASR: its node is missed by its heartbeats
+void Nmm::handle(protocol::ChainsExhausted&) {
+}  // of a provisioning ASR: its node is missed by its heartbeats
 void Nmm::handle(service::KeysChanged&) {}
 
 void Nmm::handle(protocol::GenerationSwitched& report) {

@@ -87,8 +87,9 @@ void Node::on(protocol::ChainsExhausted& exhausted) {
        .severity = 4,
        .asr_id = exhausted.asr_id,
        .fields = {{"generation", std::to_string(exhausted.generation)}}},
-      {}, operational ? "Only a new generation leads the members together: the NMM is asked for one"
-                      : "The NMM is not reached on any chain; if it stays so, provision this node again");
+      {},
+      operational ? "Only a new generation leads the members together: the NMM is asked for one"
+                  : "The NMM is not reached on any chain; if it stays so, provision this node again");
   if (operational) ask_for_generation(exhausted.asr_id);
 }
 

@@ -32,13 +32,14 @@ std::uint32_t ChainLink::lowest_target() const {
   return std::max(epoch() + 1, counters_->highest());
 }
 
-/// What a commit of `candidate` gives the chains below: known before it, so that the first frame of one who has
-/// committed opens.
-Status ChainLink::add_reroots(const KeyContext& context, Candidate& candidate, const ChainLinks& links) const {
+/// What a commit of `candidate` gives the chains below: known before it, so that the first frame of one who
+/// has committed opens.
+Status ChainLink::add_reroots(const KeyContext& context, Candidate& candidate,
+                              const ChainLinks& links) const {
   for (const Chain below : {Chain::normal, Chain::fallback}) {
     if (below >= chain_) break;
-    AKM_ASSIGN(const ChainState start,
-               akm::protocol::reroot(context, below, chain_, candidate.target, candidate.high_epoch, candidate.prk));
+    AKM_ASSIGN(const ChainState start, akm::protocol::reroot(context, below, chain_, candidate.target,
+                                                             candidate.high_epoch, candidate.prk));
     AKM_ASSIGN(Step step, step_chain(context, below, start, candidate.high_epoch + 1, {}));
     auto counter = links[static_cast<std::size_t>(below)]->counters_->for_epoch(candidate.high_epoch + 1);
     if (!counter) return fail(Errc::wrong_state, "a re-root that leads back");
@@ -93,7 +94,8 @@ void ChainLink::commit(const CandidatePtr& candidate, Instant previous_until) {
   previous_ = std::move(session_);
   previous_until_ = previous_until;
   // Aliases the candidate: base and candidate are one object, so that nothing is copied and nothing is left
-  // over. One that re-roots is let go, since what it holds for the chains below must not outlive their next step.
+  // over. One that re-roots is let go, since what it holds for the chains below must not outlive their next
+  // step.
   base_ = candidate->reroots.empty() ? std::shared_ptr<const ChainState>(candidate, &candidate->next)
                                      : std::make_shared<const ChainState>(candidate->next.clone());
   session_ = candidate->session;

@@ -30,7 +30,7 @@ struct Candidate {
   Bitmap participants;  // P
   ChainState next;
   std::shared_ptr<Session> session;
-  SecretBuffer prk;              // of the fallback and failsafe chain, whose commit re-roots; else empty
+  SecretBuffer prk;             // of the fallback and failsafe chain, whose commit re-roots; else empty
   std::vector<Reroot> reroots;  // from prk: of the chains below that a commit gives a new start
 
   [[nodiscard]] const Reroot* reroot_of(Chain chain) const;
@@ -84,8 +84,8 @@ class ChainLink {
   void store(const CandidatePtr& candidate);
   /// The candidate becomes the base, all others are dropped; the old session receives until `previous_until`.
   void commit(const CandidatePtr& candidate, Instant previous_until);
-  /// A candidate of the failsafe chain is committed: it is used once and erased. Its session still receives from
-  /// those who have not committed, until `previous_until`.
+  /// A candidate of the failsafe chain is committed: it is used once and erased. Its session still receives
+  /// from those who have not committed, until `previous_until`.
   void spend(const CandidatePtr& candidate, Instant previous_until);
   /// A candidate of a chain above was committed, and gives this one a new start.
   void reroot(const CandidatePtr& candidate, Instant previous_until);

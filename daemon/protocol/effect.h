@@ -125,8 +125,8 @@ struct EventRefused {
 };
 
 using Effect = std::variant<SendFrame, PersistAsr, ForgetAsr, InstallKey, RevokeKey, SessionCommitted,
-                            GenerationSwitched, AsrRetired, AttemptFailed, ChainsExhausted,
-                            ContradictionSeen, RequestReceived, ResponseReceived, RequestTimedOut, EventRefused>;
+                            GenerationSwitched, AsrRetired, AttemptFailed, ChainsExhausted, ContradictionSeen,
+                            RequestReceived, ResponseReceived, RequestTimedOut, EventRefused>;
 using EffectList = std::vector<Effect>;
 
 }  // namespace akm::protocol

@@ -33,7 +33,7 @@ void Orders::append(Orders more) {
   if (more.candidate) candidate = std::move(more.candidate);
   if (more.took != Duration{}) took = more.took;
   if (more.failed) failed = std::move(more.failed);
-  if (more.reroot) reroot = std::move(more.reroot);
+  if (more.settled) settled = std::move(more.settled), settled_from = more.settled_from;
   if (more.tell) tell = more.tell;
   if (more.used_up) used_up = more.used_up;
   if (more.refusal) refusal = more.refusal;
@@ -46,13 +46,14 @@ void Orders::append(Orders more) {
 bool Establishment::credible(const Surroundings& around, const Heard& heard) const {
   const SessionPayload& payload = heard.payload;
   return payload.target > link_.epoch() && payload.target - link_.epoch() <= limits::kTargetSkip &&
-         (payload.high_epoch <= around.high_epoch || payload.high_epoch - around.high_epoch <= limits::kTargetSkip) &&
+         (payload.high_epoch <= around.high_epoch ||
+          payload.high_epoch - around.high_epoch <= limits::kTargetSkip) &&
          around.peers.find(payload.initiator) != nullptr &&
          (!payload.closing || (payload.initiator == heard.from && may_close(around, payload.bitmap)));
 }
 
-/// P is the whole roster, or what the quorum allows. It holds everybody with whom we share a stored candidate: one
-/// of them that was left out could commit that, and this attempt's P something else.
+/// P is the whole roster, or what the quorum allows. It holds everybody with whom we share a stored
+/// candidate: one of them that was left out could commit that, and this attempt's P something else.
 bool Establishment::may_close(const Surroundings& around, const Bitmap& participants) const {
   if (!participants.fits(around.description)) return false;
   if (participants == whole_roster(around.description)) return true;
@@ -75,7 +76,8 @@ auto Establishment::on_inform(const Surroundings& around, const Heard& heard) ->
   if (attempt_) {
     const bool same = payload.target == attempt_->target && payload.initiator == attempt_->initiator;
     const bool wins = outranks(payload.target, payload.initiator, attempt_->target, attempt_->initiator);
-    const bool other_participants = payload.closing && candidate_ && candidate_->participants != payload.bitmap;
+    const bool other_participants =
+        payload.closing && candidate_ && candidate_->participants != payload.bitmap;
     if (same && (From == Phase::sei || (From == Phase::sec && other_participants))) {
       return gather<From>(around, heard, std::move(orders));
     }
@@ -177,9 +179,8 @@ bool Establishment::derive(const Surroundings& around, const Digest32& digest, s
                            const Bitmap& participants) {
   const Digest32 agreed = transcript(around.context, link_.chain(), attempt_->target, attempt_->initiator,
                                      high_epoch, digest, participants);
-  auto candidate =
-      link_.derive(around.context, attempt_->target, attempt_->initiator, high_epoch, agreed, participants,
-                   around.links);
+  auto candidate = link_.derive(around.context, attempt_->target, attempt_->initiator, high_epoch, agreed,
+                                participants, around.links);
   if (!candidate) return false;
   candidate_ = std::move(*candidate);
   digest_ = digest;
@@ -196,8 +197,8 @@ void Establishment::send_confirm(const Surroundings& around, Orders& orders) {
   reset_repeat(around.now);
 }
 
-/// The others agree without us. While they still receive under the old key, the one of them that hears us tells
-/// us that they have committed; if they have not, this is the next attempt.
+/// The others agree without us. While they still receive under the old key, the one of them that hears us
+/// tells us that they have committed; if they have not, this is the next attempt.
 void Establishment::leave_out(const Surroundings& around) {
   forget_attempt();
   repeat_at_.reset();
@@ -329,12 +330,14 @@ void Establishment::commit(const Surroundings& around, const CandidatePtr& candi
   orders.durable = true;
   orders.committed = true;
   orders.chain = link_.chain();
+  orders.settled = kept;
+  orders.settled_from = heard_from;
   if (link_.chain() == Chain::normal) return announce(around, heard_from, orders);
   repeat_at_.reset();
-  orders.reroot = RerootOrder{kept, heard_from};
 }
 
-/// The chain stands on a new key: SE is said until all of P are known to have committed, some times at the most.
+/// The chain stands on a new key: SE is said until all of P are known to have committed, some times at the
+/// most.
 void Establishment::announce(const Surroundings& around, std::optional<std::uint16_t> heard_from,
                              Orders& orders) {
   known_se_ = only_me(around);
@@ -345,14 +348,14 @@ void Establishment::announce(const Surroundings& around, std::optional<std::uint
   plan_rekey(around);
 }
 
-Orders Establishment::reroot(const Surroundings& around, const RerootOrder& order) {
+Orders Establishment::reroot(const Surroundings& around, const CandidatePtr& candidate,
+                             std::optional<std::uint16_t> heard_from) {
   supersede();
   forget_failures();
-  link_.reroot(order.candidate, around.now + std::chrono::milliseconds(around.description.policy.grace_ms));
-  last_ = {order.candidate->initiator, order.candidate->high_epoch, order.candidate->transcript,
-           order.candidate->participants};
+  link_.reroot(candidate, around.now + std::chrono::milliseconds(around.description.policy.grace_ms));
+  last_ = {candidate->initiator, candidate->high_epoch, candidate->transcript, candidate->participants};
   Orders orders;
-  if (link_.chain() == Chain::normal) announce(around, order.heard_from, orders);
+  if (link_.chain() == Chain::normal) announce(around, heard_from, orders);
   return orders;
 }
 

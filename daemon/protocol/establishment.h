@@ -23,7 +23,7 @@ struct Surroundings {
   const AsrDescription& description;
   const KeyContext& context;
   const PeerTable& peers;
-  const ChainLinks& links;
+  ChainLinks links;
   std::uint16_t own_index;
   std::uint32_t high_epoch;  // highest epoch that the normal or fallback chain has used in this generation
   bool reachable;            // some other member has an endpoint
@@ -53,12 +53,6 @@ struct FailedAttempt {
   std::vector<std::uint16_t> waited_for;
 };
 
-/// A commit on the fallback or failsafe chain, for the chains below it.
-struct RerootOrder {
-  CandidatePtr candidate;
-  std::optional<std::uint16_t> heard_from;  // who is known to have committed it
-};
-
 /// What a step asks for. Durability comes first: when `durable` is set, the state after the step is stored
 /// before anything else of it leaves the machine.
 struct Orders {
@@ -71,11 +65,13 @@ struct Orders {
   std::optional<FailedAttempt> failed;
   Chain chain = Chain::normal;  // that was committed
   // For the ladder of chains:
-  std::optional<RerootOrder> reroot;
-  std::optional<std::uint16_t> tell;  // this member is to hear an SE under the normal key
-  std::optional<Duration> used_up;    // the attempts of this chain are used up: the next chain's turn in this time
-  bool behind = false;                // the others have left the key that we hold
-  bool chains_exhausted = false;      // only a new generation helps, or brings back the failsafe chain
+  CandidatePtr settled;                       // that was committed
+  std::optional<std::uint16_t> settled_from;  // who is known to have committed it
+  std::optional<std::uint16_t> tell;          // this member is to hear an SE under the normal key
+  std::optional<Duration>
+      used_up;          // the attempts of this chain are used up: the next chain's turn in this time
+  bool behind = false;  // the others have left the key that we hold
+  bool chains_exhausted = false;   // only a new generation helps, or brings back the failsafe chain
   std::optional<Refusal> refusal;  // the frame was authentic, but
 
   /// A frame can do two things: tell of a commit, and begin what follows it.
@@ -99,18 +95,21 @@ class Establishment {
   /// Something that is only sent after a commit (control, data) opened under `session`.
   [[nodiscard]] Orders hear_other(const Surroundings& around, std::uint16_t from,
                                   const std::shared_ptr<Session>& session);
-  /// Somebody has committed a candidate of this chain: a frame opened under a key that its commit gave a chain
-  /// below.
+  /// Somebody has committed a candidate of this chain: a frame opened under a key that its commit gave a
+  /// chain below.
   [[nodiscard]] Orders follow(const Surroundings& around, std::uint16_t from, const CandidatePtr& candidate);
   /// An attempt on a chain above began: this one's ends. Stored candidates stay acceptable.
   void supersede();
-  /// A chain above has committed `order.candidate`: this one stands on its new start. The normal chain tells the
+  /// A chain above has committed `candidate`: this one stands on its new start. The normal chain tells the
   /// others.
-  [[nodiscard]] Orders reroot(const Surroundings& around, const RerootOrder& order);
+  [[nodiscard]] Orders reroot(const Surroundings& around, const CandidatePtr& candidate,
+                              std::optional<std::uint16_t> heard_from);
   /// What a member needs that does not know of our attempt, or has not reached its phase.
   [[nodiscard]] Orders answer_behind(const Surroundings& around, std::uint16_t from);
   /// An SE under the committed key.
   [[nodiscard]] Orders tell(const Surroundings& around, std::uint16_t to) const;
+  /// An SE outside an attempt, for members that were left out: they may still hold this chain's key.
+  [[nodiscard]] Orders remind(std::vector<std::uint16_t> to, std::uint32_t normal_epoch) const;
   /// The next attempt, unless a commit comes first.
   void retry(Instant at) { retry_at_ = at; }
   /// The members agreed on another chain: what failed on this one counts no more.

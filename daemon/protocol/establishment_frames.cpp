@@ -34,8 +34,8 @@ std::vector<std::uint16_t> Establishment::everyone(const Surroundings& around) c
   return list;
 }
 
-/// Mesh: each to each other. Star: members to the initiator, which sends to all. What is sealed under a key of P
-/// goes to P.
+/// Mesh: each to each other. Star: members to the initiator, which sends to all. What is sealed under a key
+/// of P goes to P.
 std::vector<std::uint16_t> Establishment::recipients(const Surroundings& around) const {
   auto all = everyone(around);
   const Bitmap& able = candidate_ ? candidate_->participants : last_.participants;
@@ -163,6 +163,16 @@ Orders Establishment::answer_behind(const Surroundings& around, std::uint16_t fr
 Orders Establishment::tell(const Surroundings& around, std::uint16_t to) const {
   Orders orders;
   orders.frames.push_back(established_frame(around, {to}));
+  return orders;
+}
+
+Orders Establishment::remind(std::vector<std::uint16_t> to, std::uint32_t normal_epoch) const {
+  Orders orders;
+  if (link_.is_spent()) return orders;
+  SessionPayload payload;
+  payload.target = link_.epoch();
+  payload.high_epoch = normal_epoch;
+  orders.frames.push_back({std::move(to), link_.session(), std::move(payload)});
   return orders;
 }
 

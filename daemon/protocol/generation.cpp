@@ -41,10 +41,7 @@ Result<Generation> Generation::install(const Asr& asr, std::uint16_t own_index) 
   AKM_ASSIGN(ChainLink fallback, ChainLink::install(context, Chain::fallback, asr.chains[1]));
   AKM_ASSIGN(ChainLink failsafe, ChainLink::install(context, Chain::failsafe, asr.chains[2]));
   auto peers = std::make_shared<PeerTable>(*description);
-  return Generation{std::move(description),
-                    context,
-                    own_index,
-                    std::move(peers),
+  return Generation{std::move(description), context, own_index, std::move(peers),
                     Ladder({Establishment(std::move(normal)), Establishment(std::move(fallback)),
                             Establishment(std::move(failsafe))})};
 }
@@ -53,8 +50,8 @@ Surroundings Generation::around(Instant now, RandomSource& random) const {
   const bool reachable = std::ranges::any_of(peers->all(), [this](const Peer& peer) {
     return peer.index != own_index && peer.endpoint.has_value();
   });
-  return {*description, context,  *peers, ladder.links(), own_index, ladder.high_epoch(), reachable,
-          true,         now,      random};
+  return {*description, context, *peers, ladder.links(), own_index, ladder.high_epoch(),
+          reachable,    true,    now,    random};
 }
 
 KeyCheckValue Generation::check() const {

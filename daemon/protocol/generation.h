@@ -19,8 +19,8 @@ struct Generation {
   std::shared_ptr<PeerTable> peers;
   Ladder ladder;
 
-  /// From what the NMM sent: each chain steps to epoch 1. invalid_argument; limit_exceeded when its record would
-  /// be too large.
+  /// From what the NMM sent: each chain steps to epoch 1. invalid_argument; limit_exceeded when its record
+  /// would be too large.
   static Result<Generation> install(const Asr& asr, std::uint16_t own_index);
 
   [[nodiscard]] std::uint32_t number() const { return description->generation; }

@@ -11,10 +11,15 @@ using std::chrono::seconds;
 
 constexpr std::array kDownwards{Chain::failsafe, Chain::fallback, Chain::normal};
 
-// A group with a member away: the longest pause before the chains are tried again. One member of a provisioning ASR
-// is the only one of it, and an NMM has many such that are switched off.
+// A group with a member away: the longest pause before the chains are tried again. One member of a
+// provisioning ASR is the only one of it, and an NMM has many such that are switched off.
 constexpr Duration kBackOffOperational = 60s;
 constexpr Duration kBackOffProvisioning = 600s;
+
+/// So that who was cut off is back within FBSET of being reachable again.
+Duration remind_interval(const Surroundings& around) {
+  return Duration(milliseconds(around.description.policy.fbset_ms)) / 2;
+}
 
 std::optional<Chain> above(Chain chain) {
   if (chain == Chain::failsafe) return std::nullopt;
@@ -78,8 +83,9 @@ std::optional<Ladder::Proof> Ladder::rerooted_by(const std::shared_ptr<Session>&
 bool Ladder::holds_next(std::uint32_t epoch) const {
   return std::ranges::any_of(kDownwards, [&](Chain which) {
     return std::ranges::any_of(chain(which).link().stored(), [&](const CandidatePtr& stored) {
-      return stored->target == epoch ||
-             std::ranges::any_of(stored->reroots, [&](const Reroot& start) { return start.next.epoch == epoch; });
+      return stored->target == epoch || std::ranges::any_of(stored->reroots, [&](const Reroot& start) {
+               return start.next.epoch == epoch;
+             });
     });
   });
 }
@@ -94,6 +100,11 @@ Orders Ladder::hear(const Surroundings& around, const Heard& heard) {
     orders = settle(around, proof->chain, chain(proof->chain).follow(around, heard.from, proof->candidate));
   }
   const Chain which = heard.session->chain();
+  const SessionPayload& payload = heard.payload;
+  if (which != Chain::normal && payload.event == SessionEvent::se &&
+      payload.target == chain(which).link().epoch()) {
+    return heard_reminder(around, payload);
+  }
   Orders more = chain(which).hear(seen_from(around, which), heard);
   if (more.behind && holds_next(heard.payload.target)) more.behind = false;
   orders.append(settle(around, which, std::move(more)));
@@ -103,12 +114,24 @@ Orders Ladder::hear(const Surroundings& around, const Heard& heard) {
   return orders;
 }
 
-Orders Ladder::hear_other(const Surroundings& around, std::uint16_t from, const std::shared_ptr<Session>& session) {
+Orders Ladder::hear_other(const Surroundings& around, std::uint16_t from,
+                          const std::shared_ptr<Session>& session) {
   if (const auto proof = rerooted_by(session)) {
     return settle(around, proof->chain, chain(proof->chain).follow(around, from, proof->candidate));
   }
   const Chain which = session->chain();
   return settle(around, which, chain(which).hear_other(around, from, session));
+}
+
+/// Others have gone on without us, if the normal epoch that they name is above ours.
+Orders Ladder::heard_reminder(const Surroundings& around, const SessionPayload& payload) {
+  Orders orders;
+  const bool ahead =
+      payload.high_epoch > chain(Chain::normal).link().epoch() && !holds_next(payload.high_epoch);
+  // From the lowest chain that may help: the failsafe chain is used once.
+  if (ahead && !busy_above(Chain::normal)) escalate(around, Chain::normal, around.now, orders);
+  if (!ahead) orders.refusal = Refusal::not_expected;
+  return orders;
 }
 
 /// What a step of one chain means for the others.
@@ -138,18 +161,34 @@ void Ladder::committed(const Surroundings& around, Chain which, Orders& orders) 
   for (const Chain other : kDownwards) {
     if (other > which && chain(other).phase() == Phase::se) chain(other).forget_failures();
   }
-  if (!orders.reroot) return;
+  remember_left_out(around, *orders.settled);
+  if (which == Chain::normal) return;
   last_reroot_ = around.now;
   for (const Chain below : {Chain::fallback, Chain::normal}) {
-    if (below < which) orders.append(chain(below).reroot(around, *orders.reroot));
+    if (below < which) orders.append(chain(below).reroot(around, orders.settled, orders.settled_from));
   }
-  orders.reroot.reset();
   // It is used once: only a new generation brings another.
   if (which == Chain::failsafe) orders.chains_exhausted = true;
 }
 
-/// The chain above takes its turn at `at`. Where there is none only a new generation helps; until it comes, the
-/// chains are tried again from the lowest, since who was away may be back.
+/// The lowest index of those who agreed reminds the others, who may not know that they were left out.
+void Ladder::remember_left_out(const Surroundings& around, const Candidate& settled) {
+  left_out_.clear();
+  remind_at_.reset();
+  bool lowest = true;
+  for (const Member& member : around.description.roster) {
+    if (settled.participants.test(member.index)) {
+      lowest &= member.index >= around.own_index;
+    } else {
+      left_out_.push_back(member.index);
+    }
+  }
+  if (!lowest) left_out_.clear();
+  if (!left_out_.empty()) remind_at_ = around.now + remind_interval(around);
+}
+
+/// The chain above takes its turn at `at`. Where there is none only a new generation helps; until it comes,
+/// the chains are tried again from the lowest, since who was away may be back.
 void Ladder::escalate(const Surroundings& around, Chain from, Instant at, Orders& orders) {
   if (escalation_ && escalation_->to > from && escalation_->at <= at) return;
   const auto to = above(from);
@@ -186,6 +225,13 @@ Orders Ladder::tick(const Surroundings& around) {
     orders.append(settle(around, which, chain(which).tick(seen_from(around, which))));
   }
   if (escalation_ && escalation_->at <= around.now) orders.append(start_above(around));
+  if (remind_at_ && *remind_at_ <= around.now) {
+    remind_at_ = around.now + remind_interval(around);
+    const std::uint32_t epoch = chain(Chain::normal).link().epoch();
+    for (const Chain which : {Chain::fallback, Chain::failsafe}) {
+      orders.append(chain(which).remind(left_out_, epoch));
+    }
+  }
   return orders;
 }
 
@@ -196,6 +242,7 @@ std::optional<Instant> Ladder::next_deadline() const {
   };
   for (const Establishment& chain : chains_) consider(chain.next_deadline());
   if (escalation_) consider(escalation_->at);
+  consider(remind_at_);
   return next;
 }
 

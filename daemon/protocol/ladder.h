@@ -1,7 +1,7 @@
 #pragma once
 // The three chains of a generation as one (section 5): members that do not agree on the normal chain try the
-// fallback chain, then the failsafe chain. At most one attempt is under way; a chain above goes before those below,
-// and its commit gives them a new start.
+// fallback chain, then the failsafe chain. At most one attempt is under way; a chain above goes before those
+// below, and its commit gives them a new start.
 #include <array>
 #include <optional>
 #include <vector>
@@ -56,12 +56,16 @@ class Ladder {
   [[nodiscard]] Surroundings seen_from(const Surroundings& around, Chain which) const;
   Orders settle(const Surroundings& around, Chain which, Orders orders);
   void committed(const Surroundings& around, Chain which, Orders& orders);
+  Orders heard_reminder(const Surroundings& around, const SessionPayload& payload);
+  void remember_left_out(const Surroundings& around, const Candidate& settled);
   void escalate(const Surroundings& around, Chain from, Instant at, Orders& orders);
   Orders start_above(const Surroundings& around);
 
   std::array<Establishment, kChainCount> chains_;
   std::optional<Escalation> escalation_;
   std::optional<Instant> last_reroot_;
+  std::vector<std::uint16_t> left_out_;  // of the last commit, for this member to remind
+  std::optional<Instant> remind_at_;
   std::uint32_t rounds_ = 0;  // times that all chains were used up since the last commit
 };
 

@@ -29,7 +29,8 @@ Result<Relationship> Relationship::restore(const SecretBuffer& record, StepConte
     }
   }
   relationship.install_key(KeySlot::current, *current.normal().link().session(), step);
-  if (const auto next = current.ladder.next_normal()) relationship.install_key(KeySlot::candidate, *next, step);
+  if (const auto next = current.ladder.next_normal())
+    relationship.install_key(KeySlot::candidate, *next, step);
   current.ladder.resume_after_restart(current.around(step.now, step.random));
   return relationship;
 }

@@ -30,8 +30,8 @@ struct SequenceCounter {
   std::uint64_t next = 0;
 };
 
-/// Hands out the counters of one chain of one generation, one for each epoch. An epoch below the highest one ever
-/// used gets a counter only where a session still counts on it, so that no counter can start anew.
+/// Hands out the counters of one chain of one generation, one for each epoch. An epoch below the highest one
+/// ever used gets a counter only where a session still counts on it, so that no counter can start anew.
 class SequenceCounters {
  public:
   /// Null when `epoch` lies below the highest one handed out and its counter is gone.
@@ -39,7 +39,7 @@ class SequenceCounters {
   [[nodiscard]] std::uint32_t highest() const { return highest_ ? highest_->epoch : 0; }
 
  private:
-  std::shared_ptr<SequenceCounter> highest_;            // kept: a target may be derived again
+  std::shared_ptr<SequenceCounter> highest_;           // kept: a target may be derived again
   std::vector<std::weak_ptr<SequenceCounter>> lower_;  // of live sessions
 };
 

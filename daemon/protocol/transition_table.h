@@ -28,8 +28,9 @@ inline constexpr std::size_t kInputCount = static_cast<std::size_t>(Input::super
 inline constexpr std::size_t kPhaseCount = static_cast<std::size_t>(Phase::sef) + 1;
 
 inline constexpr std::array kPhases{Phase::se, Phase::sei, Phase::sec, Phase::sef};
-inline constexpr std::array kInputs{Input::start,  Input::inform,  Input::confirm, Input::final,     Input::established,
-                                    Input::repeat, Input::timeout, Input::close,   Input::superseded};
+inline constexpr std::array kInputs{Input::start,   Input::inform,      Input::confirm,
+                                    Input::final,   Input::established, Input::repeat,
+                                    Input::timeout, Input::close,       Input::superseded};
 
 constexpr std::string_view input_name(Input input) {
   constexpr std::array<std::string_view, kInputCount> kNames{

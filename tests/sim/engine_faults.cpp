@@ -60,6 +60,22 @@ void stir(EngineNet& net, std::uint32_t step) {
   }
 }
 
+/// What an NMM does when a member has used up its chains: all get the next generation.
+void renew_if_exhausted(EngineNet& net, std::size_t members, const Policy& policy) {
+  bool exhausted = false;
+  std::uint32_t generation = 0;
+  for (std::size_t i = 0; i < members; ++i) {
+    for (const auto& report : net.take<ChainsExhausted>(i)) exhausted |= report.asr_id == kGroup;
+    if (const auto view = net.view(i, kGroup))
+      generation = std::max(generation, view->description.generation);
+  }
+  if (!exhausted) return;
+  Asr next = net.make_asr(kGroup, generation + 1, members);
+  next.description.policy = policy;
+  net.install_everywhere(next, true);
+  net.run(10s);
+}
+
 Outcome run(std::uint64_t seed) {
   akm::testing::SeededRandom dice(seed * 7919 + 1);
   const std::size_t members = 2 + dice.below(4);
@@ -68,6 +84,12 @@ Outcome run(std::uint64_t seed) {
   group.description.policy.topology = dice.chance(0.3) ? Topology::star : Topology::mesh;
   group.description.policy.nset_ms = 1000;
   group.description.policy.nnrt_ms = 400;
+  group.description.policy.fbset_ms = 1500;
+  group.description.policy.fsset_ms = 2000;
+  group.description.policy.resync_min_interval_s = 1 + dice.below(5);
+  if (dice.chance(0.4)) group.description.policy.quorum = Quorum::majority;
+  net.all_take_part = group.description.policy.quorum == Quorum::all;
+  const bool cuts = dice.chance(0.5);
   net.install_everywhere(group);
   net.install_everywhere(net.make_asr(kLink, 1, 2, Kind::provisioning));
   net.faults = {.loss = dice.chance(0.5) ? 0.2 : 0.02,
@@ -80,9 +102,16 @@ Outcome run(std::uint64_t seed) {
   for (std::uint32_t step = 0; step < 12; ++step) {
     stir(net, step);
     net.run(std::chrono::milliseconds(1 + dice.below(300)));
+    // A member is away, for long enough now and then that the others go on without it, or try all chains.
+    if (!cuts || !dice.chance(0.3)) continue;
+    net.faults.cut_off = dice.below(static_cast<std::uint32_t>(members));
+    net.give(dice.below(static_cast<std::uint32_t>(members)), RequestRekey{kGroup});
+    net.run(std::chrono::milliseconds(dice.chance(0.3) ? dice.below(15000) : dice.below(2500)));
+    net.faults.cut_off.reset();
   }
   net.faults = {};
   net.run(200s);
+  renew_if_exhausted(net, members, group.description.policy);
   // One more on a good network: none may be left behind.
   for (std::size_t i = 0; i < 2; ++i) {
     net.give(i, RequestRekey{kGroup});

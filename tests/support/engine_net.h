@@ -48,6 +48,7 @@ struct Faults {
   double crash = 0;
   std::uint32_t delay_min_us = 50;
   std::uint32_t delay_max_us = 500;
+  std::optional<std::size_t> cut_off{};  // this node neither hears nor is heard
 };
 
 class EngineNet {
@@ -75,6 +76,7 @@ class EngineNet {
 
   Faults faults;
   bool answer_requests = true;
+  bool all_take_part = true;  // quorum all: whoever commits knows that everybody can follow
   std::vector<std::string> violations;
   std::size_t commits = 0;
   std::size_t stores = 0;
@@ -260,7 +262,7 @@ class EngineNet {
 
   void transmit(std::size_t i, const protocol::SendFrame& send) {
     for (std::size_t to = 0; to < nodes_.size(); ++to) {
-      if (nodes_[to].endpoint != send.to) continue;
+      if (nodes_[to].endpoint != send.to || faults.cut_off == i || faults.cut_off == to) continue;
       const int copies = random_.chance(faults.loss) ? 0 : random_.chance(faults.duplicate) ? 2 : 1;
       for (int copy = 0; copy < copies; ++copy) {
         const std::uint32_t us =
@@ -296,7 +298,7 @@ class EngineNet {
       violate("two keys for generation " + std::to_string(committed.generation) + " epoch " +
               std::to_string(committed.epoch));
     }
-    if (!first || committed.epoch == 1) return;
+    if (!first || committed.epoch == 1 || !all_take_part) return;
     for (std::size_t other = 0; other < nodes_.size(); ++other) {
       const auto record = nodes_[other].disk.find(committed.asr_id);
       if (other == i || record == nodes_[other].disk.end()) continue;
@@ -313,11 +315,14 @@ class EngineNet {
     const protocol::Generation& current = *restored->state.current;
     if (current.number() != committed.generation || current.normal().link().epoch() >= committed.epoch)
       return true;
-    for (const auto& candidate : current.normal().link().stored()) {
-      if (candidate->target != committed.epoch) continue;
-      const auto check = protocol::key_check_value(current.context, protocol::Chain::normal,
-                                                   candidate->target, candidate->session->secret());
-      if (check && *check == committed.check) return true;
+    for (const protocol::ChainLink* link : current.ladder.links()) {
+      for (const auto& candidate : link->stored()) {
+        const protocol::Reroot* start = candidate->reroot_of(protocol::Chain::normal);
+        const protocol::Session& next = start != nullptr ? *start->session : *candidate->session;
+        const auto check =
+            protocol::key_check_value(current.context, protocol::Chain::normal, next.epoch(), next.secret());
+        if (check && *check == committed.check) return true;
+      }
     }
     return false;
   }

@@ -82,8 +82,8 @@ Test(asr_record, a_spent_failsafe_chain_stays_spent) {
   RelationshipState state = full_state();
   ChainLink& failsafe = state.current->chain(Chain::failsafe).link();
   Bitmap all = Bitmap::for_roster(*state.current->description);
-  const auto candidate = *failsafe.derive(state.current->context, 2, 0, 4, Digest32{1}, all,
-                                          state.current->ladder.links());
+  const auto candidate =
+      *failsafe.derive(state.current->context, 2, 0, 4, Digest32{1}, all, state.current->ladder.links());
   failsafe.spend(candidate, Instant{9});
   cr_assert(failsafe.is_spent());
   cr_assert(failsafe.previous() == candidate->session, "it receives from those who have not committed");

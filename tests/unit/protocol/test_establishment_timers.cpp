@@ -77,7 +77,8 @@ Test(establishment_timers, a_higher_index_leaves_the_lowest_its_turn) {
             "NNRT later its own");
 }
 
-Test(establishment_timers, after_three_failures_the_chains_above_have_their_turn_and_pauses_grow_to_their_cap) {
+Test(establishment_timers,
+     after_three_failures_the_chains_above_have_their_turn_and_pauses_grow_to_their_cap) {
   EstablishmentGroup group(group_of(2));
   group.start(0);
   const auto first = alone(group, 0, 16s);
