@@ -16,6 +16,10 @@ bool Endpoint::is_ipv4() const {
   return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), address.begin());
 }
 
+bool Endpoint::is_multicast() const {
+  return is_ipv4() ? (address[12] & 0xf0) == 0xe0 : address[0] == 0xff;
+}
+
 Result<Endpoint> parse_endpoint(std::string_view text) {
   const auto bad = [&] {
     return fail(Errc::invalid_argument,

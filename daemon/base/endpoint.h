@@ -16,6 +16,8 @@ struct Endpoint {
 
   auto operator<=>(const Endpoint&) const = default;
   [[nodiscard]] bool is_ipv4() const;
+  /// 224.0.0.0/4 (RFC 5771) or ff00::/8 (RFC 4291, 2.7).
+  [[nodiscard]] bool is_multicast() const;
 };
 
 /// "192.0.2.1:7400" or "[2001:db8::1]:7400". Host names are not resolved: a key daemon does not depend on

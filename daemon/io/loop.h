@@ -39,6 +39,8 @@ class Loop {
   using SocketId = std::uint32_t;
   /// Binds a UDP socket and receives from it until the loop ends.
   virtual Result<SocketId> open_udp(const Endpoint& listen, DatagramHandler handler) = 0;
+  /// Receives what is sent to the group on the interface of `local` until the loop ends (open_group_socket).
+  virtual Status join_group(const Endpoint& group, const Endpoint& local, DatagramHandler handler) = 0;
   [[nodiscard]] virtual Endpoint local_endpoint(SocketId socket) const = 0;
   /// Queues a datagram of up to 1984 bytes; all that one turn queued leaves in one batch at its end, in
   /// order. Datagrams wait while the socket's send buffer is full; a full queue (4096) or a refusing kernel

@@ -9,9 +9,18 @@
 namespace akm::io {
 
 Result<Loop::SocketId> LoopBase::open_udp(const Endpoint& listen, DatagramHandler handler) {
+  return add_socket(open_udp_socket(listen), std::move(handler));
+}
+
+Status LoopBase::join_group(const Endpoint& group, const Endpoint& local, DatagramHandler handler) {
+  AKM_TRY(add_socket(open_group_socket(group, local), std::move(handler)));
+  return {};
+}
+
+Result<Loop::SocketId> LoopBase::add_socket(Result<UdpSocket> udp, DatagramHandler handler) {
+  if (!udp) return std::unexpected(std::move(udp).error());
   if (sockets_.size() == kSockets) return fail(Errc::limit_exceeded, "UDP sockets");
-  AKM_ASSIGN(UdpSocket udp, open_udp_socket(listen));
-  sockets_.push_back({std::move(udp), std::move(handler), false});
+  sockets_.push_back({std::move(*udp), std::move(handler), false});
   const auto id = static_cast<SocketId>(sockets_.size() - 1);
   if (auto armed = arm_socket(id); !armed) {
     sockets_.pop_back();

@@ -16,6 +16,7 @@ class LoopBase : public Loop {
  public:
   [[nodiscard]] const std::string& backend_reason() const final { return reason_; }
   Result<SocketId> open_udp(const Endpoint& listen, DatagramHandler handler) final;
+  Status join_group(const Endpoint& group, const Endpoint& local, DatagramHandler handler) final;
   [[nodiscard]] Endpoint local_endpoint(SocketId socket) const final;
   void send(SocketId socket, const Endpoint& to, std::span<const std::uint8_t> datagram) final;
   Result<WatchId> watch(int fd, std::uint32_t events, PollHandler handler) final;
@@ -61,6 +62,7 @@ class LoopBase : public Loop {
 
  private:
   [[nodiscard]] std::optional<Duration> time_to_wait() const;
+  Result<SocketId> add_socket(Result<UdpSocket> udp, DatagramHandler handler);
 
   Deadlines deadlines_;
   std::vector<std::function<void()>> hooks_;

@@ -1,11 +1,14 @@
 #include "daemon/io/udp_socket.h"
 
+#include <ifaddrs.h>
 #include <linux/sock_diag.h>
+#include <net/if.h>
 #include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 
 namespace akm::io {
 namespace {
@@ -69,9 +72,11 @@ Endpoint to_endpoint(const void* address, std::size_t size) {
   return out;
 }
 
-Result<UdpSocket> open_udp_socket(const Endpoint& listen) {
+namespace {
+
+Result<UdpSocket> new_socket(const Endpoint& address) {
   UdpSocket out;
-  out.family = listen.is_ipv4() ? AF_INET : AF_INET6;
+  out.family = address.is_ipv4() ? AF_INET : AF_INET6;
   out.fd.reset(socket(out.family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!out.fd) return fail_errno(Errc::io_failed, "socket");
   const int fd = out.fd.get();
@@ -84,7 +89,12 @@ Result<UdpSocket> open_udp_socket(const Endpoint& listen) {
   }
   AKM_TRY(set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, "SO_RCVBUF"));
   AKM_TRY(set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, "SO_SNDBUF"));
-  AKM_ASSIGN(const SocketAddress address, to_socket_address(listen, out.family));
+  return out;
+}
+
+Status bind_to(UdpSocket& socket, const Endpoint& listen) {
+  AKM_ASSIGN(const SocketAddress address, to_socket_address(listen, socket.family));
+  const int fd = socket.fd.get();
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) {
     return fail_errno(Errc::io_failed, "cannot listen on " + format_endpoint(listen));
   }
@@ -92,7 +102,63 @@ Result<UdpSocket> open_udp_socket(const Endpoint& listen) {
   socklen_t size = sizeof local;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) != 0)
     return fail_errno(Errc::io_failed, "getsockname");
-  out.local = to_endpoint(&local, size);
+  socket.local = to_endpoint(&local, size);
+  return {};
+}
+
+/// Index of the interface that has this address.
+Result<unsigned> interface_of(const Endpoint& local) {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return fail_errno(Errc::io_failed, "getifaddrs");
+  unsigned index = 0;
+  for (const ifaddrs* at = list; at != nullptr && index == 0; at = at->ifa_next) {
+    if (at->ifa_addr == nullptr) continue;
+    const std::size_t size = at->ifa_addr->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    if (to_endpoint(at->ifa_addr, size).address == local.address) index = if_nametoindex(at->ifa_name);
+  }
+  freeifaddrs(list);
+  if (index == 0) return fail(Errc::not_found, "no interface has the address of " + format_endpoint(local));
+  return index;
+}
+
+Status send_groups_by(const UdpSocket& socket, unsigned interface) {
+  const int fd = socket.fd.get();
+  if (socket.family == AF_INET) {
+    ip_mreqn request{};
+    request.imr_ifindex = static_cast<int>(interface);
+    if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request) == 0) return {};
+    return fail_errno(Errc::io_failed, "IP_MULTICAST_IF");
+  }
+  return set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, static_cast<int>(interface), "IPV6_MULTICAST_IF");
+}
+
+}  // namespace
+
+Result<UdpSocket> open_udp_socket(const Endpoint& listen) {
+  AKM_ASSIGN(UdpSocket out, new_socket(listen));
+  // Group frames leave by the interface that the daemon listens on, whatever the routes say.
+  if (const auto interface = interface_of(listen)) AKM_TRY(send_groups_by(out, *interface));
+  AKM_TRY(bind_to(out, listen));
+  return out;
+}
+
+Result<UdpSocket> open_group_socket(const Endpoint& group, const Endpoint& local) {
+  if (!group.is_multicast())
+    return fail(Errc::invalid_argument, "no group address: " + format_endpoint(group));
+  const bool any = std::ranges::all_of(std::span(local.address).subspan(local.is_ipv4() ? kIpv4Offset : 0),
+                                       [](std::uint8_t byte) { return byte == 0; });
+  AKM_ASSIGN(const unsigned interface, any ? Result<unsigned>(0U) : interface_of(local));
+  AKM_ASSIGN(UdpSocket out, new_socket(group));
+  AKM_TRY(set_option(out.fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"));
+  AKM_TRY(bind_to(out, group));
+  group_req request{};
+  request.gr_interface = interface;
+  AKM_ASSIGN(const SocketAddress address, to_socket_address(group, out.family));
+  std::memcpy(&request.gr_group, &address.storage, address.size);
+  const int level = out.family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+  if (setsockopt(out.fd.get(), level, MCAST_JOIN_GROUP, &request, sizeof request) != 0) {
+    return fail_errno(Errc::io_failed, "cannot join " + format_endpoint(group));
+  }
   return out;
 }
 

@@ -33,11 +33,10 @@ Status run(const NodeSettings& settings) {
   AKM_ASSIGN(const std::unique_ptr<io::Loop> loop, io::Loop::create(settings.common.io_backend));
   AsideWorker worker(*loop);
   Node* role = nullptr;
-  AKM_ASSIGN(
-      const io::Loop::SocketId socket,
-      loop->open_udp(settings.common.listen, [&role](std::span<std::uint8_t> datagram, const Endpoint& from) {
-        if (role != nullptr && role->shell() != nullptr) role->shell()->receive(datagram, from);
-      }));
+  const io::DatagramHandler receive = [&role](std::span<std::uint8_t> datagram, const Endpoint& from) {
+    if (role != nullptr && role->shell() != nullptr) role->shell()->receive(datagram, from);
+  };
+  AKM_ASSIGN(const io::Loop::SocketId socket, loop->open_udp(settings.common.listen, receive));
 
   Node node(settings,
             {.store = state.store.get(),
@@ -47,6 +46,10 @@ Status run(const NodeSettings& settings) {
              .random = random,
              .send = [&loop, socket](const Endpoint& to,
                                      std::span<const std::uint8_t> frame) { loop->send(socket, to, frame); },
+             .join_group =
+                 [&loop, &settings, receive](const Endpoint& group) {
+                   return loop->join_group(group, settings.common.listen, receive);
+                 },
              .events = events,
              .hardware = hardware,
              .probes = open_probes(settings, state.findings),

@@ -52,6 +52,7 @@ void Node::start() {
     return;
   }
   if (parts_.keys != nullptr) sentry_.guard(*parts_.keys);
+  for (const protocol::AsrId asr_id : operational()) join_group_of(asr_id);
 }
 
 Status Node::resume() {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ class Node final : public ControlPort {
     keyring::KeyStore* keys = nullptr;  // null: session secrets stay in the process
     RandomSource& random;
     service::FrameSender send;
+    std::function<Status(const Endpoint& group)> join_group;  // receives what is sent there too
     service::EventLog& events;
     Hardware& hardware;
     std::unique_ptr<bpf::ProbeSet> probes;  // null: nothing is watched
@@ -86,6 +88,7 @@ class Node final : public ControlPort {
   Status erase_everything();
   void say(EventRecord record, std::string_view message_id, std::string_view sentence);
   void asr_changed(protocol::AsrId asr_id);
+  void join_group_of(protocol::AsrId asr_id);
   void status_changed();
 
   // node_provisioning.cpp: bundles
@@ -166,6 +169,7 @@ class Node final : public ControlPort {
   bool report_under_way_ = false;
   std::optional<Instant> save_due_;  // the record is newer than what is stored
   std::map<protocol::AsrId, Instant> resync_not_before_;
+  std::set<Endpoint> groups_;  // joined, until the daemon ends
 };
 
 }  // namespace akm::node

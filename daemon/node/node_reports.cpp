@@ -46,6 +46,7 @@ void Node::on(protocol::SessionCommitted& committed) {
 void Node::on(protocol::GenerationSwitched& switched) {
   findings_.erase("persist");
   resync_not_before_.erase(switched.asr_id);
+  join_group_of(switched.asr_id);
   say({.name = "generation-switched",
        .severity = 5,
        .asr_id = switched.asr_id,
@@ -54,6 +55,21 @@ void Node::on(protocol::GenerationSwitched& switched) {
   asr_changed(switched.asr_id);
   answer_rekey(switched.asr_id, {});
   if (switched.asr_id != link_.provisioning()) heartbeat_soon();
+}
+
+/// Topology multicast: the other members send to a group address.
+void Node::join_group_of(protocol::AsrId asr_id) {
+  const auto view = shell_->engine().view(asr_id);
+  if (!view || view->description.policy.topology != protocol::Topology::multicast) return;
+  const auto group = parse_endpoint(view->description.policy.multicast_group);
+  if (!group || groups_.contains(*group)) return;
+  if (const Status joined = parts_.join_group(*group); !joined) {
+    findings_["join-group"] = joined.error().message();
+    return log::error("a group was not joined, its frames are not heard: " + joined.error().message(),
+                      {{"AKM_ASR", hex_id(asr_id)}});
+  }
+  findings_.erase("join-group");
+  groups_.insert(*group);
 }
 
 void Node::on(protocol::AsrRetired& retired) {

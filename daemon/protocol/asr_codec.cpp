@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/base/endpoint.h"
 #include "daemon/protocol/suite.h"
 
 namespace akm::protocol {
@@ -64,6 +65,8 @@ void read_policy_field(CborReader& reader, std::string_view key, Policy& out) {
     read_name(reader, kQuorumNames, out.quorum);
   } else if (key == "topology") {
     read_name(reader, kTopologyNames, out.topology);
+  } else if (key == "multicast_group") {
+    out.multicast_group = reader.text(limits::kEndpointTextBytes);
   } else if (key == "rotate_provisioning_after_install") {
     out.rotate_provisioning_after_install = reader.boolean();
   } else {
@@ -148,7 +151,8 @@ bool read_asr_field(CborReader& reader, std::string_view key, Asr& out) {
 
 void write_policy(CborWriter& writer, const Policy& policy) {
   constexpr std::size_t kFields = 15;
-  writer.map(kFields);
+  const bool multicast = policy.topology == Topology::multicast;
+  writer.map(kFields + (multicast ? 1 : 0));
   writer.text("quorum");
   writer.text(kQuorumNames[static_cast<std::size_t>(policy.quorum)]);
   bool topology_written = false;
@@ -158,6 +162,10 @@ void write_policy(CborWriter& writer, const Policy& policy) {
       writer.text("topology");
       writer.text(kTopologyNames[static_cast<std::size_t>(policy.topology)]);
       topology_written = true;
+      if (multicast) {  // of 15 bytes: the next numbers have longer names
+        writer.text("multicast_group");
+        writer.text(policy.multicast_group);
+      }
     }
     writer.text(bounds.name);
     writer.unsigned_integer(value);
@@ -174,6 +182,22 @@ Policy read_policy(CborReader& reader) {
   return out;
 }
 
+namespace {
+
+/// A group address belongs to topology multicast, and that to it.
+Status check_group(const Policy& policy) {
+  if (policy.topology != Topology::multicast) {
+    if (policy.multicast_group.empty()) return {};
+    return fail(Errc::invalid_argument, "policy: multicast_group is for topology multicast");
+  }
+  const auto group = parse_endpoint(policy.multicast_group);
+  if (group && group->is_multicast()) return {};
+  return fail(Errc::invalid_argument,
+              "policy: topology multicast needs multicast_group, such as 239.192.0.1:7400");
+}
+
+}  // namespace
+
 Status check_policy(const Policy& policy) {
   std::string_view wrong;
   for_each_number(policy, [&](const Bounds& bounds, std::uint64_t value) {
@@ -185,7 +209,7 @@ Status check_policy(const Policy& policy) {
     return fail(Errc::invalid_argument, "quorum");
   if (static_cast<std::size_t>(policy.topology) >= kTopologyNames.size())
     return fail(Errc::invalid_argument, "topology");
-  return {};
+  return check_group(policy);
 }
 
 void write_asr(CborWriter& writer, const Asr& asr) {

@@ -193,8 +193,8 @@ Result<Generation> decode_generation(std::span<const std::uint8_t> bytes, Instan
     return Establishment(
         ChainLink::restore(context, kChains[i], std::move(asr.chains[i]), std::move(secrets[i])));
   };
-  Generation generation{std::make_shared<const AsrDescription>(std::move(asr.description)), context,
-                        own_index, std::move(peers), Ladder({chain(0), chain(1), chain(2)})};
+  Generation generation = Generation::of(std::make_shared<const AsrDescription>(std::move(asr.description)),
+                                         own_index, std::move(peers), Ladder({chain(0), chain(1), chain(2)}));
   expect_key(reader, "candidates");
   AKM_TRY(read_candidates(reader, generation));
   if (!reader.finish()) return fail(Errc::state_corrupt, "generation");

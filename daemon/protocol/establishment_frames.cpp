@@ -15,12 +15,12 @@ constexpr std::size_t kHelloInStar = 2;  // an SE outside an attempt goes to tha
 bool Establishment::star(const Surroundings& around) const {
   switch (around.description.policy.topology) {
     case Topology::mesh:
+    case Topology::multicast:
       return false;
     case Topology::star:
       return true;
     case Topology::automatic:
-    case Topology::multicast:
-      break;  // multicast is refused at install
+      break;
   }
   return around.description.roster.size() > kLargestMesh;
 }

@@ -31,6 +31,16 @@ KeyContext key_context_of(const AsrDescription& description) {
   return {description.suite, description.id, description.generation, description.roster_hash()};
 }
 
+Generation Generation::of(std::shared_ptr<const AsrDescription> description, std::uint16_t own_index,
+                          std::shared_ptr<PeerTable> peers, Ladder ladder) {
+  std::optional<Endpoint> group;
+  if (description->policy.topology == Topology::multicast) {
+    if (const auto address = parse_endpoint(description->policy.multicast_group)) group = *address;
+  }
+  const KeyContext context = key_context_of(*description);
+  return {std::move(description), context, own_index, std::move(peers), std::move(ladder), group};
+}
+
 Result<Generation> Generation::install(const Asr& asr, std::uint16_t own_index) {
   AKM_TRY(asr.description.check());
   if (asr.description.member(own_index) == nullptr) return fail(Errc::invalid_argument, "own index");
@@ -41,9 +51,9 @@ Result<Generation> Generation::install(const Asr& asr, std::uint16_t own_index) 
   AKM_ASSIGN(ChainLink fallback, ChainLink::install(context, Chain::fallback, asr.chains[1]));
   AKM_ASSIGN(ChainLink failsafe, ChainLink::install(context, Chain::failsafe, asr.chains[2]));
   auto peers = std::make_shared<PeerTable>(*description);
-  return Generation{std::move(description), context, own_index, std::move(peers),
-                    Ladder({Establishment(std::move(normal)), Establishment(std::move(fallback)),
-                            Establishment(std::move(failsafe))})};
+  return of(std::move(description), own_index, std::move(peers),
+            Ladder({Establishment(std::move(normal)), Establishment(std::move(fallback)),
+                    Establishment(std::move(failsafe))}));
 }
 
 Surroundings Generation::around(Instant now, RandomSource& random) const {

@@ -18,6 +18,11 @@ struct Generation {
   std::uint16_t own_index = 0;
   std::shared_ptr<PeerTable> peers;
   Ladder ladder;
+  std::optional<Endpoint> group;  // topology multicast: what goes to several members goes there, once
+
+  /// A generation of chains that stand where they stand.
+  static Generation of(std::shared_ptr<const AsrDescription> description, std::uint16_t own_index,
+                       std::shared_ptr<PeerTable> peers, Ladder ladder);
 
   /// From what the NMM sent: each chain steps to epoch 1. invalid_argument; limit_exceeded when its record
   /// would be too large.

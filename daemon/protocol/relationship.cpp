@@ -292,12 +292,16 @@ std::expected<void, Refusal> Relationship::receive_control(const FrameHeader& he
 void Relationship::send(Generation& generation, std::uint16_t to, Session& session, FrameType type,
                         std::span<const std::uint8_t> payload, StepContext& step) {
   const Peer* peer = generation.peers->find(to);
-  if (peer == nullptr || !peer->endpoint) return;
+  if (peer != nullptr && peer->endpoint) send_to(generation, *peer->endpoint, session, type, payload, step);
+}
+
+void Relationship::send_to(Generation& generation, const Endpoint& to, Session& session, FrameType type,
+                           std::span<const std::uint8_t> payload, StepContext& step) {
   const Sender own{generation.own_index, step.options.incarnation, step.options.salt};
   auto frame = session.seal(own, type, payload);
   if (!frame) return;  // the key has sent all that it may; a rekey is due long before
   ++step.counters.frames_sent;
-  step.effects.emplace_back(SendFrame{*peer->endpoint, std::move(*frame)});
+  step.effects.emplace_back(SendFrame{to, std::move(*frame)});
   if (session.frames_sent() == generation.description->policy.rekey_after_frames) {
     generation.normal().rekey_now(step.now);
   }
@@ -337,8 +341,12 @@ void Relationship::carry_out(const Orders& orders, StepContext& step) {
     std::array<std::uint8_t, kSessionPayloadBytes + limits::kBitmapBytes> bytes{};
     const auto payload = std::span(bytes).first(encoded_size(outgoing.payload));
     if (!encode_session_payload(outgoing.payload, payload)) continue;  // its own frames always fit
-    for (const std::uint16_t to : outgoing.to) {
-      send(current, to, *outgoing.under, FrameType::session, payload, step);
+    if (outgoing.to.size() > 1 && current.group) {
+      send_to(current, *current.group, *outgoing.under, FrameType::session, payload, step);
+    } else {
+      for (const std::uint16_t to : outgoing.to) {
+        send(current, to, *outgoing.under, FrameType::session, payload, step);
+      }
     }
     wipe(bytes.data(), bytes.size());
   }

@@ -81,6 +81,8 @@ class Relationship {
   void install_key(KeySlot slot, const Session& session, StepContext& step);
   void send(Generation& generation, std::uint16_t to, Session& session, FrameType type,
             std::span<const std::uint8_t> payload, StepContext& step);
+  void send_to(Generation& generation, const Endpoint& to, Session& session, FrameType type,
+               std::span<const std::uint8_t> payload, StepContext& step);
   [[nodiscard]] SendMessage control_sender(StepContext& step);
   void prepare_change();
   [[nodiscard]] std::optional<Endpoint> learned_endpoint() const;

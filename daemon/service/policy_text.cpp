@@ -36,6 +36,7 @@ struct Field {
         [](Policy& p, std::int64_t v) { p.field = static_cast<decltype(p.field)>(v); }                    \
   }
 
+constexpr std::string_view kGroup = "multicast_group";  // the one field that is a text
 constexpr std::int64_t kYear = 365LL * 86400;
 constexpr std::int64_t kTenMinutesMs = 600'000;
 
@@ -96,11 +97,16 @@ std::string show(const Field& field, std::int64_t value) {
 
 std::map<std::string, std::string> policy_to_text(const Policy& policy) {
   std::map<std::string, std::string> out;
+  if (!policy.multicast_group.empty()) out.emplace(kGroup, policy.multicast_group);
   for (const Field& field : fields()) out.emplace(field.name, show(field, field.get(policy)));
   return out;
 }
 
 Status set_policy_field(Policy& policy, std::string_view name, std::string_view value) {
+  if (name == kGroup) {
+    policy.multicast_group = value;  // check_policy looks at it together with the topology
+    return {};
+  }
   const Field* field = find(name);
   if (field == nullptr) return fail(Errc::invalid_argument, "no such policy field: " + std::string(name));
   const auto number = parse(*field, value);
@@ -123,6 +129,11 @@ Status apply_policy_text(Policy& policy, const std::map<std::string, std::string
 Schema policy_schema() {
   Schema out;
   const Policy standard;
+  Setting group;
+  group.name = "policy." + std::string(kGroup);
+  group.doc = "Group address of topology multicast, such as 239.192.0.1:7400.";
+  group.standard = std::string();
+  out.push_back(std::move(group));
   for (const Field& field : fields()) {
     Setting setting;
     setting.name = "policy." + std::string(field.name);
@@ -145,6 +156,7 @@ Schema policy_schema() {
 
 Policy policy_from(const Config& config) {
   Policy out;
+  out.multicast_group = config.text("policy." + std::string(kGroup));
   for (const Field& field : fields()) {
     const std::string name = "policy." + std::string(field.name);
     if (field.words.empty()) {

@@ -62,7 +62,9 @@ std::string document() {
       "| final | SEF opened under a candidate |\n"
       "| established | SE, or what is only sent after the commit, opened under a candidate |\n"
       "| repeat | time to send the current frame again |\n"
-      "| timeout | NSET (FBSET, FSSET) passed |\n";
+      "| timeout | NSET (FBSET, FSSET) passed |\n"
+      "| close | NNRT passed at the initiator, which may go on without those it has not heard |\n"
+      "| superseded | an attempt on a chain above began, or its commit gave this chain a new start |\n";
   return text;
 }
 

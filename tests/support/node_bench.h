@@ -61,6 +61,10 @@ class NodeBench {
                                 [this](const Endpoint& to, std::span<const std::uint8_t> frame) {
                                   frames_.push_back({to, false, {frame.begin(), frame.end()}});
                                 },
+                            .join_group = [this](const Endpoint& group) -> Status {
+                              groups.push_back(group);
+                              return {};
+                            },
                             .events = events,
                             .hardware = hardware,
                             .probes = nullptr,
@@ -211,6 +215,7 @@ class NodeBench {
   TemporaryFolder folder;
   Instant now{1'000'000'000'000};
   SeededRandom random;
+  std::vector<Endpoint> groups;  // joined
   MemoryStore store;
   MemoryKeyStore keys;
   service::EventLog events{1000};

@@ -60,3 +60,28 @@ Test(udp_socket, counts_what_the_kernel_dropped) {
   }
   cr_assert_gt(dropped_by_kernel(opened.fd.get()), 0);
 }
+
+Test(udp_socket, a_group_is_heard_by_each_daemon_that_joined_it) {
+  const auto local = parse_endpoint("127.0.0.1:0").value();
+  const auto group = parse_endpoint("239.192.7.1:17411").value();
+  const auto sender = open_udp_socket(local);
+  const auto first = open_group_socket(group, local);
+  const auto second = open_group_socket(group, local);
+  cr_assert(sender && first && second);
+  const auto to = to_socket_address(group, AF_INET).value();
+  // The loopback device has no group flag; the kernel delivers to its own sockets all the same.
+  cr_assert_eq(sendto(sender->fd.get(), "akm", 3, 0, reinterpret_cast<const sockaddr*>(&to.storage), to.size),
+               3);
+  for (const auto* heard : {&*first, &*second}) {
+    char bytes[8];
+    cr_assert_eq(recv(heard->fd.get(), bytes, sizeof bytes, 0), 3);
+  }
+}
+
+Test(udp_socket, what_is_no_group_is_not_joined) {
+  const auto local = parse_endpoint("127.0.0.1:0").value();
+  const auto group = parse_endpoint("239.192.7.1:17411").value();
+  cr_assert_eq(open_group_socket(local, local).error().code, akm::Errc::invalid_argument);
+  cr_assert_eq(open_group_socket(group, parse_endpoint("192.0.2.77:1").value()).error().code,
+               akm::Errc::not_found);
+}

@@ -68,6 +68,7 @@ Test(node, without_state_it_stays_up_and_says_why) {
                                     .keys = nullptr,
                                     .random = random,
                                     .send = {},
+                                    .join_group = {},
                                     .events = bench.events,
                                     .hardware = bench.hardware,
                                     .probes = nullptr,

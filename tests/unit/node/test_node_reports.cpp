@@ -53,3 +53,18 @@ Test(node_reports, a_disk_that_fails_is_said_once) {
   cr_assert_eq(said, 1);
   cr_assert_eq(bench.node->status().counters.at("store_failures"), 2);
 }
+
+Test(node_reports, the_group_of_a_multicast_relationship_is_joined_once) {
+  NodeBench bench;
+  bench.make_active();
+  auto request = bench.operational();
+  request.asr.description.policy.topology = protocol::Topology::multicast;
+  request.asr.description.policy.multicast_group = "239.192.0.1:7400";
+  bench.install(request);
+  auto next = bench.operational(2);
+  next.asr.description.policy = request.asr.description.policy;
+  next.immediate = true;
+  bench.install(next);
+  cr_assert_eq(bench.groups.size(), 1U);
+  cr_assert(bench.groups[0] == *parse_endpoint("239.192.0.1:7400"));
+}

@@ -145,3 +145,18 @@ Test(asr_codec, an_unknown_choice_is_refused) {
 }
 
 }  // namespace
+
+Test(asr_codec, a_group_address_travels_with_topology_multicast) {
+  Policy policy;
+  policy.topology = Topology::multicast;
+  policy.multicast_group = "239.192.0.1:7400";
+  const auto back = decode_policy(encode(policy));
+  cr_assert(back && *back == policy);
+  cr_assert(check_policy(policy));
+  policy.multicast_group = "10.0.0.1:7400";
+  cr_assert_eq(check_policy(policy).error().code, akm::Errc::invalid_argument);
+  policy.multicast_group.clear();
+  cr_assert(!check_policy(policy));
+  policy.topology = Topology::mesh;
+  cr_assert(check_policy(policy));
+}

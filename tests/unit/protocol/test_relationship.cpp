@@ -225,3 +225,19 @@ Test(relationship, rekey_after_so_many_frames) {
   held.relationship.tick(context);
   cr_assert_eq(held.relationship.view().phase, Phase::sei);
 }
+
+Test(relationship, multicast_sends_one_frame_to_the_group_and_answers_to_one) {
+  testing::EngineNet net(3, 1);
+  Asr asr = net.make_asr(7, 1, 3);
+  asr.description.policy.topology = Topology::multicast;
+  asr.description.policy.multicast_group = "239.192.0.1:7400";
+  Engine engine({.incarnation = 1, .salt = 1});
+  (void)engine.step(InstallAsr{asr.clone(), 0, false, 0}, net.now(), net.dice());
+  const auto effects = engine.step(RequestRekey{7}, net.now(), net.dice());
+  std::vector<Endpoint> to;
+  for (const auto& effect : effects) {
+    if (const auto* send = std::get_if<SendFrame>(&effect)) to.push_back(send->to);
+  }
+  cr_assert_eq(to.size(), 1U);
+  cr_assert(to[0] == *parse_endpoint("239.192.0.1:7400"));
+}

@@ -22,6 +22,24 @@ Test(policy_text, every_field_goes_there_and_back) {
   cr_assert_eq(policy_to_text(Policy{}).size(), 15);
 }
 
+Test(policy_text, a_group_address_and_topology_multicast_belong_together) {
+  Policy policy;
+  const std::map<std::string, std::string> both{{"topology", "multicast"},
+                                                {"multicast_group", "239.192.0.1:7400"}};
+  cr_assert(apply_policy_text(policy, both).has_value());
+  Policy copy;
+  cr_assert(apply_policy_text(copy, policy_to_text(policy)).has_value());
+  cr_assert(copy == policy);
+  for (const auto& wrong : {std::map<std::string, std::string>{{"topology", "multicast"}},
+                            {{"multicast_group", "239.192.0.1:7400"}},
+                            {{"topology", "multicast"}, {"multicast_group", "10.0.0.1:7400"}},
+                            {{"topology", "multicast"}, {"multicast_group", "239.192.0.1"}}}) {
+    Policy unchanged;
+    cr_assert_eq(apply_policy_text(unchanged, wrong).error().code, Errc::invalid_argument);
+    cr_assert(unchanged == Policy{});
+  }
+}
+
 Test(policy_text, what_is_wrong_changes_nothing) {
   for (const auto& [name, value] :
        std::map<std::string, std::string>{{"no_such_field", "1"},
