@@ -64,7 +64,8 @@ class Detections(IntegrationTest):
 
         for name, (detection, attack) in CRITICAL.items():
             attack(nodes[name])
-            wait_until(lambda name=name: nodes[name].status()["state"] == "quarantined", f"{name} after {detection}", 10)
+            wait_until(lambda name=name: nodes[name].status()["state"] == "quarantined", f"{name} after {detection}",
+                       10)
             self.assertIn(f"AKM_CLASS={detection}", nodes[name].log.read_text())
             self.assertIsNone(nodes[name].asr("asr-1"), "it holds no key any more")
         left = [name for name in nodes if name not in CRITICAL]

@@ -55,7 +55,8 @@ class HostileFrames(IntegrationTest):
                 cluster.wait_agreed(lab, names, "asr-1", generation=before[0], epoch=epoch)
             attacker.join()
             after = self.refusals(a)
-            grown = {k.removeprefix("refused_"): v - refused.get(k, 0) for k, v in after.items() if v > refused.get(k, 0)}
+            grown = {k.removeprefix("refused_"): v - refused.get(k, 0) for k, v in after.items()
+                     if v > refused.get(k, 0)}
             print(f"{epoch - before[1]} rekeys meanwhile; refused: {grown}", flush=True)
             self.assertGreater(epoch, before[1])
             # A socket buffer may drop some, and then the daemon has never seen them; most must have arrived.

@@ -30,7 +30,8 @@ class Idle(IntegrationTest):
             time.sleep(SECONDS)
             for host in lab.hosts:
                 woken = switches(host.daemon.pid) - before[host.name]
-                print(f"{host.name}: {woken} wake-ups in {SECONDS} s, {resident_kib(host.daemon.pid)} KiB resident", flush=True)
+                print(f"{host.name}: {woken} wake-ups in {SECONDS} s, {resident_kib(host.daemon.pid)} KiB resident",
+                      flush=True)
                 # A heartbeat and its answer may fall into the time; a ticking loop would have hundreds.
                 self.assertLess(woken, 3 * SECONDS)
 

@@ -41,7 +41,8 @@ class SecretLeak(IntegrationTest):
                 host.environment["AKM_SECRET_LOG"] = str(lab.folder / f"{host.name}.secrets")
                 with open(lab.folder / f"{host.name}.dbus", "wb") as out:
                     lab.processes.append(subprocess.Popen(
-                        ["dbus-monitor", "--address", host.bus_address, "--pcap"], stdout=out, stderr=subprocess.DEVNULL))
+                        ["dbus-monitor", "--address", host.bus_address, "--pcap"],
+                        stdout=out, stderr=subprocess.DEVNULL))
             lab.start_capture()
             self.use(lab)
             secrets = {}
@@ -96,7 +97,8 @@ class SecretLeak(IntegrationTest):
             # Forced by root through ptrace, which stops the daemon before it can react: the worst moment.
             done = subprocess.run(["gcore", "-o", lab.folder / f"{host.name}.core", str(host.daemon.pid)],
                                   capture_output=True, text=True)
-            self.assertTrue(list(lab.folder.glob(f"{host.name}.core*")), f"no core of {host.name}: {done.stderr[-500:]}")
+            self.assertTrue(list(lab.folder.glob(f"{host.name}.core*")),
+                            f"no core of {host.name}: {done.stderr[-500:]}")
         for host in lab.hosts:
             host.kill()  # records come and go no more
         return [path for path in lab.folder.rglob("*")

@@ -19,8 +19,8 @@ def agreed(lab, names, asr, generation=None, epoch=None):
 
 
 def wait_agreed(lab, names, asr, seconds=60, **wanted):
-    return wait_until(lambda: agreed(lab, names, asr, **wanted), f"one key of {asr} on {', '.join(names)} {wanted or ''}",
-                      seconds, step=0.1)
+    return wait_until(lambda: agreed(lab, names, asr, **wanted),
+                      f"one key of {asr} on {', '.join(names)} {wanted or ''}", seconds, step=0.1)
 
 
 def activate_all(lab):

@@ -96,7 +96,8 @@ class Demo:
 
     def start(self):
         self.title("Six hosts on one bridge: an NMM and the nodes a to e")
-        self.say(f"Each has a network namespace, a D-Bus daemon, a TPM (swtpm) and its state in {self.lab.folder}/HOST.")
+        self.say("Each has a network namespace, a D-Bus daemon, a TPM (swtpm) and its state in "
+                 f"{self.lab.folder}/HOST.")
         for host in self.lab.hosts:
             host.start()
         state = self.akmctl(self.lab.nodes["a"], "node", "status")
@@ -116,7 +117,8 @@ class Demo:
         self.title("Provisioning, way (b): over a direct D-Bus connection, as a sealed memfd")
         for name in ("d", "e"):
             node = self.lab.nodes[name]
-            self.akmctl(self.nmm, "nmm", "provision", name, "--bus-address", node.bus_address, "--endpoint", node.endpoint)
+            self.akmctl(self.nmm, "nmm", "provision", name, "--bus-address", node.bus_address,
+                        "--endpoint", node.endpoint)
         self.title("Activation: each node reaches the NMM under its provisioning ASR and gets a positive answer")
         for name, node in self.lab.nodes.items():
             if node.status()["state"] != "active":
@@ -135,7 +137,8 @@ class Demo:
         prepared = json.loads(out)
         bundle = pathlib.Path(prepared["path"])
         if not quiet:
-            self.say(f"{bundle.name} is on the drive; its one-time code {prepared['code'][:5]}-... goes by another way.")
+            self.say(f"{bundle.name} is on the drive; its one-time code {prepared['code'][:5]}-... "
+                     "goes by another way.")
             wrong = node.akmctl("node", "provision", bundle, "--code-file", "-", check=False, stdin="0" * 20 + "\n")
             self.expect(wrong.returncode != 0 and bundle.exists(), "a wrong code opens nothing and changes nothing")
         self.akmctl(node, "node", "provision", bundle, "--code-file", "-", stdin=prepared["code"] + "\n", quiet=quiet)
@@ -147,7 +150,8 @@ class Demo:
         self.title("The NMM makes ASR 1 of the nodes a to d and saves it in each")
         self.akmctl(self.nmm, "asr", "create", "asr-1", "a", "b", "c", "d")
         generation, epoch, check = self.wait_agreed("abcd", "ASR 1")
-        self.expect(True, f"a, b, c and d hold the same session key: generation {generation}, epoch {epoch}, check {check}")
+        self.expect(True, "a, b, c and d hold the same session key: "
+                    f"generation {generation}, epoch {epoch}, check {check}")
         self.title("Node e joins ASR 1: all five get the next generation")
         self.akmctl(self.nmm, "asr", "add", "asr-1", "e")
         key = self.wait_agreed("abcde", "ASR 1 with e", generation=generation + 1)
@@ -174,7 +178,8 @@ class Demo:
         self.say("akm-nmmd is stopped.")
         self.akmctl(self.lab.nodes["b"], "asr", "rekey", "asr-1")
         key = self.wait_agreed("abcde", "the members' own rekey", generation=before[0], epoch=before[1] + 1)
-        self.expect(key[2] != before[2], f"epoch {before[1]} -> {key[1]}, check {before[2]} -> {key[2]}, without any NMM")
+        self.expect(key[2] != before[2],
+                    f"epoch {before[1]} -> {key[1]}, check {before[2]} -> {key[2]}, without any NMM")
         self.nmm.start()
         wait_until(lambda: self.nmm.status()["state"] == "ready", "the NMM again")
         self.say("akm-nmmd runs again.")
@@ -185,7 +190,8 @@ class Demo:
         before = self.wait_agreed("abcde", "before the breach")
         watchers = {name: Watcher(host) for name, host in [("nmm", self.nmm), *self.lab.nodes.items()]}
         time.sleep(0.5)  # the monitors have subscribed
-        serial = next(line.split(":")[0].strip() for line in run("keyctl", "list", str(c.status()["keyring"])).stdout.splitlines()
+        keys = run("keyctl", "list", str(c.status()["keyring"])).stdout
+        serial = next(line.split(":")[0].strip() for line in keys.splitlines()
                       if line.rstrip().endswith(":current") and "user" in line and self.view("c")["id"] in line)
         self.say(f"attacker$ keyctl read {serial}")
         refused = run("keyctl", "read", serial, check=False)
@@ -193,7 +199,8 @@ class Demo:
         detected = watchers["c"].wait("breach-detected")
         self.say("detected on c: " + ", ".join(f"{k}={v}" for k, v in sorted(detected["fields"].items()))[:160])
         key = self.wait_agreed("abde", "new keys without c", generation=before[0] + 1)
-        self.expect(key[2] != before[2], f"a, b, d and e hold generation {key[0]}, check {key[2]}; nobody touched anything")
+        self.expect(key[2] != before[2],
+                    f"a, b, d and e hold generation {key[0]}, check {key[2]}; nobody touched anything")
         last = max(watchers[n].wait("generation-switched", generation=str(key[0]))["boottime_ns"] for n in "abde")
         self.took_ms = (last - int(detected["boottime_ns"])) / 1e6
         self.expect(True, f"from the attacker's system call to the last member's new key: {self.took_ms:.1f} ms")
@@ -209,8 +216,12 @@ class Demo:
         a = self.lab.nodes["a"]
         refused = self.refusals(a)
         self.lab.inject(self.lab.nodes["c"], a, [frame.bytes for frame in self.lab.captured("c", "a")][-50:])
-        after = wait_until(lambda: (lambda now: now if sum(now.values()) > sum(refused.values()) else None)(self.refusals(a)),
-                           "refused frames on a")
+
+        def more_refused():
+            now = self.refusals(a)
+            return now if sum(now.values()) > sum(refused.values()) else None
+
+        after = wait_until(more_refused, "refused frames on a")
         grown = {k: v - refused.get(k, 0) for k, v in after.items() if v > refused.get(k, 0)}
         self.expect(grown, "c's frames are refused by a: " + ", ".join(f"{k} +{v}" for k, v in sorted(grown.items())))
         self.expect(self.agreed("abde") is not None, "and change nothing")
@@ -245,7 +256,8 @@ class Demo:
         self.title("Summary")
         for name in "abcde":
             view = self.view(name)
-            self.say(f"node {name}: ASR 1 generation {view['generation']}, epoch {view['epoch']}, key check {view['key_check']}")
+            self.say(f"node {name}: ASR 1 generation {view['generation']}, epoch {view['epoch']}, "
+                     f"key check {view['key_check']}")
         self.say(f"breach to new keys: {self.took_ms:.1f} ms")
         self.say(f"{sum(ok for _, ok, _ in self.results)} of {len(self.results)} checks hold")
 

@@ -43,7 +43,8 @@ def run(*argv, check=True, **kwargs):
     """Runs a program and returns its completed process, with the output as text."""
     done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, **kwargs)
     if check and done.returncode != 0:
-        raise LabError(f"{' '.join(str(a) for a in argv)}: exit {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+        raise LabError(f"{' '.join(str(a) for a in argv)}: exit {done.returncode}: "
+                       f"{done.stderr.strip() or done.stdout.strip()}")
     return done
 
 
@@ -101,7 +102,8 @@ class Host:
         self.etc.mkdir()
         near, far = f"v{index}", "eth0"
         run("ip", "netns", "add", self.namespace)
-        run("ip", "-n", self.lab.switch, "link", "add", near, "type", "veth", "peer", "name", far, "netns", self.namespace)
+        run("ip", "-n", self.lab.switch, "link", "add", near, "type", "veth",
+            "peer", "name", far, "netns", self.namespace)
         run("ip", "-n", self.lab.switch, "link", "set", near, "master", "br0", "up")
         run("ip", "-n", self.namespace, "addr", "add", f"{self.address}/24", "dev", far)
         for device in ("lo", far):
@@ -118,7 +120,8 @@ class Host:
     def settings(self):
         """table.key -> value of this host's configuration file. Tests change `overrides`."""
         common = {
-            "state.folder": str(self.state), "sealing.tcti": self.tcti, "keyring.name": f"{self.lab.prefix}-{self.name}",
+            "state.folder": str(self.state), "sealing.tcti": self.tcti,
+            "keyring.name": f"{self.lab.prefix}-{self.name}",
             "network.listen": self.endpoint, "bus.address": self.bus_address, "bus.polkit": False,
             "log.target": "journal" if self.journal else "text", "log.journal_socket": str(self.folder / "journal"),
         }
@@ -161,8 +164,9 @@ class Host:
         for path in (self.tpm_socket, pathlib.Path(f"{self.tpm_socket}.ctrl")):
             path.unlink(missing_ok=True)
         self.tpm = self.lab.spawn(
-            ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}", "--server", f"type=unixio,path={self.tpm_socket}",
-             "--ctrl", f"type=unixio,path={self.tpm_socket}.ctrl", "--flags", "not-need-init,startup-clear"],
+            ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}",
+             "--server", f"type=unixio,path={self.tpm_socket}", "--ctrl", f"type=unixio,path={self.tpm_socket}.ctrl",
+             "--flags", "not-need-init,startup-clear"],
             self.folder / "swtpm.log")
         wait_until(self.tpm_socket.exists, f"TPM of {self.name}")
 
@@ -177,7 +181,8 @@ class Host:
 
     def answers(self):
         if self.daemon.poll() is not None:
-            raise LabError(f"the daemon of {self.name} ended with {self.daemon.returncode}; its log ends:\n{self.log_tail()}")
+            raise LabError(f"the daemon of {self.name} ended with {self.daemon.returncode}; "
+                           f"its log ends:\n{self.log_tail()}")
         return self.status() is not None
 
     def stop(self, number=signal.SIGTERM):
