@@ -41,7 +41,8 @@ PURE = ("daemon/protocol", "daemon/policy")
 IMPURE = re.compile(r'#include [<"](unistd\.h|fcntl\.h|sys/|thread|mutex|fstream|iostream|filesystem|ctime|time\.h|'
                     r'daemon/base/(log|unique_fd|atomic_file)\.h)')
 BANNED = [
-    (re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca|tmpnam|mktemp)\s*\("), "unbounded or racy C call"),
+    (re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca|tmpnam|mktemp)\s*\("),
+     "unbounded or racy C call"),
     (re.compile(r"(?<![\w.>:])(system|popen)\s*\("), "a shell: call the program with an argument vector"),
     (re.compile(r"(?<![\w.>])(rand|srand|drand48|rand_r)\s*\("), "not a source of randomness: take a RandomSource"),
     (re.compile(r"std::(cout|cerr|clog)\b"), "streams: use log (daemons) or fmt (tools)"),
@@ -49,9 +50,12 @@ BANNED = [
     # Except a timerfd that is never due: the kernel cancels it when a suspend ends (daemon/io/loop_base.cpp).
     (re.compile(r"\b(system_clock|gettimeofday|CLOCK_REALTIME(?!, TFD_))\b"), "wall clock: nothing here depends on it"),
     (re.compile(r"\b(TODO|FIXME|XXX|HACK)\b"), "unfinished: do it, or say it in the note"),
+    (re.compile(r"NOLINT(?!(NEXTLINE|BEGIN|END)?\([\w.,* -]+\))|NOLINT(NEXTLINE|BEGIN)?\([^)]*\)(?!: \w)"),
+     "NOLINT without the check's name and the reason: NOLINT(name): why"),
 ]
 # Where the wall clock is right: time stamps for people, and the timer that notices suspend.
 WALL_CLOCK = {"daemon/base/log.cpp", "daemon/io/loop_base.cpp"}
+NO_FUNCTION = re.compile(r"(namespace|extern|struct|class|enum|union)\b")
 SOURCE_DIRS = ("daemon", "keyring", "bpf", "dbus", "tools", "tests")
 # Wrappers of one library each, main programs and generated code have no unit test of their own.
 NO_UNIT_TEST = {"main.cpp", "secret_observer_none.cpp"}
@@ -100,13 +104,14 @@ def check_lengths(relative, lines):
     start = None
     for number, line in enumerate(lines, 1):
         # clang-format puts definitions and their closing brace in column 0; namespaces close with a comment.
-        if line.endswith("{") and line[:1] not in (" ", "}", "#", "") and not re.match(r"(namespace|extern|struct|class|enum|union)\b", line):
+        if line.endswith("{") and line[:1] not in (" ", "}", "#", "") and not NO_FUNCTION.match(line):
             start = number if start is None else start
         elif start is None and re.match(r"[A-Za-z_~].*\($|[A-Za-z_~].*[(,]$", line):
             start = number
         elif line.startswith("}") or (line.endswith(";") and not line.startswith(" ") and start):
-            if start is not None and line.startswith("}") and not line.startswith("};") and number - start + 1 > FUNCTION_LINES:
-                yield start, f"{number - start + 1} lines in a function, at most {FUNCTION_LINES}: split it"
+            length = number - start + 1 if start is not None and line.startswith("}") else 0
+            if length > FUNCTION_LINES and not line.startswith("};"):
+                yield start, f"{length} lines in a function, at most {FUNCTION_LINES}: split it"
             start = None
 
 
@@ -118,7 +123,7 @@ def check_calls(relative, lines):
         for pattern, why in BANNED:
             if "wall clock" in why and relative in WALL_CLOCK:
                 continue
-            if pattern.search(line if "TODO" in pattern.pattern else code):
+            if pattern.search(line if re.search("TODO|NOLINT", pattern.pattern) else code):
                 yield number, f"banned: {why}"
 
 
@@ -157,6 +162,8 @@ BAD = {
     "function length": ("daemon/base/a.h", "#pragma once\nint f() {\n" + "  g();\n" * 80 + "}\n"),
     "wrapped signature": ("daemon/base/a.h", "#pragma once\nint f(int a,\n      int b) {\n" + "  g();\n" * 80 + "}\n"),
     "banned": ("daemon/base/a.h", "#pragma once\ninline void f(char* p) { strcpy(p, p); }\n"),
+    "NOLINT of everything": ("daemon/base/a.h", "#pragma once\nint* x = 0;  // NOLINT\n"),
+    "NOLINT without a reason": ("daemon/base/a.h", "#pragma once\nint* x = 0;  // NOLINT(modernize-use-nullptr)\n"),
     "main": ("daemon/node/main.cpp", "int x;\n" * 101),
     "pragma": ("daemon/base/a.h", "int x;\n"),
     "test": ("daemon/base/lonely.cpp", "int x;\n"),
