@@ -64,7 +64,7 @@ Result<std::string> handle_of(const std::string& path) {
   struct statfs fs{};
   if (::statfs(path.c_str(), &fs) != 0) return fail_errno(Errc::probe_failed, path);
   alignas(file_handle) std::array<char, sizeof(file_handle) + kHandleBytes> room{};
-  file_handle* handle = new (room.data()) file_handle{};
+  auto* handle = new (room.data()) file_handle{};
   handle->handle_bytes = kHandleBytes;
   int mount_id = 0;
   if (::name_to_handle_at(AT_FDCWD, path.c_str(), handle, &mount_id, 0) != 0) {
@@ -118,7 +118,7 @@ void describe_process(ProbeRecord& record) {
 
 }  // namespace
 
-Result<FolderWatch> FolderWatch::open(std::vector<WatchedFolder> folders) {
+Result<FolderWatch> FolderWatch::open(const std::vector<WatchedFolder>& folders) {
   // A plain notification group: no answer is waited for, so it can never hold up anybody.
   UniqueFd fd(
       ::fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_DFID_NAME | FAN_REPORT_FID,

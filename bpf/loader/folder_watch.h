@@ -24,7 +24,7 @@ class FolderWatch {
  public:
   /// Marks each folder, the folders below it (256 together) and the files of state folders (4096).
   /// probe_failed with the reason (no CAP_SYS_ADMIN, a file system without handles).
-  static Result<FolderWatch> open(std::vector<WatchedFolder> folders);
+  static Result<FolderWatch> open(const std::vector<WatchedFolder>& folders);
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   struct Drained {

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <system_error>
 
 #include "akm_probes.skel.h"
 #include "bpf/loader/pin_folder.h"
@@ -25,7 +26,8 @@ std::string& last_warning() {
 }
 
 // libbpf explains itself on stderr; the last line of it is the reason that people need.
-int keep_warning(enum libbpf_print_level level, const char* format, va_list arguments) {
+[[gnu::format(printf, 2, 0)]] int keep_warning(enum libbpf_print_level level, const char* format,
+                                               va_list arguments) {
   if (level != LIBBPF_WARN) return 0;
   std::array<char, 256> line{};
   (void)std::vsnprintf(line.data(), line.size(), format, arguments);
@@ -74,7 +76,7 @@ Result<Skeleton> try_load(const Chosen& chosen, const SelfIdentity& identity, st
   }
   last_warning().clear();
   if (const int error = akm_probes__load(skeleton.get()); error != 0) {
-    return fail(Errc::probe_failed, std::string(std::strerror(-error)) +
+    return fail(Errc::probe_failed, std::generic_category().message(-error) +
                                         (last_warning().empty() ? "" : " (" + last_warning() + ")"));
   }
   return skeleton;
