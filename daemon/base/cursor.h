@@ -56,7 +56,7 @@ class Writer {
       ok_ = false;
       return;
     }
-    std::copy(in.begin(), in.end(), out_.begin() + static_cast<std::ptrdiff_t>(used_));
+    std::ranges::copy(in, out_.begin() + static_cast<std::ptrdiff_t>(used_));
     used_ += in.size();
   }
   [[nodiscard]] std::span<std::uint8_t> written() const { return out_.first(used_); }

@@ -38,7 +38,7 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
     if (inet_pton(AF_INET6, std::string(host).c_str(), endpoint.address.data()) != 1) return bad();
     return endpoint;
   }
-  std::copy(kMappedPrefix.begin(), kMappedPrefix.end(), endpoint.address.begin());
+  std::ranges::copy(kMappedPrefix, endpoint.address.begin());
   if (inet_pton(AF_INET, std::string(host).c_str(), endpoint.address.data() + kMappedPrefix.size()) != 1)
     return bad();
   return endpoint;

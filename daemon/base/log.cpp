@@ -161,7 +161,7 @@ Result<UniqueFd> connect_journal(const std::string& path, sockaddr_un& address) 
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path)
     return fail(Errc::config_invalid, "journal socket " + path);
-  std::copy(path.begin(), path.end(), std::begin(address.sun_path));
+  std::ranges::copy(path, std::begin(address.sun_path));
   UniqueFd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!probe) return fail_errno(Errc::io_failed, "socket");
   if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {

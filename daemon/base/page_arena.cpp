@@ -48,7 +48,7 @@ constexpr std::uint32_t pages_of_class(std::size_t size_class) {
 constexpr std::uint32_t blocks_of_class(std::size_t size_class) {
   return static_cast<std::uint32_t>(pages_of_class(size_class) * PageArena::kPageBytes / kSizes[size_class]);
 }
-static_assert(std::all_of(kSizes.begin(), kSizes.end(), [](std::uint16_t size) { return size % 16 == 0; }));
+static_assert(std::ranges::all_of(kSizes, [](std::uint16_t size) { return size % 16 == 0; }));
 static_assert(blocks_of_class(0) <= 256, "one bit for each block");
 
 constexpr std::uint32_t pages_for(std::size_t bytes) {
@@ -68,7 +68,7 @@ void* PageArena::allocate(std::size_t size) {
   static_assert(kSizes.size() == kClasses);
   void* block = nullptr;
   if (wanted <= kSlabMaxBytes) {
-    const auto found = std::lower_bound(kSizes.begin(), kSizes.end(), wanted);
+    const auto found = std::ranges::lower_bound(kSizes, wanted);
     block = allocate_small(static_cast<std::size_t>(found - kSizes.begin()), size);
   } else {
     block = allocate_run(size);

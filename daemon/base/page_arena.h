@@ -20,7 +20,8 @@ class PageArena {
   static constexpr std::size_t kMaxBytes = std::size_t{128} << 20;
   static constexpr std::size_t kSlabMaxBytes = 4096;
 
-  constexpr explicit PageArena(SecretMemory strongest) : strongest_(strongest), weakest_(strongest) {}
+  constexpr explicit PageArena(SecretMemory strongest) noexcept
+      : strongest_(strongest), weakest_(strongest) {}
 
   /// Zeroed, aligned to 16; null when kMaxBytes or the system's memory is used up. size > 0.
   void* allocate(std::size_t size);

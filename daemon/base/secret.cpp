@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -50,7 +51,7 @@ SecretBuffer& SecretBuffer::operator=(SecretBuffer&& other) noexcept {
 
 SecretBuffer SecretBuffer::copy_of(std::span<const std::uint8_t> bytes) {
   SecretBuffer out(bytes.size());
-  std::copy(bytes.begin(), bytes.end(), out.reveal_mutable().begin());
+  std::ranges::copy(bytes, out.reveal_mutable().begin());
   return out;
 }
 
@@ -82,8 +83,10 @@ Status harden_process() {
   // environment at the start, which is the unit's to set. Returns 0 where another allocator took malloc's
   // place (sanitizers): no error.
   constexpr int kPerturb = 0xa5;
+  // NOLINTBEGIN(concurrency-mt-unsafe): the start of main, before there is a second thread
   (void)mallopt(M_PERTURB, kPerturb);
   (void)mallopt(M_ARENA_MAX, 1);  // one loop thread and rarely a second: further heaps only cost memory
+  // NOLINTEND(concurrency-mt-unsafe)
   (void)umask(S_IRWXG | S_IRWXO);
   return {};
 }

@@ -50,8 +50,7 @@ void watch_forks() {
 }
 
 void* allocate_own(std::size_t size) {
-  const auto slot =
-      std::find_if(g_own.begin(), g_own.end(), [](const OwnMapping& m) { return m.base == nullptr; });
+  const auto slot = std::ranges::find_if(g_own, [](const OwnMapping& m) { return m.base == nullptr; });
   if (slot == g_own.end() || size > SIZE_MAX - PageArena::kGranuleBytes) return nullptr;
   const std::size_t rounded =
       (size + PageArena::kGranuleBytes - 1) / PageArena::kGranuleBytes * PageArena::kGranuleBytes;
@@ -66,8 +65,7 @@ void* allocate_own(std::size_t size) {
 }
 
 OwnMapping* find_own(const void* block) {
-  const auto slot =
-      std::find_if(g_own.begin(), g_own.end(), [block](const OwnMapping& m) { return m.base == block; });
+  const auto slot = std::ranges::find_if(g_own, [block](const OwnMapping& m) { return m.base == block; });
   return slot == g_own.end() ? nullptr : &*slot;
 }
 

@@ -23,7 +23,7 @@ void Deadlines::run_expired(Instant now) {
   for (std::size_t i = 0; i < owners_.size(); ++i) {
     if (const auto at = owners_[i].source(); at && *at <= now) due.emplace_back(*at, i);
   }
-  std::sort(due.begin(), due.end());
+  std::ranges::sort(due);
   for (const auto& [at, index] : due) {
     // An earlier owner's work may have moved this deadline. The copy: its work may add owners.
     const auto present = owners_[index].source();

@@ -60,8 +60,7 @@ Status EpollLoop::flush() {
   auto rest = leaving_.entries();
   while (!rest.empty()) {
     const SocketId socket = rest.front().socket;
-    const auto other =
-        std::find_if(rest.begin(), rest.end(), [socket](const auto& e) { return e.socket != socket; });
+    const auto other = std::ranges::find_if(rest, [socket](const auto& e) { return e.socket != socket; });
     const auto run = rest.first(std::min(kBatch, static_cast<std::size_t>(other - rest.begin())));
     std::size_t done = run.size();
     if (sockets_[socket].blocked) {

@@ -51,8 +51,8 @@ class Loop {
   /// Calls back when `fd` is ready. The fd stays the caller's, is watched once, and is closed after unwatch
   /// only. change_watch when the wanted events change (sd-bus). already_exists, limit_exceeded (1024).
   virtual Result<WatchId> watch(int fd, std::uint32_t events, PollHandler handler) = 0;
-  virtual Status change_watch(WatchId watch, std::uint32_t events) = 0;
-  virtual void unwatch(WatchId watch) = 0;
+  virtual Status change_watch(WatchId id, std::uint32_t events) = 0;
+  virtual void unwatch(WatchId id) = 0;
 
   /// Asked before each wait for the earliest deadline of its owner; none when it has none.
   using DeadlineSource = std::function<std::optional<Instant>()>;

@@ -99,7 +99,7 @@ Status LoopBase::run() {
   stopped_ = false;
   for (;;) {
     deadlines_.run_expired(boottime_now());
-    // By index: a hook may add another.
+    // NOLINTNEXTLINE(modernize-loop-convert): by index, for a hook may add another
     for (std::size_t i = 0; i < hooks_.size(); ++i) {
       const auto hook = hooks_[i];
       hook();

@@ -20,8 +20,8 @@ class LoopBase : public Loop {
   [[nodiscard]] Endpoint local_endpoint(SocketId socket) const final;
   void send(SocketId socket, const Endpoint& to, std::span<const std::uint8_t> datagram) final;
   Result<WatchId> watch(int fd, std::uint32_t events, PollHandler handler) final;
-  Status change_watch(WatchId watch, std::uint32_t events) final;
-  void unwatch(WatchId watch) final;
+  Status change_watch(WatchId id, std::uint32_t events) final;
+  void unwatch(WatchId id) final;
   void add_deadline(DeadlineSource source, std::function<void()> expired) final;
   void at_end_of_turn(std::function<void()> hook) final;
   Status run() final;

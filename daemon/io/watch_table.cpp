@@ -6,11 +6,10 @@
 namespace akm::io {
 
 Result<Loop::WatchId> WatchTable::add(int fd, std::uint32_t events, PollHandler handler) {
-  if (std::any_of(slots_.begin(), slots_.end(),
-                  [fd](const Slot& s) { return s.watch.used && s.watch.fd == fd; })) {
+  if (std::ranges::any_of(slots_, [fd](const Slot& s) { return s.watch.used && s.watch.fd == fd; })) {
     return fail(Errc::already_exists, "descriptor " + std::to_string(fd) + " is watched");
   }
-  auto free = std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return !s.watch.used; });
+  auto free = std::ranges::find_if(slots_, [](const Slot& s) { return !s.watch.used; });
   if (free == slots_.end()) {
     if (slots_.size() == kWatches) return fail(Errc::limit_exceeded, "watched descriptors");
     free = slots_.emplace(slots_.end());
