@@ -279,6 +279,7 @@ void CborWriter::map(std::size_t pairs) {
 
 void CborWriter::text_map(const std::map<std::string, std::string>& map_in) {
   std::vector<const std::pair<const std::string, std::string>*> pairs;
+  pairs.reserve(map_in.size());
   for (const auto& pair : map_in) pairs.push_back(&pair);
   std::ranges::stable_sort(pairs, {}, [](const auto* pair) { return pair->first.size(); });
   map(pairs.size());

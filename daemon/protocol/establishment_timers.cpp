@@ -270,7 +270,7 @@ void Establishment::resume_after_restart(const Surroundings& around) {
 
 void Establishment::resume_candidate(const Surroundings& around) {
   candidate_ = link_.stored().back();
-  attempt_.emplace();
+  attempt_ = Attempt{};
   attempt_->target = candidate_->target;
   attempt_->initiator = candidate_->initiator;
   attempt_->started = around.now;

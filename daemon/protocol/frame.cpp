@@ -14,8 +14,7 @@ using Nonce = std::array<std::uint8_t, crypto::kNonceBytes>;
 
 Nonce nonce_for(const SecretBytes<12>& iv, std::uint64_t sequence) {
   Nonce out{};
-  const auto bytes = iv.reveal();
-  std::copy(bytes.begin(), bytes.end(), out.begin());
+  std::ranges::copy(iv.reveal(), out.begin());
   for (std::size_t i = 0; i < 8; ++i) out[4 + i] ^= static_cast<std::uint8_t>(sequence >> (56 - 8 * i));
   return out;
 }

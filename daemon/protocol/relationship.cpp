@@ -243,7 +243,7 @@ std::expected<void, Refusal> Relationship::receive(const FrameHeader& header,
   return std::unexpected(Refusal::bad_type);
 }
 
-std::expected<void, Refusal> Relationship::receive_session(const FrameHeader& header, Opened opened,
+std::expected<void, Refusal> Relationship::receive_session(const FrameHeader& header, const Opened& opened,
                                                            const Endpoint& from, StepContext& step) {
   auto payload = decode_session_payload(opened.payload);
   if (!payload) return std::unexpected(Refusal::malformed_payload);
@@ -262,7 +262,7 @@ std::expected<void, Refusal> Relationship::receive_session(const FrameHeader& he
   return {};
 }
 
-std::expected<void, Refusal> Relationship::receive_control(const FrameHeader& header, Opened opened,
+std::expected<void, Refusal> Relationship::receive_control(const FrameHeader& header, const Opened& opened,
                                                            const Endpoint& from, StepContext& step) {
   const auto fragment = decode_fragment(opened.payload);
   if (!fragment) return std::unexpected(Refusal::malformed_payload);

@@ -71,10 +71,10 @@ class Relationship {
   void contradiction(const FrameHeader& header, const Generation& generation, const Session& session,
                      Peer& peer, StepContext& step);
   void accept(const FrameHeader& header, const Opened& opened, const Endpoint& from, StepContext& step);
-  std::expected<void, Refusal> receive_session(const FrameHeader& header, Opened opened, const Endpoint& from,
-                                               StepContext& step);
-  std::expected<void, Refusal> receive_control(const FrameHeader& header, Opened opened, const Endpoint& from,
-                                               StepContext& step);
+  std::expected<void, Refusal> receive_session(const FrameHeader& header, const Opened& opened,
+                                               const Endpoint& from, StepContext& step);
+  std::expected<void, Refusal> receive_control(const FrameHeader& header, const Opened& opened,
+                                               const Endpoint& from, StepContext& step);
   Generation* find(std::uint32_t generation);
   void make_current(Generation generation, bool keep_old, StepContext& step);
   void carry_out(const Orders& orders, StepContext& step);

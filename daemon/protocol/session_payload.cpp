@@ -76,7 +76,7 @@ Result<SessionPayload> decode_session_payload(std::span<const std::uint8_t> byte
   if (bitmap.size() > limits::kBitmapBytes) return fail(Errc::malformed, "bitmap");
   out.event = static_cast<SessionEvent>(event);
   out.closing = flags == kClosingFlag;
-  std::copy(value.begin(), value.end(), out.value.begin());
+  std::ranges::copy(value, out.value.begin());
   out.bitmap = Bitmap::from_bytes(bitmap);
   AKM_TRY(check(out));
   return out;
