@@ -23,11 +23,10 @@ constexpr std::size_t kBytesPerKey = 128 + 2 * kKeyringNameMaxBytes;
 constexpr std::size_t kOwnKeyrings = 2;
 
 bool is_valid_name(std::string_view name) {
-  return !name.empty() && name.size() <= kKeyringNameMaxBytes &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                  c == '-' || c == '.';
-         });
+  return !name.empty() && name.size() <= kKeyringNameMaxBytes && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  });
 }
 
 std::unexpected<Error> keyring_error(std::string what, int error_number = errno) {

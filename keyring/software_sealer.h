@@ -28,7 +28,7 @@ class SoftwareSealer final : public Sealer {
   [[nodiscard]] SealerKind kind() const override { return SealerKind::software; }
   [[nodiscard]] std::string description() const override;
   Result<std::vector<std::uint8_t>> seal(const StorageKey& key) override;
-  Result<StorageKey> unseal(std::span<const std::uint8_t> blob) override;
+  Result<StorageKey> unseal(std::span<const std::uint8_t> bytes) override;
   /// Durable before it returns, so that a crash cannot give a number twice. Not guarded against a restored
   /// disk.
   Result<std::uint32_t> next_incarnation() override;

@@ -33,6 +33,7 @@ void quieten_library() {
   // The library writes errors to standard error by itself; ours are logged once, at the edge. Before threads:
   // the first connection is made at start.
   static std::once_flag once;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): before threads, as said
   std::call_once(once, [] { (void)::setenv("TSS2_LOG", "all+NONE", 0); });
 }
 

@@ -239,7 +239,7 @@ Status check_counter(TpmContext& tpm, ESYS_TR index, TPM2_HANDLE number) {
     return Esys_NV_ReadPublic(tpm.esys(), index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &raw, nullptr);
   }));
   const EsysPtr<TPM2B_NV_PUBLIC> area(raw);
-  const TPMA_NV attributes = area->nvPublic.attributes & ~static_cast<TPMA_NV>(TPMA_NV_WRITTEN);
+  const TPMA_NV attributes = area->nvPublic.attributes & ~TPMA_NV_WRITTEN;
   if (attributes == kCounterAttributes && area->nvPublic.dataSize == kCounterBytes) return {};
   char text[16];
   (void)std::snprintf(text, sizeof text, "0x%08x", number);

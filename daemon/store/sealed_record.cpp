@@ -42,7 +42,7 @@ std::vector<std::uint8_t> associated_data(std::span<const std::uint8_t> header, 
 Result<std::vector<std::uint8_t>> seal_record(const SecretBytes<32>& storage_key, std::string_view name,
                                               std::span<const std::uint8_t> record, RandomSource& random) {
   std::vector<std::uint8_t> out(record.size() + kSealedOverheadBytes);
-  std::copy(kMagicAndVersion.begin(), kMagicAndVersion.end(), out.begin());
+  std::ranges::copy(kMagicAndVersion, out.begin());
   const auto header = std::span(out).first(kSealedHeaderBytes);
   const auto salt = header.subspan(kMagicAndVersion.size());
   AKM_TRY(random.fill(salt));

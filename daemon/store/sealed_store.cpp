@@ -24,7 +24,7 @@ Status check_name(std::string_view name) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
   };
   const bool valid = !name.empty() && name.size() <= kRecordNameBytes && name.front() != '.' &&
-                     name.front() != '-' && std::all_of(name.begin(), name.end(), good);
+                     name.front() != '-' && std::ranges::all_of(name, good);
   if (!valid) return fail(Errc::invalid_argument, "name of a record");
   return {};
 }
@@ -99,7 +99,7 @@ class FileStore final : public SealedStore {
   Result<std::vector<std::string>> list() override {
     AKM_ASSIGN(std::vector<std::string> names, names_in(folder_));
     std::erase_if(names, [](const std::string& name) { return !check_name(name); });
-    std::sort(names.begin(), names.end());
+    std::ranges::sort(names);
     return names;
   }
 
