@@ -35,6 +35,7 @@ Result<Options> parse_options(int argc, char* const* argv, std::string_view defa
   optind = 0;
   opterr = 0;
   for (;;) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the start of main, before there is a second thread
     const int found = ::getopt_long(argc, argv, ":c:h", kLong.data(), nullptr);
     if (found == -1) break;
     switch (found) {

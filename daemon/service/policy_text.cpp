@@ -81,8 +81,9 @@ std::optional<std::int64_t> parse(const Field& field, std::string_view value) {
   }
   if (!field.words.empty()) return std::nullopt;
   std::int64_t number = 0;
-  const char* end = value.data() + value.size();
-  const auto [rest, error] = std::from_chars(value.data(), end, number);
+  const char* const begin = value.data();
+  const char* const end = begin + value.size();
+  const auto [rest, error] = std::from_chars(begin, end, number);
   if (error != std::errc{} || rest != end || number < field.minimum || number > field.maximum)
     return std::nullopt;
   return number;

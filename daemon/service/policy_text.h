@@ -14,7 +14,7 @@ std::map<std::string, std::string> policy_to_text(const protocol::Policy& policy
 /// Sets one field. invalid_argument for an unknown name and for a value out of bounds.
 Status set_policy_field(protocol::Policy& policy, std::string_view name, std::string_view value);
 /// Applies all; on an error `policy` is unchanged.
-Status apply_policy_text(protocol::Policy& policy, const std::map<std::string, std::string>& fields);
+Status apply_policy_text(protocol::Policy& policy, const std::map<std::string, std::string>& values);
 
 /// Keys "policy.rekey_interval_s", ... for a daemon's schema, and back.
 Schema policy_schema();

@@ -29,8 +29,8 @@ ServiceManager::ServiceManager(io::Loop& loop) {
                     });
 }
 
-void ServiceManager::ready(std::string_view text) {
-  notify(fmt::format("READY=1\nSTATUS={}", text));
+void ServiceManager::ready(std::string_view status) {
+  notify(fmt::format("READY=1\nSTATUS={}", status));
 }
 
 void ServiceManager::status(std::string_view text) {

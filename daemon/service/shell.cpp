@@ -92,7 +92,7 @@ Status Shell::carry_out(protocol::EffectList effects) {
     if (!lost) {
       // The outcomes of our own requests are told all the same: the engine has forgotten those requests.
       if (auto* response = std::get_if<protocol::ResponseReceived>(&effect)) tell(std::move(*response));
-      if (auto* timeout = std::get_if<protocol::RequestTimedOut>(&effect)) tell(std::move(*timeout));
+      if (const auto* timeout = std::get_if<protocol::RequestTimedOut>(&effect)) tell(*timeout);
       continue;
     }
     if (const auto* refused = std::get_if<protocol::EventRefused>(&effect);

@@ -12,7 +12,8 @@ Result<UniqueFd> block_stop_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
-  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) return fail_errno(Errc::internal, "sigprocmask");
+  if (const int error = ::pthread_sigmask(SIG_BLOCK, &set, nullptr); error != 0)
+    return fail_errno(Errc::internal, "pthread_sigmask", error);
   (void)std::signal(SIGPIPE, SIG_IGN);
   (void)std::signal(SIGHUP, SIG_IGN);
   UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
