@@ -15,7 +15,7 @@ std::unexpected<Error> bad(std::string_view what, std::string_view rule) {
 }
 
 bool is_policy_key(std::string_view key) {
-  return !key.empty() && key.size() <= limits::kNameBytes && std::all_of(key.begin(), key.end(), [](char c) {
+  return !key.empty() && key.size() <= limits::kNameBytes && std::ranges::all_of(key, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
   });
 }

@@ -86,7 +86,7 @@ Result<Authorizer::Caller> Authorizer::read_caller(sd_bus_message* reply) {
 }
 
 Status Authorizer::by_group(const Caller& caller, std::optional<gid_t> gid) {
-  if (gid && std::find(caller.gids.begin(), caller.gids.end(), *gid) != caller.gids.end()) return {};
+  if (gid && std::ranges::find(caller.gids, *gid) != caller.gids.end()) return {};
   return fail(Errc::not_authorized);
 }
 

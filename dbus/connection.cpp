@@ -102,8 +102,7 @@ Result<bool> Connection::process_one() {
 }
 
 void Connection::complete(Pending* pending, Result<sd_bus_message*> result) {
-  const auto at =
-      std::find_if(pending_.begin(), pending_.end(), [&](const auto& p) { return p.get() == pending; });
+  const auto at = std::ranges::find_if(pending_, [&](const auto& p) { return p.get() == pending; });
   if (at == pending_.end()) return;
   ReplyHandler handler = std::move(pending->handler);
   sd_bus_slot* slot = pending->slot;

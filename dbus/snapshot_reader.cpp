@@ -209,7 +209,7 @@ Result<std::vector<AsrSnapshot>> read_managed_asrs(Reader& in) {
     AKM_TRY(in.exit());
   }
   AKM_TRY(in.exit());
-  std::sort(asrs.begin(), asrs.end(), [](const AsrSnapshot& a, const AsrSnapshot& b) { return a.id < b.id; });
+  std::ranges::sort(asrs, {}, &AsrSnapshot::id);
   return asrs;
 }
 
