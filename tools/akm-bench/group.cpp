@@ -93,7 +93,7 @@ void Group::receive(const std::vector<std::uint8_t>& datagram) {
 void Group::carry_out(std::size_t member, protocol::EffectList effects) {
   for (protocol::Effect& effect : effects) {
     if (auto* send = std::get_if<protocol::SendFrame>(&effect)) {
-      const std::size_t to = static_cast<std::size_t>(send->to.port - kFirstPort);
+      const auto to = static_cast<std::size_t>(send->to.port - kFirstPort);
       if (to == 1) {
         forged_ = send->bytes;
         forged_.back() ^= 1;

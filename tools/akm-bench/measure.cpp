@@ -17,7 +17,7 @@ double round_ns(const Contestant& contestant, std::size_t operations) {
 }
 
 double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
+  std::ranges::sort(values);
   return values[values.size() / 2];
 }
 
@@ -46,7 +46,7 @@ void compare(const Comparison& comparison) {
 
 void stop(const std::string& why) {
   fmt::print(stderr, "akm-bench: {}\n", why);
-  std::exit(1);
+  std::exit(1);  // NOLINT(concurrency-mt-unsafe): a program of one thread
 }
 
 }  // namespace akm::bench
