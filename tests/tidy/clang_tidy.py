@@ -27,6 +27,8 @@ PRODUCT = ("daemon/", "keyring/", "bpf/loader/", "dbus/", "tools/")
 TESTS = ("tests/",)
 SLOW = "clang-analyzer-*,readability-identifier-naming"
 KNOWN_FILES = 4000  # some ten changes of a header that everything includes
+PRECOMPILED = re.compile(r"/cmake_pch\.hxx(\.gch)?$")
+PRECOMPILED_FLAGS = re.compile(r" -Winvalid-pch\b| -fpch-preprocess\b| -include \S+/cmake_pch\.hxx\b")
 FINDING = re.compile(r"^(\S+:\d+:\d+: (?:warning|error): .*\])$", re.MULTILINE)
 
 
@@ -35,57 +37,69 @@ def output(*command):
 
 
 @functools.cache
+def version():
+    return output(TOOL, "--version")
+
+
+@functools.cache
 def digest(path):
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
-def headers_of_objects(build):
-    """object -> paths that its compilation read, from Ninja's log."""
+def files_of_objects(build):
+    """object -> the files that its compilation read, from Ninja's log."""
     found = {}
     current = None
     for line in output("ninja", "-C", str(build), "-t", "deps").splitlines():
         if line.startswith(" "):
-            found[current].append(os.path.normpath(build / line.strip()))
+            path = os.path.normpath(build / line.strip())
+            if not PRECOMPILED.search(path):
+                found[current].append(path)
         elif ": #deps" in line:
             current = line.split(":")[0]
             found[current] = []
     return found
 
 
-def sources(root, build, folders):
-    """path below root -> its compilations, as (command, paths read)."""
-    headers = headers_of_objects(build)
+def compilations(root, build, folders):
+    """path below root -> (entry of the database, files read); the first target of a source stands for all."""
+    files = files_of_objects(build)
     found = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = os.path.relpath(os.path.join(entry["directory"], entry["file"]), root)
-        if path.startswith(folders):
+        if path.startswith(folders) and path not in found:
             target = re.search(r" -o (\S+)", entry["command"]).group(1)
-            if target not in headers:
+            if target not in files:
                 sys.exit(f"clang_tidy: {target} is not built: build {build} first")
-            found.setdefault(path, []).append((entry["command"], headers[target]))
+            found[path] = ({**entry, "command": PRECOMPILED_FLAGS.sub("", entry["command"])}, files[target])
     return found
 
 
-def key(root, compilations, checks):
-    """Names everything that an answer depends on. Two clones of one tree agree on it, so paths are those below root."""
+def key(root, entry, files, checks):
+    """Names all that an answer depends on. Two clones of one tree agree on it, so paths are those below the root."""
     state = hashlib.sha256()
-    for part in (output(TOOL, "--version"), digest(SETTINGS), checks):
+    for part in (version(), digest(SETTINGS), checks, entry["command"].replace(str(root), "")):
         state.update(part.encode() + b"\0")
-    for command, paths in compilations:
-        state.update(command.replace(str(root), "").encode() + b"\0")
-        for path in sorted(paths):
-            state.update(f"{path.replace(str(root), '')} {digest(path)}\0".encode())
+    for path in sorted(files):
+        state.update(f"{path.replace(str(root), '')} {digest(path)}\0".encode())
     return state.hexdigest()
 
 
-def look_at(root, build, path, checks):
+def look_at(root, database, path, checks):
     """The findings of one source."""
-    ran = subprocess.run([TOOL, "-p", build, "--quiet", f"--config-file={SETTINGS}", f"--checks={checks}",
+    ran = subprocess.run([TOOL, "-p", database, "--quiet", f"--config-file={SETTINGS}", f"--checks={checks}",
                           "--warnings-as-errors=*", root / path], capture_output=True, text=True)
     found = {line.replace(f"{root}/", "") for line in FINDING.findall(ran.stdout)}
     if ran.returncode != 0 and not found:
         found = {f"{path}:1:1: {TOOL} ended with {ran.returncode}: {(ran.stdout + ran.stderr)[-2000:]}"}
     return found
+
+
+def look_at_all(root, entries, checks, jobs):
+    """path -> its findings, as they come. clang-tidy cannot read what g++ precompiled: its database is its own."""
+    with tempfile.TemporaryDirectory() as database, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        (pathlib.Path(database) / "compile_commands.json").write_text(json.dumps(list(entries.values())))
+        yield from zip(entries, pool.map(lambda path: look_at(root, database, path, checks), entries))
 
 
 def forget_oldest(known):
@@ -97,17 +111,16 @@ def lint(root, build, folders, checks, known, jobs):
     """Returns (findings, sources, sources looked at); `known` is the folder of what was found clean."""
     digest.cache_clear()
     known.mkdir(parents=True, exist_ok=True)
-    compiled = sources(root, build, folders)
-    keys = {path: key(root, compilations, checks) for path, compilations in compiled.items()}
-    changed = [path for path in compiled if not (known / keys[path]).exists()]
-    for path in compiled.keys() - set(changed):
-        (known / keys[path]).touch()
+    compiled = compilations(root, build, folders)
+    marks = {path: known / key(root, entry, files, checks) for path, (entry, files) in compiled.items()}
+    changed = {path: entry for path, (entry, _) in compiled.items() if not marks[path].exists()}
     findings = set()
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for path, found in zip(changed, pool.map(lambda path: look_at(root, build, path, checks), changed)):
-            if not found:
-                (known / keys[path]).touch()
-            findings |= found
+    for path, found in look_at_all(root, changed, checks, jobs):
+        findings |= found
+        if found:
+            del marks[path]
+    for mark in marks.values():
+        mark.touch()  # also those that were known: the oldest are forgotten
     forget_oldest(known)
     return sorted(findings), len(compiled), len(changed)
 
@@ -120,7 +133,7 @@ PLANTED = {
     "a source that does not compile": ("planted.cpp", CLEAN + "int broken() { return missing; }\n"),
 }
 NINJA = """rule cxx
-  command = c++ -std=c++23 -I{root} -MD -MF $out.d -o $out -c $in
+  command = c++ -std=c++23 -I{root} -Winvalid-pch -include {root}/build/cmake_pch.hxx -MD -MF $out.d -o $out -c $in
   depfile = $out.d
   deps = gcc
 build planted.o: cxx {root}/daemon/base/planted.cpp
@@ -145,6 +158,7 @@ def self_test(root):
     layer.mkdir(parents=True)
     write("planted.h", HEADER)
     write("planted.cpp", CLEAN)
+    (build / "cmake_pch.hxx").write_text("#ifdef __clang__\n#error g++ alone reads this\n#endif\n")
     (build / "build.ninja").write_text(NINJA.format(root=root))
     output("ninja", "-C", str(build))
     (build / "compile_commands.json").write_text(output("ninja", "-C", str(build), "-t", "compdb"))

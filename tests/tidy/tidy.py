@@ -50,7 +50,7 @@ BANNED = [
     # Except a timerfd that is never due: the kernel cancels it when a suspend ends (daemon/io/loop_base.cpp).
     (re.compile(r"\b(system_clock|gettimeofday|CLOCK_REALTIME(?!, TFD_))\b"), "wall clock: nothing here depends on it"),
     (re.compile(r"\b(TODO|FIXME|XXX|HACK)\b"), "unfinished: do it, or say it in the note"),
-    (re.compile(r"NOLINT(?!(NEXTLINE|BEGIN|END)?\([\w.,* -]+\))|NOLINT(NEXTLINE|BEGIN)?\([^)]*\)(?!: \w)"),
+    (re.compile(r"NOLINT(?!(NEXTLINE|BEGIN|END)?\([\w.,* -]+\))|NOLINT(NEXTLINE|BEGIN)?\([^)]*\)(?!: \S)"),
      "NOLINT without the check's name and the reason: NOLINT(name): why"),
 ]
 # Where the wall clock is right: time stamps for people, and the timer that notices suspend.
