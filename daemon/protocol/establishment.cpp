@@ -316,8 +316,7 @@ Orders Establishment::dispatch_progress(const Surroundings& around, const Heard&
 
 void Establishment::commit(const Surroundings& around, const CandidatePtr& candidate,
                            std::optional<std::uint16_t> heard_from, Orders& orders) {
-  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `candidate` may be a member that is reset
-  // below
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `candidate` may be a member, reset below
   const CandidatePtr kept = candidate;
   if (attempt_ && candidate_ == kept) orders.took = around.now - attempt_->started;
   last_ = {kept->initiator, kept->high_epoch, kept->transcript, kept->participants};
