@@ -114,13 +114,13 @@ def lint(root, build, folders, checks, known, jobs):
     compiled = compilations(root, build, folders)
     marks = {path: known / key(root, entry, files, checks) for path, (entry, files) in compiled.items()}
     changed = {path: entry for path, (entry, _) in compiled.items() if not marks[path].exists()}
+    for path in marks.keys() - changed.keys():
+        marks[path].touch()  # the oldest are forgotten
     findings = set()
     for path, found in look_at_all(root, changed, checks, jobs):
         findings |= found
-        if found:
-            del marks[path]
-    for mark in marks.values():
-        mark.touch()  # also those that were known: the oldest are forgotten
+        if not found:
+            marks[path].touch()  # at once: a run that is cut short is not lost
     forget_oldest(known)
     return sorted(findings), len(compiled), len(changed)
 
