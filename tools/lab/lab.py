@@ -267,6 +267,10 @@ class Lab:
         self.processes.append(process)
         return process
 
+    def link(self, host, up):
+        """Plugs the host's cable into the switch, or pulls it."""
+        run("ip", "-n", self.switch, "link", "set", f"v{self.hosts.index(host) + 1}", "up" if up else "down")
+
     def start_capture(self):
         """Records what crosses the bridge. Inbound side of each port only, so that every datagram is there once."""
         self.capture = self.folder / "bridge.pcap"

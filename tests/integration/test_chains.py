@@ -1,0 +1,101 @@
+"""Members that were cut off come back by themselves: by the fallback chain, by the failsafe chain, and when that is
+used up with the NMM's next generation. The NMM is dead until then. And one frame to a group address reaches all."""
+import re
+import time
+
+from support import BUILD, IntegrationTest, main
+from tools.lab import cluster
+from tools.lab.lab import Lab, wait_until
+
+# Short times, so that what takes half a minute by default is over in some seconds.
+TIMES = {"quorum": "majority", "nnrt_ms": 300, "nset_ms": 800, "fbset_ms": 1500, "fsset_ms": 2000, "grace_ms": 500,
+         "resync_min_interval_s": 1}
+GROUP = "239.192.7.9:7400"
+
+
+def chains(node):
+    """The chains by which this node has committed so far, in order."""
+    return re.findall(r"AKM_CHAIN=(\w+)", node.log.read_text())
+
+
+class Chains(IntegrationTest):
+    def setUp(self):
+        self.lab = Lab(BUILD)
+        self.lab.__enter__()
+        self.addCleanup(self.lab.close)
+        cluster.activate_all(self.lab)
+
+    def cut(self, *names):
+        for name in names:
+            self.lab.link(self.lab.nodes[name], up=False)
+
+    def mend(self, *names):
+        for name in names:
+            self.lab.link(self.lab.nodes[name], up=True)
+
+    def rekey(self, members):
+        """One more epoch for these members, who do not wait for the others."""
+        before = cluster.agreed(self.lab, members, "asr-1")
+        self.lab.nodes[members[0]].akmctl("asr", "rekey", "asr-1", check=False)
+        return cluster.wait_agreed(self.lab, members, "asr-1", epoch=before[1] + 1)
+
+    def test_back_by_each_chain_and_then_by_the_nmm(self):
+        nodes = self.lab.nodes
+        everyone = list(nodes)
+        cluster.create(self.lab, **TIMES)
+        self.lab.nmm.kill()
+
+        self.cut("e")
+        for _ in range(3):
+            self.rekey(["a", "b", "c", "d"])
+        self.assertEqual(nodes["e"].asr("asr-1")["epoch"], 1)
+        self.mend("e")
+        cluster.wait_agreed(self.lab, everyone, "asr-1")
+        self.assertEqual(chains(nodes["e"])[-1], "fallback", "three epochs were missed, one re-root brings them back")
+
+        # A fallback that d does not see: e was cut off for a moment and comes back first.
+        time.sleep(TIMES["resync_min_interval_s"])
+        self.cut("d", "e")
+        self.rekey(["a", "b", "c"])
+        self.mend("e")
+        cluster.wait_agreed(self.lab, ["a", "b", "c", "e"], "asr-1", epoch=cluster.agreed(
+            self.lab, ["a", "b", "c"], "asr-1")[1])
+        self.assertEqual(chains(nodes["e"])[-1], "fallback")
+        self.mend("d")
+        cluster.wait_agreed(self.lab, everyone, "asr-1")
+        self.assertEqual(chains(nodes["d"])[-1], "failsafe")
+
+        # Once more: the failsafe chain is used up, and only the NMM can help.
+        time.sleep(TIMES["resync_min_interval_s"])
+        self.cut("d", "e")
+        self.rekey(["a", "b", "c"])
+        self.mend("e")
+        wait_until(lambda: chains(nodes["e"])[-1] == "fallback", "e is back by the fallback chain", 30)
+        self.mend("d")
+        wait_until(lambda: "chains-exhausted" in nodes["d"].log.read_text(), "d has used up its chains", 60)
+        self.assertIsNone(cluster.agreed(self.lab, everyone, "asr-1"))
+        self.lab.nmm.start()
+        generation = cluster.wait_agreed(self.lab, everyone, "asr-1", generation=None, seconds=90)[0]
+        self.assertGreater(generation, 1, "the NMM has made a new generation")
+
+    def test_multicast(self):
+        everyone = list(self.lab.nodes)
+        self.lab.start_capture()
+        cluster.create(self.lab, topology="multicast", multicast_group=GROUP)
+        self.lab.nodes["a"].akmctl("asr", "rekey", "asr-1")
+        cluster.wait_agreed(self.lab, everyone, "asr-1", epoch=2)
+        addresses = {node.address for node in self.lab.nodes.values()}
+        wait_until(lambda: {frame.source for frame in self.group_frames()} == addresses, "frames of all to the group")
+        informed = {frame.nonce() for frame in self.group_frames()}
+        self.assertLess(len(informed), 5 * 20, "each member sends once for all, not once for each")
+        # Whoever restarts joins the group again.
+        self.lab.nodes["b"].kill()
+        self.lab.nodes["b"].start()
+        cluster.wait_agreed(self.lab, everyone, "asr-1", epoch=3)
+
+    def group_frames(self):
+        return [frame for frame in self.lab.captured() if frame.target == GROUP.split(":")[0]]
+
+
+if __name__ == "__main__":
+    main()
