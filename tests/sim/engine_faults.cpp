@@ -3,13 +3,14 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "tests/support/engine_net.h"
+#include "tests/support/agreement.h"
 
 namespace {
 
 using namespace akm;
 using namespace akm::protocol;
 using namespace std::chrono_literals;
+using akm::testing::agreed;
 using akm::testing::EngineNet;
 
 constexpr AsrId kGroup = 0x1111;
@@ -20,22 +21,6 @@ struct Outcome {
   std::size_t commits = 0;
   std::size_t frames = 0;
 };
-
-/// All members idle under one key.
-bool agreed(const EngineNet& net, AsrId id, std::size_t members, std::string& why) {
-  const auto first = net.view(0, id);
-  for (std::size_t i = 0; i < members; ++i) {
-    const auto view = net.view(i, id);
-    if (!first || !view) return why = "a node has lost its membership", false;
-    if (view->phase != Phase::se) return why = "node " + std::to_string(i) + " is still in an attempt", false;
-    if (view->epoch != first->epoch || view->check != first->check) {
-      return why = "node " + std::to_string(i) + " stands at epoch " + std::to_string(view->epoch) +
-                   ", the first at " + std::to_string(first->epoch),
-             false;
-    }
-  }
-  return true;
-}
 
 void stir(EngineNet& net, std::uint32_t step) {
   const std::size_t node = net.dice().below(static_cast<std::uint32_t>(net.size()));
@@ -58,22 +43,6 @@ void stir(EngineNet& net, std::uint32_t step) {
       net.give(node % 2, std::move(request));
     }
   }
-}
-
-/// What an NMM does when a member has used up its chains: all get the next generation.
-void renew_if_exhausted(EngineNet& net, std::size_t members, const Policy& policy) {
-  bool exhausted = false;
-  std::uint32_t generation = 0;
-  for (std::size_t i = 0; i < members; ++i) {
-    for (const auto& report : net.take<ChainsExhausted>(i)) exhausted |= report.asr_id == kGroup;
-    if (const auto view = net.view(i, kGroup))
-      generation = std::max(generation, view->description.generation);
-  }
-  if (!exhausted) return;
-  Asr next = net.make_asr(kGroup, generation + 1, members);
-  next.description.policy = policy;
-  net.install_everywhere(next, true);
-  net.run(10s);
 }
 
 Outcome run(std::uint64_t seed) {
@@ -104,14 +73,14 @@ Outcome run(std::uint64_t seed) {
     net.run(std::chrono::milliseconds(1 + dice.below(300)));
     // A member is away, for long enough now and then that the others go on without it, or try all chains.
     if (!cuts || !dice.chance(0.3)) continue;
-    net.faults.cut_off = dice.below(static_cast<std::uint32_t>(members));
+    net.faults.cut_off = {dice.below(static_cast<std::uint32_t>(members))};
     net.give(dice.below(static_cast<std::uint32_t>(members)), RequestRekey{kGroup});
     net.run(std::chrono::milliseconds(dice.chance(0.3) ? dice.below(15000) : dice.below(2500)));
-    net.faults.cut_off.reset();
+    net.faults.cut_off.clear();
   }
   net.faults = {};
   net.run(200s);
-  renew_if_exhausted(net, members, group.description.policy);
+  akm::testing::renew_if_exhausted(net, kGroup, members, group.description.policy);
   // One more on a good network: none may be left behind.
   for (std::size_t i = 0; i < 2; ++i) {
     net.give(i, RequestRekey{kGroup});

@@ -48,7 +48,15 @@ struct Faults {
   double crash = 0;
   std::uint32_t delay_min_us = 50;
   std::uint32_t delay_max_us = 500;
-  std::optional<std::size_t> cut_off{};  // this node neither hears nor is heard
+  std::set<std::size_t> cut_off{};  // these nodes neither hear nor are heard
+};
+
+/// The power goes at one write of one node: the record is on the disk, or it is not.
+struct PowerCut {
+  std::size_t node = 0;
+  std::size_t write = 1;  // from 1
+  bool kept = false;
+  bool everywhere = false;  // the whole site
 };
 
 class EngineNet {
@@ -57,6 +65,7 @@ class EngineNet {
     std::optional<protocol::Engine> engine;
     std::uint32_t incarnation = 0;
     std::map<protocol::AsrId, SecretBuffer> disk;
+    std::size_t writes = 0;
     Endpoint endpoint;
     std::optional<Instant> starts_again;
     std::vector<protocol::Effect> reports;  // since they were last taken
@@ -75,6 +84,7 @@ class EngineNet {
   }
 
   Faults faults;
+  std::optional<PowerCut> power_cut;
   bool answer_requests = true;
   bool all_take_part = true;  // quorum all: whoever commits knows that everybody can follow
   std::vector<std::string> violations;
@@ -133,8 +143,11 @@ class EngineNet {
           give(i, protocol::StoreFailed{persist->asr_id});
           return;
         }
+        const bool cut = power_cut && power_cut->node == i && ++node.writes == power_cut->write;
+        if (cut && !power_cut->kept) return lose_power(i);
         node.disk[persist->asr_id] = std::move(persist->record);
         ++stores;
+        if (cut) return lose_power(i);
         continue;
       }
       if (!carry_out(i, effect)) continue;
@@ -149,6 +162,12 @@ class EngineNet {
     nodes_[i].engine.reset();
     nodes_[i].reports.clear();
     nodes_[i].starts_again = now_ + away;
+  }
+
+  void lose_power(std::size_t i) {
+    for (std::size_t other = 0; other < nodes_.size(); ++other) {
+      if (other == i || power_cut->everywhere) crash(other);
+    }
   }
 
   /// Runs until simulated time has advanced by `span`.
@@ -262,7 +281,8 @@ class EngineNet {
 
   void transmit(std::size_t i, const protocol::SendFrame& send) {
     for (std::size_t to = 0; to < nodes_.size(); ++to) {
-      if (nodes_[to].endpoint != send.to || faults.cut_off == i || faults.cut_off == to) continue;
+      if (nodes_[to].endpoint != send.to || faults.cut_off.contains(i) || faults.cut_off.contains(to))
+        continue;
       const int copies = random_.chance(faults.loss) ? 0 : random_.chance(faults.duplicate) ? 2 : 1;
       for (int copy = 0; copy < copies; ++copy) {
         const std::uint32_t us =
