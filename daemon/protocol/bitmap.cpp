@@ -20,34 +20,35 @@ Bitmap Bitmap::for_roster(const AsrDescription& description) {
 
 Bitmap Bitmap::from_bytes(std::span<const std::uint8_t> bytes) {
   Bitmap out;
-  out.bytes_.assign(bytes.begin(), bytes.end());
+  out.bytes_.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   return out;
 }
 
 void Bitmap::set(std::uint16_t index) {
-  if (index / 8U < bytes_.size()) bytes_[index / 8U] |= bit_of(index);
+  if (index / 8U < bytes_.size()) writable()[index / 8U] |= bit_of(index);
 }
 
 bool Bitmap::test(std::uint16_t index) const {
-  return index / 8U < bytes_.size() && (bytes_[index / 8U] & bit_of(index)) != 0;
+  return index / 8U < bytes_.size() && (bytes()[index / 8U] & bit_of(index)) != 0;
 }
 
 std::size_t Bitmap::count() const {
   std::size_t out = 0;
-  for (const std::uint8_t byte : bytes_) out += static_cast<std::size_t>(std::popcount(byte));
+  for (const std::uint8_t byte : bytes()) out += static_cast<std::size_t>(std::popcount(byte));
   return out;
 }
 
 void Bitmap::merge(const Bitmap& other) {
   if (other.bytes_.size() != bytes_.size()) return;
-  std::ranges::transform(bytes_, other.bytes_, bytes_.begin(),
+  const auto mine = writable();
+  std::ranges::transform(mine, other.bytes(), mine.begin(),
                          [](std::uint8_t a, std::uint8_t b) { return static_cast<std::uint8_t>(a | b); });
 }
 
 bool Bitmap::contains(const Bitmap& other) const {
   if (other.bytes_.size() != bytes_.size()) return false;
   for (std::size_t i = 0; i < bytes_.size(); ++i) {
-    if ((other.bytes_[i] & ~bytes_[i]) != 0) return false;
+    if ((other.bytes()[i] & ~bytes()[i]) != 0) return false;
   }
   return true;
 }

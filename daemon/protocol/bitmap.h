@@ -2,7 +2,7 @@
 // A set of roster indexes as section 5 writes it: bit 7 of byte 0 is index 0.
 #include <cstdint>
 #include <span>
-#include <vector>
+#include <string>
 
 #include "daemon/protocol/asr.h"
 
@@ -19,7 +19,9 @@ class Bitmap {
   void set(std::uint16_t index);
   [[nodiscard]] bool test(std::uint16_t index) const;
   [[nodiscard]] std::size_t count() const;
-  [[nodiscard]] std::span<const std::uint8_t> bytes() const { return bytes_; }
+  [[nodiscard]] std::span<const std::uint8_t> bytes() const {
+    return {reinterpret_cast<const std::uint8_t*>(bytes_.data()), bytes_.size()};
+  }
   /// Union; lengths must be equal, else nothing happens.
   void merge(const Bitmap& other);
   /// Every index of `other` is in this set too.
@@ -29,7 +31,11 @@ class Bitmap {
   bool operator==(const Bitmap&) const = default;
 
  private:
-  std::vector<std::uint8_t> bytes_;
+  std::span<std::uint8_t> writable() {
+    return {reinterpret_cast<std::uint8_t*>(bytes_.data()), bytes_.size()};
+  }
+
+  std::string bytes_;  // a string, not a vector: up to 120 members (15 bytes) need no memory of their own
 };
 
 }  // namespace akm::protocol
