@@ -213,7 +213,12 @@ Status check_policy(const Policy& policy) {
 }
 
 void write_asr(CborWriter& writer, const Asr& asr) {
-  const AsrDescription& description = asr.description;
+  ChainsAt chains{};
+  std::ranges::transform(asr.chains, chains.begin(), [](const ChainState& chain) { return &chain; });
+  write_asr(writer, asr.description, chains);
+}
+
+void write_asr(CborWriter& writer, const AsrDescription& description, const ChainsAt& chains) {
   writer.map(8);
   writer.text("id");
   writer.unsigned_integer(description.id);
@@ -225,10 +230,10 @@ void write_asr(CborWriter& writer, const Asr& asr) {
   writer.unsigned_integer(static_cast<std::uint64_t>(description.suite));
   writer.text("chains");
   writer.array(kChainCount);
-  for (const ChainState& chain : asr.chains) {
+  for (const ChainState* chain : chains) {
     writer.array(2);
-    writer.bytes(chain.pdv.reveal());
-    writer.bytes(chain.seed.reveal());
+    writer.bytes(chain->pdv.reveal());
+    writer.bytes(chain->seed.reveal());
   }
   writer.text("policy");
   write_policy(writer, description.policy);

@@ -1,5 +1,6 @@
 #pragma once
 // CBOR of the ASR data structure (section 6, "install") and of its policy (section 8).
+#include <array>
 #include <cstdint>
 
 #include "daemon/protocol/asr.h"
@@ -18,6 +19,9 @@ Status check_policy(const Policy& policy);
 
 /// The "asr" map with the chains of epoch 0. The writer must be a secret one.
 void write_asr(CborWriter& writer, const Asr& asr);
+/// The same from where the parts are, so that a record of secrets needs no copy of them.
+using ChainsAt = std::array<const ChainState*, kChainCount>;
+void write_asr(CborWriter& writer, const AsrDescription& description, const ChainsAt& chains);
 /// Also runs AsrDescription::check() and parses each endpoint.
 Asr read_asr(CborReader& reader);
 

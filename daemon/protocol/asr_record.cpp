@@ -113,13 +113,13 @@ SecretBuffer encode_generation(const Generation& generation) {
   for (const Peer& peer : generation.peers->all()) known += peer.incarnation != 0 ? 1 : 0;
   writer.map(6);
   writer.text("asr");
-  Asr asr;
-  asr.description = *generation.description;
+  const ChainState spent;  // zeros
+  ChainsAt chains{};
   for (const Chain chain : kChains) {
     const ChainLink& link = generation.chain(chain).link();
-    if (!link.is_spent()) asr.chains[static_cast<std::size_t>(chain)] = link.base().clone();
+    chains[static_cast<std::size_t>(chain)] = link.is_spent() ? &spent : &link.base();
   }
-  write_asr(writer, asr);
+  write_asr(writer, *generation.description, chains);
   writer.text("index");
   writer.unsigned_integer(generation.own_index);
   writer.text("known");

@@ -3,6 +3,9 @@
 #include <cbor.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
 
 namespace akm::protocol {
 
@@ -227,27 +230,37 @@ std::map<std::string, std::string> CborReader::text_map(std::size_t max_pairs, s
   return out;
 }
 
-void CborWriter::append(std::span<const std::uint8_t> in) {
+/// Room for `size` more bytes, which count as written.
+std::uint8_t* CborWriter::extend(std::size_t size) {
+  const std::size_t at = std::exchange(used_, used_ + size);
   if (memory_ == Memory::plain) {
-    plain_.insert(plain_.end(), in.begin(), in.end());
-    used_ = plain_.size();
-    return;
+    plain_.resize(used_);
+    return plain_.data() + at;
   }
-  if (in.size() > secret_.size() - used_) {
-    constexpr std::size_t kFirstBytes = 1024;
-    SecretBuffer larger(std::max({kFirstBytes, 2 * secret_.size(), used_ + in.size()}));
-    std::ranges::copy(secret_.reveal().first(used_), larger.reveal_mutable().begin());
+  if (used_ > secret_.size()) {
+    constexpr std::size_t kFirstBytes = 2048;  // a small group's record
+    SecretBuffer larger(std::max({kFirstBytes, 2 * secret_.size(), used_}));
+    std::ranges::copy(secret_.reveal().first(at), larger.reveal_mutable().begin());
     secret_ = std::move(larger);
   }
-  std::ranges::copy(in, secret_.reveal_mutable().subspan(used_).begin());
-  used_ += in.size();
+  return secret_.reveal_mutable().data() + at;
+}
+
+void CborWriter::append(std::span<const std::uint8_t> in) {
+  std::uint8_t* const to = extend(in.size());
+  if (!in.empty()) std::memcpy(to, in.data(), in.size());
 }
 
 void CborWriter::head(std::uint8_t major, std::uint64_t value) {
-  std::array<std::uint8_t, 9> out{};
-  const std::size_t size = cbor_encode_uint(value, out.data(), out.size());  // the shortest form
-  out[0] |= static_cast<std::uint8_t>(major << 5);
-  append(std::span(out).first(size));
+  const std::size_t size = shortest_head(value);
+  std::uint8_t* const to = extend(size);
+  if (size == 1) {
+    *to = static_cast<std::uint8_t>(major << 5 | value);
+    return;
+  }
+  // 24, 25, 26, 27: one, two, four, eight bytes follow (RFC 8949, 3).
+  *to = static_cast<std::uint8_t>(major << 5 | (23 + std::bit_width(size - 1)));
+  for (std::size_t i = 1; i < size; ++i) to[i] = static_cast<std::uint8_t>(value >> (8 * (size - 1 - i)));
 }
 
 void CborWriter::unsigned_integer(std::uint64_t value) {

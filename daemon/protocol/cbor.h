@@ -103,6 +103,7 @@ class CborWriter {
 
  private:
   void head(std::uint8_t major, std::uint64_t value);
+  std::uint8_t* extend(std::size_t size);
   void append(std::span<const std::uint8_t> in);
 
   Memory memory_;
