@@ -8,6 +8,11 @@
 #include "tools/akm-bench/measure.h"
 
 namespace akm::bench {
+namespace {
+
+constexpr std::array<std::uint8_t, 32> kKey{1};
+
+}  // namespace
 
 BareHmac::BareHmac()
     : mac_(EVP_MAC_fetch(nullptr, "HMAC", nullptr), EVP_MAC_free),
@@ -32,12 +37,13 @@ std::array<std::uint8_t, 32> BareHmac::operator()(std::span<const std::uint8_t> 
 }
 
 void bare_key_step(BareHmac& hmac, std::span<const std::uint8_t, 32> seed,
-                   std::span<const std::uint8_t, 160> input) {
+                   std::span<const std::uint8_t, 160> input, std::size_t sender_keys) {
   const std::array<std::uint8_t, 32> prk = hmac(seed, input);
   std::array<std::uint8_t, 80> info{};
   std::array<std::uint8_t, 32> last{};
-  constexpr int kBlocks = 1 + 1 + 4 + 2;  // session, seed, pdv (128 bytes), sender key (44 bytes)
-  for (int i = 0; i < kBlocks; ++i) {
+  // session, seed, pdv (128 bytes), sender keys (44 bytes each)
+  const std::size_t blocks = 1 + 1 + 4 + 2 * sender_keys;
+  for (std::size_t i = 0; i < blocks; ++i) {
     info[0] = static_cast<std::uint8_t>(i);
     last = hmac(prk, info);
   }
@@ -46,11 +52,18 @@ void bare_key_step(BareHmac& hmac, std::span<const std::uint8_t, 32> seed,
 
 BareGcm::BareGcm()
     : seal_(EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free), open_(EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free) {
-  const std::array<std::uint8_t, 32> key{1};
-  if (EVP_EncryptInit_ex(seal_.get(), EVP_aes_256_gcm(), nullptr, key.data(), nonce_.data()) != 1 ||
-      EVP_DecryptInit_ex(open_.get(), EVP_aes_256_gcm(), nullptr, key.data(), nonce_.data()) != 1) {
+  if (EVP_EncryptInit_ex(seal_.get(), EVP_aes_256_gcm(), nullptr, kKey.data(), nonce_.data()) != 1 ||
+      EVP_DecryptInit_ex(open_.get(), EVP_aes_256_gcm(), nullptr, kKey.data(), nonce_.data()) != 1) {
     stop("EVP init");
   }
+}
+
+void BareGcm::set_seal_key() {
+  if (EVP_EncryptInit_ex(seal_.get(), nullptr, nullptr, kKey.data(), nullptr) != 1) stop("EVP key");
+}
+
+void BareGcm::set_open_key() {
+  if (EVP_DecryptInit_ex(open_.get(), nullptr, nullptr, kKey.data(), nullptr) != 1) stop("EVP key");
 }
 
 void BareGcm::seal(std::span<const std::uint8_t> associated, std::span<const std::uint8_t> plain,

@@ -22,9 +22,9 @@ class BareHmac {
 };
 
 /// The HMACs of one key step (extract, three expands, sender key): 9 of them, over inputs of the real
-/// lengths.
+/// lengths. `sender_keys`: how many senders speak under the new key, each with a key of its own.
 void bare_key_step(BareHmac& hmac, std::span<const std::uint8_t, 32> seed,
-                   std::span<const std::uint8_t, 160> input);
+                   std::span<const std::uint8_t, 160> input, std::size_t sender_keys = 1);
 
 /// AES-256-GCM with the key set once; each call sets the nonce.
 class BareGcm {
@@ -34,6 +34,9 @@ class BareGcm {
             std::span<std::uint8_t> out);
   bool open(std::span<const std::uint8_t> associated, std::span<const std::uint8_t> sealed,
             std::span<std::uint8_t> out);
+  /// The same keys, set again: what each new sender key costs.
+  void set_seal_key();
+  void set_open_key();
 
  private:
   using Context = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;

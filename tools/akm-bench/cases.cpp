@@ -7,6 +7,7 @@
 #include "daemon/base/atomic_file.h"
 #include "daemon/protocol/frame.h"
 #include "tools/akm-bench/bare_crypto.h"
+#include "tools/akm-bench/dtls_peer.h"
 #include "tools/akm-bench/group.h"
 #include "tools/akm-bench/measure.h"
 
@@ -20,6 +21,28 @@ std::function<void(std::size_t)> times(Work work) {
     while (n-- > 0) work();
   };
 }
+
+/// The cryptography of a rekey, by OpenSSL with contexts kept, and nothing around it.
+struct Bare {
+  BareGcm& gcm;
+  BareHmac& hmac;
+
+  void rekey(std::size_t members, std::size_t frames) const {
+    const std::vector<std::uint8_t> payload(50);
+    const std::array<std::uint8_t, 160> input{};
+    std::vector<std::uint8_t> sealed(payload.size() + 16);
+    std::vector<std::uint8_t> opened(payload.size());
+    for (std::size_t i = 0; i < members; ++i) {
+      bare_key_step(hmac, std::span(input).first<32>(), input, members);
+      gcm.set_seal_key();
+      for (std::size_t other = 1; other < members; ++other) gcm.set_open_key();
+    }
+    for (std::size_t i = 0; i < frames; ++i) {
+      gcm.seal(payload, payload, sealed);
+      if (!gcm.open(payload, sealed, opened)) stop("open");
+    }
+  }
+};
 
 }  // namespace
 
@@ -82,6 +105,20 @@ void engine_step() {
                     {"garbage, refused by its header", times([&] { group.receive(garbage); })}}});
 }
 
+void new_key() {
+  Group group(2, "");
+  group.rekey();
+  DtlsPsk dtls;
+  BareGcm gcm;
+  BareHmac hmac;
+  const Bare bare{gcm, hmac};
+  compare({.title = "A new key for two parties that share a secret, both ends in one process, nothing stored",
+           .operations = 500,
+           .limit = {"AKM's seals, opens and key steps, bare", times([&] { bare.rekey(2, group.frames()); })},
+           .ours = {{"akm rekey of 2 members", times([&] { group.rekey(); })}},
+           .peers = {{"OpenSSL DTLS 1.2 PSK handshake, in memory", times([&] { dtls.handshake(); })}}});
+}
+
 void rekey(std::size_t members, bool durable) {
   const std::string folder = durable ? std::filesystem::temp_directory_path().string() + "/akm-bench" : "";
   if (durable) {
@@ -93,20 +130,13 @@ void rekey(std::size_t members, bool durable) {
   const std::size_t frames = group.frames();
   BareGcm gcm;
   BareHmac hmac;
-  const std::vector<std::uint8_t> payload(50);
   const std::vector<std::uint8_t> record(group.record_bytes());
-  const std::array<std::uint8_t, 160> input{};
-  std::vector<std::uint8_t> sealed(payload.size() + 16);
-  std::vector<std::uint8_t> opened(payload.size());
+  const Bare one{gcm, hmac};
   const auto bare = [&] {
-    for (std::size_t i = 0; i < members; ++i) bare_key_step(hmac, std::span(input).first<32>(), input);
     for (std::size_t i = 0; durable && i < 2 * members; ++i) {
       must(write_file_atomically(folder + "/bare", record, 0600));
     }
-    for (std::size_t i = 0; i < frames; ++i) {
-      gcm.seal(payload, payload, sealed);
-      if (!gcm.open(payload, sealed, opened)) stop("open");
-    }
+    one.rekey(members, frames);
   };
   compare({.title = fmt::format("Whole rekey of {} members in one process, {} frames, {}", members, frames,
                                 durable ? "two durable writes each" : "nothing stored"),

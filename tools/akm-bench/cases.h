@@ -7,6 +7,8 @@ namespace akm::bench {
 void key_step();
 void frame(std::size_t payload_bytes);
 void engine_step();
+/// A new key between two parties, by AKM and by its peer.
+void new_key();
 /// `durable`: every member stores its two records of a rekey on the disk under the temporary folder.
 void rekey(std::size_t members, bool durable);
 

@@ -1,5 +1,7 @@
 #include "tools/akm-bench/group.h"
 
+#include <algorithm>
+
 #include "tools/akm-bench/measure.h"
 
 namespace akm::bench {
@@ -40,7 +42,8 @@ Group::Group(std::size_t members, const std::string& folder) {
   must(random_.fill(storage_key.reveal_mutable()));
   for (std::size_t i = 0; i < members; ++i) {
     One one{.engine = protocol::Engine({.incarnation = 1, .salt = static_cast<std::uint32_t>(i + 1)}),
-            .store = {}};
+            .store = {},
+            .endpoint = endpoint_of(i)};
     if (!folder.empty()) {
       one.store = must(store::SealedStore::open(folder + "/" + std::to_string(i), storage_key, random_));
     }
@@ -55,21 +58,13 @@ Group::Group(std::size_t members, const std::string& folder) {
   deliver();
 }
 
-std::uint32_t Group::epoch(std::size_t member) const {
-  const auto view = members_[member].engine.view(kId);
-  return view ? view->epoch : 0;
-}
-
 void Group::rekey() {
   frames_ = 0;
-  const std::uint32_t wanted = epoch(0) + 1;
+  const std::uint32_t wanted = members_[0].epoch + 1;
   carry_out(0, members_[0].engine.step(protocol::RequestRekey{kId}, boottime_now(), random_));
   deliver();
   const auto all_there = [&] {
-    for (std::size_t i = 0; i < members_.size(); ++i) {
-      if (epoch(i) < wanted) return false;
-    }
-    return true;
+    return std::ranges::all_of(members_, [wanted](const One& one) { return one.epoch >= wanted; });
   };
   // Time is real here: what an engine repeats or delays becomes due by itself.
   while (!all_there()) {
@@ -99,7 +94,9 @@ void Group::carry_out(std::size_t member, protocol::EffectList effects) {
         forged_.back() ^= 1;
       }
       ++frames_;
-      wire_.push_back({to, endpoint_of(member), std::move(send->bytes)});
+      wire_.push_back({to, members_[member].endpoint, std::move(send->bytes)});
+    } else if (const auto* committed = std::get_if<protocol::SessionCommitted>(&effect)) {
+      members_[member].epoch = committed->epoch;
     } else if (auto* persist = std::get_if<protocol::PersistAsr>(&effect)) {
       record_bytes_ = persist->record.size();
       if (members_[member].store) must(members_[member].store->write("asr", persist->record.reveal()));

@@ -30,13 +30,14 @@ class Group {
   struct One {
     protocol::Engine engine;
     std::unique_ptr<store::SealedStore> store;
+    Endpoint endpoint;
+    std::uint32_t epoch = 0;
   };
   struct Datagram {
     std::size_t to = 0;
     Endpoint from;
     std::vector<std::uint8_t> bytes;
   };
-  [[nodiscard]] std::uint32_t epoch(std::size_t member) const;
   void carry_out(std::size_t member, protocol::EffectList effects);
   void deliver();
 

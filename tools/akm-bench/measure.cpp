@@ -26,6 +26,7 @@ double median(std::vector<double> values) {
 void compare(const Comparison& comparison) {
   std::vector<const Contestant*> all{&comparison.limit};
   for (const Contestant& contestant : comparison.ours) all.push_back(&contestant);
+  for (const Contestant& contestant : comparison.peers) all.push_back(&contestant);
   std::vector<std::vector<double>> times(all.size());
   for (const Contestant* contestant : all)
     contestant->run(std::max<std::size_t>(comparison.operations / 10, 1));
@@ -38,6 +39,11 @@ void compare(const Comparison& comparison) {
   fmt::print("{}\n", comparison.title);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const double ns = median(times[i]);
+    if (i > comparison.ours.size()) {
+      fmt::print("  {:<50} {:>10.0f} ns   x {:.1f} of akm; {:.0f} a second\n", all[i]->name, ns,
+                 ns / median(times[1]), 1e9 / ns);
+      continue;
+    }
     fmt::print("  {:<50} {:>10.0f} ns   x {:.2f} of the limit", all[i]->name, ns, ns / limit);
     if (i > 0 && comparison.target > 0) fmt::print("   (target {:.2f})", comparison.target);
     fmt::print("\n");

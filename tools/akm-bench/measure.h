@@ -22,6 +22,7 @@ struct Comparison {
   std::size_t rounds = 7;
   Contestant limit;  // what the hardware and the library allow
   std::vector<Contestant> ours;
+  std::vector<Contestant> peers = {};  // what one would take instead; their ratio is to the first of ours
   double target = 0;  // ratio to the limit that is aimed at; 0: none. Printed, never asserted
 };
 
