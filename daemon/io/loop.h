@@ -47,6 +47,10 @@ class Loop {
   /// drops the datagram and counts it: the protocol repeats.
   virtual void send(SocketId socket, const Endpoint& to, std::span<const std::uint8_t> datagram) = 0;
 
+  /// What is queued leaves now: for who is about to block (on a disk) within its turn. Errors come with the
+  /// turn's own flush.
+  virtual void send_queued() = 0;
+
   using WatchId = std::uint32_t;
   /// Calls back when `fd` is ready. The fd stays the caller's, is watched once, and is closed after unwatch
   /// only. change_watch when the wanted events change (sd-bus). already_exists, limit_exceeded (1024).

@@ -104,8 +104,8 @@ Status LoopBase::run() {
       const auto hook = hooks_[i];
       hook();
     }
+    if (stopped_) return flush_now();  // no wait follows that would submit them
     AKM_TRY(flush());
-    if (stopped_) return {};
     AKM_TRY(wait_and_dispatch(time_to_wait()));
     ++counters_.turns;
   }

@@ -19,6 +19,9 @@ class LoopBase : public Loop {
   Status join_group(const Endpoint& group, const Endpoint& local, DatagramHandler handler) final;
   [[nodiscard]] Endpoint local_endpoint(SocketId socket) const final;
   void send(SocketId socket, const Endpoint& to, std::span<const std::uint8_t> datagram) final;
+  void send_queued() final {
+    if (!queue_.empty()) (void)flush_now();
+  }
   Result<WatchId> watch(int fd, std::uint32_t events, PollHandler handler) final;
   Status change_watch(WatchId id, std::uint32_t events) final;
   void unwatch(WatchId id) final;
@@ -49,6 +52,8 @@ class LoopBase : public Loop {
   virtual Status rearm_watch(WatchId id, const Watch& before, const Watch& now) = 0;
   /// Hands queue_ to the kernel, leaves in it what has to wait.
   virtual Status flush() = 0;
+  /// The same, and the kernel has them when it returns.
+  virtual Status flush_now() { return flush(); }
   /// Waits (none: for ever) and runs handlers.
   virtual Status wait_and_dispatch(std::optional<Duration> timeout) = 0;
 

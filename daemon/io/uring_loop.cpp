@@ -139,6 +139,13 @@ Status UringLoop::flush() {
   return {};
 }
 
+Status UringLoop::flush_now() {
+  AKM_TRY(flush());
+  AKM_TRY(submit());
+  if (io_uring_sq_ready(&ring_.get()) == 0) in_flight_.clear();
+  return {};
+}
+
 Status UringLoop::on_send_failure(std::uint32_t batch, std::uint32_t index, std::int32_t result) {
   --counters_.datagrams_sent;
   const bool known = batch == batch_ && index < in_flight_.entries().size();

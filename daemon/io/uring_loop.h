@@ -31,6 +31,7 @@ class UringLoop final : public LoopBase {
   void disarm_watch(WatchId id, const Watch& watch) override;
   Status rearm_watch(WatchId id, const Watch& before, const Watch& now) override;
   Status flush() override;
+  Status flush_now() override;
   Status wait_and_dispatch(std::optional<Duration> timeout) override;
 
   /// A free submission entry; submits when all are taken.

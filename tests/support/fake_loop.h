@@ -20,6 +20,7 @@ class FakeLoop final : public io::Loop {
   void send(SocketId /*socket*/, const Endpoint& /*to*/, std::span<const std::uint8_t> /*frame*/) override {
     ++sent;
   }
+  void send_queued() override { ++pushes; }
   Result<WatchId> watch(int fd, std::uint32_t events, io::PollHandler handler) override {
     if (fail_watches) return fail(Errc::limit_exceeded, "test");
     watches[next_watch] = {fd, events, std::move(handler)};
@@ -58,6 +59,7 @@ class FakeLoop final : public io::Loop {
   bool stopped = false;
   bool fail_watches = false;
   std::size_t sent = 0;
+  std::size_t pushes = 0;
   Counters counted;
 };
 

@@ -35,6 +35,44 @@ inline void echo(BackendChoice choice, const char* address) {
   cr_assert_eq(loop->counters().datagrams_received, 2);
 }
 
+// A handler that is about to block has its datagrams leave first, once.
+inline void send_queued(BackendChoice choice) {
+  const auto loop = make(choice);
+  Guard guard(*loop);
+  const akm::UniqueFd outside(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  cr_assert_eq(::bind(outside.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
+  cr_assert_eq(::getsockname(outside.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  Endpoint to = at("127.0.0.1:1");
+  to.port = ntohs(address.sin_port);
+  const auto received = [&outside] {
+    std::uint8_t room[16];
+    return ::recv(outside.get(), room, sizeof room, 0);
+  };
+  const auto socket =
+      loop->open_udp(at("127.0.0.1:0"), [](std::span<std::uint8_t>, const Endpoint&) {}).value();
+  bool before = true;
+  loop->add_deadline([&before] { return before ? std::optional(Instant{1}) : std::nullopt; },
+                     [&] {
+                       before = false;
+                       loop->send(socket, to, std::vector<std::uint8_t>{7, 8});
+                       cr_assert_lt(received(), 0, "it waits for the end of the turn");
+                       loop->send_queued();
+                       cr_assert_eq(received(), 2);
+                       loop->send_queued();
+                       loop->send(socket, to, std::vector<std::uint8_t>{9});
+                       loop->stop();
+                     });
+  cr_assert(loop->run().has_value());
+  cr_assert(!guard.expired);
+  cr_assert_eq(received(), 1, "what came after leaves with the turn");
+  cr_assert_lt(received(), 0);
+  cr_assert_eq(loop->counters().datagrams_sent, 2);
+}
+
 // Dual stack: an IPv4 peer of an [::] socket has its mapped address, and is answered.
 inline void dual_stack(BackendChoice choice) {
   const auto loop = make(choice);
@@ -289,6 +327,9 @@ inline void full_send_buffer(BackendChoice choice) {
   }                                                    \
   Test(SUITE, echo_ipv6) {                             \
     akm::io::suite::echo(CHOICE, "[::1]:0");           \
+  }                                                    \
+  Test(SUITE, send_queued) {                           \
+    akm::io::suite::send_queued(CHOICE);               \
   }                                                    \
   Test(SUITE, dual_stack) {                            \
     akm::io::suite::dual_stack(CHOICE);                \
