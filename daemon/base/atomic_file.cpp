@@ -84,24 +84,50 @@ Result<TemporaryFile> make_temporary(int folder, const PathParts& parts) {
   return fail(Errc::storage_failed, "no free temporary name in " + parts.folder);
 }
 
-Status store(const std::string& path, std::span<const std::uint8_t> bytes, std::uint32_t mode, bool replace) {
-  AKM_ASSIGN(const PathParts parts, split(path));
-  const UniqueFd folder(::open(parts.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder) return fail_errno(Errc::storage_failed, "open folder " + parts.folder);
-  AKM_ASSIGN(TemporaryFile temporary, make_temporary(folder.get(), parts));
-  AKM_TRY(write_all(temporary.fd(), bytes, path));
+Status sync_folder(int folder, const std::string& path) {
+  // Without this the new name itself can be lost in a crash.
+  if (::fsync(folder) != 0) return fail_errno(Errc::storage_failed, "fsync folder " + path);
+  return {};
+}
+
+Result<UniqueFd> open_folder(const std::string& path) {
+  UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return fail_errno(Errc::storage_failed, "open folder " + path);
+  return folder;
+}
+
+Result<TemporaryFile> filled(int folder, const PathParts& parts, std::span<const std::uint8_t> bytes,
+                             std::uint32_t mode) {
+  AKM_ASSIGN(TemporaryFile temporary, make_temporary(folder, parts));
+  AKM_TRY(write_all(temporary.fd(), bytes, parts.name));
   // Made 0600 and widened only now, so that nobody can open it half-written.
-  if (::fchmod(temporary.fd(), mode & 07777) != 0) return fail_errno(Errc::storage_failed, "chmod " + path);
+  if (::fchmod(temporary.fd(), mode & 07777) != 0)
+    return fail_errno(Errc::storage_failed, "chmod " + parts.name);
+  return temporary;
+}
+
+Status synced(const TemporaryFile& temporary, const std::string& path) {
   if (::fsync(temporary.fd()) != 0) return fail_errno(Errc::storage_failed, "fsync " + path);
-  const unsigned flags = replace ? 0 : RENAME_NOREPLACE;
-  if (::renameat2(folder.get(), temporary.name(), folder.get(), parts.name.c_str(), flags) != 0) {
-    if (errno == EEXIST && !replace) return fail(Errc::already_exists, path);
-    return fail_errno(Errc::storage_failed, "rename to " + path);
+  return {};
+}
+
+Status named(int folder, TemporaryFile& temporary, const std::string& name, unsigned flags) {
+  if (::renameat2(folder, temporary.name(), folder, name.c_str(), flags) != 0) {
+    if (errno == EEXIST && flags == RENAME_NOREPLACE) return fail(Errc::already_exists, name);
+    return fail_errno(Errc::storage_failed, "rename to " + name);
   }
   temporary.keep();
-  // Without this the new name itself can be lost in a crash.
-  if (::fsync(folder.get()) != 0) return fail_errno(Errc::storage_failed, "fsync folder " + parts.folder);
   return {};
+}
+
+Status store(const std::string& path, std::span<const std::uint8_t> bytes, std::uint32_t mode,
+             unsigned flags) {
+  AKM_ASSIGN(const PathParts parts, split(path));
+  AKM_ASSIGN(const UniqueFd folder, open_folder(parts.folder));
+  AKM_ASSIGN(TemporaryFile temporary, filled(folder.get(), parts, bytes, mode));
+  AKM_TRY(synced(temporary, path));
+  AKM_TRY(named(folder.get(), temporary, parts.name, flags));
+  return sync_folder(folder.get(), parts.folder);
 }
 
 // Opens for reading and returns the size, at most max_bytes.
@@ -139,12 +165,30 @@ Result<std::size_t> read_up_to(int fd, std::span<std::uint8_t> out, const std::s
 
 Status write_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes,
                              std::uint32_t mode) {
-  return store(path, bytes, mode, true);
+  return store(path, bytes, mode, 0);
 }
 
 Status create_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes,
                               std::uint32_t mode) {
-  return store(path, bytes, mode, false);
+  return store(path, bytes, mode, RENAME_NOREPLACE);
+}
+
+Status write_files_atomically(const std::string& folder, const std::vector<NamedFile>& files,
+                              std::uint32_t mode) {
+  AKM_ASSIGN(const UniqueFd opened, open_folder(folder));
+  std::vector<TemporaryFile> written;
+  written.reserve(files.size());
+  for (const NamedFile& file : files) {
+    AKM_ASSIGN(const PathParts parts, split(folder + "/" + file.name));
+    if (parts.name != file.name) return fail(Errc::invalid_argument, "not the name of a file");
+    AKM_ASSIGN(TemporaryFile temporary, filled(opened.get(), parts, file.bytes, mode));
+    // Begins the writing of all: the first fsync then carries the others with it.
+    (void)::sync_file_range(temporary.fd(), 0, 0, SYNC_FILE_RANGE_WRITE);
+    written.push_back(std::move(temporary));
+  }
+  for (std::size_t i = 0; i < files.size(); ++i) AKM_TRY(synced(written[i], files[i].name));
+  for (std::size_t i = 0; i < files.size(); ++i) AKM_TRY(named(opened.get(), written[i], files[i].name, 0));
+  return sync_folder(opened.get(), folder);
 }
 
 Result<std::vector<std::uint8_t>> read_file(const std::string& path, std::size_t max_bytes) {

@@ -17,7 +17,17 @@ namespace akm {
 /// by the umask. storage_failed, disk_full, read_only.
 Status write_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes,
                              std::uint32_t mode);
-/// The same, but never replaces: already_exists when `path` is there, also when it appeared meanwhile.
+struct NamedFile {
+  std::string name;
+  std::vector<std::uint8_t> bytes;
+};
+/// Several files of one folder for little more than the price of one: all are on the disk before the first
+/// gets its name, and the folder is synchronised once. Each is whole or not there; after a crash or an error
+/// those before it in the order may be new already.
+Status write_files_atomically(const std::string& folder, const std::vector<NamedFile>& files,
+                              std::uint32_t mode);
+/// The same as write_file_atomically(), but never replaces: already_exists when `path` is there, also when it
+/// appeared meanwhile.
 Status create_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes,
                               std::uint32_t mode);
 /// A regular file of at most `max_bytes`. not_found, too_large, storage_failed.

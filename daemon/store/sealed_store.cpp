@@ -74,6 +74,18 @@ class FileStore final : public SealedStore {
     return write_file_atomically(path_of(name), sealed, 0600);
   }
 
+  Status write_all(std::span<const NamedRecord> records) override {
+    std::vector<NamedFile> files;
+    files.reserve(records.size());
+    for (const auto& [name, record] : records) {
+      AKM_TRY(check_name(name));
+      if (record.size() > kRecordMaxBytes) return fail(Errc::too_large, name);
+      AKM_ASSIGN(auto sealed, seal_record(storage_key_, name, record, random_));
+      files.push_back({name, std::move(sealed)});
+    }
+    return write_files_atomically(folder_, files, 0600);
+  }
+
   Status remove(std::string_view name) override {
     AKM_TRY(check_name(name));
     const std::string file(name);

@@ -26,6 +26,11 @@ inline constexpr std::size_t kRecordsMax = 65536;
 /// key, whatever is restored or written in parallel. The name and the format's version are authenticated, so
 /// that files cannot be swapped; that a file is not an older one is the caller's to guard. Writing: temporary
 /// file, fsync, rename, fsync of the folder. Files 0600, folder 0700. Blocking; not thread-safe.
+struct NamedRecord {
+  std::string name;
+  std::span<const std::uint8_t> record;
+};
+
 class SealedStore {
  public:
   /// Creates the folder where it is missing; removes leftover temporary files; takes a lock, so that two
@@ -38,6 +43,12 @@ class SealedStore {
   /// Durable when it returns. On failure the old record is intact; after a failed fsync of the folder alone
   /// (storage_failed) the new one may be there. disk_full, read_only, too_large, invalid_argument.
   virtual Status write(std::string_view name, std::span<const std::uint8_t> record) = 0;
+  /// All of them, in this order, as write() does; where it fails, a beginning of them may have been written.
+  /// Costs little more than one.
+  virtual Status write_all(std::span<const NamedRecord> records) {
+    for (const NamedRecord& one : records) AKM_TRY(write(one.name, one.record));
+    return {};
+  }
   /// Overwrites and removes, durably; a missing record is no error.
   virtual Status remove(std::string_view name) = 0;
   /// Names of all records, sorted.

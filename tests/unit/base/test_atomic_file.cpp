@@ -52,6 +52,25 @@ Test(atomic_file, writes_replaces_and_reads) {
   cr_assert_eq(folder.entries(), 1, "no temporary file stays");
 }
 
+Test(atomic_file, several_files_at_once) {
+  const Folder folder;
+  cr_assert(akm::write_file_atomically(folder.file("a"), Bytes{1}, 0600));
+  cr_assert(akm::write_files_atomically(folder.path, {{"a", {2}}, {"b", {3, 4}}}, 0640));
+  cr_assert(*akm::read_file(folder.file("a"), 16) == Bytes{2});
+  cr_assert(*akm::read_file(folder.file("b"), 16) == (Bytes{3, 4}));
+  cr_assert_eq(mode_of(folder.file("a")), 0640);
+  cr_assert_eq(folder.entries(), 2, "no temporary file stays");
+  cr_assert(akm::write_files_atomically(folder.path, {}, 0600));
+
+  cr_assert_not(akm::write_files_atomically(folder.path, {{"a", {5}}, {"../b", {6}}}, 0600));
+  cr_assert(*akm::read_file(folder.file("a"), 16) == Bytes{2}, "a name that is none changes nothing");
+  std::filesystem::create_directory(folder.file("c"));
+  cr_assert_not(akm::write_files_atomically(folder.path, {{"a", {5}}, {"c", {6}}, {"b", {7}}}, 0600));
+  cr_assert(*akm::read_file(folder.file("a"), 16) == Bytes{5}, "those before the one that failed may be new");
+  cr_assert(*akm::read_file(folder.file("b"), 16) == (Bytes{3, 4}), "those after it are not");
+  cr_assert_eq(folder.entries(), 3, "no temporary file stays");
+}
+
 Test(atomic_file, an_empty_file_is_a_file) {
   const Folder folder;
   cr_assert(akm::write_file_atomically(folder.file("empty"), {}, 0600));

@@ -102,6 +102,23 @@ Test(sealed_store, writes_reads_lists_and_removes) {
   cr_assert(store->list().value() == (std::vector<std::string>{"asr-2"}));
 }
 
+Test(sealed_store, several_records_in_one_writing) {
+  const Folder folder;
+  const auto store = open_store(folder.state());
+  const auto first = record(1);
+  const auto second = record(2, kRecordMaxBytes);
+  const std::vector<NamedRecord> both{{"a", first}, {"b", second}};
+  cr_assert(store->write_all(both).has_value());
+  cr_assert(holds(*store, "a", first));
+  cr_assert(holds(*store, "b", second));
+  const auto too_large = record(3, kRecordMaxBytes + 1);
+  const std::vector<NamedRecord> one_is_bad{{"a", second}, {"b", too_large}};
+  cr_assert(store->write_all(one_is_bad).error().code == Errc::too_large);
+  const std::vector<NamedRecord> no_name{{"a", second}, {"../b", first}};
+  cr_assert(store->write_all(no_name).error().code == Errc::invalid_argument);
+  cr_assert(holds(*store, "a", first), "nothing was written");
+}
+
 Test(sealed_store, permissions_are_the_owners_alone) {
   (void)umask(0);
   const Folder folder;
