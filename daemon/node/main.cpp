@@ -9,8 +9,10 @@
 #include "daemon/base/message_ids.h"
 #include "daemon/node/node.h"
 #include "daemon/node/start.h"
+#include "daemon/service/aside_worker.h"
 #include "daemon/service/bus_wiring.h"
 #include "daemon/service/options.h"
+#include "daemon/service/prompt_store.h"
 #include "daemon/service/service_manager.h"
 #include "daemon/service/signals.h"
 #include "daemon/service/startup.h"
@@ -31,7 +33,8 @@ Status run(const NodeSettings& settings) {
   look_at_hardware(hardware, state.findings);
 
   AKM_ASSIGN(const std::unique_ptr<io::Loop> loop, io::Loop::create(settings.common.io_backend));
-  AsideWorker worker(*loop);
+  if (state.store) state.store = std::make_unique<service::PromptStore>(std::move(state.store), *loop);
+  service::AsideWorker worker(*loop);
   Node* role = nullptr;
   const io::DatagramHandler receive = [&role](std::span<std::uint8_t> datagram, const Endpoint& from) {
     if (role != nullptr && role->shell() != nullptr) role->shell()->receive(datagram, from);

@@ -19,9 +19,9 @@
 #include "daemon/node/sentry.h"
 #include "daemon/protocol/bundle.h"
 #include "daemon/protocol/control_body.h"
+#include "daemon/service/aside_worker.h"
 #include "daemon/service/event_log.h"
 #include "daemon/service/shell.h"
-#include "keyring/tpm_worker.h"
 
 namespace akm::node {
 
@@ -46,8 +46,7 @@ class Node final : public ControlPort {
     service::EventLog& events;
     Hardware& hardware;
     std::unique_ptr<bpf::ProbeSet> probes;  // null: nothing is watched
-    std::function<Status(keyring::TpmWorker::Job)>
-        run_aside;  // for work that takes long: not on the loop thread
+    service::RunAside run_aside;            // for work that takes long: not on the loop thread
     std::function<Instant()> now = boottime_now;
     Facts facts;
   };
@@ -136,6 +135,8 @@ class Node final : public ControlPort {
   // node_breach.cpp: detections
   void decided(const policy::Detection& detection, const policy::Decision& decision);
   void revoke_local_keys();
+  void revoke_in_keyring();
+  void erase_operational();
   void report_breach(const policy::Detection& detection, const policy::Decision& decision,
                      bool until_answered);
   void quarantine();

@@ -69,9 +69,11 @@ void Node::decided(const policy::Detection& detection, const policy::Decision& d
   // A contradiction tells of another member: our own keys are not what was touched.
   const bool of_other = detection.subject.contains("node_id");
   const bool revoke = wants(decision, Response::revoke_local) && !of_other;
-  if (revoke) revoke_local_keys();
+  if (revoke) revoke_in_keyring();
   const bool first = state_ != NodeState::quarantined;
+  // Before the erasure, whose writes to the disk would hold it up.
   if (wants(decision, Response::report)) report_breach(detection, decision, revoke);
+  if (revoke) erase_operational();
   if (wants(decision, Response::rekey)) {
     for (const protocol::AsrId id : operational()) shell_->post(protocol::RequestRekey{id});
   }
@@ -89,21 +91,32 @@ void Node::decided(const policy::Detection& detection, const policy::Decision& d
 }
 
 void Node::revoke_local_keys() {
-  const std::vector<protocol::AsrId> ids = operational();
-  if (ids.empty()) return;
-  // Straight in the keyring, before anything that could take time or fail.
-  if (parts_.keys != nullptr) {
-    for (const protocol::AsrId id : ids) {
-      for (const auto slot : {keyring::KeyId::Slot::current, keyring::KeyId::Slot::candidate}) {
-        if (const Status revoked = parts_.keys->revoke({id, slot, {}}); !revoked) {
-          findings_["revoke-key"] = revoked.error().message();
-        }
+  revoke_in_keyring();
+  erase_operational();
+}
+
+/// Before anything that could take time or fail.
+void Node::revoke_in_keyring() {
+  if (parts_.keys == nullptr) return;
+  for (const protocol::AsrId id : operational()) {
+    for (const auto slot : {keyring::KeyId::Slot::current, keyring::KeyId::Slot::candidate}) {
+      if (const Status revoked = parts_.keys->revoke({id, slot, {}}); !revoked) {
+        findings_["revoke-key"] = revoked.error().message();
       }
     }
   }
+}
+
+void Node::erase_operational() {
+  const std::size_t count = operational().size();
+  if (count == 0) return;
+  const std::int64_t revoked_ns = parts_.now().ns;  // removing the records takes longer
   shell_->post(protocol::EraseOperational{});
-  counters_["keys_revoked"] += ids.size();
-  say({.name = "keys-revoked", .severity = 4, .fields = {{"relationships", std::to_string(ids.size())}}},
+  counters_["keys_revoked"] += count;
+  say({.name = "keys-revoked",
+       .severity = 4,
+       .boottime_ns = revoked_ns,
+       .fields = {{"relationships", std::to_string(count)}}},
       message_id::kKeysRevoked, "The session keys of this node were revoked and erased");
 }
 
@@ -132,8 +145,7 @@ void Node::report_breach(const policy::Detection& detection, const policy::Decis
 void Node::quarantine() {
   record_->state = NodeState::quarantined;
   set_state(NodeState::quarantined);
-  // In the next turn of the loop: the report, which leaves at the end of this one, does not wait for this
-  // writing. It does wait for the removal of the erased relationships' records.
+  // In the next turn of the loop, when what this one has to say is said. The report has left by then.
   save_due_ = parts_.now();
 }
 

@@ -99,21 +99,4 @@ void observe(Node& node, service::EventLog& events, Observer bus, service::Servi
                      .event = {}});
 }
 
-AsideWorker::~AsideWorker() {
-  if (watch_) loop_.unwatch(*watch_);
-}
-
-Status AsideWorker::run(keyring::TpmWorker::Job job) {
-  if (!worker_) {
-    AKM_ASSIGN(worker_, keyring::TpmWorker::start());
-    auto watch = loop_.watch(worker_->eventfd(), POLLIN, [this](std::uint32_t) { (void)worker_->drain(); });
-    if (!watch) {
-      worker_.reset();
-      return std::unexpected(watch.error());
-    }
-    watch_ = *watch;
-  }
-  return worker_->submit(std::move(job));
-}
-
 }  // namespace akm::node

@@ -2,7 +2,6 @@
 // The steps of akmd's start that main.cpp puts in order. What a node can do without becomes a finding.
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +10,6 @@
 #include "daemon/node/node.h"
 #include "daemon/service/service_manager.h"
 #include "keyring/key_store.h"
-#include "keyring/tpm_worker.h"
 
 namespace akm::node {
 
@@ -33,21 +31,5 @@ Status watch_role(io::Loop& loop, Node& node);
 
 /// What happens goes to the bus, the state to the service manager too.
 void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager);
-
-/// A thread for what takes long, made when it is first needed: most runs of a node never do.
-class AsideWorker {
- public:
-  explicit AsideWorker(io::Loop& loop) : loop_(loop) {}
-  ~AsideWorker();
-  AsideWorker(const AsideWorker&) = delete;
-  AsideWorker& operator=(const AsideWorker&) = delete;
-  /// io_failed, busy.
-  Status run(keyring::TpmWorker::Job job);
-
- private:
-  io::Loop& loop_;
-  std::unique_ptr<keyring::TpmWorker> worker_;
-  std::optional<io::Loop::WatchId> watch_;
-};
 
 }  // namespace akm::node

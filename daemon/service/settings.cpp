@@ -80,6 +80,13 @@ Schema common_schema(std::string_view program, std::uint16_t port, std::uint32_t
               .minimum = 1,
               .maximum = 65536,
               .choices = {}},
+      Setting{
+          .name = "scheduling.realtime_priority",
+          .standard = std::int64_t{1},
+          .doc = "SCHED_RR priority of the daemon, so that no busy program holds up a revocation; 0 is none.",
+          .minimum = 0,
+          .maximum = 99,
+          .choices = {}},
   };
 }
 
@@ -112,6 +119,7 @@ Result<Settings> common_settings(const Config& config, std::string_view program)
   out.bus_group = config.text("bus.group");
   out.use_polkit = config.boolean("bus.polkit");
   out.log = log_options(config, program);
+  out.realtime_priority = static_cast<int>(config.integer("scheduling.realtime_priority"));
   out.event_history = static_cast<std::size_t>(config.integer("events.history"));
   return out;
 }

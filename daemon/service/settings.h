@@ -27,6 +27,7 @@ struct Settings {
   bool use_polkit = true;
   log::Options log;
   std::size_t event_history = 256;
+  int realtime_priority = 0;  // run_before_others()
 };
 
 /// `program` is "akmd" or "akm-nmmd": it gives paths and names their defaults. `port` is the default UDP

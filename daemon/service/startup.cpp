@@ -9,6 +9,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/crypto/openssl_memory.h"
+#include "daemon/service/scheduling.h"
 #include "keyring/sealer_factory.h"
 
 namespace akm::service {
@@ -90,6 +91,10 @@ Result<bool> note_start(store::SealedStore& store, std::uint32_t incarnation) {
 
 OpenedState open_state(const Settings& settings, RandomSource& random) {
   OpenedState out;
+  if (const Status first = run_before_others(settings.realtime_priority); !first) {
+    out.findings.push_back("A busy machine holds up detections: " + first.error().message());
+    log::write(log::Level::warning, {}, out.findings.back());
+  }
   if (const Status opened = open_all(settings, random, out); !opened) {
     out.failure = opened.error();
     out.findings.push_back(opened.error().message());

@@ -60,6 +60,7 @@ class NodeBench {
                             .send =
                                 [this](const Endpoint& to, std::span<const std::uint8_t> frame) {
                                   frames_.push_back({to, false, {frame.begin(), frame.end()}});
+                                  store.log.emplace_back("send");  // among what was written before and after
                                 },
                             .join_group = [this](const Endpoint& group) -> Status {
                               groups.push_back(group);

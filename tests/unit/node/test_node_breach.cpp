@@ -51,6 +51,18 @@ Test(node_breach, keys_go_first_then_the_nmm_is_told_then_the_bus) {
   cr_assert_eq(bench.event("breach-reported")->fields.at("decision"), "evict");
 }
 
+Test(node_breach, the_report_does_not_wait_for_the_disk) {
+  NodeBench bench;
+  bench.make_member();
+  bench.settle();
+  bench.store.log.clear();
+  attack(bench);
+  bench.settle();
+  cr_assert_eq(bench.store.log.at(0), "send");
+  cr_assert(std::ranges::find(bench.store.log, "remove asr-0000000000006001") != bench.store.log.end());
+  cr_assert(std::ranges::find(bench.store.log, "write node") != bench.store.log.end());
+}
+
 Test(node_breach, the_report_outlives_a_dead_network_and_a_restart) {
   NodeBench bench;
   bench.make_member();

@@ -1,0 +1,32 @@
+#pragma once
+// A thread for what takes long (scrypt, a slow drive): the loop goes on meanwhile, and gets the result.
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "daemon/io/loop.h"
+#include "keyring/tpm_worker.h"
+
+namespace akm::service {
+
+/// How a role has work done aside; a test keeps the job and runs it when it likes.
+using RunAside = std::function<Status(keyring::TpmWorker::Job)>;
+
+/// Made when it is first needed: most runs never do. A job and its completion own what they work on; secrets
+/// among it stay in the arena, which all threads share.
+class AsideWorker {
+ public:
+  explicit AsideWorker(io::Loop& loop) : loop_(loop) {}
+  ~AsideWorker();
+  AsideWorker(const AsideWorker&) = delete;
+  AsideWorker& operator=(const AsideWorker&) = delete;
+  /// io_failed, busy.
+  Status run(keyring::TpmWorker::Job job);
+
+ private:
+  io::Loop& loop_;
+  std::unique_ptr<keyring::TpmWorker> worker_;
+  std::optional<io::Loop::WatchId> watch_;
+};
+
+}  // namespace akm::service
