@@ -2,6 +2,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/service/prompt_store.h"
 
 namespace akm::nmm {
 namespace {
@@ -37,7 +38,8 @@ Assembly::Assembly(const service::Settings& settings, io::Loop& loop, RandomSour
     : loop_(loop),
       random_(random),
       opened_(service::open_state(settings, random)),
-      events_(settings.event_history) {}
+      events_(settings.event_history),
+      aside_(loop) {}
 
 Result<std::unique_ptr<Assembly>> Assembly::make(const service::Settings& settings, NmmSettings own,
                                                  io::Loop& loop, RandomSource& random) {
@@ -48,6 +50,7 @@ Result<std::unique_ptr<Assembly>> Assembly::make(const service::Settings& settin
   }));
   NmmIdentity identity = identity_of(out->opened_, loop, loop.local_endpoint(out->socket_));
   if (out->opened_.store) {
+    out->opened_.store = std::make_unique<service::PromptStore>(std::move(out->opened_.store), loop);
     out->assemble(std::move(own), std::move(identity));
   } else {
     const Error why = out->opened_.failure ? *out->opened_.failure : Error{Errc::sealed_unavailable, {}};
@@ -66,8 +69,10 @@ void Assembly::assemble(NmmSettings own, NmmIdentity identity) {
       });
   const auto findings = shell_->restore();
   identity.findings.insert(identity.findings.end(), findings.begin(), findings.end());
-  role_ = std::make_unique<Nmm>(Core::Parts{*opened_.store, random_, *shell_, events_}, std::move(own),
-                                std::move(identity));
+  role_ = std::make_unique<Nmm>(
+      Core::Parts{*opened_.store, random_, *shell_, events_,
+                  [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); }},
+      std::move(own), std::move(identity));
   loop_.add_deadline([this] { return shell_->next_deadline(); }, [this] { shell_->deadline_reached(); });
   loop_.add_deadline([this] { return role_->next_deadline(); }, [this] { role_->deadline_reached(); });
 }

@@ -5,6 +5,7 @@
 
 #include "daemon/nmm/nmm.h"
 #include "daemon/nmm/unavailable.h"
+#include "daemon/service/aside_worker.h"
 #include "daemon/service/startup.h"
 
 namespace akm::nmm {
@@ -30,6 +31,7 @@ class Assembly {
   RandomSource& random_;
   service::OpenedState opened_;
   service::EventLog events_;
+  service::AsideWorker aside_;
   io::Loop::SocketId socket_ = 0;
   std::unique_ptr<service::Shell> shell_;
   std::unique_ptr<Nmm> role_;

@@ -9,6 +9,7 @@ Core::Core(const Parts& parts, NmmSettings the_settings)
     : random(parts.random),
       shell(parts.shell),
       events(parts.events),
+      run_aside(parts.run_aside),
       settings(std::move(the_settings)),
       registry(parts.store),
       root(parts.store, parts.random),
@@ -41,8 +42,14 @@ void Core::announce(std::string_view name, std::uint8_t severity, std::string_vi
 }
 
 Status Core::put(NodeRecord record) {
-  const std::string name = record.name;
-  Status stored = registry.put(std::move(record));
+  Registry::Change change;
+  change.node = std::move(record);
+  return put(std::move(change));
+}
+
+Status Core::put(Registry::Change change) {
+  const std::string name = change.node ? change.node->name : "";
+  Status stored = registry.put(std::move(change));
   if (!stored)
     log::error("a node's record could not be stored: " + stored.error().message(), {{"AKM_NODE", name}});
   return stored;

@@ -14,6 +14,7 @@
 #include "daemon/nmm/requests.h"
 #include "daemon/nmm/root_secret.h"
 #include "daemon/nmm/running_clock.h"
+#include "daemon/service/aside_worker.h"
 #include "daemon/service/event_log.h"
 #include "daemon/service/shell.h"
 
@@ -25,6 +26,7 @@ struct Core {
     RandomSource& random;
     service::Shell& shell;
     service::EventLog& events;
+    service::RunAside run_aside;  // for work that takes long: not on the loop thread
   };
   Core(const Parts& parts, NmmSettings the_settings);
   Core(const Core&) = delete;
@@ -42,11 +44,13 @@ struct Core {
                 std::string_view sentence, protocol::AsrId asr_id, std::map<std::string, std::string> fields);
   /// Writes a node's record; a failure is an event too, since whoever asked may not hear of it.
   Status put(NodeRecord record);
+  Status put(Registry::Change change);
   [[nodiscard]] std::string name_of(protocol::NodeId node_id) const;
 
   RandomSource& random;
   service::Shell& shell;
   service::EventLog& events;
+  service::RunAside run_aside;
   NmmSettings settings;
   Observer observer;
   struct Outgoing {

@@ -29,7 +29,7 @@ protocol::Chains chains_of(std::span<const std::uint8_t> secrets) {
 
 }  // namespace
 
-Result<protocol::Chains> Credentials::draw(protocol::AsrId asr_id, std::uint32_t generation) {
+Result<Credentials::Drawn> Credentials::draw(protocol::AsrId asr_id, std::uint32_t generation) {
   SecretBuffer record(kRecordBytes);
   Writer(record.reveal_mutable()).u32(generation);
   const auto secrets = record.reveal_mutable().subspan(kHeadBytes);
@@ -38,8 +38,8 @@ Result<protocol::Chains> Credentials::draw(protocol::AsrId asr_id, std::uint32_t
     crypto::observe_secret("drawn PDV", secrets.subspan(chain * kChainBytes, 128));
     crypto::observe_secret("drawn seed", secrets.subspan(chain * kChainBytes + 128, 32));
   }
-  AKM_TRY(store_.write(record_name(asr_id), record.reveal()));
-  return chains_of(secrets);
+  protocol::Chains chains = chains_of(secrets);
+  return Drawn{record_name(asr_id), std::move(record), std::move(chains)};
 }
 
 Result<protocol::Chains> Credentials::read(protocol::AsrId asr_id, std::uint32_t generation) {

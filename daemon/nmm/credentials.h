@@ -3,6 +3,7 @@
 // last member has answered (or they are of no more use), then erased. An NMM holds no operational secrets
 // between two changes.
 #include <cstdint>
+#include <string>
 
 #include "daemon/base/random.h"
 #include "daemon/base/result.h"
@@ -15,8 +16,14 @@ class Credentials {
  public:
   Credentials(store::SealedStore& store, RandomSource& random) : store_(store), random_(random) {}
 
-  /// Three fresh chains at epoch 0, stored for this generation in place of those of an older one.
-  Result<protocol::Chains> draw(protocol::AsrId asr_id, std::uint32_t generation);
+  /// Three fresh chains at epoch 0, and the record that the caller stores for this generation, in place of
+  /// that of an older one, before anything else of it.
+  struct Drawn {
+    std::string name;
+    SecretBuffer record;
+    protocol::Chains chains;
+  };
+  Result<Drawn> draw(protocol::AsrId asr_id, std::uint32_t generation);
   /// After a restart. not_found: erased, or those of another generation.
   Result<protocol::Chains> read(protocol::AsrId asr_id, std::uint32_t generation);
   Status erase(protocol::AsrId asr_id);

@@ -84,6 +84,17 @@ Status Generations::resume(Instant now) {
 }
 
 Status Generations::start(AsrRecord next, Reason reason, bool immediate, Instant now, Done done) {
+  AKM_ASSIGN(Prepared prepared, prepare(std::move(next), reason, immediate, now));
+  Registry::Change change;
+  change.others.push_back({prepared.credentials.name, prepared.credentials.record.reveal()});
+  change.asrs.push_back(prepared.record);
+  AKM_TRY(parts_.registry.put(std::move(change)));
+  begin(std::move(prepared), now, std::move(done));
+  return {};
+}
+
+Result<Generations::Prepared> Generations::prepare(AsrRecord next, Reason reason, bool immediate,
+                                                   Instant now) {
   const protocol::AsrId asr_id = next.description.id;
   std::uint32_t generation = 1;
   if (const AsrRecord* present = parts_.registry.asr(asr_id)) {
@@ -98,27 +109,28 @@ Status Generations::start(AsrRecord next, Reason reason, bool immediate, Instant
   next.reason = reason;
   next.immediate = immediate;
   next.complete = false;
+  next.rotation_pending = true;  // in the write that the generation costs anyway
   next.installed_at_s = parts_.clock.seconds(now);
   refresh_members(next.description, parts_.registry);
   AKM_TRY(next.description.check());
   AKM_TRY(check_size(next.description));
-  AKM_ASSIGN(auto chains, parts_.credentials.draw(asr_id, generation));
-  const std::set<protocol::NodeId> leaving = next.leaving;
-  AKM_TRY(parts_.registry.put(std::move(next)));
+  AKM_ASSIGN(auto credentials, parts_.credentials.draw(asr_id, generation));
+  return Prepared{std::move(next), std::move(credentials)};
+}
 
+void Generations::begin(Prepared prepared, Instant now, Done done) {
+  const protocol::AsrId asr_id = prepared.record.description.id;
   std::vector<Done> waiters;
-  if (old != entries_.end()) {
+  if (const auto old = entries_.find(asr_id); old != entries_.end()) {
     waiters = std::move(old->second.waiters);
     clear_timer(old->second);
     entries_.erase(old);
   }
   if (done) waiters.push_back(std::move(done));
-  const AsrRecord& record = *parts_.registry.asr(asr_id);
-  enter(record, std::move(chains), now, std::move(waiters));
-  for (const protocol::Member& member : record.description.roster)
+  enter(prepared.record, std::move(prepared.credentials.chains), now, std::move(waiters));
+  for (const protocol::Member& member : prepared.record.description.roster)
     parts_.departures.cancel(member.node_id, asr_id);
-  if (!leaving.empty()) parts_.departures.retire(asr_id, now);
-  return {};
+  if (!prepared.record.leaving.empty()) parts_.departures.retire(asr_id, now);
 }
 
 void Generations::drop(protocol::AsrId asr_id) {

@@ -60,6 +60,15 @@ class Generations {
   /// Durable when it returns. too_large (roster does not fit an install), exhausted, errors of the store;
   /// nothing has changed then.
   Status start(AsrRecord next, Reason reason, bool immediate, Instant now, Done done = {});
+  /// The two halves of start(), for a caller that stores more in the same writing: `record` and `credentials`
+  /// of what prepare() returns are stored when begin() is called, in the same turn. Nothing has changed
+  /// before.
+  struct Prepared {
+    AsrRecord record;
+    Credentials::Drawn credentials;
+  };
+  Result<Prepared> prepare(AsrRecord next, Reason reason, bool immediate, Instant now);
+  void begin(Prepared prepared, Instant now, Done done);
   /// The relationship is deleted: nobody is to get its credentials any more.
   void drop(protocol::AsrId asr_id);
 

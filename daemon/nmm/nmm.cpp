@@ -93,12 +93,16 @@ void Nmm::deadline_reached() {
 
 // Reports of the engine. What it tells of provisioning ASRs is their own matter, unless a node is behind it.
 
-void Nmm::handle(protocol::SessionCommitted&) {}
 void Nmm::handle(protocol::AsrRetired&) {}
 void Nmm::handle(protocol::AttemptFailed&) {}
 void Nmm::handle(protocol::ChainsExhausted&) {
 }  // of a provisioning ASR: its node is missed by its heartbeats
 void Nmm::handle(service::KeysChanged&) {}
+
+void Nmm::handle(protocol::SessionCommitted& report) {
+  if (const NodeRecord* node = core_.registry.node_by_provisioning_asr(report.asr_id))
+    upkeep_.provisioning_rekeyed(node->node_id);
+}
 
 void Nmm::handle(protocol::GenerationSwitched& report) {
   if (const NodeRecord* node = core_.registry.node_by_provisioning_asr(report.asr_id))
@@ -175,7 +179,7 @@ void Nmm::create_root_secret(Done done) {
 }
 
 void Nmm::prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) {
-  reply(provisioner_.prepare_file(what, directory));
+  provisioner_.prepare_file(what, directory, std::move(reply));
   settle();
 }
 

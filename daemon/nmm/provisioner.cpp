@@ -117,19 +117,48 @@ Result<protocol::BundleContent> Provisioner::prepare(const ControlPort::Prepare&
   return content;
 }
 
-Result<ControlPort::Prepared> Provisioner::prepare_file(const ControlPort::Prepare& what,
-                                                        const std::string& directory) {
+/// What the thread aside works on: it may outlive the call, and knows nothing of the NMM.
+struct Provisioner::Sealing {
+  protocol::BundleContent content;
+  SecretBuffer code;
+  std::string node_name;
+  std::string directory;
+  ControlPort::Prepared out;
+
+  Status run() {
+    SystemRandom random;
+    AKM_ASSIGN(const auto bytes, protocol::seal_bundle(content, code, random));
+    AKM_ASSIGN(const SecretBuffer shown, protocol::format_code(code));
+    out.node_id = content.identity.node_id;
+    AKM_ASSIGN(out.code, dbus::make_sealed_memfd("akm-one-time-code", shown.reveal()));
+    AKM_ASSIGN(out.path, write_bundle_file(directory, node_name, bytes));
+    return {};
+  }
+};
+
+Status Provisioner::start_sealing(const ControlPort::Prepare& what, const std::string& directory,
+                                  const SharedReply& reply) {
   AKM_TRY(check(what));
   AKM_TRY(check_bundle_place(directory, what.node_name));  // before a serial is used up
-  AKM_ASSIGN(const protocol::BundleContent content, prepare(what));
-  AKM_ASSIGN(const SecretBuffer code, protocol::generate_code(core_.random));
-  AKM_ASSIGN(const auto bytes, protocol::seal_bundle(content, code, core_.random));
-  ControlPort::Prepared out;
-  out.node_id = content.identity.node_id;
-  AKM_ASSIGN(const SecretBuffer shown, protocol::format_code(code));
-  AKM_ASSIGN(out.code, dbus::make_sealed_memfd("akm-one-time-code", shown.reveal()));
-  AKM_ASSIGN(out.path, write_bundle_file(directory, what.node_name, bytes));
-  return out;
+  auto work = std::make_shared<Sealing>();
+  AKM_ASSIGN(work->code, protocol::generate_code(core_.random));
+  AKM_ASSIGN(work->content, prepare(what));
+  work->node_name = what.node_name;
+  work->directory = directory;
+  // scrypt takes about half a second, and the drive what it likes: not on the loop thread.
+  return core_.run_aside([work, reply]() -> keyring::TpmWorker::Completion {
+    Status done = work->run();
+    return [work, reply, done = std::move(done)] {
+      (*reply)(done ? Result<ControlPort::Prepared>(std::move(work->out)) : std::unexpected(done.error()));
+    };
+  });
+}
+
+void Provisioner::prepare_file(const ControlPort::Prepare& what, const std::string& directory,
+                               Reply<ControlPort::Prepared> reply) {
+  const auto shared = std::make_shared<Reply<ControlPort::Prepared>>(std::move(reply));
+  if (const Status started = start_sealing(what, directory, shared); !started)
+    (*shared)(std::unexpected(started.error()));
 }
 
 Status Provisioner::bind(protocol::NodeId node_id, const protocol::HardwareValue& hardware) {

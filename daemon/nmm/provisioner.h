@@ -1,6 +1,7 @@
 #pragma once
 // Makes provisioning credentials (section 7): the node's record, the NMM's side of the provisioning ASR, the
 // bundle.
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,10 @@ class Provisioner {
   /// the relationship when it returns; an earlier serial stays good until the node is heard under the new
   /// one.
   Result<protocol::BundleContent> prepare(const ControlPort::Prepare& what);
-  /// (a) of section 7: NODE.akmbundle in `directory`, and the one-time code in a sealed memfd.
-  Result<ControlPort::Prepared> prepare_file(const ControlPort::Prepare& what, const std::string& directory);
+  /// (a) of section 7: NODE.akmbundle in `directory`, and the one-time code in a sealed memfd. Sealing and
+  /// writing are done aside: `reply` is called when the file is on the drive. busy when many wait.
+  void prepare_file(const ControlPort::Prepare& what, const std::string& directory,
+                    Reply<ControlPort::Prepared> reply);
   /// A node that was prepared without its hardware value has told it: the next serial, bound to it, goes to
   /// the node in an install under the present one.
   Status bind(protocol::NodeId node_id, const protocol::HardwareValue& hardware);
@@ -27,6 +30,10 @@ class Provisioner {
   Status send_binding(protocol::NodeId node_id);
 
  private:
+  struct Sealing;
+  using SharedReply = std::shared_ptr<Reply<ControlPort::Prepared>>;
+  Status start_sealing(const ControlPort::Prepare& what, const std::string& directory,
+                       const SharedReply& reply);
   Status check(const ControlPort::Prepare& what) const;
   Result<NodeRecord> next_record(const ControlPort::Prepare& what);
   Result<protocol::Asr> derive(const NodeRecord& record);

@@ -129,6 +129,8 @@ void read_asr_field(CborReader& reader, std::string_view key, AsrRecord& record)
     record.leaving = read_ids<protocol::NodeId>(reader, kNodes);
   } else if (key == "complete") {
     record.complete = reader.boolean();
+  } else if (key == "rotating") {
+    record.rotation_pending = reader.boolean();
   } else if (key == "immediate") {
     record.immediate = reader.boolean();
   } else if (key == "generation") {
@@ -192,7 +194,7 @@ Result<NodeRecord> decode_node_record(std::span<const std::uint8_t> bytes) {
 
 std::vector<std::uint8_t> encode_asr_record(const AsrRecord& record) {
   CborWriter writer;
-  writer.map(12);
+  writer.map(13);
   writer.text("id");
   writer.unsigned_integer(record.description.id);
   writer.text("label");
@@ -211,6 +213,8 @@ std::vector<std::uint8_t> encode_asr_record(const AsrRecord& record) {
   write_ids(writer, record.leaving);
   writer.text("complete");
   writer.boolean(record.complete);
+  writer.text("rotating");
+  writer.boolean(record.rotation_pending);
   writer.text("immediate");
   writer.boolean(record.immediate);
   writer.text("generation");

@@ -165,20 +165,37 @@ void Recovery::follow(const Breach& breach, const std::set<protocol::AsrId>& asr
 
 Status Recovery::evict(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs, Reason reason,
                        Done done) {
-  NodeRecord next = *core_.registry.node(node_id);
-  next.evicted_from.insert(asrs.begin(), asrs.end());
+  Registry::Change change;
+  change.node = *core_.registry.node(node_id);
+  change.node->evicted_from.insert(asrs.begin(), asrs.end());
   const bool from_all = std::ranges::includes(asrs, core_.registry.asrs_of(node_id));
   if (from_all) {
-    next.state = NodeState::quarantined;
-    next.quarantine_pending = true;
+    change.node->state = NodeState::quarantined;
+    change.node->quarantine_pending = true;
   }
-  // First: whatever happens after this, the eviction is finished at the next start.
-  AKM_TRY(core_.put(std::move(next)));
-  DoneJoin join(done ? std::move(done) : Done([](const Status&) {}));
   Status first_error;
+  std::vector<Generations::Prepared> generations;
+  std::vector<protocol::AsrId> too_small;
   for (const protocol::AsrId asr_id : asrs) {
-    const Status status = evict_from(asr_id, node_id, reason, join.part());
-    if (!status && first_error) first_error = status;
+    const Status prepared = prepare_without(asr_id, node_id, reason, generations, too_small);
+    if (!prepared && first_error) first_error = prepared;
+  }
+  for (const Generations::Prepared& one : generations) {
+    change.others.push_back({one.credentials.name, one.credentials.record.reveal()});
+    change.asrs.push_back(one.record);
+  }
+  // One writing, the node's record first: whatever happens after it, the eviction is finished at the next
+  // start.
+  AKM_TRY(core_.put(std::move(change)));
+  DoneJoin join(done ? std::move(done) : Done([](const Status&) {}));
+  for (Generations::Prepared& one : generations) {
+    const protocol::AsrId asr_id = one.record.description.id;
+    core_.generations.begin(std::move(one), core_.now(), join.part());
+    core_.asr_changed(asr_id);
+  }
+  for (const protocol::AsrId asr_id : too_small) {
+    const Status retired = membership_.retire_all(asr_id);
+    if (!retired && first_error) first_error = retired;
   }
   if (from_all) core_.departures.quarantine(node_id, core_.now());
   core_.status_changed();
@@ -187,18 +204,19 @@ Status Recovery::evict(protocol::NodeId node_id, const std::set<protocol::AsrId>
   return {};
 }
 
-Status Recovery::evict_from(protocol::AsrId asr_id, protocol::NodeId node_id, Reason reason, Done done) {
-  const AsrRecord* present = core_.registry.asr(asr_id);
-  AsrRecord next = *present;
+/// The next generation of the ASR without the node, or the ASR among those that are too small to go on.
+Status Recovery::prepare_without(protocol::AsrId asr_id, protocol::NodeId node_id, Reason reason,
+                                 std::vector<Generations::Prepared>& generations,
+                                 std::vector<protocol::AsrId>& too_small) {
+  AsrRecord next = *core_.registry.asr(asr_id);
   AKM_ASSIGN(next.description, without_member(std::move(next.description), node_id));
   if (next.description.roster.size() < kLeastMembers) {
-    AKM_TRY(membership_.retire_all(asr_id));
-    done({});
+    too_small.push_back(asr_id);
     return {};
   }
   next.leaving.insert(node_id);
-  AKM_TRY(core_.generations.start(std::move(next), reason, true, core_.now(), std::move(done)));
-  core_.asr_changed(asr_id);
+  AKM_ASSIGN(auto prepared, core_.generations.prepare(std::move(next), reason, true, core_.now()));
+  generations.push_back(std::move(prepared));
   return {};
 }
 

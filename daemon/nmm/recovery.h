@@ -63,7 +63,9 @@ class Recovery {
   static constexpr std::size_t kAccused = 256;
 
   Status evict(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs, Reason reason, Done done);
-  Status evict_from(protocol::AsrId asr_id, protocol::NodeId node_id, Reason reason, Done done);
+  Status prepare_without(protocol::AsrId asr_id, protocol::NodeId node_id, Reason reason,
+                         std::vector<Generations::Prepared>& generations,
+                         std::vector<protocol::AsrId>& too_small);
   void follow(const Breach& breach, const std::set<protocol::AsrId>& asrs, std::string detection);
   void tell_evicted(const Eviction& eviction);
   [[nodiscard]] std::vector<policy::AsrFacts> facts_of(protocol::NodeId node_id) const;

@@ -104,24 +104,49 @@ NodeRecord* Registry::volatile_part(protocol::NodeId node_id) {
   return at == nodes_.end() ? nullptr : &at->second;
 }
 
-Status Registry::put(NodeRecord record) {
+Status Registry::check(const NodeRecord& record) const {
   if (!nodes_.contains(record.node_id) && nodes_.size() >= kNodes) {
     return fail(Errc::limit_exceeded, "nodes of one NMM");
   }
   const NodeRecord* same_name = node_by_name(record.name);
   if (same_name != nullptr && same_name->node_id != record.node_id)
     return fail(Errc::already_exists, record.name);
-  AKM_TRY(store_.write(node_record_name(record.node_id), encode_node_record(record)));
-  take_over(std::move(record));
   return {};
 }
 
+Status Registry::put(NodeRecord record) {
+  Change change;
+  change.node = std::move(record);
+  return put(std::move(change));
+}
+
 Status Registry::put(AsrRecord record) {
-  if (!asrs_.contains(record.description.id) && asrs_.size() >= kAsrs) {
-    return fail(Errc::limit_exceeded, "relationships of one NMM");
+  Change change;
+  change.asrs.push_back(std::move(record));
+  return put(std::move(change));
+}
+
+Status Registry::put(Change change) {
+  std::vector<std::vector<std::uint8_t>> encoded;
+  encoded.reserve(change.asrs.size() + 1);  // the records point into it
+  std::vector<store::NamedRecord> records;
+  if (change.node) {
+    AKM_TRY(check(*change.node));
+    records.push_back(
+        {node_record_name(change.node->node_id), encoded.emplace_back(encode_node_record(*change.node))});
   }
-  AKM_TRY(store_.write(asr_record_name(record.description.id), encode_asr_record(record)));
-  take_over(std::move(record));
+  records.insert(records.end(), change.others.begin(), change.others.end());
+  std::size_t added = 0;
+  for (const AsrRecord& record : change.asrs) {
+    if (!asrs_.contains(record.description.id) && asrs_.size() + ++added > kAsrs) {
+      return fail(Errc::limit_exceeded, "relationships of one NMM");
+    }
+    records.push_back(
+        {asr_record_name(record.description.id), encoded.emplace_back(encode_asr_record(record))});
+  }
+  AKM_TRY(store_.write_all(records));
+  if (change.node) take_over(std::move(*change.node));
+  for (AsrRecord& record : change.asrs) take_over(std::move(record));
   return {};
 }
 

@@ -63,8 +63,9 @@ struct NodeRecord {
 
 struct AsrRecord {
   protocol::AsrDescription description;
-  bool complete = false;   // every member has answered for this generation
-  bool immediate = false;  // how this generation is (was) rolled out
+  bool complete = false;          // every member has answered for this generation
+  bool immediate = false;         // how this generation is (was) rolled out
+  bool rotation_pending = false;  // not all members' provisioning ASRs were rekeyed since its install
   Reason reason = Reason::created;
   std::uint64_t installed_at_s = 0;    // on the running clock, for renewals
   bool deleted = false;                // only kept until all of `leaving` have answered
@@ -93,6 +94,14 @@ class Registry {
   /// node's name, errors of the store.
   Status put(NodeRecord record);
   Status put(AsrRecord record);
+  /// One change of several records, written together: the node's, then others' (credentials), then the ASRs'.
+  /// What a crash leaves is a beginning of that.
+  struct Change {
+    std::optional<NodeRecord> node;
+    std::vector<store::NamedRecord> others;
+    std::vector<AsrRecord> asrs;
+  };
+  Status put(Change change);
   Status remove_asr(protocol::AsrId asr_id);
 
   /// What is not stored (last heard, what it reported); null when there is no such node.
@@ -102,6 +111,7 @@ class Registry {
   static std::string asr_record_name(protocol::AsrId asr_id);
 
  private:
+  [[nodiscard]] Status check(const NodeRecord& record) const;
   void take_over(NodeRecord record);
   void take_over(AsrRecord record);
   void unlink_roster(const AsrRecord& record);

@@ -42,6 +42,8 @@ void Upkeep::resume(Instant now) {
     const std::uint64_t age_s = present_s - std::min(present_s, record.installed_at_s);
     const std::uint64_t left_s = interval_s - std::min(interval_s, age_s);
     renewals_.set(asr_id, now + std::chrono::seconds(left_s) + jitter(kRekeyMost, kRenewPause));
+    if (!record.rotation_pending) continue;
+    for (const protocol::Member& member : record.description.roster) rekey_provisioning(member.node_id, now);
   }
 }
 
@@ -62,6 +64,31 @@ void Upkeep::renewed(protocol::AsrId asr_id, Instant now) {
 void Upkeep::rekey_provisioning(protocol::NodeId node_id, Instant now) {
   if (!core_.settings.policy.rotate_provisioning_after_install || rekeys_.contains(node_id)) return;
   rekeys_.set(node_id, now + jitter(kRekeyLeast, kRekeyMost));
+}
+
+void Upkeep::provisioning_rekeyed(protocol::NodeId node_id) {
+  if (rekeying_.erase(node_id) == 0) return;  // by an interval of its own, perhaps before the install
+  const std::set<protocol::AsrId> asrs = core_.registry.asrs_of(node_id);
+  for (const protocol::AsrId asr_id : asrs) {
+    const AsrRecord* record = core_.registry.asr(asr_id);
+    const Rollout* rollout = core_.generations.rollout(asr_id);
+    const bool installed = rollout == nullptr || rollout->has_installed(node_id);
+    if (record != nullptr && record->rotation_pending && installed) rotated(*record, node_id);
+  }
+}
+
+void Upkeep::rotated(const AsrRecord& record, protocol::NodeId node_id) {
+  Rotated& present = rotated_[record.description.id];
+  if (present.generation != record.description.generation) present = {record.description.generation, {}};
+  present.members.insert(node_id);
+  if (present.members.size() < record.description.roster.size()) return;
+  AsrRecord next = record;
+  next.rotation_pending = false;
+  (void)core_.registry.put(std::move(next));  // where it fails, a restart rekeys once more
+  std::erase_if(rotated_, [this](const auto& entry) {
+    const AsrRecord* known = core_.registry.asr(entry.first);
+    return known == nullptr || known->deleted || !known->rotation_pending;
+  });
 }
 
 std::optional<Instant> Upkeep::next_deadline() const {
@@ -106,6 +133,7 @@ void Upkeep::deadline_reached(Instant now) {
     if (core_.requests.under_way(node->provisioning_asr) > 0) {
       rekeys_.set(node_id, now + kBusyPause);
     } else {
+      rekeying_.insert(node_id);
       core_.post(protocol::RequestRekey{node->provisioning_asr});
     }
   }

@@ -161,6 +161,13 @@ class NmmNet {
   std::unique_ptr<Nmm> nmm;
   std::vector<std::unique_ptr<FakeNode>> nodes;
   bool nmm_down = false;
+  std::vector<keyring::TpmWorker::Job> aside;  // what the NMM has a thread do: run_aside() is that thread
+  bool aside_full = false;
+
+  /// Does the work, and brings the results back to the loop.
+  void run_aside() {
+    for (auto& job : std::exchange(aside, {})) job()();
+  }
 
  private:
   struct Datagram {
@@ -181,7 +188,13 @@ class NmmNet {
                                                if (nmm) nmm->report(report);
                                              });
     (void)shell->restore();
-    nmm = std::make_unique<Nmm>(Core::Parts{store, random_, *shell, *events}, settings_, NmmIdentity{});
+    nmm = std::make_unique<Nmm>(Core::Parts{store, random_, *shell, *events,
+                                            [this](keyring::TpmWorker::Job job) -> Status {
+                                              if (aside_full) return fail(Errc::busy, "test");
+                                              aside.push_back(std::move(job));
+                                              return {};
+                                            }},
+                                settings_, NmmIdentity{});
     (void)nmm->start(RunningClock::BootId{7}, nullptr);
   }
   std::optional<Instant> next() const {

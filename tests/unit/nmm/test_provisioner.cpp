@@ -38,6 +38,9 @@ Test(provisioner, a_bundle_file_opens_with_its_code_and_provisions_its_node) {
   std::optional<Result<ControlPort::Prepared>> made;
   net.nmm->prepare_bundle(what, drive.path,
                           [&made](Result<ControlPort::Prepared> r) { made = std::move(r); });
+  cr_assert_not(made.has_value(), "scrypt is not for the loop thread");
+  cr_assert(std::filesystem::is_empty(drive.path));
+  net.run_aside();
   cr_assert(made->has_value());
   cr_assert_eq((*made)->path, drive.path + "/n0.akmbundle");
   const auto typed = dbus::read_sealed_memfd((*made)->code.get(), 256);
@@ -57,6 +60,27 @@ Test(provisioner, a_bundle_file_opens_with_its_code_and_provisions_its_node) {
                           [&made](Result<ControlPort::Prepared> r) { made = std::move(r); });
   cr_assert(made->error().code == Errc::already_exists);
   cr_assert_eq(net.nmm->nodes().at(0).serial, 1U, "no serial is used up by a drive that is not empty");
+}
+
+Test(provisioner, a_full_queue_and_a_lost_drive_are_errors_of_their_call) {
+  NmmNet net(1);
+  const ControlPort::Prepare what{"x", std::vector<std::uint8_t>(32, 1), {}};
+  std::vector<Errc> errors;
+  const auto prepare = [&](const std::string& directory) {
+    net.nmm->prepare_bundle(what, directory, [&errors](Result<ControlPort::Prepared> r) {
+      errors.push_back(r ? Errc::internal : r.error().code);
+    });
+  };
+  const Folder drive;
+  net.aside_full = true;
+  prepare(drive.path);
+  net.aside_full = false;
+  {
+    const Folder pulled_out;
+    prepare(pulled_out.path);
+  }
+  net.run_aside();
+  cr_assert(errors == (std::vector<Errc>{Errc::busy, Errc::not_found}));
 }
 
 Test(provisioner, the_same_name_again_is_the_next_serial) {

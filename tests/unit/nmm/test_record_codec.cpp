@@ -31,6 +31,7 @@ AsrRecord full_asr() {
   record.description.roster[1].endpoints = {"192.0.2.2:7400", "[2001:db8::2]:7400"};
   record.complete = true;
   record.immediate = true;
+  record.rotation_pending = true;
   record.reason = Reason::breach;
   record.installed_at_s = 99;
   record.leaving = {4, 5};
@@ -69,6 +70,7 @@ Test(record_codec, asr_comes_back_whole) {
   cr_assert(out->description.policy == in.description.policy);
   cr_assert_eq(out->complete, in.complete);
   cr_assert_eq(out->immediate, in.immediate);
+  cr_assert_eq(out->rotation_pending, in.rotation_pending);
   cr_assert(out->reason == in.reason);
   cr_assert_eq(out->installed_at_s, in.installed_at_s);
   cr_assert(out->leaving == in.leaving);

@@ -120,6 +120,26 @@ Test(recovery, an_operator_takes_a_node_back) {
   cr_assert_not_null(net.event("node-readmitted"));
 }
 
+Test(recovery, an_eviction_that_cannot_be_stored_changes_nothing) {
+  NmmNet net(4);
+  net.activate_all();
+  const auto first = net.create(4);
+  const auto second = net.create(4);
+  net.store.failing = true;
+  std::optional<Status> done;
+  net.nmm->quarantine(net.nodes[2]->node_id, into(done));
+  cr_assert(done && done->error().code == Errc::disk_full);
+  net.run(seconds(2));
+  cr_assert_eq(net.state_of("n2"), "active");
+  cr_assert(net.agreed(first, 1, {0, 1, 2, 3}) && net.agreed(second, 1, {0, 1, 2, 3}));
+  net.store.failing = false;
+  done.reset();
+  net.nmm->quarantine(net.nodes[2]->node_id, into(done));
+  net.run(seconds(2));
+  cr_assert(done && *done);
+  cr_assert(net.agreed(first, 2, {0, 1, 3}) && net.agreed(second, 2, {0, 1, 3}));
+}
+
 Test(recovery, finishes_an_eviction_that_a_restart_interrupted) {
   NmmNet net(4);
   net.activate_all();

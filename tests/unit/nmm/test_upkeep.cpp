@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "daemon/nmm/record_codec.h"
 #include "tests/unit/nmm/nmm_net.h"
 
 using namespace akm;
@@ -51,4 +52,29 @@ Test(upkeep, the_provisioning_relationship_is_rekeyed_after_an_install) {
   net.nmm->rekey(asr, into(done));
   net.run(seconds(10));
   cr_assert(done && *done, "requests go on under the new key");
+}
+
+Test(upkeep, rotations_that_are_due_survive_a_restart) {
+  NmmNet net(3);
+  net.activate_all();
+  net.run(seconds(10));
+  std::vector<std::uint32_t> before;
+  for (const auto& node : net.nodes) before.push_back(node->view(node->provisioning)->epoch);
+  protocol::AsrId asr = 0;
+  net.nmm->create_asr("group", {net.nodes[0]->node_id, net.nodes[1]->node_id, net.nodes[2]->node_id}, {},
+                      [&asr](const Result<std::uint64_t>& made) { asr = made.value_or(0); });
+  net.run(milliseconds(100));  // all have installed it, and no rotation is due yet
+  cr_assert(asr != 0 && net.agreed(asr, 1, {0, 1, 2}));
+  net.nodes[2]->down = true;
+  net.restart_nmm();
+  net.run(seconds(10));
+  for (const std::size_t i : {0U, 1U}) {
+    cr_assert_gt(net.nodes[i]->view(net.nodes[i]->provisioning)->epoch, before[i]);
+  }
+  cr_assert(decode_asr_record(net.store.records.at(Registry::asr_record_name(asr)))->rotation_pending,
+            "one is still away");
+  net.nodes[2]->down = false;
+  net.run(minutes(2));
+  cr_assert_gt(net.nodes[2]->view(net.nodes[2]->provisioning)->epoch, before[2]);
+  cr_assert_not(decode_asr_record(net.store.records.at(Registry::asr_record_name(asr)))->rotation_pending);
 }
