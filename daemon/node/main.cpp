@@ -1,6 +1,4 @@
 // akmd: the node service. This file wires; the libraries work.
-#include <poll.h>
-
 #include <cstdio>
 #include <memory>
 
