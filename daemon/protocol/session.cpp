@@ -49,6 +49,7 @@ const Session::SenderKey* Session::find(const Sender& sender) const {
 
 Result<std::vector<std::uint8_t>> Session::seal(const Sender& own, FrameType type,
                                                 std::span<const std::uint8_t> payload) {
+  if (counter_->next >= limits::kFramesPerKey) return fail(Errc::exhausted, "frames under one key");
   if (!own_ || own_->sender != own) {
     AKM_ASSIGN(FrameCipher cipher, derive(own));
     own_.emplace(own, std::move(cipher), ReplayWindow{}, std::nullopt);

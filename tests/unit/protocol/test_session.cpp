@@ -85,3 +85,11 @@ Test(session, keeps_the_window_of_the_incarnation_before) {
   bob->accept(new_header, true);
   cr_assert_eq(bob->open(old_header, old_frame, plain).error(), Refusal::replayed);
 }
+
+Test(session, a_key_seals_no_more_frames_than_section_4_allows) {
+  auto counter = std::make_shared<SequenceCounter>(SequenceCounter{5, limits::kFramesPerKey - 1});
+  auto alice = session_of(1, counter);
+  cr_assert(alice->seal({0, 1, 1}, FrameType::session, kPayload));
+  cr_assert_eq(alice->seal({0, 1, 1}, FrameType::session, kPayload).error().code, Errc::exhausted);
+  cr_assert_eq(counter->next, limits::kFramesPerKey);
+}
