@@ -2,6 +2,7 @@
 // What an engine can ask for. The shell carries effects out in order; when a PersistAsr fails, it drops the
 // rest of the list and tells the engine StoreFailed.
 #include <cstdint>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -16,6 +17,13 @@ namespace akm::protocol {
 struct SendFrame {
   Endpoint to;
   std::vector<std::uint8_t> bytes;  // ciphertext: no secret
+};
+
+/// As SendFrame, for data: one sealed frame may go to many members. The bytes are the engine's, lent until
+/// its next step.
+struct SendDatagram {
+  Endpoint to;
+  std::span<const std::uint8_t> bytes;
 };
 
 /// Make this record of the ASR durable before any later effect of the list. One file per ASR.
@@ -91,6 +99,13 @@ struct ContradictionSeen {
   std::uint16_t member = 0;
 };
 
+/// A datagram of another member. The bytes are the engine's, lent until its next step.
+struct DataReceived {
+  AsrId asr_id = 0;
+  std::uint16_t from = 0;  // index in the roster of the current generation
+  std::span<const std::uint8_t> payload;
+};
+
 /// A control request to be carried out. It is not repeated by the engine; answer with SendResponse. One-way
 /// messages have `expects_response` false.
 struct RequestReceived {
@@ -124,9 +139,10 @@ struct EventRefused {
   Error error;
 };
 
-using Effect = std::variant<SendFrame, PersistAsr, ForgetAsr, InstallKey, RevokeKey, SessionCommitted,
-                            GenerationSwitched, AsrRetired, AttemptFailed, ChainsExhausted, ContradictionSeen,
-                            RequestReceived, ResponseReceived, RequestTimedOut, EventRefused>;
+using Effect =
+    std::variant<SendFrame, SendDatagram, PersistAsr, ForgetAsr, InstallKey, RevokeKey, SessionCommitted,
+                 GenerationSwitched, AsrRetired, AttemptFailed, ChainsExhausted, ContradictionSeen,
+                 DataReceived, RequestReceived, ResponseReceived, RequestTimedOut, EventRefused>;
 using EffectList = std::vector<Effect>;
 
 }  // namespace akm::protocol

@@ -20,6 +20,7 @@ constexpr Duration kSettleWithin = 10ms;
 struct Plain {
   std::array<std::uint8_t, limits::kFrameBytes> bytes{};
   Plain() = default;
+  std::span<std::uint8_t> room() { return bytes; }
   Plain(const Plain&) = delete;
   Plain& operator=(const Plain&) = delete;
   ~Plain() { wipe(bytes.data(), bytes.size()); }
@@ -45,12 +46,11 @@ class Engine::Impl {
  public:
   explicit Impl(const Options& options) : options_(options) {}
 
-  EffectList step(Event event, Instant now, RandomSource& random) {
-    EffectList effects;
+  void step(Event& event, Instant now, RandomSource& random, EffectList& effects) {
+    effects.clear();
     StepContext step{options_, counters_, now, random, effects};
     settle(event);
     std::visit([&](auto& alternative) { on(alternative, step); }, event);
-    return effects;
   }
 
   [[nodiscard]] std::optional<Instant> next_deadline() const {
@@ -70,7 +70,8 @@ class Engine::Impl {
   std::set<std::pair<Instant, AsrId>> due_;  // earliest first: finding and moving a deadline is O(log n)
   std::optional<AsrId> unsettled_;           // stored in the last step; StoreFailed may still come
   Instant unsettled_until_;
-  std::map<AsrId, std::uint32_t> spent_;  // of relationships that were erased in this run
+  std::array<std::uint8_t, limits::kFrameBytes> data_{};  // what effects of a data frame point to
+  std::map<AsrId, std::uint32_t> spent_;                  // of relationships that were erased in this run
 
  private:
   /// Any event but StoreFailed says that the last step's record was stored.
@@ -139,9 +140,10 @@ class Engine::Impl {
     const auto entry = entries_.find(header->asr_id);
     if (entry == entries_.end()) return count(Refusal::unknown_asr);
     const std::size_t first = step.effects.size();
-    Plain plain;
-    const auto received =
-        entry->second.relationship.receive(*header, event.datagram, event.from, plain.bytes, step);
+    const auto receive = [&](std::span<std::uint8_t> plain) {
+      return entry->second.relationship.receive(*header, event.datagram, event.from, plain, step);
+    };
+    const auto received = header->type == FrameType::data ? receive(data_) : receive(Plain().room());
     if (!received) count(received.error());
     finish(header->asr_id, entry->second, step, first);
   }
@@ -241,6 +243,11 @@ class Engine::Impl {
          [&](Relationship& relationship) { return relationship.send_response(std::move(event), step); });
   }
 
+  void on(SendData& event, StepContext& step) {
+    with(event.asr_id, "SendData", step,
+         [&](Relationship& relationship) { return relationship.send_data(event, data_, step); });
+  }
+
   void on(StoreFailed& event, StepContext& step) {
     const bool concerned = unsettled_ == event.asr_id;
     unsettled_.reset();
@@ -267,7 +274,13 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 
 EffectList Engine::step(Event event, Instant now, RandomSource& random) {
-  return impl_->step(std::move(event), now, random);
+  EffectList effects;
+  impl_->step(event, now, random, effects);
+  return effects;
+}
+
+void Engine::step(Event event, Instant now, RandomSource& random, EffectList& effects) {
+  impl_->step(event, now, random, effects);
 }
 
 std::optional<Instant> Engine::next_deadline() const {

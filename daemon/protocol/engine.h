@@ -25,6 +25,8 @@ struct Counters {
   std::uint64_t attempts_failed = 0;
   std::uint64_t requests_executed = 0;
   std::uint64_t requests_repeated = 0;
+  std::uint64_t data_sent = 0;  // a datagram to all counts once
+  std::uint64_t data_received = 0;
   std::array<std::uint64_t, kRefusalCount> refused{};
 };
 
@@ -61,6 +63,8 @@ class Engine {
 
   /// One step. Effects are to be carried out in order, by the caller, before the next step.
   [[nodiscard]] EffectList step(Event event, Instant now, RandomSource& random);
+  /// The same, for who takes many steps: `effects` is emptied and filled, and keeps its memory.
+  void step(Event event, Instant now, RandomSource& random, EffectList& effects);
   /// When DeadlineReached is due; none while there is nothing to wait for.
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 

@@ -77,6 +77,14 @@ struct SendResponse {
   std::vector<std::uint8_t> body;
 };
 
+/// Send a datagram to one other member of an operational ASR, or to all (kEveryone). The bytes are borrowed
+/// for the step. Refused: too_large above kDataBytes, not_found for no other member of the roster, exhausted.
+struct SendData {
+  AsrId asr_id = 0;
+  std::uint16_t to = 0;
+  std::span<const std::uint8_t> payload;
+};
+
 /// A PersistAsr effect failed; the effects after it in its list were not carried out.
 struct StoreFailed {
   AsrId asr_id = 0;
@@ -88,8 +96,8 @@ struct SetPeerEndpoint {
   Endpoint endpoint;
 };
 
-using Event =
-    std::variant<FrameReceived, DeadlineReached, RestoreAsr, InstallAsr, SwitchGeneration, RetireAsr,
-                 RequestRekey, EraseOperational, SendRequest, SendResponse, StoreFailed, SetPeerEndpoint>;
+using Event = std::variant<FrameReceived, DeadlineReached, RestoreAsr, InstallAsr, SwitchGeneration,
+                           RetireAsr, RequestRekey, EraseOperational, SendRequest, SendResponse, SendData,
+                           StoreFailed, SetPeerEndpoint>;
 
 }  // namespace akm::protocol

@@ -46,6 +46,7 @@ struct RelationshipState {
   std::optional<Generation> installed;  // waits for its switch
   std::optional<Generation> grace;      // the one before: receives until grace_until; never stored
   Instant grace_until;
+  bool grace_shut = false;  // a member of it was left out of the current one: no data under it any more
   ExecutedIds executed;
 };
 

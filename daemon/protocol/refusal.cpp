@@ -9,7 +9,7 @@ constexpr std::array<std::string_view, kRefusalCount> kNames{
     "too-short",         "too-long",           "bad-version",   "bad-type",       "bad-chain",
     "unknown-asr",       "unknown-generation", "unknown-epoch", "unknown-sender", "own-index",
     "stale-incarnation", "cloned-identity",    "replayed",      "not-authentic",  "malformed-payload",
-    "not-expected",      "over-limit"};
+    "other-addressee",   "not-expected",       "over-limit"};
 static_assert(!kNames.back().empty(), "every refusal has its name, in the order of the enum");
 
 }  // namespace

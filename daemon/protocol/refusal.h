@@ -22,8 +22,9 @@ enum class Refusal : std::uint8_t {
   replayed,
   not_authentic,
   malformed_payload,
-  not_expected,  // authentic, but it has no meaning now (an old attempt, a type not in use)
-  over_limit,    // reassemblies, pending requests
+  other_addressee,  // a data frame for another member
+  not_expected,     // authentic, but it has no meaning now (an old attempt, a type not in use)
+  over_limit,       // reassemblies, pending requests
 };
 inline constexpr std::size_t kRefusalCount = static_cast<std::size_t>(Refusal::over_limit) + 1;
 /// As shown to people and in the heartbeat's "refused": "too-short", "not-authentic", ...

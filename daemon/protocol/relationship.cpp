@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace akm::protocol {
 namespace {
@@ -16,6 +17,13 @@ std::uint32_t key_timeout_s(const Policy& policy) {
   return std::min(policy.rekey_interval_s, kKeyTimeoutLongest_s) / 4 * 5 + kKeyTimeoutSlack_s;
 }
 
+/// Some member of `before` is not in `now`.
+bool leaves_out(const AsrDescription& before, const AsrDescription& now) {
+  std::set<NodeId> kept;
+  for (const Member& member : now.roster) kept.insert(member.node_id);
+  return std::ranges::any_of(before.roster, [&](const Member& m) { return !kept.contains(m.node_id); });
+}
+
 }  // namespace
 
 Result<Relationship> Relationship::restore(const SecretBuffer& record, StepContext& step) {
@@ -23,6 +31,7 @@ Result<Relationship> Relationship::restore(const SecretBuffer& record, StepConte
   Relationship relationship(restored.state.current->description->id);
   relationship.state_ = std::move(restored.state);
   Generation& current = *relationship.state_.current;
+  current.normal().link().session()->mark_restored();
   if (restored.peer_endpoint) {
     for (Peer& peer : current.peers->all()) {
       if (peer.index != current.own_index && !peer.endpoint_is_given) peer.endpoint = restored.peer_endpoint;
@@ -122,6 +131,7 @@ void Relationship::make_current(Generation generation, bool keep_old, StepContex
   if (state_.current && keep_old) {
     state_.grace = std::move(state_.current);
     state_.grace_until = step.now + std::chrono::milliseconds(state_.grace->description->policy.grace_ms);
+    state_.grace_shut = leaves_out(*state_.grace->description, *generation.description);
   }
   state_.current = std::move(generation);
   Generation& current = *state_.current;
@@ -238,7 +248,7 @@ std::expected<void, Refusal> Relationship::receive(const FrameHeader& header,
     case FrameType::control:
       return receive_control(header, *opened, from, step);
     case FrameType::data:
-      return std::unexpected(Refusal::not_expected);
+      return receive_data(header, *opened, from, step);
   }
   return std::unexpected(Refusal::bad_type);
 }
@@ -302,6 +312,11 @@ void Relationship::send_to(Generation& generation, const Endpoint& to, Session& 
   if (!frame) return;  // the key has sent all that it may; a rekey is due long before
   ++step.counters.frames_sent;
   step.effects.emplace_back(SendFrame{to, std::move(*frame)});
+  count_frame(generation, session, step);
+}
+
+/// One frame more under this key: a rekey is due at the policy's number.
+void Relationship::count_frame(Generation& generation, const Session& session, StepContext& step) {
   if (session.frames_sent() == generation.description->policy.rekey_after_frames) {
     generation.normal().rekey_now(step.now);
   }

@@ -36,7 +36,7 @@ class Relationship {
 
   Status install(InstallAsr event, StepContext& step);
   Status switch_generation(std::uint32_t generation, StepContext& step);
-  /// `plain` takes the payload; at least kFramePayloadBytes.
+  /// `plain` takes the payload, at least kFramePayloadBytes; that of data is lent to the effects.
   std::expected<void, Refusal> receive(const FrameHeader& header, std::span<const std::uint8_t> datagram,
                                        const Endpoint& from, std::span<std::uint8_t> plain,
                                        StepContext& step);
@@ -44,6 +44,8 @@ class Relationship {
   void request_rekey(StepContext& step);
   Status send_request(SendRequest event, StepContext& step);
   Status send_response(SendResponse event, StepContext& step);
+  /// `room` takes the frame, kFrameBytes, and is lent to the effects.
+  Status send_data(const SendData& event, std::span<std::uint8_t> room, StepContext& step);
   Status set_peer_endpoint(const Endpoint& endpoint, StepContext& step);
   /// Revokes what is in the keyring; the caller forgets the record and drops this object.
   void revoke_keys(EffectList& effects) const;
@@ -75,6 +77,9 @@ class Relationship {
                                                const Endpoint& from, StepContext& step);
   std::expected<void, Refusal> receive_control(const FrameHeader& header, const Opened& opened,
                                                const Endpoint& from, StepContext& step);
+  std::expected<void, Refusal> receive_data(const FrameHeader& header, const Opened& opened,
+                                            const Endpoint& from, StepContext& step);
+  [[nodiscard]] std::optional<std::uint16_t> data_sender(const Opened& opened, std::uint16_t index) const;
   Generation* find(std::uint32_t generation);
   void make_current(Generation generation, bool keep_old, StepContext& step);
   void carry_out(const Orders& orders, StepContext& step);
@@ -83,6 +88,7 @@ class Relationship {
             std::span<const std::uint8_t> payload, StepContext& step);
   void send_to(Generation& generation, const Endpoint& to, Session& session, FrameType type,
                std::span<const std::uint8_t> payload, StepContext& step);
+  static void count_frame(Generation& generation, const Session& session, StepContext& step);
   [[nodiscard]] SendMessage control_sender(StepContext& step);
   void prepare_change();
   [[nodiscard]] std::optional<Endpoint> learned_endpoint() const;

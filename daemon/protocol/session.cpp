@@ -49,6 +49,13 @@ const Session::SenderKey* Session::find(const Sender& sender) const {
 
 Result<std::vector<std::uint8_t>> Session::seal(const Sender& own, FrameType type,
                                                 std::span<const std::uint8_t> payload) {
+  std::vector<std::uint8_t> out(payload.size() + kFrameOverheadBytes);
+  AKM_TRY(seal(own, type, payload, out));
+  return out;
+}
+
+Status Session::seal(const Sender& own, FrameType type, std::span<const std::uint8_t> payload,
+                     std::span<std::uint8_t> out) {
   if (counter_->next >= limits::kFramesPerKey) return fail(Errc::exhausted, "frames under one key");
   if (!own_ || own_->sender != own) {
     AKM_ASSIGN(FrameCipher cipher, derive(own));
@@ -65,7 +72,7 @@ Result<std::vector<std::uint8_t>> Session::seal(const Sender& own, FrameType typ
                            .salt = own.salt};
   // The number is spent even when sealing fails: a gap costs nothing, a number used twice costs the key.
   ++counter_->next;
-  return seal_frame(own_->cipher, header, payload);
+  return own_->cipher.seal(header, payload, out);
 }
 
 std::expected<std::size_t, Refusal> Session::open(const FrameHeader& header,

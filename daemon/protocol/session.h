@@ -53,10 +53,17 @@ class Session {
   [[nodiscard]] const KeyContext& context() const { return context_; }
   [[nodiscard]] const SecretBuffer& secret() const { return secret_; }
   [[nodiscard]] std::uint64_t frames_sent() const { return counter_->next; }
+  /// From the disk: its windows were not stored, and what was received before would open again (section 4).
+  [[nodiscard]] bool restored() const { return restored_; }
+  void mark_restored() { restored_ = true; }
 
   /// A whole frame from `own`, under the next sequence number. exhausted from 2^32 on.
   Result<std::vector<std::uint8_t>> seal(const Sender& own, FrameType type,
                                          std::span<const std::uint8_t> payload);
+  /// The same into `out`, which is payload.size() + kFrameOverheadBytes long; `payload` may already stand in
+  /// its place there.
+  Status seal(const Sender& own, FrameType type, std::span<const std::uint8_t> payload,
+              std::span<std::uint8_t> out);
   /// Authenticates `datagram` and writes its payload to `out` (kFramePayloadBytes are enough). The replay
   /// window is read, nothing is written: call accept() when the sender may speak. Refusals: replayed,
   /// not_authentic.
@@ -88,6 +95,7 @@ class Session {
   Chain chain_;
   SecretBuffer secret_;
   std::shared_ptr<SequenceCounter> counter_;
+  bool restored_ = false;
   std::optional<SenderKey> own_;
   std::map<std::uint16_t, Known> senders_;  // bounded by the roster: written after authentication only
   std::optional<SenderKey> opened_;         // made by open() for a sender that is not known yet

@@ -76,7 +76,9 @@ std::map<std::string, std::uint64_t> counter_map(const protocol::Counters& count
                                            {"attempts_started", counters.attempts_started},
                                            {"attempts_failed", counters.attempts_failed},
                                            {"requests_executed", counters.requests_executed},
-                                           {"requests_repeated", counters.requests_repeated}};
+                                           {"requests_repeated", counters.requests_repeated},
+                                           {"data_sent", counters.data_sent},
+                                           {"data_received", counters.data_received}};
   for (std::size_t i = 0; i < protocol::kRefusalCount; ++i) {
     std::string name = "refused_" + std::string(protocol::refusal_name(static_cast<protocol::Refusal>(i)));
     std::ranges::replace(name, '-', '_');  // the alphabet of OpenMetrics

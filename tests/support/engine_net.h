@@ -69,6 +69,11 @@ class EngineNet {
     Endpoint endpoint;
     std::optional<Instant> starts_again;
     std::vector<protocol::Effect> reports;  // since they were last taken
+    struct Data {
+      std::uint16_t from;
+      std::vector<std::uint8_t> bytes;
+    };
+    std::vector<Data> data;  // received, since the test emptied it
   };
   /// What an executed request does: the answer, nothing for none.
   struct Request {
@@ -267,6 +272,14 @@ class EngineNet {
     if (auto* send = std::get_if<protocol::SendFrame>(&effect)) {
       watch_frame(i, *send);
       transmit(i, *send);
+      return false;
+    }
+    if (const auto* datagram = std::get_if<protocol::SendDatagram>(&effect)) {
+      transmit(i, {datagram->to, {datagram->bytes.begin(), datagram->bytes.end()}});
+      return false;
+    }
+    if (const auto* data = std::get_if<protocol::DataReceived>(&effect)) {
+      nodes_[i].data.push_back({data->from, {data->payload.begin(), data->payload.end()}});
       return false;
     }
     if (const auto* forget = std::get_if<protocol::ForgetAsr>(&effect)) {

@@ -24,6 +24,7 @@ Test(refusal, names_stand_in_the_order_of_the_enum) {
   cr_assert_eq(refusal_name(Refusal::unknown_generation), "unknown-generation");
   cr_assert_eq(refusal_name(Refusal::cloned_identity), "cloned-identity");
   cr_assert_eq(refusal_name(Refusal::not_authentic), "not-authentic");
+  cr_assert_eq(refusal_name(Refusal::other_addressee), "other-addressee");
   cr_assert_eq(refusal_name(Refusal::over_limit), "over-limit");
 }
 

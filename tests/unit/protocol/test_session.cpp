@@ -93,3 +93,15 @@ Test(session, a_key_seals_no_more_frames_than_section_4_allows) {
   cr_assert_eq(alice->seal({0, 1, 1}, FrameType::session, kPayload).error().code, Errc::exhausted);
   cr_assert_eq(counter->next, limits::kFramesPerKey);
 }
+
+Test(session, seals_into_room_that_is_given) {
+  auto alice = session_of(1, std::make_shared<SequenceCounter>(SequenceCounter{5, 0}));
+  auto bob = session_of(1, std::make_shared<SequenceCounter>(SequenceCounter{5, 0}));
+  std::array<std::uint8_t, kPayload.size() + kFrameOverheadBytes> room{};
+  const auto place = std::span(room).subspan(limits::kFrameHeaderBytes, kPayload.size());
+  std::ranges::copy(kPayload, place.begin());
+  cr_assert(alice->seal({0, 1, 1}, FrameType::data, place, room));
+  Plain plain;
+  cr_assert_eq(*bob->open(*parse_header(room), room, plain), kPayload.size());
+  cr_assert_eq(plain[2], 3);
+}
