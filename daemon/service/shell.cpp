@@ -13,6 +13,7 @@ using keyring::KeyId;
 // Events that report handlers have posted and that wait for the end of the step. An NMM that installs into
 // 4096 nodes posts one for each.
 constexpr std::size_t kQueueMax = 16384;
+constexpr std::size_t kEffectsKept = 64;
 
 KeyId key_id(protocol::AsrId asr, protocol::KeySlot slot) {
   return {asr, slot == protocol::KeySlot::current ? KeyId::Slot::current : KeyId::Slot::candidate, {}};
@@ -70,8 +71,24 @@ void Shell::receive(std::span<std::uint8_t> datagram, const Endpoint& from) {
     ++counters_.events_dropped;
     return;
   }
-  queue_.push_back({protocol::FrameReceived{datagram, from}, {}});
+  stepping_ = true;
+  (void)step(protocol::FrameReceived{datagram, from});
   drain();
+}
+
+Status Shell::send_data(const protocol::SendData& data) {
+  if (stepping_) return fail(Errc::busy, "a step is under way");
+  stepping_ = true;
+  engine_.step(data, parts_.now(), parts_.random, effects_);
+  Status refused;
+  std::erase_if(effects_, [&refused](protocol::Effect& effect) {
+    auto* why = std::get_if<protocol::EventRefused>(&effect);
+    if (why != nullptr) refused = std::unexpected(std::move(why->error));
+    return why != nullptr;
+  });
+  (void)carry_out();
+  drain();
+  return refused;
 }
 
 void Shell::drain() {
@@ -79,16 +96,21 @@ void Shell::drain() {
   while (!queue_.empty()) {
     Waiting next = std::move(queue_.front());
     queue_.pop_front();
-    const Status done = carry_out(engine_.step(std::move(next.event), parts_.now(), parts_.random));
+    const Status done = step(std::move(next.event));
     if (next.after) next.after(done);
   }
   stepping_ = false;
 }
 
-Status Shell::carry_out(protocol::EffectList effects) {
+Status Shell::step(protocol::Event event) {
+  engine_.step(std::move(event), parts_.now(), parts_.random, effects_);
+  return carry_out();
+}
+
+Status Shell::carry_out() {
   Status first_refusal;
   Status lost;  // why the rest of the list is dropped
-  for (protocol::Effect& effect : effects) {
+  for (protocol::Effect& effect : effects_) {
     if (!lost) {
       // The outcomes of our own requests are told all the same: the engine has forgotten those requests.
       if (auto* response = std::get_if<protocol::ResponseReceived>(&effect)) tell(std::move(*response));
@@ -101,6 +123,9 @@ Status Shell::carry_out(protocol::EffectList effects) {
     }
     lost = std::visit([this](auto& one) { return carry_out_one(one); }, effect);
   }
+  // They held secrets. A burst's memory is given back.
+  effects_.clear();
+  if (effects_.capacity() > kEffectsKept) effects_.shrink_to_fit();
   return lost ? first_refusal : lost;
 }
 
@@ -109,6 +134,11 @@ Status Shell::carry_out_one(Effect& effect) {
   if constexpr (std::is_same_v<Effect, protocol::SendFrame>) {
     ++counters_.frames_sent;
     parts_.send(effect.to, effect.bytes);
+  } else if constexpr (std::is_same_v<Effect, protocol::SendDatagram>) {
+    ++counters_.frames_sent;
+    parts_.send(effect.to, effect.bytes);
+  } else if constexpr (std::is_same_v<Effect, protocol::DataReceived>) {
+    if (parts_.data) parts_.data(effect);
   } else if constexpr (std::is_same_v<Effect, protocol::PersistAsr>) {
     const Status stored = parts_.store.write(asr_record_name(effect.asr_id), effect.record.reveal());
     if (!stored) {

@@ -40,6 +40,8 @@ using ReportHandler = std::function<void(Report&)>;
 /// state could not be stored.
 using AfterStep = std::move_only_function<void(const Status&)>;
 using FrameSender = std::function<void(const Endpoint& to, std::span<const std::uint8_t> frame)>;
+/// Takes a datagram of another member; its bytes are lent for the call.
+using DataReceiver = std::function<void(const protocol::DataReceived& data)>;
 
 inline constexpr std::string_view kAsrRecordPrefix = "asr-";  // and 16 hex digits of the ASR's id
 
@@ -51,6 +53,7 @@ class Shell {
     RandomSource& random;
     FrameSender send;
     std::function<Instant()> now = boottime_now;
+    DataReceiver data = {};
   };
   Shell(Parts parts, const protocol::Engine::Options& options, ReportHandler handler);
 
@@ -61,6 +64,9 @@ class Shell {
   void post(protocol::Event event, AfterStep after = {});
   /// A datagram from the loop; it is lent and may be decrypted in place.
   void receive(std::span<std::uint8_t> datagram, const Endpoint& from);
+  /// A datagram of a local program, lent for the call: not for report handlers (busy). Why it was refused is
+  /// told to the caller alone.
+  Status send_data(const protocol::SendData& data);
   /// For io::Loop::add_deadline.
   [[nodiscard]] std::optional<Instant> next_deadline() const { return engine_.next_deadline(); }
   void deadline_reached() { post(protocol::DeadlineReached{}); }
@@ -79,7 +85,8 @@ class Shell {
 
  private:
   void drain();
-  Status carry_out(protocol::EffectList effects);
+  Status step(protocol::Event event);
+  Status carry_out();  // effects_
   template <typename Effect>
   Status carry_out_one(Effect& effect);  // an error: drop the rest of the list
   void key_store_changed(protocol::AsrId asr_id, std::string_view effect, const Status& status);
@@ -93,6 +100,7 @@ class Shell {
     AfterStep after;
   };
   std::deque<Waiting> queue_;
+  protocol::EffectList effects_;  // of the present step; its memory is kept
   bool stepping_ = false;
   Counters counters_;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "daemon/protocol/data_payload.h"
 #include "tests/support/memory_key_store.h"
 #include "tests/support/memory_store.h"
 #include "tests/support/sample_asr.h"
@@ -157,4 +158,47 @@ Test(shell, a_deadline_makes_frames) {
   }
   cr_assert_not(bench.sent.empty());
   cr_assert_eq(bench.shell.counters().frames_sent, bench.sent.size());
+}
+
+Test(shell, data_goes_out_at_once_and_refusals_are_the_callers) {
+  Bench bench;
+  bench.shell.post(bench.install());
+  bench.sent.clear();
+  bench.told.clear();
+  const std::vector<std::uint8_t> bytes{1, 2};
+  cr_assert(bench.shell.send_data({kId, protocol::kEveryone, bytes}).has_value());
+  cr_assert_eq(bench.sent.size(), 2);
+  cr_assert_eq(bench.shell.send_data({kId, 9, bytes}).error().code, Errc::not_found);
+  cr_assert_eq(bench.shell.send_data({kId + 1, 1, bytes}).error().code, Errc::not_found);
+  cr_assert(bench.told.empty(), "a local program fills no log");
+  Status inside;
+  bench.on_report = [&](Report&) { inside = bench.shell.send_data({kId, 1, bytes}); };
+  bench.shell.post(bench.install(8));
+  cr_assert_eq(inside.error().code, Errc::busy);
+}
+
+Test(shell, received_data_goes_to_its_receiver) {
+  test::MemoryStore store;
+  test::SeededRandom random;
+  std::vector<std::uint8_t> got;
+  Shell receiver(
+      {store, nullptr, random, [](const Endpoint&, std::span<const std::uint8_t>) {},
+       [] { return Instant{1}; },
+       [&got](const protocol::DataReceived& data) { got.assign(data.payload.begin(), data.payload.end()); }},
+      {.incarnation = 1, .salt = 3}, [](Report&) {});
+  test::MemoryStore other_store;
+  std::vector<std::uint8_t> frame;
+  Shell sender({other_store, nullptr, random,
+                [&frame](const Endpoint&, std::span<const std::uint8_t> bytes) {
+                  frame.assign(bytes.begin(), bytes.end());
+                },
+                [] { return Instant{1}; }},
+               {.incarnation = 1, .salt = 4}, [](Report&) {});
+  const protocol::Asr asr = test::sample_asr(3, random);
+  receiver.post(protocol::InstallAsr{asr.clone(), 0, true, 0});
+  sender.post(protocol::InstallAsr{asr.clone(), 1, true, 0});
+  const std::vector<std::uint8_t> bytes{4, 5, 6};
+  cr_assert(sender.send_data({kId, 0, bytes}).has_value());
+  receiver.receive(frame, *parse_endpoint("10.0.0.2:7400"));
+  cr_assert(got == bytes);
 }
