@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/io/send_message.h"
+
 namespace akm::io {
 namespace {
 
@@ -61,7 +63,7 @@ Status EpollLoop::flush() {
   while (!rest.empty()) {
     const SocketId socket = rest.front().socket;
     const auto other = std::ranges::find_if(rest, [socket](const auto& e) { return e.socket != socket; });
-    const auto run = rest.first(std::min(kBatch, static_cast<std::size_t>(other - rest.begin())));
+    const auto run = rest.first(static_cast<std::size_t>(other - rest.begin()));
     std::size_t done = run.size();
     if (sockets_[socket].blocked) {
       for (const auto& entry : run) (void)queue_.push(socket, entry.to, leaving_.bytes_of(entry));
@@ -74,34 +76,32 @@ Status EpollLoop::flush() {
   return {};
 }
 
-// How many entries are dealt with: sent, or refused and counted. None when the socket has just become
-// blocked.
+// How many entries are dealt with: sent, or refused and counted or queued again. None when the socket has
+// just become blocked.
 Result<std::size_t> EpollLoop::send_run(std::span<const SendQueue::Entry> run, const SendQueue& from) {
-  std::array<mmsghdr, kBatch> messages{};
-  std::array<iovec, kBatch> vectors{};
-  for (std::size_t i = 0; i < run.size(); ++i) {
-    const auto bytes = from.bytes_of(run[i]);
-    // The kernel only reads them; msghdr and iovec have no const form.
-    vectors[i] = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-    messages[i].msg_hdr.msg_name = const_cast<sockaddr_storage*>(&run[i].to.storage);
-    messages[i].msg_hdr.msg_namelen = run[i].to.size;
-    messages[i].msg_hdr.msg_iov = &vectors[i];
-    messages[i].msg_hdr.msg_iovlen = 1;
+  std::array<SendMessage, kBatch> messages;
+  std::array<mmsghdr, kBatch> headers{};
+  std::size_t count = 0;
+  for (auto rest = run; !rest.empty() && count < kBatch; rest = rest.subspan(messages[count++].count)) {
+    messages[count].fill(from, next_run(rest));
+    headers[count].msg_hdr = messages[count].header;
   }
   const SocketId socket = run.front().socket;
-  const int sent = sendmmsg(sockets_[socket].udp.fd.get(), messages.data(), static_cast<unsigned>(run.size()),
+  const int sent = sendmmsg(sockets_[socket].udp.fd.get(), headers.data(), static_cast<unsigned>(count),
                             MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent > 0) {
-    counters_.datagrams_sent += static_cast<std::uint64_t>(sent);
-    return static_cast<std::size_t>(sent);
+    std::size_t datagrams = 0;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(sent); ++i) datagrams += messages[i].count;
+    counters_.datagrams_sent += datagrams;
+    return datagrams;
   }
   if (errno == EINTR) return 0;
   if (errno == EAGAIN) {
     AKM_TRY(set_blocked(socket, true));
     return 0;
   }
-  ++counters_.send_failures;  // the first one was refused
-  return 1;
+  refused(from, run.first(messages[0].count), errno);
+  return messages[0].count;
 }
 
 Result<std::size_t> EpollLoop::wait(std::optional<Duration> timeout) {

@@ -46,6 +46,8 @@ class Loop {
   /// order. Datagrams wait while the socket's send buffer is full; a full queue (4096) or a refusing kernel
   /// drops the datagram and counts it: the protocol repeats.
   virtual void send(SocketId socket, const Endpoint& to, std::span<const std::uint8_t> datagram) = 0;
+  /// How many datagrams send() takes now; none while the socket's send buffer is full. For who can wait.
+  [[nodiscard]] virtual std::size_t room(SocketId socket) const = 0;
 
   /// What is queued leaves now: for who is about to block (on a disk) within its turn. Errors come with the
   /// turn's own flush.

@@ -4,7 +4,10 @@
 #include <sys/timerfd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
+
+#include "daemon/io/send_message.h"
 
 namespace akm::io {
 
@@ -47,6 +50,24 @@ void LoopBase::send(SocketId socket, const Endpoint& to, std::span<const std::ui
   // A burst larger than the queue leaves in parts, unless it waits for the socket anyway.
   if (sockets_[socket].blocked || !flush() || !queue_.push(socket, *address, datagram))
     ++counters_.send_failures;
+}
+
+std::size_t LoopBase::room(SocketId socket) const {
+  return socket < sockets_.size() && !sockets_[socket].blocked ? queue_.room() : 0;
+}
+
+std::span<const SendQueue::Entry> LoopBase::next_run(std::span<const SendQueue::Entry> rest) const {
+  return rest.first(sockets_[rest.front().socket].segments ? SendQueue::run_of(rest) : 1);
+}
+
+void LoopBase::refused(const SendQueue& from, std::span<const SendQueue::Entry> run, int error) {
+  const bool try_singly = run.size() > 1 && cannot_segment(error);
+  if (try_singly) sockets_[run.front().socket].segments = false;
+  for (const SendQueue::Entry& datagram : run) {
+    const bool again = error == EAGAIN || try_singly;
+    if (!again || !queue_.push(datagram.socket, datagram.to, from.bytes_of(datagram)))
+      ++counters_.send_failures;
+  }
 }
 
 Result<Loop::WatchId> LoopBase::watch(int fd, std::uint32_t events, PollHandler handler) {

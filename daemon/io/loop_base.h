@@ -22,6 +22,7 @@ class LoopBase : public Loop {
   void send_queued() final {
     if (!queue_.empty()) (void)flush_now();
   }
+  [[nodiscard]] std::size_t room(SocketId socket) const final;
   Result<WatchId> watch(int fd, std::uint32_t events, PollHandler handler) final;
   Status change_watch(WatchId id, std::uint32_t events) final;
   void unwatch(WatchId id) final;
@@ -38,6 +39,7 @@ class LoopBase : public Loop {
     UdpSocket udp;
     DatagramHandler handler;
     bool blocked = false;  // the send buffer is full; its datagrams wait until it is writable
+    bool segments = true;  // the kernel cuts runs of datagrams apart, as far as is known
   };
   static constexpr std::size_t kSockets = 64;
 
@@ -57,6 +59,10 @@ class LoopBase : public Loop {
   /// Waits (none: for ever) and runs handlers.
   virtual Status wait_and_dispatch(std::optional<Duration> timeout) = 0;
 
+  /// The next entries of `rest` that leave together.
+  [[nodiscard]] std::span<const SendQueue::Entry> next_run(std::span<const SendQueue::Entry> rest) const;
+  /// A refused run: its datagrams wait in the queue, or are counted as failures.
+  void refused(const SendQueue& from, std::span<const SendQueue::Entry> run, int error);
   void deliver(Socket& socket, std::span<std::uint8_t> datagram, const Endpoint& from);
   void deliver_event(std::uint32_t slot, std::uint32_t generation, std::uint32_t events);
 

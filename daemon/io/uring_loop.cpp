@@ -111,30 +111,27 @@ Status UringLoop::flush() {
   queue_.clear();
   ++batch_;
   const auto entries = in_flight_.entries();
-  headers_.clear();
-  headers_.resize(entries.size());
-  for (std::uint32_t i = 0; i < entries.size(); ++i) {
+  if (messages_.size() < entries.size()) messages_.resize(entries.size());
+  for (std::uint32_t i = 0; i < entries.size();) {
     const SendQueue::Entry& datagram = entries[i];
-    const auto bytes = in_flight_.bytes_of(datagram);
     if (sockets_[datagram.socket].blocked) {
-      (void)queue_.push(datagram.socket, datagram.to, bytes);  // fits: it came out of this queue
+      // Fits: it came out of this queue.
+      (void)queue_.push(datagram.socket, datagram.to, in_flight_.bytes_of(datagram));
+      ++i;
       continue;
     }
-    SendHeader& send = headers_[i];
-    // The kernel only reads them; msghdr and iovec have no const form.
-    send.bytes = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-    send.header.msg_name = const_cast<sockaddr_storage*>(&datagram.to.storage);
-    send.header.msg_namelen = datagram.to.size;
-    send.header.msg_iov = &send.bytes;
-    send.header.msg_iovlen = 1;
+    const auto run = next_run(entries.subspan(i));
+    SendMessage& message = messages_[i];
+    message.fill(in_flight_, run);
     AKM_ASSIGN(io_uring_sqe * sqe, entry(Tag::send, i, batch_));
     const std::uint64_t user_data = sqe->user_data;
     // DONTWAIT: sent or refused within the submission, so that the buffers are free after it.
-    io_uring_prep_sendmsg(sqe, sockets_[datagram.socket].udp.fd.get(), &send.header,
+    io_uring_prep_sendmsg(sqe, sockets_[datagram.socket].udp.fd.get(), &message.header,
                           MSG_DONTWAIT | MSG_NOSIGNAL);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     sqe->user_data = user_data;
-    ++counters_.datagrams_sent;  // taken back when it is refused
+    counters_.datagrams_sent += run.size();  // taken back when they are refused
+    i += message.count;
   }
   return {};
 }
@@ -147,16 +144,18 @@ Status UringLoop::flush_now() {
 }
 
 Status UringLoop::on_send_failure(std::uint32_t batch, std::uint32_t index, std::int32_t result) {
-  --counters_.datagrams_sent;
   const bool known = batch == batch_ && index < in_flight_.entries().size();
-  if (result != -EAGAIN || !known) {
+  if (!known) {
+    --counters_.datagrams_sent;
     ++counters_.send_failures;
     return {};
   }
-  const SendQueue::Entry& datagram = in_flight_.entries()[index];
-  if (!queue_.push(datagram.socket, datagram.to, in_flight_.bytes_of(datagram))) ++counters_.send_failures;
-  if (std::exchange(sockets_[datagram.socket].blocked, true)) return {};
-  return arm_writable(datagram.socket);
+  const auto run = in_flight_.entries().subspan(index, messages_[index].count);
+  counters_.datagrams_sent -= run.size();
+  refused(in_flight_, run, -result);
+  const SocketId socket = run.front().socket;
+  if (result != -EAGAIN || std::exchange(sockets_[socket].blocked, true)) return {};
+  return arm_writable(socket);
 }
 
 // Takes all completions off the ring. Failed sends are settled here, while their datagrams are still there.

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "daemon/io/loop_base.h"
+#include "daemon/io/send_message.h"
 #include "daemon/io/uring_setup.h"
 
 namespace akm::io {
@@ -20,10 +21,6 @@ class UringLoop final : public LoopBase {
     std::uint64_t user_data;
     std::int32_t result;
     std::uint32_t flags;
-  };
-  struct SendHeader {
-    msghdr header;
-    iovec bytes;
   };
 
   Status arm_socket(SocketId socket) override;
@@ -48,8 +45,8 @@ class UringLoop final : public LoopBase {
   msghdr receive_header_{};  // room for the sender's address, before each payload
   std::vector<Completion> completions_;
   std::vector<SocketId> receivers_to_arm_;
-  SendQueue in_flight_;  // lent to the kernel until the next submission has returned
-  std::vector<SendHeader> headers_;
+  SendQueue in_flight_;                // lent to the kernel until the next submission has returned
+  std::vector<SendMessage> messages_;  // by the place of their first datagram in in_flight_
   std::uint32_t batch_ = 0;
   std::uint32_t receive_errors_ = 0;  // in a row
 };

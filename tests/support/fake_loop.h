@@ -1,5 +1,7 @@
 #pragma once
 // An io::Loop that does nothing by itself: a test looks at what was asked of it and calls back.
+#include <poll.h>
+
 #include <map>
 #include <vector>
 
@@ -21,6 +23,7 @@ class FakeLoop final : public io::Loop {
     ++sent;
   }
   void send_queued() override { ++pushes; }
+  [[nodiscard]] std::size_t room(SocketId /*socket*/) const override { return room_is; }
   Result<WatchId> watch(int fd, std::uint32_t events, io::PollHandler handler) override {
     if (fail_watches) return fail(Errc::limit_exceeded, "test");
     watches[next_watch] = {fd, events, std::move(handler)};
@@ -39,6 +42,29 @@ class FakeLoop final : public io::Loop {
   void stop() override { stopped = true; }
   [[nodiscard]] const Counters& counters() const override { return counted; }
 
+  /// Calls the handlers of all that is ready now, and of deadlines that have passed; false when there was
+  /// none.
+  bool run_ready() {
+    bool ran = false;
+    for (std::size_t i = 0; i < deadlines.size(); ++i) {
+      const auto due = deadlines[i].first();
+      if (!due || *due > boottime_now()) continue;
+      deadlines[i].second();
+      ran = true;
+    }
+    std::vector<WatchId> ids;
+    for (const auto& [id, watch] : watches) ids.push_back(id);
+    for (const WatchId id : ids) {
+      const auto watch = watches.find(id);
+      if (watch == watches.end()) continue;
+      pollfd ready{watch->second.fd, static_cast<short>(watch->second.events), 0};
+      if (::poll(&ready, 1, 0) != 1) continue;
+      const auto handler = watch->second.handler;  // it may end its own watch
+      handler(static_cast<std::uint32_t>(ready.revents));
+      ran = true;
+    }
+    return ran;
+  }
   void end_turn() {
     for (const auto& hook : hooks) hook();
   }
@@ -60,6 +86,7 @@ class FakeLoop final : public io::Loop {
   bool fail_watches = false;
   std::size_t sent = 0;
   std::size_t pushes = 0;
+  std::size_t room_is = 4096;
   Counters counted;
 };
 
