@@ -39,6 +39,7 @@ Status run(const NodeSettings& settings) {
   };
   AKM_ASSIGN(const io::Loop::SocketId socket, loop->open_udp(settings.common.listen, receive));
 
+  DataService data(*loop, socket, settings.data);
   Node node(settings,
             {.store = state.store.get(),
              .failure = state.failure,
@@ -55,6 +56,8 @@ Status run(const NodeSettings& settings) {
              .hardware = hardware,
              .probes = open_probes(settings, state.findings),
              .run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },
+             .data = [&data](const protocol::DataReceived& received) { data.deliver(received); },
+             .add_to_status = [&data](StatusSnapshot& status) { data.add_to(status); },
              .facts = {.key_storage = state.key_storage,
                        .hardware_protected = state.hardware_protected,
                        .io_backend = backend_text(*loop),
@@ -68,11 +71,12 @@ Status run(const NodeSettings& settings) {
   dbus::NodeAdaptor adaptor(bus, authorizer, node);
   service::BusWiring wiring(*loop, bus);
   service::ServiceManager manager(*loop);
-  observe(node, events, adaptor.observer(), manager);
+  observe(node, events, adaptor.observer(), manager, data);
 
   AKM_TRY(service::stop_on_signal(*loop, signals));
   AKM_TRY(watch_role(*loop, node));
   node.start();
+  data.start(node.shell());
   AKM_TRY(wiring.start([&] { manager.ready(node_state_name(node.status().state)); }));
   log::write(
       log::Level::notice, message_id::kStarted, "akmd has started",

@@ -48,6 +48,8 @@ class Node final : public ControlPort {
     std::unique_ptr<bpf::ProbeSet> probes;  // null: nothing is watched
     service::RunAside run_aside;            // for work that takes long: not on the loop thread
     std::function<Instant()> now = boottime_now;
+    service::DataReceiver data = {};                          // takes what other members send
+    std::function<void(StatusSnapshot&)> add_to_status = {};  // of who takes it
     Facts facts;
   };
   Node(const NodeSettings& settings, Parts parts);

@@ -85,6 +85,49 @@ Result<policy::NodePolicy> read_policy(const Config& config) {
   return out;
 }
 
+constexpr std::size_t kDataFolderBytes = 36;  // the paths in it have to fit a socket's address
+constexpr std::int64_t kKibibyte = 1024;
+
+void add_data(service::Schema& schema) {
+  const DataSettings standard;
+  const auto list = [&schema](const char* name, const std::vector<std::string>& value, const char* doc) {
+    schema.push_back({.name = name, .standard = value, .doc = doc, .choices = {}});
+  };
+  schema.push_back(
+      {.name = "data.folder",
+       .standard = standard.folder,
+       .doc = "Folder of the data service's sockets, one for each ASR; empty for no data service.",
+       .choices = {}});
+  list("data.users", standard.users, "Users whose programs may connect.");
+  list("data.groups", standard.groups,
+       "Groups whose members may connect; the sockets are given to the first one.");
+  schema.push_back({.name = "data.clients",
+                    .standard = static_cast<std::int64_t>(standard.clients),
+                    .doc = "Connections to one socket at a time.",
+                    .minimum = 1,
+                    .maximum = 64,
+                    .choices = {}});
+  schema.push_back({.name = "data.reader_queue_kib",
+                    .standard = static_cast<std::int64_t>(standard.reader_queue_bytes) / kKibibyte,
+                    .doc = "KiB that wait for a program that does not read; what comes then it does not get.",
+                    .minimum = 16,
+                    .maximum = 16384,
+                    .choices = {}});
+}
+
+Result<DataSettings> read_data(const Config& config) {
+  DataSettings out;
+  out.folder = config.text("data.folder");
+  if (!out.folder.empty() && (!out.folder.starts_with('/') || out.folder.size() > kDataFolderBytes)) {
+    return std::unexpected(config.invalid("data.folder", "must be an absolute path of at most 36 bytes"));
+  }
+  out.users = config.list("data.users");
+  out.groups = config.list("data.groups");
+  out.clients = static_cast<std::size_t>(config.integer("data.clients"));
+  out.reader_queue_bytes = static_cast<std::size_t>(config.integer("data.reader_queue_kib") * kKibibyte);
+  return out;
+}
+
 }  // namespace
 
 service::Schema node_schema() {
@@ -125,6 +168,7 @@ service::Schema node_schema() {
                     .standard = true,
                     .doc = "Activate as soon as credentials are there; else akmctl node activate does.",
                     .choices = {}});
+  add_data(schema);
   add_responses(schema);
   return schema;
 }
@@ -147,6 +191,7 @@ Result<NodeSettings> node_settings(const Config& config) {
   out.probes_config_folder = config.text("probes.config_folder");
   out.probes_check_interval_s = static_cast<std::uint32_t>(config.integer("probes.check_interval_s"));
   out.activate_automatically = config.boolean("activation.automatic");
+  AKM_ASSIGN(out.data, read_data(config));
   AKM_ASSIGN(out.responses, read_policy(config));
   return out;
 }

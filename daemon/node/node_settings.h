@@ -2,6 +2,7 @@
 // akmd's configuration: what both daemons have, and hardware identity, probes, responses, activation.
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "daemon/policy/response.h"
 #include "daemon/service/settings.h"
@@ -13,6 +14,15 @@ inline constexpr std::string_view kProgram = "akmd";
 inline constexpr std::string_view kDefaultConfigPath = "/etc/akm/akmd.toml";
 inline constexpr std::uint16_t kDefaultPort = 7400;
 
+/// The data service (docs/data-service.md).
+struct DataSettings {
+  std::string folder = "/run/akm/asr";  // empty: no data service
+  std::vector<std::string> users = {"root"};
+  std::vector<std::string> groups = {"akm"};
+  std::size_t clients = 16;  // of one ASR
+  std::size_t reader_queue_bytes = std::size_t{1} << 20;
+};
+
 struct NodeSettings {
   service::Settings common;
   keyring::HardwareOptions hardware;
@@ -21,6 +31,7 @@ struct NodeSettings {
   std::uint32_t probes_check_interval_s = 5;
   policy::NodePolicy responses;
   bool activate_automatically = true;
+  DataSettings data;
 };
 
 service::Schema node_schema();

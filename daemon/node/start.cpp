@@ -88,14 +88,19 @@ Status watch_role(io::Loop& loop, Node& node) {
   return {};
 }
 
-void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager) {
+void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager,
+             DataService& data) {
   events.set_observer(bus.event);
   node.set_observer({.status_changed =
                          [&node, &manager, to_bus = std::move(bus.status_changed)] {
                            manager.status(node_state_name(node.status().state));
                            if (to_bus) to_bus();
                          },
-                     .asr_changed = std::move(bus.asr_changed),
+                     .asr_changed =
+                         [&data, to_bus = std::move(bus.asr_changed)](std::uint64_t asr_id) {
+                           data.asr_changed(asr_id);
+                           if (to_bus) to_bus(asr_id);
+                         },
                      .event = {}});
 }
 

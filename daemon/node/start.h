@@ -7,6 +7,7 @@
 
 #include "bpf/loader/probe_set.h"
 #include "daemon/io/loop.h"
+#include "daemon/node/data_service.h"
 #include "daemon/node/node.h"
 #include "daemon/service/service_manager.h"
 #include "keyring/key_store.h"
@@ -29,7 +30,8 @@ std::string backend_text(const io::Loop& loop);
 /// The role's deadlines and probes on the loop.
 Status watch_role(io::Loop& loop, Node& node);
 
-/// What happens goes to the bus, the state to the service manager too.
-void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager);
+/// What happens goes to the bus, the state to the service manager too, changed ASRs to the data service.
+void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager,
+             DataService& data);
 
 }  // namespace akm::node

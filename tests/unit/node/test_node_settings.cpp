@@ -53,3 +53,21 @@ Test(node_settings, mistakes_are_errors) {
     cr_assert_eq(settings.error().code, Errc::config_invalid, "%s", settings.error().message().c_str());
   }
 }
+
+Test(node_settings, the_data_service_is_configuration) {
+  const auto standard = settings_of("");
+  cr_assert_eq(standard->data.folder, "/run/akm/asr");
+  cr_assert(standard->data.users == std::vector<std::string>{"root"});
+  cr_assert(standard->data.groups == std::vector<std::string>{"akm"});
+  const auto settings = settings_of(
+      "[data]\nfolder = \"\"\nusers = [\"7\"]\ngroups = []\nclients = 3\nreader_queue_kib = 16\n");
+  cr_assert(settings.has_value());
+  cr_assert(settings->data.folder.empty());
+  cr_assert_eq(settings->data.users.at(0), "7");
+  cr_assert_eq(settings->data.clients, 3);
+  cr_assert_eq(settings->data.reader_queue_bytes, 16384);
+  const std::string too_long = "[data]\nfolder = \"/" + std::string(36, 'x') + "\"\n";
+  for (const std::string& text : {std::string("[data]\nfolder = \"run\"\n"), too_long}) {
+    cr_assert_eq(settings_of(text).error().code, Errc::config_invalid);
+  }
+}

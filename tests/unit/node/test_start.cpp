@@ -57,13 +57,14 @@ Test(start, what_happens_goes_to_the_bus) {
   NodeBench bench;
   FakeLoop loop;
   service::ServiceManager manager(loop);
+  node::DataService data(loop, 0, bench.settings.data);
   int states = 0;
   std::vector<std::string> told;
   node::observe(*bench.node, bench.events,
                 {.status_changed = [&states] { ++states; },
                  .asr_changed = {},
                  .event = [&told](const EventRecord& event) { told.push_back(event.name); }},
-                manager);
+                manager, data);
   cr_assert(bench.provision().has_value());
   cr_assert_gt(states, 0);
   cr_assert(std::ranges::find(told, "provisioned") != told.end());
