@@ -110,6 +110,14 @@ class Host:
             run("ip", "-n", self.namespace, "link", "set", device, "up")
         self.make_hardware(index)
 
+    def link(self, up):
+        """Plugs its cable in or out."""
+        run("ip", "-n", self.namespace, "link", "set", "eth0", "up" if up else "down")
+
+    def data_socket(self, asr):
+        """The data service's socket of an ASR with a plain name."""
+        return self.folder / "run" / f"{asr}.sock"
+
     def make_hardware(self, index):
         """A machine of its own: the sysfs files that the hardware identity is read from."""
         dmi = self.folder / "sys/class/dmi/id"
@@ -126,7 +134,8 @@ class Host:
             "log.target": "journal" if self.journal else "text", "log.journal_socket": str(self.folder / "journal"),
         }
         if self.role == "node":
-            common |= {"hardware.sysfs_root": str(self.folder / "sys"), "probes.config_folder": str(self.etc)}
+            common |= {"hardware.sysfs_root": str(self.folder / "sys"), "probes.config_folder": str(self.etc),
+                       "data.folder": str(self.folder / "run"), "data.groups": []}
         else:
             common |= {"nmm.name": self.name, "network.advertise": [self.endpoint]}
         return common | self.overrides
@@ -274,6 +283,8 @@ class Lab:
     def start_capture(self):
         """Records what crosses the bridge. Inbound side of each port only, so that every datagram is there once."""
         self.capture = self.folder / "bridge.pcap"
+        for host in self.hosts:  # runs of datagrams (UDP GSO) are cut apart before the bridge, not by the receiver
+            run("ip", "-n", host.namespace, "link", "set", "eth0", "gso_max_segs", "1")
         self.spawn(self.inside(self.switch, "tcpdump", "-i", "any", "-Q", "in", "-U", "-B", "16384", "-Z", "root",
                                "-w", self.capture, "udp"), self.folder / "tcpdump.log")
         wait_until(lambda: self.capture.exists() and self.capture.stat().st_size >= 24, "packet capture")

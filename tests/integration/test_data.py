@@ -1,0 +1,101 @@
+"""The data service: datagrams of local programs through real daemons, across rekeys and after an eviction."""
+import os
+import threading
+import time
+
+from support import BUILD, IntegrationTest, main
+from tools.lab import cluster, data
+from tools.lab.lab import Lab, wait_until
+
+TOTAL = int(os.environ.get("AKM_DATAGRAMS", "200000"))
+REKEYS = int(os.environ.get("AKM_REKEYS", "100"))
+
+
+class DataService(IntegrationTest):
+    def counters(self, node):
+        return node.status()["counters"]
+
+    def test_none_lost_none_twice(self):
+        with Lab(BUILD, nodes=("a", "b", "c")) as lab:
+            cluster.activate_all(lab)
+            before = cluster.create(lab)
+            a, b = lab.nodes["a"], lab.nodes["b"]
+            to = data.index_of(a, "asr-1", "b")
+            with data.Flood(a.data_socket("asr-1"), b.data_socket("asr-1"), to, data.index_of(a, "asr-1", "a")) as flood:
+                started = time.monotonic()
+                # Each rekey runs while a share of the datagrams is on its way.
+                for number in range(1, REKEYS + 1):
+                    rekey = threading.Thread(target=a.akmctl, args=("asr", "rekey", "asr-1"))
+                    rekey.start()
+                    flood.send_until(TOTAL * number // REKEYS, lambda: not rekey.is_alive())
+                    rekey.join()
+                result = flood.finish()
+                seconds = time.monotonic() - started
+            epochs = cluster.wait_agreed(lab, list(lab.nodes), "asr-1")[1] - before[1]
+            print(f"{result.sent} datagrams in {seconds:.1f} s ({result.sent / seconds:.0f}/s), {epochs} rekeys; "
+                  f"received {result.received}, twice {result.twice}, out of order {result.out_of_order}", flush=True)
+            self.assertGreaterEqual(result.sent, TOTAL)
+            self.assertGreaterEqual(epochs, REKEYS)
+            self.assertEqual(result.received, result.sent, "lost")
+            self.assertEqual(result.twice, 0)
+            for node in (a, b):
+                self.assertEqual(self.counters(node)["data_dropped_slow_reader"], 0)
+                self.assertEqual(self.counters(node)["refused_unknown_epoch"], 0)
+
+    def test_nothing_from_an_evicted_member(self):
+        with Lab(BUILD, nodes=("a", "b", "c")) as lab:
+            lab.start_capture()
+            cluster.activate_all(lab)
+            before = cluster.create(lab)
+            a, b, c = (lab.nodes[n] for n in "abc")
+            evil = data.Client(c.data_socket("asr-1"))
+            readers = [data.Client(node.data_socket("asr-1")) for node in (a, b)]
+            for i in range(100):
+                evil.send(data.EVERYONE, b"before %d" % i)
+            for reader in readers:
+                self.assertEqual([reader.receive(5)[1] for _ in range(100)], [b"before %d" % i for i in range(100)])
+            # c hears nothing of its eviction: it goes on as an attacker would that holds its keys.
+            c.link(False)
+            lab.nmm.akmctl("asr", "remove", "asr-1", "c", check=False)
+            cluster.wait_agreed(lab, ["a", "b"], "asr-1", generation=before[0] + 1)
+            lab.nmm.stop()
+            c.link(True)
+            refused = [self.refused(node) for node in (a, b)]
+            for i in range(100):
+                evil.send(data.EVERYONE, b"after %d" % i)
+            fresh = wait_until(lambda: [f for f in lab.captured("c", "a") if f.kind == 3][100:], "fresh frames of c")
+            recorded = [f.bytes for f in lab.captured("c", "a") if f.kind == 3]
+            self.assertGreaterEqual(len(recorded), 200 - len(fresh) + 1)
+            for node in (a, b):
+                lab.inject(lab.nmm, node, recorded)  # a relay
+            for node, known in zip((a, b), refused):
+                wait_until(lambda: self.refused(node) >= known + 250, f"refused frames on {node.name}")
+            # Both still hear each other.
+            data.Client(b.data_socket("asr-1")).send(data.EVERYONE, b"end")
+            self.assertEqual(readers[0].receive(5)[1], b"end", "something of c was accepted")
+            self.assertIsNone(readers[1].receive(0.2))
+            print(f"refused on a and b: {[self.refused(n) - r for n, r in zip((a, b), refused)]}", flush=True)
+
+    def refused(self, node):
+        return sum(v for k, v in self.counters(node).items() if k.startswith("refused_"))
+
+    def test_sockets_come_and_go(self):
+        with Lab(BUILD, nodes=("a", "b")) as lab:
+            cluster.activate_all(lab)
+            cluster.create(lab)
+            a, b = lab.nodes["a"], lab.nodes["b"]
+            client = data.Client(a.data_socket("asr-1"))
+            b.kill()
+            self.assertTrue(b.data_socket("asr-1").exists(), "kill -9 leaves the file")
+            b.start()
+            cluster.wait_agreed(lab, ["a", "b"], "asr-1", epoch=2)  # after a start members rekey
+            reader = data.Client(b.data_socket("asr-1"))
+            client.send(data.index_of(a, "asr-1", "b"), b"again")
+            self.assertEqual(reader.receive(5), (a.asr("asr-1")["own_index"], b"again"))
+            lab.nmm.akmctl("asr", "delete", "asr-1", "--yes")
+            wait_until(lambda: not a.data_socket("asr-1").exists(), "the socket to go")
+            self.assertEqual(client.receive(5), (None, b""))
+
+
+if __name__ == "__main__":
+    main()
