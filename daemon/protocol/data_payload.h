@@ -1,5 +1,5 @@
 #pragma once
-// What a data frame carries (section 7): who it is for, and the bytes. Every member holds the key, so the
+// What a data frame carries (section 6a): who it is for, and the bytes. Every member holds the key, so the
 // addressee is inside of what is authenticated.
 #include <cstdint>
 #include <expected>

@@ -1,4 +1,4 @@
-// Data frames of a relationship (section 7): datagrams of local programs, sealed under the session key.
+// Data frames of a relationship (section 6a): datagrams of local programs, sealed under the session key.
 #include "daemon/protocol/data_payload.h"
 #include "daemon/protocol/relationship.h"
 

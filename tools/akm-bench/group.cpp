@@ -7,7 +7,6 @@
 namespace akm::bench {
 namespace {
 
-constexpr protocol::AsrId kId = 0x414b4d01;
 constexpr std::uint16_t kFirstPort = 7400;
 
 Endpoint endpoint_of(std::size_t member) {
@@ -18,7 +17,7 @@ Endpoint endpoint_of(std::size_t member) {
 
 protocol::Asr make_asr(std::size_t members, RandomSource& random) {
   protocol::Asr asr;
-  asr.description.id = kId;
+  asr.description.id = Group::kId;
   asr.description.label = "bench";
   for (std::size_t i = 0; i < members; ++i) {
     asr.description.roster.push_back({.index = static_cast<std::uint16_t>(i),

@@ -13,6 +13,7 @@ namespace akm::bench {
 
 class Group {
  public:
+  static constexpr protocol::AsrId kId = 0x414b4d01;
   /// `folder`: where each member stores durably; empty for no storage at all.
   Group(std::size_t members, const std::string& folder);
 
@@ -23,6 +24,7 @@ class Group {
   [[nodiscard]] std::size_t record_bytes() const { return record_bytes_; }
   /// A session frame that member 1 would accept, with one bit flipped: what a forger makes it do.
   [[nodiscard]] const std::vector<std::uint8_t>& forged() const { return forged_; }
+  protocol::Engine& engine(std::size_t member) { return members_[member].engine; }
   /// Hands member 1 a datagram from outside.
   void receive(const std::vector<std::uint8_t>& datagram);
 

@@ -21,10 +21,14 @@ struct Case {
 constexpr std::size_t kPathRounds = 31;
 
 const Case kCases[] = {
-    {"key-step", [] { key_step(); }},         {"frame", [] { frame(128), frame(1100); }},
-    {"outsider", [] { engine_step(); }},      {"new-key", [] { new_key(); }},
-    {"rekey", [] { rekey(5, false); }},       {"durable", [] { rekey(5, true); }},
+    {"key-step", [] { key_step(); }},
+    {"frame", [] { frame(128), frame(1100); }},
+    {"outsider", [] { engine_step(); }},
+    {"new-key", [] { new_key(); }},
+    {"rekey", [] { rekey(5, false); }},
+    {"durable", [] { rekey(5, true); }},
     {"path", [] { bare_path(kPathRounds); }},
+    {"data", [] { data(200), data(1144), data_received(200), data_received(1144); }},
 };
 
 }  // namespace

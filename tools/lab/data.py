@@ -18,7 +18,7 @@ NUMBER = struct.Struct(">Q")
 
 
 class Client:
-    """A connection to an ASR's socket. It ends with the object."""
+    """A connection to an ASR's socket."""
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
