@@ -128,6 +128,11 @@ void DataService::open(const protocol::AsrView& view) {
   sockets_.emplace(id, std::move(*socket));
 }
 
+DataPort DataService::port() {
+  return {.receive = [this](const protocol::DataReceived& data) { deliver(data); },
+          .add_to_status = [this](StatusSnapshot& status) { add_to(status); }};
+}
+
 void DataService::deliver(const protocol::DataReceived& data) {
   const auto socket = sockets_.find(data.asr_id);
   if (socket == sockets_.end()) {

@@ -8,6 +8,7 @@
 
 #include "daemon/node/control_port.h"
 #include "daemon/node/data_socket.h"
+#include "daemon/node/node.h"
 #include "daemon/node/node_settings.h"
 #include "daemon/service/shell.h"
 
@@ -23,7 +24,8 @@ class DataService {
   void start(service::Shell* shell);
   /// The ASR came, changed, or went.
   void asr_changed(protocol::AsrId asr_id);
-  /// For service::Shell.
+  /// For the role: deliver() and add_to().
+  DataPort port();
   void deliver(const protocol::DataReceived& data);
   /// Counters, and what does not work.
   void add_to(StatusSnapshot& status) const;

@@ -56,8 +56,7 @@ Status run(const NodeSettings& settings) {
              .hardware = hardware,
              .probes = open_probes(settings, state.findings),
              .run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },
-             .data = [&data](const protocol::DataReceived& received) { data.deliver(received); },
-             .add_to_status = [&data](StatusSnapshot& status) { data.add_to(status); },
+             .data = data.port(),
              .facts = {.key_storage = state.key_storage,
                        .hardware_protected = state.hardware_protected,
                        .io_backend = backend_text(*loop),
@@ -75,8 +74,7 @@ Status run(const NodeSettings& settings) {
 
   AKM_TRY(service::stop_on_signal(*loop, signals));
   AKM_TRY(watch_role(*loop, node));
-  node.start();
-  data.start(node.shell());
+  start(node, data);
   AKM_TRY(wiring.start([&] { manager.ready(node_state_name(node.status().state)); }));
   log::write(
       log::Level::notice, message_id::kStarted, "akmd has started",

@@ -35,9 +35,9 @@ Node::Node(const NodeSettings& settings, Parts parts)
     return;
   }
   records_.emplace(*parts_.store);
-  shell_.emplace(
-      service::Shell::Parts{*parts_.store, parts_.keys, parts_.random, parts_.send, parts_.now, parts_.data},
-      parts_.engine, [this](service::Report& one) { report(one); });
+  shell_.emplace(service::Shell::Parts{*parts_.store, parts_.keys, parts_.random, parts_.send, parts_.now,
+                                       parts_.data.receive},
+                 parts_.engine, [this](service::Report& one) { report(one); });
 }
 
 void Node::start() {
@@ -167,7 +167,7 @@ StatusSnapshot Node::status() const {
     out.counters.emplace("key_failures", shell_->counters().key_failures);
     out.counters.emplace("events_dropped", shell_->counters().events_dropped);
   }
-  if (parts_.add_to_status) parts_.add_to_status(out);
+  if (parts_.data.add_to_status) parts_.data.add_to_status(out);
   return out;
 }
 

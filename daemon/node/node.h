@@ -25,6 +25,12 @@
 
 namespace akm::node {
 
+/// Who takes what other members send, and says how that goes.
+struct DataPort {
+  service::DataReceiver receive = {};
+  std::function<void(StatusSnapshot&)> add_to_status = {};
+};
+
 class Node final : public ControlPort {
  public:
   /// What does not change while the daemon runs.
@@ -48,8 +54,7 @@ class Node final : public ControlPort {
     std::unique_ptr<bpf::ProbeSet> probes;  // null: nothing is watched
     service::RunAside run_aside;            // for work that takes long: not on the loop thread
     std::function<Instant()> now = boottime_now;
-    service::DataReceiver data = {};                          // takes what other members send
-    std::function<void(StatusSnapshot&)> add_to_status = {};  // of who takes it
+    DataPort data = {};
     Facts facts;
   };
   Node(const NodeSettings& settings, Parts parts);

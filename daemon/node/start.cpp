@@ -88,6 +88,11 @@ Status watch_role(io::Loop& loop, Node& node) {
   return {};
 }
 
+void start(Node& node, DataService& data) {
+  node.start();
+  data.start(node.shell());
+}
+
 void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager,
              DataService& data) {
   events.set_observer(bus.event);

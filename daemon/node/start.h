@@ -30,6 +30,8 @@ std::string backend_text(const io::Loop& loop);
 /// The role's deadlines and probes on the loop.
 Status watch_role(io::Loop& loop, Node& node);
 
+/// The role first: it restores what the data service opens sockets for.
+void start(Node& node, DataService& data);
 /// What happens goes to the bus, the state to the service manager too, changed ASRs to the data service.
 void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager,
              DataService& data);

@@ -24,10 +24,16 @@ Status Relationship::send_data(const SendData& event, std::span<std::uint8_t> ro
   AKM_TRY(session.seal(own, FrameType::data, plain, frame));
   // One frame for all: of two with the same content and one's own number each, an outsider could turn one
   // member's copy to another, who would take both.
-  for (const Peer& peer : receivers) {
-    if (peer.index == current.own_index || !peer.endpoint) continue;
+  const auto send = [&](const Endpoint& to) {
     ++step.counters.frames_sent;
-    step.effects.emplace_back(SendDatagram{*peer.endpoint, frame});
+    step.effects.emplace_back(SendDatagram{to, frame});
+  };
+  if (event.to == kEveryone && current.group) {
+    send(*current.group);
+  } else {
+    for (const Peer& peer : receivers) {
+      if (peer.index != current.own_index && peer.endpoint) send(*peer.endpoint);
+    }
   }
   ++step.counters.data_sent;
   count_frame(current, session, step);
@@ -63,11 +69,10 @@ std::expected<void, Refusal> Relationship::receive_data(const FrameHeader& heade
     (void)switch_generation(header.generation, step);  // cannot fail: this generation is installed
   }
   Generation& current = *state_.current;
-  if (current.normal().is_candidate(opened.session)) {
+  if (current.ladder.is_candidate(opened.session)) {
     prepare_change();
-    carry_out(
-        current.normal().hear_other(current.around(step.now, step.random), header.index, opened.session),
-        step);
+    carry_out(current.ladder.hear_other(current.around(step.now, step.random), header.index, opened.session),
+              step);
   }
   ++step.counters.data_received;
   step.effects.emplace_back(DataReceived{id_, *sender, data->bytes});

@@ -35,8 +35,7 @@ struct Bench {
   std::optional<DataService> service{std::in_place, loop, 0, settings};
   service::Shell shell{
       {store, nullptr, random, [this](const Endpoint&, std::span<const std::uint8_t>) { ++frames; },
-       [] { return Instant{1'000'000'000}; },
-       [this](const protocol::DataReceived& data) { service->deliver(data); }},
+       [] { return Instant{1'000'000'000}; }, service->port().receive},
       {.incarnation = 1, .salt = 2},
       [this](service::Report& report) {
         if (auto* switched = std::get_if<protocol::GenerationSwitched>(&report))
