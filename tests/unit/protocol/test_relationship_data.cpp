@@ -112,6 +112,21 @@ Test(relationship_data, one_frame_goes_to_all) {
   cr_assert_eq(only<SendDatagram>(held.effects)[0]->bytes.size(), limits::kFrameBytes);
 }
 
+Test(relationship_data, where_there_is_a_group_address_it_goes_there_once) {
+  Asr asr = fixed_asr(4, 2);
+  asr.description.policy.topology = Topology::multicast;
+  asr.description.policy.multicast_group = "239.1.1.1:7400";
+  Held held(4);
+  held.install(asr, true);
+  cr_assert(!held.send(kEveryone, {5}));
+  const auto sent = only<SendDatagram>(held.effects);
+  cr_assert_eq(sent.size(), 1);
+  cr_assert(sent[0]->to == *parse_endpoint("239.1.1.1:7400"));
+  cr_assert(!held.send(2, {5}));
+  cr_assert_eq(only<SendDatagram>(held.effects)[0]->to.port, 7400);
+  cr_assert(only<SendDatagram>(held.effects)[0]->to != *parse_endpoint("239.1.1.1:7400"));
+}
+
 Test(relationship_data, what_cannot_be_sent_is_refused) {
   Held held;
   cr_assert_eq(held.send(0, {1})->code, Errc::not_found, "oneself");
