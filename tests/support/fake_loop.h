@@ -18,6 +18,10 @@ class FakeLoop final : public io::Loop {
     datagram = std::move(handler);
     return SocketId{0};
   }
+  Status join_group(const Endpoint& /*group*/, const Endpoint& /*local*/,
+                    io::DatagramHandler /*handler*/) override {
+    return {};
+  }
   [[nodiscard]] Endpoint local_endpoint(SocketId /*socket*/) const override { return local; }
   void send(SocketId /*socket*/, const Endpoint& /*to*/, std::span<const std::uint8_t> /*frame*/) override {
     ++sent;

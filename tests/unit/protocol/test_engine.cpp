@@ -164,7 +164,8 @@ Test(engine, every_refusal_has_its_counter) {
   const std::array<std::uint8_t, 4> garbage{9, 9, 9, 9};
   cr_assert_eq(alone.frame(speaker.frame(FrameType::session, garbage)), Refusal::malformed_payload);
   cr_assert_eq(alone.frame(speaker.frame(FrameType::control, garbage)), Refusal::malformed_payload);
-  cr_assert_eq(alone.frame(speaker.frame(FrameType::data, garbage)), Refusal::not_expected);
+  const std::array<std::uint8_t, 4> for_another{0, 9, 0, 0};
+  cr_assert_eq(alone.frame(speaker.frame(FrameType::data, for_another)), Refusal::other_addressee);
   cr_assert_eq(alone.frame(speaker.message(
                    {1, MessageKind::request, Method::zeroize, 0, 1, ControlStatus::ok}, garbage)),
                Refusal::not_expected, "control frames belong to provisioning ASRs");
