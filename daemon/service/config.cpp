@@ -14,10 +14,16 @@
 
 #include "daemon/base/unique_fd.h"
 
-// The library in its form that returns errors instead of throwing; only this file sees it.
+// The library in its form that returns errors instead of throwing; only this file sees it. Version 3.3
+// asserts what a file can break ("[=]"), and with NDEBUG has the compiler assume it; the code behind that
+// checks again.
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+#define TOML_ASSERT(expression) static_cast<void>(0)
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 namespace akm::service {
 namespace {
@@ -147,8 +153,27 @@ Status collect(const toml::table& table, const std::string& prefix, const std::s
   return {};
 }
 
+/// toml++ 3.3 has undefined behaviour when it asks whether some letters beyond ASCII are a blank, which it
+/// does outside of strings and comments. Telling where strings end is its job; so only whole lines of comment
+/// may hold such letters, and several lines are never one string.
+Status check_letters(const std::string& text, const std::string& path) {
+  std::size_t number = 0;
+  for (const auto part : std::views::split(text, '\n')) {
+    ++number;
+    const std::string_view line(part.begin(), part.end());
+    if (line.contains("\"\"\"") || line.contains("'''"))
+      return invalid_at(fmt::format("{}:{}", path, number), "texts of several lines are not taken");
+    const std::size_t first = line.find_first_not_of(" \t");
+    if (first == std::string_view::npos || line[first] == '#') continue;
+    if (std::ranges::any_of(line, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }))
+      return invalid_at(fmt::format("{}:{}", path, number), "not ASCII: in a text write \\uXXXX");
+  }
+  return {};
+}
+
 Result<std::vector<Found>> load_file(const std::string& path, const Schema& schema) {
   AKM_ASSIGN(const std::string text, read_text(path));
+  AKM_TRY(check_letters(text, path));
   const toml::parse_result parsed = toml::parse(std::string_view(text), path);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();

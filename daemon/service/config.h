@@ -2,7 +2,8 @@
 // Configuration: one TOML file and the drop-ins of FILE.d/*.toml in the order of their names, a later one
 // wins. What may stand there is a table (Schema), from which the documented example is made too. An unknown
 // key, a wrong type and a value out of bounds are errors that name file and line; nothing is silently
-// replaced by a default.
+// replaced by a default. Beyond ASCII only lines of comment are written as they are; a text takes \uXXXX, on
+// one line.
 #include <cstdint>
 #include <map>
 #include <string>

@@ -132,3 +132,16 @@ Test(config, the_example_is_a_valid_file_and_stays_one_when_uncommented) {
   cr_assert_neq(config->origin("a.b.list"), "default");
   cr_assert_eq(config->integer("tpm.nv_index"), 7);
 }
+
+Test(config, what_the_parser_cannot_take_is_refused_before_it) {
+  cr_assert_eq(error_of("[network]\nlisten = \"\xc3\xa9\"\n"),
+               "a.toml:2: not ASCII: in a text write \\uXXXX");
+  cr_assert_eq(error_of("\xcc\x9bi 7"), "a.toml:1: not ASCII: in a text write \\uXXXX");
+  cr_assert_eq(error_of("[network]\nlisten = '''a\n'''\n"), "a.toml:2: texts of several lines are not taken");
+  cr_assert(error_of("[=]\n").starts_with("a.toml:1: "));
+  const TemporaryFolder folder;
+  const auto config =
+      Config::load(folder.write("a.toml", "  # \xc3\xa9\n[network]\nlisten = \"\\u00e9\"\n"), schema());
+  cr_assert(config.has_value());
+  cr_assert_eq(config->text("network.listen"), "\xc3\xa9");
+}
