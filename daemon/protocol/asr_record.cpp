@@ -228,7 +228,7 @@ Result<RestoredAsr> decode_record(const SecretBuffer& record, Instant now) {
   RestoredAsr restored;
   if (reader.map(4) != 4) reader.refuse("record");
   expect_key(reader, "v");
-  reader.unsigned_integer(kVersion);
+  if (reader.unsigned_integer() != kVersion) reader.refuse("version of a record");
   expect_key(reader, "done");
   expect_array(reader, 4);
   restored.state.executed.incarnation = u32(reader);

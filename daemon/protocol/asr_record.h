@@ -16,7 +16,8 @@ struct RestoredAsr {
 /// ids. The generation in grace and old session secrets are not in it: they end with the process.
 [[nodiscard]] SecretBuffer encode_record(const RelationshipState& state,
                                          const std::optional<Endpoint>& peer_endpoint);
-/// state_corrupt for anything that encode_record does not write.
+/// state_corrupt for anything that encode_record does not write, but unknown keys of policy and ASR, which
+/// are skipped.
 Result<RestoredAsr> decode_record(const SecretBuffer& record, Instant now);
 
 }  // namespace akm::protocol

@@ -124,3 +124,13 @@ Test(asr_record, epoch_0_is_never_restored) {
       ChainLink::restore(current.context, Chain::normal, asr.chains[0].clone(), SecretBuffer(32)));
   cr_assert(!decode_record(encode_record(state, std::nullopt), Instant{}));
 }
+
+Test(asr_record, a_record_of_another_version_is_refused) {
+  for (const std::uint8_t version : {std::uint8_t{0}, std::uint8_t{2}}) {
+    SecretBuffer record = encode_record(full_state(), std::nullopt);
+    // {"v": 1, ...}: the head of the map, the key, the version.
+    cr_assert_eq(record.reveal()[3], 1);
+    record.reveal_mutable()[3] = version;
+    cr_assert(!decode_record(record, Instant{5}));
+  }
+}
