@@ -1,0 +1,206 @@
+#include "daemon/protocol/asr_record.h"
+#include "daemon/protocol/bundle.h"
+#include "daemon/protocol/control_body.h"
+#include "daemon/protocol/control_message.h"
+#include "daemon/protocol/session_payload.h"
+#include "tests/fuzz/seeds.h"
+#include "tests/support/asr_fixture.h"
+#include "tests/support/sample_asr.h"
+
+namespace akm::fuzz {
+namespace {
+
+using namespace protocol;
+
+void frames(Seeds& seeds) {
+  FrameCipher cipher = *FrameCipher::create(Suite::hkdf_sha256_aes256gcm, TrafficKey{});
+  FrameHeader header{
+      .index = 2, .incarnation = 3, .asr_id = 4, .generation = 5, .epoch = 6, .sequence = 7, .salt = 8};
+  seeds.add("frame", "empty", *seal_frame(cipher, header, {}), {0});
+  header.type = FrameType::control;
+  header.chain = Chain::failsafe;
+  seeds.add("frame", "control", *seal_frame(cipher, header, Bytes(40, 1)), {200});
+  seeds.add("frame", "longest", *seal_frame(cipher, header, Bytes(kFramePayloadBytes, 1)), {7});
+}
+
+Bytes encoded(const SessionPayload& payload) {
+  Bytes out(encoded_size(payload));
+  require(encode_session_payload(payload, out).has_value(), "a seed is valid");
+  return out;
+}
+
+std::vector<std::pair<std::string, SessionPayload>> session_payloads() {
+  SessionPayload se;
+  se.target = se.high_epoch = 1;
+  SessionPayload sei;
+  sei.event = SessionEvent::sei;
+  sei.initiator = 1;
+  sei.target = 2;
+  sei.high_epoch = 1;
+  sei.value.fill(9);
+  SessionPayload closing = sei;
+  closing.closing = true;
+  closing.bitmap = Bitmap::from_bytes(Bytes{0xe0});
+  SessionPayload sec = closing;
+  sec.event = SessionEvent::sec;
+  sec.closing = false;
+  SessionPayload sef = sec;
+  sef.event = SessionEvent::sef;
+  return {{"se", se}, {"sei", sei}, {"closing", closing}, {"sec", sec}, {"sef", sef}};
+}
+
+// As fuzz_control_message reads them: length, then at most 64 bytes; the rest are zeros.
+Bytes fragments(Method method, const Bytes& body) {
+  const auto cut = *Fragmenter::create({.request_id = 5, .method = method}, body);
+  Bytes out;
+  for (std::uint16_t i = 0; i < cut.count(); ++i) {
+    Bytes payload(cut.payload_size(i));
+    cut.write(i, payload);
+    out.push_back(static_cast<std::uint8_t>(payload.size() >> 8));
+    out.push_back(static_cast<std::uint8_t>(payload.size()));
+    out.insert(out.end(), payload.begin(),
+               payload.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(64, payload.size())));
+  }
+  return out;
+}
+
+void bodies(Seeds& seeds) {
+  test::SeededRandom random;
+  const Bytes heartbeat =
+      Heartbeat{.asrs = {{1, 2, 3, 0}}, .tier = "tracepoint", .refused = {{"replayed", 1}}}.encode();
+  const std::array<std::pair<const char*, Bytes>, 10> plain{{
+      {"activate",
+       ActivateRequest{.version = "0.1.0", .quote = Bytes(8), .signature = Bytes(8), .attestation_key = {}}
+           .encode()},
+      {"activated", ActivateResponse{.nmm = "nmm", .policy = {}}.encode()},
+      {"heartbeat", heartbeat},
+      {"switch", SwitchRequest{9, 2}.encode()},
+      {"retire", RetireRequest{9}.encode()},
+      {"report", BreachReport{.detection = "key-access",
+                              .severity = 2,
+                              .boottime_ns = 1,
+                              .subject = {{"pid", "7"}},
+                              .evidence = {{"operation", "ptrace"}}}
+                     .encode()},
+      {"decision", BreachDecision{.decision = "evict", .asrs = {1, 2}}.encode()},
+      {"policy", PolicyUpdate{9, {}}.encode()},
+      {"attest", AttestRequest{.nonce = Bytes(16), .pcrs = {0, 7}}.encode()},
+      {"attested", AttestResponse{.quote = Bytes(8), .signature = Bytes(8)}.encode()},
+  }};
+  for (std::uint8_t i = 0; i < plain.size(); ++i)
+    seeds.add("control_body", plain[i].first, plain[i].second, {i});
+  const auto install = InstallRequest{.asr = test::sample_asr(3, random), .index = 1, .retire = 6}.encode();
+  seeds.add("control_body", "install", install->reveal(), {10});
+  seeds.add("control_body", "empty", empty_body(), {11});
+  seeds.add("cbor", "heartbeat", heartbeat, {4, 64, 5, 64, 6});
+  seeds.add("cbor", "install", install->reveal(), {2, 64, 8});
+  seeds.add("control_message", "one", fragments(Method::heartbeat, heartbeat));
+  seeds.add("control_message", "three", fragments(Method::install, Bytes(2 * kFragmentBytes + 9)));
+}
+
+void bundles(Seeds& seeds) {
+  BundleContent content;
+  content.identity = {.asr_id = 5,
+                      .nmm_id = 6,
+                      .node_id = 7,
+                      .serial = 3,
+                      .nmm_name = "nmm",
+                      .node_name = "node",
+                      .nmm_endpoints = {"192.0.2.1:7400", "[2001:db8::1]:7400"},
+                      .policy = {}};
+  content.identity.policy.nnrt_ms = 500;
+  content.unbound = true;
+  test::SeededRandom random;
+  const SecretBuffer code = *parse_code("ABCDE-FGHJK-MNPQR-STVWX");
+  seeds.add("bundle", "file", *seal_bundle(content, code, random, {.n = 16384}), {0});
+  seeds.add("bundle", "direct", encode_direct_bundle(content)->reveal(), {1});
+  seeds.add("bundle", "content", content.encode().reveal(), {2});
+}
+
+void records(Seeds& seeds) {
+  RelationshipState state;
+  state.current = *Generation::install(testing::fixed_asr(3), 1);
+  seeds.add("asr_record", "plain", encode_record(state, std::nullopt).reveal());
+  state.installed = *Generation::install(testing::fixed_asr(4, 2), 1);
+  state.executed = {3, 4, 99, 0x8000000000000001};
+  Bitmap all = Bitmap::for_roster(*state.current->description);
+  for (std::uint16_t i = 0; i < 3; ++i) all.set(i);
+  ChainLink& link = state.current->normal().link();
+  const ChainLinks links = state.current->ladder.links();
+  link.store(*link.derive(state.current->context, 2, 0, 1, Digest32{1}, all, links));
+  link.store(*link.derive(state.current->context, 3, 1, 1, Digest32{2}, all, links));
+  ChainLink& fallback = state.current->chain(Chain::fallback).link();
+  fallback.store(*fallback.derive(state.current->context, 2, 0, 3, Digest32{3}, all, links));
+  seeds.add("asr_record", "candidates", encode_record(state, *parse_endpoint("192.0.2.9:7400")).reveal());
+  RelationshipState link_state;
+  link_state.current = *Generation::install(testing::fixed_asr(2, 1, Kind::provisioning, false), 0);
+  seeds.add("asr_record", "link", encode_record(link_state, *parse_endpoint("192.0.2.9:7400")).reveal());
+}
+
+// A byte for who says what how (fuzz_insider.cpp), a length, the payload.
+void insiders(Seeds& seeds) {
+  Bytes attempt;
+  for (const std::uint8_t who : {std::uint8_t{0}, std::uint8_t{4}}) {
+    for (const auto& [name, payload] : session_payloads()) {
+      const Bytes bytes = encoded(payload);
+      attempt.insert(attempt.end(), {who, static_cast<std::uint8_t>(bytes.size())});
+      attempt.insert(attempt.end(), bytes.begin(), bytes.end());
+    }
+    attempt.push_back(250);
+  }
+  seeds.add("insider", "attempt", attempt);
+  Bytes asks;
+  const Bytes body =
+      ActivateRequest{.version = "0.1.0", .quote = {}, .signature = {}, .attestation_key = {}}.encode();
+  const auto cut = *Fragmenter::create({.request_id = 5, .method = Method::activate}, body);
+  Bytes payload(cut.payload_size(0));
+  cut.write(0, payload);
+  asks.insert(asks.end(), {3, static_cast<std::uint8_t>(payload.size())});
+  asks.insert(asks.end(), payload.begin(), payload.end());
+  seeds.add("insider", "request", asks);
+}
+
+// Shape, then events (fuzz_engine.cpp): a rekey by member 0 in order, with and without a quiet end, and some
+// mishaps.
+void stories(Seeds& seeds) {
+  const Bytes rekey{11, 0, 0};
+  const Bytes deliver{0, 0};
+  const Bytes wait{9, 0, 0};
+  const auto story = [&](std::uint8_t shape, const Bytes& mishap) {
+    Bytes out{shape};
+    const auto say = [&](const Bytes& event) { out.insert(out.end(), event.begin(), event.end()); };
+    for (int i = 0; i < 8; ++i) say(deliver);
+    say(rekey);
+    say(mishap);
+    for (int i = 0; i < 16; ++i) say(deliver);
+    say(wait);
+    for (int i = 0; i < 16; ++i) say(deliver);
+    return out;
+  };
+  seeds.add("engine", "two", story(0, {}));
+  seeds.add("engine", "three-star", story(8 + 1, {}));
+  seeds.add("engine", "four-quiet-end", story(16 + 2, {}));
+  seeds.add("engine", "store-fails", story(16 + 1, {12, 0, 0}));
+  seeds.add("engine", "crash", story(16 + 1, {14, 1, 0}));
+  seeds.add("engine", "crash-in-step", story(16, {15, 1, 0, 1}));
+  seeds.add("engine", "damage", story(1, {5, 0, 0, 0, 40, 3}));
+  seeds.add("engine", "replay", story(1, {7, 1, 0, 7, 0, 1}));
+  seeds.add("engine", "request", story(0, {16, 0, 1, 0, 200}));
+  seeds.add("engine", "generation", story(16 + 1, {17, 0, 0, 0, 18, 1, 0}));
+  seeds.add("engine", "majority-crash", story(32 + 16 + 1, {14, 1, 0}));
+  seeds.add("engine", "breach", story(1, {17, 0, 0, 2, 19, 2, 0, 0}));
+}
+
+}  // namespace
+
+void add_protocol_seeds(Seeds& seeds) {
+  frames(seeds);
+  for (const auto& [name, payload] : session_payloads()) seeds.add("session_payload", name, encoded(payload));
+  bodies(seeds);
+  bundles(seeds);
+  records(seeds);
+  insiders(seeds);
+  stories(seeds);
+}
+
+}  // namespace akm::fuzz

@@ -1,0 +1,229 @@
+#include <cstring>
+
+#include "bpf/include/akm_events.h"
+#include "daemon/nmm/nmm_settings.h"
+#include "daemon/nmm/record_codec.h"
+#include "daemon/node/node_record.h"
+#include "daemon/node/node_settings.h"
+#include "daemon/service/policy_text.h"
+#include "daemon/store/sealed_record.h"
+#include "keyring/sealed_blob.h"
+#include "tests/fuzz/seeds.h"
+#include "tests/fuzz/wire_bus.h"
+#include "tests/support/sample_asr.h"
+
+namespace akm::fuzz {
+namespace {
+
+void sealed(Seeds& seeds) {
+  keyring::SealedBlob blob{.kind = keyring::SealerKind::tpm,
+                           .pcr_mask = (1U << 0) | (1U << 7),
+                           .parent = Bytes(34, 1),
+                           .pcr_values = Bytes(2 * keyring::kPcrValueBytes, 2),
+                           .public_part = Bytes(78, 3),
+                           .private_part = Bytes(160, 4)};
+  seeds.add("sealed", "blob-tpm", *keyring::encode_sealed_blob(blob), {0});
+  blob = {.kind = keyring::SealerKind::software,
+          .parent = Bytes(8, 1),
+          .pcr_values = {},
+          .public_part = Bytes(12, 2),
+          .private_part = Bytes(48, 3)};
+  seeds.add("sealed", "blob-software", *keyring::encode_sealed_blob(blob), {0});
+  test::SeededRandom random;
+  seeds.add("sealed", "record", *store::seal_record(SecretBytes<32>{}, "asr-1", Bytes(100, 7), random), {1});
+}
+
+void records(Seeds& seeds) {
+  nmm::NodeRecord node;
+  node.node_id = 5;
+  node.name = "node-5";
+  node.state = nmm::NodeState::active;
+  node.provisioning_asr = 1005;
+  node.serial = node.activated_serial = 2;
+  node.hardware_value.fill(9);
+  node.endpoints = {"192.0.2.5:7400", "[2001:db8::5]:7400"};
+  node.version = "0.1.0";
+  node.evicted_from = {7, 8};
+  node.peer = "192.0.2.5:7400";
+  seeds.add("role_records", "nmm-node", nmm::encode_node_record(node), {0});
+  node.bind_pending = node.quarantine_pending = true;
+  seeds.add("role_records", "nmm-node-pending", nmm::encode_node_record(node), {0});
+
+  test::SeededRandom random;
+  nmm::AsrRecord asr;
+  asr.description = test::sample_asr(3, random).description;
+  seeds.add("role_records", "nmm-asr", nmm::encode_asr_record(asr), {1});
+  asr.deleted = asr.immediate = true;
+  asr.leaving = {0xa001, 0xa002};
+  seeds.add("role_records", "nmm-asr-leaving", nmm::encode_asr_record(asr), {1});
+
+  node::NodeRecord own;
+  own.identity = {.asr_id = 5,
+                  .nmm_id = 6,
+                  .node_id = 7,
+                  .nmm_name = "nmm",
+                  .node_name = "node",
+                  .nmm_endpoints = {"192.0.2.1:7400"},
+                  .policy = {}};
+  own.state = node::NodeState::quarantined;
+  own.pending_report = {0xa0};
+  seeds.add("role_records", "node", own.encode(), {2});
+}
+
+void probes(Seeds& seeds) {
+  struct Kind {
+    const char* name;
+    std::uint8_t watch;
+    std::uint8_t operation;
+  };
+  for (const Kind kind :
+       {Kind{"self", AKM_WATCH_SELF, AKM_OP_SELF_PROBE}, Kind{"keyctl", AKM_WATCH_KEY, AKM_OP_KEYCTL},
+        Kind{"ptrace", AKM_WATCH_PROCESS, AKM_OP_PTRACE}, Kind{"vm", AKM_WATCH_PROCESS, AKM_OP_VM_READ},
+        Kind{"uring", AKM_WATCH_PROCESS, AKM_OP_IO_URING}, Kind{"open", AKM_WATCH_STATE, AKM_OP_OPEN_WRITE},
+        Kind{"rename", AKM_WATCH_CONFIG, AKM_OP_RENAME}}) {
+    akm_event event{};
+    event.version = AKM_EVENT_VERSION;
+    event.watch = kind.watch;
+    event.operation = kind.operation;
+    event.outcome = AKM_OUTCOME_SUCCEEDED;
+    event.flags = AKM_FLAG_PATH;
+    event.argument = 11;
+    event.pid = event.tgid = 77;
+    event.serial = 1234;
+    std::memcpy(event.comm, "evil\x1b[0m", 9);
+    std::memcpy(event.path, "/proc/7/mem", 11);
+    event.path_bytes = 11;
+    Bytes bytes(sizeof event);
+    std::memcpy(bytes.data(), &event, sizeof event);
+    seeds.add("bpf_record", kind.name, bytes);
+  }
+}
+
+// Each key of the example at its default: a line "#key = value" becomes "key = value".
+std::string uncommented(const std::string& example) {
+  std::string out;
+  for (std::size_t i = 0; i < example.size();) {
+    std::string line = example.substr(i, example.find('\n', i) - i);
+    i += line.size() + 1;
+    if (line.starts_with("# ")) continue;
+    if (line.starts_with('#')) line.erase(0, 1);
+    if (!line.empty()) out += line + "\n";
+  }
+  return out;
+}
+
+void configuration(Seeds& seeds) {
+  seeds.add_text("config", "akmd", uncommented(service::example_config("akmd", node::node_schema())), {0});
+  seeds.add_text("config", "akm-nmmd", uncommented(service::example_config("akm-nmmd", nmm::nmm_schema())),
+                 {1});
+  seeds.add_text("config", "wrong-type", "[network]\nlisten = 7\n", {0});
+  seeds.add_text("config", "dotted", "network.listen = '[::]:7400'\nlog = { level = \"debug\" }\n", {0});
+}
+
+void texts(Seeds& seeds) {
+  seeds.add_text("text", "endpoint-4", "192.0.2.1:7400", {0});
+  seeds.add_text("text", "endpoint-6", "[2001:db8::1]:7400", {0});
+  seeds.add_text("text", "hex-id", "00000000deadbeef", {1});
+  seeds.add_text("text", "code", "abcde-fghjk mnpqr-stv0O", {2});
+  std::string policy;
+  for (const auto& [name, value] : service::policy_to_text({})) policy += name + "=" + value + "\n";
+  seeds.add_text("text", "policy", policy, {3});
+  seeds.add_text("text", "bus", "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x98\x80 \xc2\x85 \xff", {4});
+}
+
+void arguments(Seeds& seeds, WireBus& bus) {
+  const auto add = [&](const char* name, std::uint8_t reader, const std::function<void(dbus::Writer&)>& fill,
+                       std::uint8_t fd = 0) {
+    seeds.add("dbus_arguments", name, bus.body_of(fill), {reader, 0xff, fd});
+  };
+  add("name", 0, [](dbus::Writer& out) { out.text("node-1"); });
+  add("path", 1, [](dbus::Writer& out) { out.text("/media/drive/"); });
+  add("endpoints", 2, [](dbus::Writer& out) { out.texts({"192.0.2.1:7400", "[2001:db8::1]:7400"}); });
+  add("hardware", 3, [](dbus::Writer& out) { out.bytes(Bytes(32, 1)); });
+  add("nodes", 4, [](dbus::Writer& out) { out.u64s({1, 2, 3}); });
+  add("id", 5, [](dbus::Writer& out) { out.u64(5); });
+  add("policy", 6, [](dbus::Writer& out) { out.text_map({{"nnrt_ms", "500"}, {"topology", "star"}}); });
+  add("prepare", 8, [](dbus::Writer& out) { out.text("node-1").texts({"192.0.2.1:7400"}).bytes({}); });
+  add("create", 9, [](dbus::Writer& out) { out.text("label").u64s({1, 2}).text_map({}); });
+  // An index into the descriptors of the message.
+  seeds.add("dbus_arguments", "fd-sealed", Bytes(4), {7, 0xff, 1});
+  seeds.add("dbus_arguments", "fd-open", Bytes(4), {7, 0xff, 2});
+}
+
+void property(dbus::Writer& out, const char* name, const char* type, const std::function<void()>& value) {
+  out.open('e', "sv").text(name).open('v', type);
+  value();
+  out.close().close();
+}
+
+void asr_properties(dbus::Writer& out) {
+  out.open('a', "{sv}");
+  property(out, "Id", "t", [&] { out.u64(9); });
+  property(out, "Label", "s", [&] { out.text("ring"); });
+  property(out, "OwnIndex", "q", [&] { out.u16(1); });
+  property(out, "Members", "a(qtsassuu)", [&] {
+    out.open('a', "(qtsassuu)").open('r', "qtsassuu").u16(0).u64(5).text("n0").texts({"192.0.2.1:7400"});
+    out.text("heard").u32(1).u32(2).close().close();
+  });
+  property(out, "Policy", "a{ss}", [&] { out.text_map({{"nnrt_ms", "500"}}); });
+  property(out, "OfALaterVersion", "a(ii)", [&] { out.open('a', "(ii)").close(); });
+  out.close();
+}
+
+void snapshots(Seeds& seeds, WireBus& bus) {
+  const auto add = [&](const char* name, std::uint8_t reader,
+                       const std::function<void(dbus::Writer&)>& fill) {
+    seeds.add("dbus_snapshots", name, bus.body_of(fill), {reader, 0xff});
+  };
+  const auto status = [](dbus::Writer& out, const char* state) {
+    out.open('a', "{sv}");
+    property(out, "State", "s", [&] { out.text(state); });
+    property(out, "HardwareProtected", "b", [&] { out.boolean(true); });
+    property(out, "Incarnation", "u", [&] { out.u32(3); });
+    property(out, "Findings", "as", [&] { out.texts({"software sealing"}); });
+    property(out, "Counters", "a{st}", [&] { out.counter_map({{"frames_sent", 7}}); });
+    if (std::string_view(state) == "active") {
+      property(out, "Keyring", "i", [&] { out.i32(-5); });
+      property(out, "Probes", "a{ss}", [&] { out.pairs('e', {{"key-access", "tracepoint"}}); });
+    }
+    out.close();
+  };
+  add("node-status", 0, [&](dbus::Writer& out) { status(out, "active"); });
+  add("nmm-status", 1, [&](dbus::Writer& out) { status(out, "ready"); });
+  add("asr", 2, asr_properties);
+  add("managed", 3, [](dbus::Writer& out) {
+    out.open('a', "{oa{sa{sv}}}").open('e', "oa{sa{sv}}").object_path("/org/akm/asr/9").open('a', "{sa{sv}}");
+    out.open('e', "sa{sv}").text("org.akm.Asr1");
+    asr_properties(out);
+    out.close().open('e', "sa{sv}").text("org.example.Other").open('a', "{sv}").close().close();
+    out.close().close().close();
+  });
+  add("nodes", 4, [](dbus::Writer& out) {
+    out.open('a', "(tssusxats)")
+        .open('r', "tssusxats")
+        .u64(7)
+        .text("A")
+        .text("active")
+        .u32(2)
+        .text("e")
+        .i64(-1);
+    out.u64s({1, 2}).text("v").close().close();
+  });
+  add("event", 5,
+      [](dbus::Writer& out) { out.text("breach-detected").u8(3).i64(4).u64(5).text_map({{"k", "v"}}); });
+}
+
+}  // namespace
+
+void add_role_seeds(Seeds& seeds) {
+  sealed(seeds);
+  records(seeds);
+  probes(seeds);
+  configuration(seeds);
+  texts(seeds);
+  WireBus bus;
+  arguments(seeds, bus);
+  snapshots(seeds, bus);
+}
+
+}  // namespace akm::fuzz
