@@ -5,6 +5,7 @@ records every secret. Then each is searched for, as bytes and as hexadecimal tex
 """
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -26,6 +27,30 @@ def recorded(path: pathlib.Path):
     return out
 
 
+def record(path: pathlib.Path, label: str, secret: bytes):
+    """Adds a secret that only the test knows, as an observer would."""
+    with open(path, "ab") as out:
+        out.write(struct.pack("=II", len(label), len(secret)) + label.encode() + secret)
+
+
+class ExecRecord:
+    """Arguments and environment of every process that starts on this machine, however short it lives."""
+
+    def __init__(self, lab):
+        self.file, log = lab.folder / "execs", lab.folder / "exec_recorder.log"
+        self.process = lab.spawn([lab.program("exec_recorder"), self.file], log)
+        wait_until(lambda: "ready" in log.read_text() or self.process.poll() is not None, "exec_recorder")
+        if self.process.returncode == 77:
+            raise unittest.SkipTest(f"no record of the processes' arguments: {log.read_text().strip()}")
+        self.log = log
+
+    def end(self):
+        """How many processes were recorded, and how many pieces are missing."""
+        self.process.terminate()
+        self.process.wait(timeout=20)
+        return tuple(map(int, re.search(r"^(\d+) recorded, (\d+) lost$", self.log.read_text(), re.M).groups()))
+
+
 class SecretLeak(IntegrationTest):
     @classmethod
     def setUpClass(cls):
@@ -44,6 +69,7 @@ class SecretLeak(IntegrationTest):
                         ["dbus-monitor", "--address", host.bus_address, "--pcap"],
                         stdout=out, stderr=subprocess.DEVNULL))
             lab.start_capture()
+            execs = ExecRecord(lab)
             self.use(lab)
             secrets = {}
             for host in lab.hosts:
@@ -51,13 +77,35 @@ class SecretLeak(IntegrationTest):
                 self.assertGreater(len(found), 10, f"the observer of {host.name} saw almost nothing")
                 secrets |= found
             print(f"{len(secrets)} secrets of {sorted(set(secrets.values()))}", flush=True)
-            logs = [lab.folder / f"{host.name}.secrets" for host in lab.hosts]
+            logs = [lab.folder / f"{host.name}.secrets" for host in lab.hosts] + [lab.folder / "code.secrets"]
             places = self.places(lab)
+            processes, lost = execs.end()
+            self.assertEqual(lost, 0, "arguments or environments were not recorded")
+            self.assertIn(execs.file, places)
             found = self.search(lab, logs, places)
             self.assertEqual(found.returncode, 0, found.stdout[-4000:] + found.stderr)
             # The search itself can find: the observer's own file holds every one.
             self.assertEqual(self.search(lab, logs, logs[:1]).returncode, 1)
-            print(f"searched {len(places)} places, {sum(p.stat().st_size for p in places) >> 20} MiB", flush=True)
+            print(f"searched {len(places)} places with the start of {processes} processes, "
+                  f"{sum(p.stat().st_size for p in places) >> 20} MiB", flush=True)
+
+    def test_record_of_processes_finds(self):
+        """A secret that a process of a moment has in its arguments or environment is found, and only that one."""
+        with Lab(BUILD, nodes=()) as lab:
+            planted = {name: os.urandom(32) for name in ("argument", "environment", "none")}
+            for name, secret in planted.items():
+                record(lab.folder / f"{name}.secrets", name, secret)
+            execs = ExecRecord(lab)
+            # Far behind the beginning, and across a piece's end.
+            filler = "x" * (9 * 4096 - 40)
+            subprocess.run(["true", filler, planted["argument"].hex()], check=True)
+            subprocess.run(["true"], check=True,
+                           env={**os.environ, "FILLER": filler, "KEY": planted["environment"].hex().upper()})
+            processes, lost = execs.end()
+            self.assertGreaterEqual(processes, 2)
+            self.assertEqual(lost, 0)
+            found = {name: self.search(lab, [lab.folder / f"{name}.secrets"], [execs.file]).returncode for name in planted}
+            self.assertEqual(found, {"argument": 1, "environment": 1, "none": 0})
 
     def search(self, lab, logs, places):
         return subprocess.run([lab.program("find_secrets"), *logs, "--", *places], capture_output=True, text=True)
@@ -72,6 +120,8 @@ class SecretLeak(IntegrationTest):
         a = lab.nodes["a"]
         prepared = lab.nmm.json("nmm", "prepare", "a", "--hardware-value", a.json("node", "identity")["value"],
                                 "--endpoint", a.endpoint, "--to", usb)
+        for code in (prepared["code"], prepared["code"].replace("-", "")):
+            record(lab.folder / "code.secrets", "one-time code as typed", code.encode())
         a.akmctl("node", "provision", prepared["path"], "--code-file", "-", stdin=prepared["code"] + "\n")
         for name in ("b", "c"):
             node = lab.nodes[name]
@@ -89,7 +139,9 @@ class SecretLeak(IntegrationTest):
         cluster.wait_agreed(lab, "abc", "asr-1", epoch=key[1] + 1)
 
     def places(self, lab):
-        """Files that hold all an attacker could read: state, logs, D-Bus, packets, argv, environment, core files."""
+        """Files that hold all an attacker could read: state, logs, D-Bus, packets, argv, environment, core files.
+
+        What a process started with is in the exec record; of the daemons also what has become of it."""
         for host in lab.hosts:
             for name in ("cmdline", "environ"):
                 copy = lab.folder / f"{host.name}.{name}"
