@@ -148,7 +148,7 @@ bool Establishment::add_share(const Surroundings& around, const Heard& heard) {
   Share& share = attempt_->shares[place_of(around.description, heard.from)];
   if (share.here && share.incarnation >= heard.incarnation) return false;
   if (!share.here) ++attempt_->shares_here;
-  share.value = heard.payload.value;
+  share.value = std::make_shared<const SecretBuffer>(SecretBuffer::copy_of(heard.payload.value));
   share.high_epoch = heard.payload.high_epoch;
   share.incarnation = heard.incarnation;
   share.here = true;
@@ -168,7 +168,7 @@ bool Establishment::derive_from_shares(const Surroundings& around) {
     const Share& share = attempt_->shares[place];
     if (!share.here) continue;
     participants.set(roster[place].index);
-    contributions.push_back({roster[place].index, share.value, share.high_epoch});
+    contributions.push_back({roster[place].index, share.value->reveal().first<32>(), share.high_epoch});
   }
   if (!may_close(around, participants)) return false;
   const auto digest = contributions_digest(contributions);

@@ -142,18 +142,12 @@ class Establishment {
   template <Phase From, Input On>
   using Move = Transition<From, On, Orders>;
 
-  /// A member's contribution; wiped with the attempt.
+  /// A member's contribution.
   struct Share {
-    std::array<std::uint8_t, 32> value{};
+    std::shared_ptr<const SecretBuffer> value;  // 32 bytes; shared with the state to go back to
     std::uint32_t high_epoch = 0;
     std::uint32_t incarnation = 0;
     bool here = false;
-    Share() = default;
-    Share(const Share&) = default;
-    Share& operator=(const Share&) = default;
-    Share(Share&&) = default;
-    Share& operator=(Share&&) = default;
-    ~Share() { wipe(value.data(), value.size()); }
   };
   struct Attempt {
     std::uint32_t target = 0;

@@ -99,7 +99,7 @@ Outgoing Establishment::inform_frame(std::vector<std::uint16_t> to) const {
   payload.initiator = attempt_->initiator;
   payload.target = attempt_->target;
   payload.high_epoch = attempt_->own.high_epoch;
-  payload.value = attempt_->own.value;
+  std::ranges::copy(attempt_->own.value->reveal(), payload.value.begin());
   return {std::move(to), link_.session(), std::move(payload)};
 }
 

@@ -93,8 +93,10 @@ bool Establishment::begin(const Surroundings& around, std::uint32_t target, std:
   attempt.target = target;
   attempt.initiator = initiator;
   attempt.started = around.now;
-  if (!around.random.fill(attempt.own.value)) return false;
-  crypto::observe_secret("contribution", attempt.own.value);
+  SecretBuffer value(32);
+  if (!around.random.fill(value.reveal_mutable())) return false;
+  crypto::observe_secret("contribution", value.reveal());
+  attempt.own.value = std::make_shared<const SecretBuffer>(std::move(value));
   attempt.own.high_epoch = around.high_epoch;
   attempt.own.here = true;
   attempt.shares.resize(around.description.roster.size());
