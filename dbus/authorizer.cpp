@@ -25,9 +25,10 @@ std::optional<gid_t> lookup_group(const std::string& name) {
   return found->gr_gid;
 }
 
-// polkit that is not there is no answer at all; every other failure of it is a refusal.
-bool polkit_is_absent(const Error& error) {
-  return error.code == Errc::unreachable;
+// Absent is what the bus says of a name that nobody has and that no service file starts. A polkit that dies
+// over the question is not absent (`interrupted`), and a bus that closes says nothing about polkit.
+bool polkit_is_absent(const Error& error, const Bus& bus) {
+  return error.code == Errc::unreachable && bus.connection() != nullptr && sd_bus_is_open(bus.handle()) > 0;
 }
 
 Status read_polkit_answer(sd_bus_message* reply) {
@@ -142,7 +143,7 @@ void Authorizer::ask_polkit(const std::string& sender, const char* action, bool 
     auto answered = [bus = &bus_, gid = gid_, caller = std::move(caller),
                      done = std::move(done)](Result<sd_bus_message*> reply) mutable {
       if (reply) return done(read_polkit_answer(*reply));
-      if (polkit_is_absent(reply.error()) && bus->connection() != nullptr) return done(by_group(caller, gid));
+      if (polkit_is_absent(reply.error(), *bus)) return done(by_group(caller, gid));
       done(fail(Errc::not_authorized, "polkit gave no answer: " + reply.error().detail));
     };
     bus_.connection()->call(question, limits::kPolkitTimeout, std::move(answered));

@@ -70,10 +70,12 @@ Error error_from(std::string_view dbus_name, std::string_view message) {
     if (detail.starts_with(": ")) detail.remove_prefix(2);
     return Error{code, std::string(detail)};
   }
-  // One name for two causes: no answer in time, and a peer (dbus-daemon's text) or bus (sd-bus's text) that
-  // has gone.
-  const bool gone = text.contains("disconnected") || text.contains("terminated");
-  if (dbus_name == "org.freedesktop.DBus.Error.NoReply" && gone) return Error{Errc::unreachable, text};
+  // One name for three causes: no answer in time, a peer that went over the call (dbus-daemon's text), which
+  // may have carried it out, and a bus that has gone (sd-bus's text).
+  if (dbus_name == "org.freedesktop.DBus.Error.NoReply") {
+    if (text.contains("disconnected")) return Error{Errc::interrupted, text};
+    if (text.contains("terminated")) return Error{Errc::unreachable, text};
+  }
   for (const Foreign& foreign : kForeign) {
     if (foreign.name == dbus_name) return Error{foreign.code, text};
   }

@@ -49,7 +49,7 @@ class FakePolkit {
     }
   }
   [[nodiscard]] Pumped pumped() const { return client_.pumped(); }
-  enum class Answer { yes, no, challenge, error, silence } answer = Answer::yes;
+  enum class Answer { yes, no, challenge, error, silence, death } answer = Answer::yes;
   std::vector<std::string> actions;
 
  private:
@@ -71,6 +71,10 @@ class FakePolkit {
       case Answer::error:
         return sd_bus_error_set(error, "org.freedesktop.PolicyKit1.Error.Failed", "no such action");
       case Answer::silence:
+        return 1;
+      case Answer::death:
+        // To the bus it is gone, as after kill -9. Not close: the caller is a fork and has the socket too.
+        (void)shutdown(sd_bus_get_fd(sd_bus_message_get_bus(m)), SHUT_RDWR);
         return 1;
     }
     return -EINVAL;
@@ -148,6 +152,20 @@ Test(authorizer, without_polkit_on_the_bus_the_group_counts) {
   NodeService service({group_name(65534), true});
   cr_assert_eq(call_as_nobody(service, {65534}, "Activate"), 0);
   cr_assert_eq(call_as_nobody(service, {kOtherGroup}, "Activate"), 1);
+}
+
+Test(authorizer, a_polkit_that_dies_over_the_question_is_not_absent) {
+  NEED_ROOT();
+  NodeService service({group_name(65534), true});
+  FakePolkit polkit(service.daemon.address());
+  polkit.answer = FakePolkit::Answer::death;
+  std::vector<Pumped> servers = service.servers();
+  servers.push_back(polkit.pumped());
+  cr_assert_eq(call_as_nobody(service, {65534}, "Activate", servers), 1);
+  cr_assert_eq(polkit.actions.size(), 1);
+  cr_assert(service.port.calls.empty());
+  // From now on there is none, and the group counts.
+  cr_assert_eq(call_as_nobody(service, {65534}, "Activate"), 0);
 }
 
 Test(authorizer, waiting_callers_are_bounded) {
