@@ -79,9 +79,8 @@ Status harden_process() {
     (void)setrlimit(RLIMIT_MEMLOCK, &locked);
   }
   // glibc then overwrites what is freed: copies that a library made in the heap do not stay. Its thread cache
-  // (small blocks, seven of a size) is exempt unless GLIBC_TUNABLES=glibc.malloc.tcache_count=0 was in the
-  // environment at the start, which is the unit's to set. Returns 0 where another allocator took malloc's
-  // place (sanitizers): no error.
+  // (small blocks, seven of a size) is exempt; the daemons start without it (loader_environment.h). Returns 0
+  // where another allocator took malloc's place (sanitizers): no error.
   constexpr int kPerturb = 0xa5;
   // NOLINTBEGIN(concurrency-mt-unsafe): the start of main, before there is a second thread
   (void)mallopt(M_PERTURB, kPerturb);

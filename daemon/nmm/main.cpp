@@ -41,7 +41,7 @@ Status serve(const service::Settings& settings, nmm::NmmSettings own) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Status hardened = service::harden();  // before any library is used
+  const Status hardened = service::harden(argv);  // before any library is used
   const service::Schema schema = nmm::nmm_schema();
   service::Config config(schema);
   const auto answered =

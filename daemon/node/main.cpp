@@ -91,7 +91,7 @@ Status run(const NodeSettings& settings) {
 int main(int argc, char** argv) {
   using namespace akm;
   // Before any library is used: OpenSSL is to allocate in the arena.
-  const Status hardened = service::harden();
+  const Status hardened = service::harden(argv);
   const service::Schema schema = node::node_schema();
   service::Config config(schema);
   const auto answered =

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "daemon/base/cursor.h"
+#include "daemon/base/loader_environment.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/crypto/openssl_memory.h"
@@ -109,7 +110,8 @@ OpenedState open_state(const Settings& settings, RandomSource& random) {
   return out;
 }
 
-Status harden() {
+Status harden(char** argv) {
+  AKM_TRY(settle_environment(argv));
   AKM_TRY(harden_process());
   return crypto::use_arena_for_openssl();
 }

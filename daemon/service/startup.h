@@ -15,9 +15,10 @@
 
 namespace akm::service {
 
-/// The first call of main: the process is hardened and OpenSSL allocates in the arena, so that no key
-/// schedule is in a core file or in swap. wrong_state when OpenSSL was used before.
-Status harden();
+/// The first call of main: the environment is settled (the program may start anew), the process is hardened
+/// and OpenSSL allocates in the arena, so that no key schedule is in a core file or in swap. wrong_state when
+/// OpenSSL was used before.
+Status harden(char** argv);
 
 /// What start-up found. Without a store the daemon stays up as `sealed-unavailable`, deletes nothing and says
 /// why.
