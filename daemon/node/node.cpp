@@ -89,13 +89,14 @@ Status Node::resume() {
   return {};
 }
 
-/// The credentials are bound to the machine that they came to (section 7). It is said; the NMM decides, at
-/// activation.
+/// The credentials are bound to the machine that they came to (section 7). It is said, and the NMM decides:
+/// that the node is active it has said of the other machine. Not stored, since each start compares.
 void Node::compare_hardware() {
   const auto hardware = parts_.hardware.value();
   if (!hardware || *hardware == record_->hardware_value) return;
   findings_["hardware"] = "The hardware value is not the one that this node was provisioned with";
   say({.name = "hardware-changed", .severity = 4, .fields = {}}, {}, findings_["hardware"]);
+  if (state_ == NodeState::active) state_ = NodeState::provisioned;
 }
 
 void Node::set_state(NodeState state) {

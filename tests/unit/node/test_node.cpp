@@ -166,5 +166,6 @@ Test(node, a_moved_disk_is_said) {
   bench.hardware = node::Hardware([] { return keyring::HardwareSources{{"dmi-product-uuid", "another"}}; });
   bench.start();
   cr_assert(bench.event("hardware-changed") != nullptr);
+  cr_assert(bench.node->status().state == NodeState::provisioned, "the NMM has to activate this machine");
   cr_assert_eq(bench.node->status().findings.size(), 1);
 }
