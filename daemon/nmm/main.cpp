@@ -10,6 +10,7 @@
 #include "daemon/service/service_manager.h"
 #include "daemon/service/signals.h"
 #include "daemon/service/startup.h"
+#include "daemon/service/startup_pages.h"
 #include "dbus/nmm_adaptor.h"
 
 namespace {
@@ -32,6 +33,7 @@ Status serve(const service::Settings& settings, nmm::NmmSettings own) {
   service::ServiceManager manager(*loop);
   AKM_TRY(wiring.start([&manager] { manager.ready("running"); }));
   log::write(log::Level::info, message_id::kStarted, "akm-nmmd " AKM_VERSION " runs.");
+  service::release_startup_pages();
   const Status ran = loop->run();
   manager.stopping();
   log::write(log::Level::info, message_id::kStopped, "akm-nmmd ends.");

@@ -14,6 +14,7 @@
 #include "daemon/service/service_manager.h"
 #include "daemon/service/signals.h"
 #include "daemon/service/startup.h"
+#include "daemon/service/startup_pages.h"
 #include "dbus/authorizer.h"
 #include "dbus/node_adaptor.h"
 
@@ -79,6 +80,7 @@ Status run(const NodeSettings& settings) {
   log::write(
       log::Level::notice, message_id::kStarted, "akmd has started",
       {{"AKM_STATE", std::string(node_state_name(node.status().state))}, {"AKM_VERSION", AKM_VERSION}});
+  service::release_startup_pages();
   const Status ended = loop->run();
   manager.stopping();
   log::write(log::Level::notice, message_id::kStopped, "akmd has stopped");
