@@ -14,7 +14,7 @@
 
 namespace {
 
-constexpr std::size_t kPiece = 16;  // a piece of this many bytes of a secret is a leak as well as the whole
+constexpr std::size_t kPiece = 16;  // any so many bytes of a secret in a row are a leak as well as the whole
 constexpr std::size_t kShortest = 12;  // shorter ones (a nonce's first bytes) are found by chance
 
 struct Needle {
@@ -22,6 +22,8 @@ struct Needle {
   std::string what;
 };
 using Index = std::unordered_multimap<std::uint64_t, Needle>;
+// Most places are ruled out by the low bits of their first eight bytes.
+constexpr std::size_t kFilter = std::size_t{1} << 24;
 
 std::string read_whole(const char* path) {
   std::ifstream in(path, std::ios::binary);
@@ -45,7 +47,7 @@ std::string hex_of(std::string_view bytes, const char* digits) {
 
 void add(Index& index, std::string_view secret, const std::string& label) {
   std::set<std::string> pieces{std::string(secret.substr(0, kPiece))};
-  if (secret.size() > kPiece) pieces.emplace(secret.substr(secret.size() - kPiece));
+  for (std::size_t at = 1; at + kPiece <= secret.size(); ++at) pieces.emplace(secret.substr(at, kPiece));
   const std::string name = label + " (" + std::to_string(secret.size()) + " bytes)";
   for (const std::string& piece : pieces) {
     const Needle forms[] = {{piece, name + " as bytes"},
@@ -77,7 +79,7 @@ std::size_t search(const Index& index, const std::vector<bool>& first, const cha
   std::set<std::string> found;
   for (std::size_t at = 0; at + 8 <= data.size(); ++at) {
     const std::uint64_t key = key_of(data.data() + at);
-    if (!first[key & 0xffff]) continue;
+    if (!first[key % kFilter]) continue;
     const auto [begin, end] = index.equal_range(key);
     for (auto needle = begin; needle != end; ++needle) {
       if (data.compare(at, needle->second.bytes.size(), needle->second.bytes) != 0) continue;
@@ -96,8 +98,8 @@ int main(int argc, char** argv) {
   std::size_t secrets = 0;
   int i = 1;
   for (; i < argc && std::string_view(argv[i]) != "--"; ++i) secrets += load(index, argv[i]);
-  std::vector<bool> first(0x10000);
-  for (const auto& [key, needle] : index) first[key & 0xffff] = true;
+  std::vector<bool> first(kFilter);
+  for (const auto& [key, needle] : index) first[key % kFilter] = true;
   std::size_t found = 0;
   for (++i; i < argc; ++i) found += search(index, first, argv[i]);
   std::printf("%zu secrets, %zu found\n", secrets, found);
