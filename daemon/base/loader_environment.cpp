@@ -48,7 +48,7 @@ std::optional<std::vector<std::string>> complete_environment(std::vector<std::st
 
 Status settle_environment(char** argv) {
   std::vector<std::string> now;
-  for (char** entry = environ; *entry != nullptr; ++entry) now.emplace_back(*entry);
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) now.emplace_back(*entry);
   auto wanted = complete_environment(std::move(now));
   if (!wanted) {
     // A program that was started by its descriptor has that for a name.
