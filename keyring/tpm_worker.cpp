@@ -8,6 +8,8 @@
 #include <iterator>
 #include <system_error>
 
+#include "daemon/base/vector_registers.h"
+
 namespace akm::keyring {
 
 Result<std::unique_ptr<TpmWorker>> TpmWorker::start() {
@@ -69,6 +71,7 @@ std::size_t TpmWorker::drain() {
 void TpmWorker::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
+    wipe_vector_registers();
     wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
     if (stopping_) return;
     Job job = std::move(waiting_.front());

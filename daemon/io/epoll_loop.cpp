@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/base/vector_registers.h"
 #include "daemon/io/send_message.h"
 
 namespace akm::io {
@@ -111,6 +112,7 @@ Result<std::size_t> EpollLoop::wait(std::optional<Duration> timeout) {
     limit.tv_nsec = timeout->count() % 1'000'000'000;
   }
   const auto room = static_cast<int>(events_.size());
+  wipe_vector_registers();
   int count = epoll_pwait2(epoll_.get(), events_.data(), room, timeout ? &limit : nullptr, nullptr);
   if (count < 0 && errno == ENOSYS) {
     // Before Linux 5.11: milliseconds, rounded up so that no deadline is found not yet due.

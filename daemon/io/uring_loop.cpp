@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/base/vector_registers.h"
+
 namespace akm::io {
 namespace {
 
@@ -182,6 +184,7 @@ Status UringLoop::wait_and_dispatch(std::optional<Duration> timeout) {
     limit.tv_nsec = timeout->count() % 1'000'000'000;
   }
   io_uring_cqe* cqe = nullptr;
+  wipe_vector_registers();
   const int result =
       io_uring_submit_and_wait_timeout(&ring_.get(), &cqe, 1, timeout ? &limit : nullptr, nullptr);
   if (result < 0 && result != -ETIME && result != -EINTR && result != -EBUSY && result != -EAGAIN) {

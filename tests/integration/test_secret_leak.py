@@ -115,8 +115,11 @@ class SecretLeak(IntegrationTest):
         out = []
         for core, host, offset in re.findall(r" in (\S+/(\w+)\.core\S*) at (\d+)$", found, re.M):
             loads = re.findall(r"LOAD +0x(\w+) 0x(\w+) 0x\w+ 0x(\w+)", run("readelf", "-lW", core).stdout)
-            address = next(int(at, 16) + int(offset) - int(start, 16) for start, at, size in loads
-                           if int(start, 16) <= int(offset) < int(start, 16) + int(size, 16))
+            address = next((int(at, 16) + int(offset) - int(start, 16) for start, at, size in loads
+                            if int(start, 16) <= int(offset) < int(start, 16) + int(size, 16)), None)
+            if address is None:
+                out.append(f"offset {offset} of {host}: no memory, so the registers of a thread")
+                continue
             for line in (lab.folder / f"{host}.maps").read_text().splitlines():
                 first, last = (int(end, 16) for end in line.split()[0].split("-"))
                 if first <= address < last:
