@@ -33,6 +33,7 @@ EDGES = {
     "tools/akmctl": ["daemon/base", "dbus"],
     "tools/akm-bench": ["daemon/base", "daemon/crypto", "daemon/protocol", "daemon/policy", "daemon/io", "daemon/store",
                         "keyring"],
+    "tools/akm-sim": ["daemon/base", "daemon/crypto", "daemon/protocol", "daemon/policy"],
 }
 # Single files that a layer may include beside its edges: the ports through which the bus knows a role.
 PORTS = {"dbus": {"daemon/node/control_port.h", "daemon/nmm/control_port.h"}}

@@ -1,0 +1,155 @@
+#include "tests/sim/adversary.h"
+
+#include "daemon/protocol/asr_record.h"
+#include "daemon/protocol/frame.h"
+
+namespace akm::sim {
+namespace {
+
+using namespace std::chrono_literals;
+using protocol::SessionEvent;
+
+constexpr std::size_t kRecorded = 512;
+constexpr std::size_t kOverheard = 400;  // frames that one who was put out is given to open
+constexpr std::size_t kReplayedAtOnce = 6;
+// Above what an honest sender has used, and near enough not to push its next frames out of the window.
+constexpr std::uint64_t kNumbersAhead = 600;
+constexpr std::uint32_t kLies = 5;
+
+}  // namespace
+
+void Adversary::effect(std::size_t machine, const protocol::Effect& effect, bool done) {
+  if (const auto* send = std::get_if<protocol::SendFrame>(&effect)) return record(machine, *send);
+  const auto* key = std::get_if<protocol::InstallKey>(&effect);
+  if (key == nullptr || !done || key->slot != protocol::KeySlot::candidate || key->asr_id != kGroup) return;
+  const auto liar = liars_.find(machine);
+  if (liar == liars_.end()) return;
+  const std::uint32_t how = liar->second;
+  liars_.erase(liar);
+  lie(machine, how);
+}
+
+void Adversary::record(std::size_t machine, const protocol::SendFrame& send) {
+  const Recorded frame{send.bytes, static_cast<std::uint32_t>(machine),
+                       static_cast<std::uint32_t>(machine_at(send.to))};
+  for (std::size_t outsider = 1; outsider < fleet_.size() && overheard_ < kOverheard; ++outsider) {
+    if (!fleet_.machine(outsider).hostile || outsider == machine) continue;
+    ++overheard_;
+    fleet_.inject({frame.bytes, frame.from, static_cast<std::uint32_t>(outsider), fleet_.now(),
+                   Origin::replayed, false},
+                  300us);
+  }
+  recorded_.push_back(frame);
+  if (recorded_.size() > kRecorded) recorded_.pop_front();
+}
+
+void Adversary::replay(std::uint32_t which, std::uint32_t how) {
+  for (std::size_t outsider = 1; outsider < fleet_.size(); ++outsider) {
+    if (fleet_.machine(outsider).hostile) forge(outsider);
+  }
+  if (recorded_.empty()) return;
+  const std::size_t count = 1 + which % kReplayedAtOnce;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t lot = number_of(seed_, 9, which, how, i);
+    const Recorded& frame = recorded_[lot % recorded_.size()];
+    const bool elsewhere = how % 4 == 0;
+    const std::uint64_t to = elsewhere ? (lot >> 32) % fleet_.size() : frame.to;
+    fleet_.inject(
+        {frame.bytes, frame.from, static_cast<std::uint32_t>(to), fleet_.now(), Origin::replayed, false},
+        std::chrono::microseconds(100 * (i + 1)));
+  }
+  fleet_.note(kManager, "somebody replays " + std::to_string(count) + " frames");
+}
+
+/// An SEI under the key that it had when it was put out.
+void Adversary::forge(std::size_t machine) {
+  const auto& keyring = fleet_.machine(machine).keyring;
+  const auto places = keyring.find(kGroup);
+  if (places == keyring.end() || !places->second[0].key) return;
+  const HeldKey& key = *places->second[0].key;
+  protocol::SessionPayload payload;
+  payload.event = SessionEvent::sei;
+  payload.target = key.epoch + 1 + static_cast<std::uint32_t>(sealed_ % 3);
+  payload.initiator = 0;
+  payload.high_epoch = key.epoch;
+  payload.value.fill(0x5a);
+  seal_and_send(machine, key, payload, Origin::forged);
+}
+
+/// SEC or SEF under a real candidate, with one field that is not the candidate's.
+void Adversary::lie(std::size_t machine, std::uint32_t how) {
+  const auto& disk = fleet_.machine(machine).disk;
+  const auto record = disk.find(kGroup);
+  if (record == disk.end()) return;
+  const auto restored = protocol::decode_record(record->second, fleet_.now());
+  if (!restored || restored->state.current->normal().link().stored().empty()) return;
+  const protocol::Generation& generation = *restored->state.current;
+  const protocol::CandidatePtr candidate = generation.normal().link().stored().back();
+  protocol::SessionPayload payload;
+  payload.event = (how / kLies) % 2 == 0 ? SessionEvent::sef : SessionEvent::sec;
+  payload.initiator = candidate->initiator;
+  payload.target = candidate->target;
+  payload.high_epoch = candidate->high_epoch;
+  payload.value = candidate->transcript;
+  payload.bitmap = candidate->participants;
+  switch (how % kLies) {
+    case 0:
+      payload.value[how % payload.value.size()] ^= 1;
+      break;
+    case 1:
+      payload.initiator = static_cast<std::uint16_t>(payload.initiator + 1);
+      break;
+    case 2:
+      ++payload.high_epoch;
+      break;
+    case 3:
+      ++payload.target;
+      break;
+    default: {  // its sender has not reached the phase that it speaks of
+      payload.bitmap = protocol::Bitmap::for_roster(*generation.description);
+      for (const protocol::Member& member : generation.description->roster) {
+        if (member.index != generation.own_index) payload.bitmap.set(member.index);
+      }
+    }
+  }
+  fleet_.note(machine, "lies");
+  const HeldKey key{generation.number(), protocol::Chain::normal, candidate->target, 0,
+                    candidate->session->secret().clone()};
+  seal_and_send(machine, key, payload, Origin::lie);
+}
+
+void Adversary::seal_and_send(std::size_t machine, const HeldKey& key,
+                              const protocol::SessionPayload& payload, Origin origin) {
+  const Fleet::Machine& here = fleet_.machine(machine);
+  const auto record = here.disk.find(kGroup);
+  if (record == here.disk.end()) return;
+  const auto restored = protocol::decode_record(record->second, fleet_.now());
+  if (!restored) return;
+  const protocol::Generation& generation = *restored->state.current;
+  const auto traffic = protocol::sender_key(generation.context.suite, key.secret, generation.own_index,
+                                            here.incarnation, here.salt);
+  if (!traffic) return;
+  auto cipher = protocol::FrameCipher::create(generation.context.suite, *traffic);
+  std::vector<std::uint8_t> plain(protocol::encoded_size(payload));
+  if (!cipher || !protocol::encode_session_payload(payload, plain)) return;
+  for (const protocol::Member& member : generation.description->roster) {
+    const std::size_t to = machine_of_node(member.node_id);
+    if (to == machine) continue;
+    const protocol::FrameHeader header{.type = protocol::FrameType::session,
+                                       .chain = key.chain,
+                                       .index = generation.own_index,
+                                       .incarnation = here.incarnation,
+                                       .asr_id = kGroup,
+                                       .generation = key.generation,
+                                       .epoch = key.epoch,
+                                       .sequence = kNumbersAhead + sealed_++,
+                                       .salt = here.salt};
+    auto frame = protocol::seal_frame(*cipher, header, plain);
+    if (!frame) continue;
+    fleet_.inject({std::move(*frame), static_cast<std::uint32_t>(machine), static_cast<std::uint32_t>(to),
+                   fleet_.now(), origin, false},
+                  fleet_.wire().delay(machine, to, sealed_));
+  }
+}
+
+}  // namespace akm::sim

@@ -1,0 +1,127 @@
+#pragma once
+// What must hold after every step of every machine, whatever the network, the disks and the clocks do.
+#include <array>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "daemon/protocol/frame.h"
+#include "tests/sim/domain.h"
+#include "tests/sim/fleet.h"
+
+namespace akm::sim {
+
+enum class Invariant : std::uint8_t {
+  agreement,   // who accept each other's frames hold one key for one (generation, epoch)
+  eviction,    // who is not in a generation's roster opens and derives nothing of it
+  nonce,       // no (key, nonce) twice, no sequence number twice, nothing under epoch 0
+  erasure,     // a secret that no state needs any more is nowhere
+  follow,      // a commit anywhere means that all of P can follow
+  limits,      // memory, queues and frames stay within limits.h
+  authentic,   // nothing damaged, forged, repeated or sealed under an erased key is accepted
+  once,        // a control request that changes state is executed once
+  accusation,  // nobody is called a clone where there is none
+  durable,     // what is on the disk can be restored
+  keyring,     // the keyring holds the committed key and nothing that was revoked
+  honesty,     // a frame that contradicts its candidate is refused
+  liveness,    // when faults stop, all reachable members end in one epoch within a bounded time
+};
+inline constexpr std::size_t kInvariants = static_cast<std::size_t>(Invariant::liveness) + 1;
+[[nodiscard]] std::string_view invariant_name(Invariant invariant);
+
+struct Violation {
+  Invariant invariant{};
+  Instant at;
+  std::string what;
+};
+
+struct Figures {
+  std::uint64_t histories = 0;
+  std::uint64_t steps = 0;
+  std::uint64_t checks = 0;
+  std::uint64_t frames = 0;
+  std::uint64_t commits = 0;
+  std::uint64_t faults = 0;
+  Figures& operator+=(const Figures& more);
+};
+
+class Watch final : public Observer {
+ public:
+  explicit Watch(Fleet& fleet) : fleet_(fleet), machines_(fleet.size()) {}
+
+  void generation_made(std::uint32_t generation, std::set<std::size_t> members, bool at_once);
+  void violate(Invariant invariant, const std::string& what);
+  /// At the end, when all is quiet: nothing is left that is not needed.
+  void finish();
+
+  [[nodiscard]] const std::vector<Violation>& violations() const { return violations_; }
+  [[nodiscard]] const Figures& figures() const { return figures_; }
+
+  void started(std::size_t machine) override;
+  void arriving(const Packet& packet) override;
+  void delivered(const Packet& packet, const Delivery& delivery) override;
+  void effect(std::size_t machine, const protocol::Effect& effect, bool done) override;
+  void stepped(std::size_t machine) override;
+
+ private:
+  /// What a machine has said of one ASR, in this run of its daemon.
+  struct Standing {
+    std::uint32_t generation = 0;
+    std::uint32_t epoch = 0;
+    std::uint32_t epoch_before = 0;
+    Instant generation_since;
+    Instant epoch_since;
+    bool replaced_at_once = false;
+  };
+  struct Watched {
+    std::map<protocol::AsrId, Standing> standing;
+    std::unordered_set<std::uint64_t> accepted;  // tags of frames, in this run of the daemon
+    std::map<protocol::AsrId, std::unordered_set<SecretName>> needed;
+    std::set<protocol::AsrId> unread;  // records that changed since `needed` was made
+    bool unrested = false;             // something was stored; what it replaced must go
+    Instant rests_at;
+    std::map<std::tuple<protocol::AsrId, std::uint32_t, std::uint16_t>, std::uint32_t>
+        incarnations;       // highest accepted
+    Instant sending_since;  // of the span in which frames are counted
+    std::uint64_t sent = 0;
+  };
+  struct Roster {
+    std::set<std::size_t> members;  // empty: everybody
+    bool at_once = false;
+  };
+  using EpochName = std::array<std::uint64_t, 3>;  // asr, generation, chain and epoch
+
+  bool check(Invariant invariant, bool holds, const std::string& what);
+  void check_frame(std::size_t machine, const protocol::SendFrame& send);
+  void check_accepted(const Packet& packet, const Delivery& delivery);
+  void check_standing(const Packet& packet, const protocol::FrameHeader& header);
+  void check_commit(std::size_t machine, const protocol::SessionCommitted& committed);
+  [[nodiscard]] bool can_follow(std::size_t machine, const protocol::SessionCommitted& committed) const;
+  void check_key(std::size_t machine, const protocol::InstallKey& key);
+  void check_request(std::size_t machine, const protocol::RequestReceived& request);
+  void check_rest(std::size_t machine);
+  void check_keyring(std::size_t machine);
+  void read_needed(std::size_t machine);
+  [[nodiscard]] const Roster* roster(std::uint32_t generation) const;
+
+  Fleet& fleet_;
+  std::vector<Watched> machines_;
+  std::vector<Violation> violations_;
+  Figures figures_;
+  std::map<std::uint32_t, Roster> rosters_;  // of the group
+  std::unordered_map<std::uint64_t, std::uint64_t> last_number_;
+  std::map<EpochName, SecretName> epochs_;                           // committed ones
+  std::map<EpochName, protocol::KeyCheckValue> checks_;              // as reported
+  std::map<std::uint32_t, std::unordered_set<SecretName>> secrets_;  // of the group, by generation
+  std::set<std::array<std::uint64_t, 4>> executed_;
+  std::uint32_t arriving_incarnation_ = 0;  // of the packet under way
+  std::uint32_t arriving_epoch_ = 0;        // where its receiver stood before
+};
+
+}  // namespace akm::sim
