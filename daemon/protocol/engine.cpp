@@ -149,10 +149,14 @@ class Engine::Impl {
   }
 
   void on(DeadlineReached&, StepContext& step) {
-    // Only what is due at `now`, each once: what a tick plans for now comes with the next step.
-    for (std::size_t budget = entries_.size(); budget > 0; --budget) {
-      if (due_.empty() || due_.begin()->first > step.now) return;
-      const AsrId id = due_.begin()->second;
+    // Only what is due at `now`, each once: what a tick plans for now comes with the next step, and one that
+    // has much to catch up on (the machine stood still) does not keep the others waiting.
+    std::vector<AsrId> due;
+    for (const auto& [at, id] : due_) {
+      if (at > step.now) break;
+      due.push_back(id);
+    }
+    for (const AsrId id : due) {
       Entry& entry = entries_.find(id)->second;
       const std::size_t first = step.effects.size();
       entry.relationship.tick(step);

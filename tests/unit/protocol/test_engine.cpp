@@ -490,3 +490,21 @@ Test(engine, an_outsider_changes_nothing_but_counters) {
   net.run(1s);
   cr_assert(all_at(net, 3, 3));
 }
+
+Test(engine, who_has_much_to_catch_up_on_does_not_keep_others_waiting) {
+  // A machine stood still: both relationships have a repeat and a timeout that are overdue.
+  Alone alone;
+  const Asr one = fixed_asr(2);
+  Asr two = fixed_asr(2);
+  two.description.id = kId + 1;
+  alone.install(one);
+  alone.install(two);
+  alone.give(RequestRekey{kId});
+  alone.give(RequestRekey{kId + 1});
+  alone.now = alone.now + 10s;
+  std::size_t failed = 0;
+  for (const Effect& effect : alone.give(DeadlineReached{})) {
+    failed += std::holds_alternative<AttemptFailed>(effect) ? 1 : 0;
+  }
+  cr_assert_eq(failed, 2U);
+}
