@@ -1,6 +1,7 @@
 #include "tests/sim/history.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tests/sim/adversary.h"
 #include "tests/sim/manager.h"
@@ -20,6 +21,8 @@ constexpr Duration kRekeyWithin = 20s;
 // Attempts that one machine may start or join until all agree, for each of its relationships.
 constexpr std::uint64_t kAttemptsAtMost = 24;
 constexpr std::uint64_t kStepsPerMachine = 200'000;
+
+using Key = std::pair<std::uint32_t, std::uint32_t>;  // generation and epoch
 
 class History {
  public:
@@ -160,7 +163,7 @@ class History {
   }
 
   /// Empty when all members of the NMM's generation stand idle under one key of it.
-  std::string disagreement(std::uint32_t above_epoch) {
+  std::string disagreement(Key above) {
     if (!manager_.settled()) return "a generation has not arrived everywhere";
     if (!members_.settled()) return "a breach report is unheard";
     std::optional<protocol::AsrView> first;
@@ -177,8 +180,9 @@ class History {
       }
       if (!first) first = std::move(view);
     }
-    if (first->epoch <= above_epoch) return "no rekey came through";
-    epoch_ = first->epoch;
+    const Key key{first->description.generation, first->epoch};
+    if (key <= above) return "no rekey came through";
+    agreed_ = key;
     return plan_.setting.managed ? links_disagree() : std::string{};
   }
 
@@ -202,14 +206,14 @@ class History {
       watch_.violate(Invariant::limits, "steps without end");
   }
 
-  bool within(Duration span, std::uint32_t above_epoch) {
+  bool within(Duration span, Key above) {
     const Instant end = fleet_.now() + span;
     Duration poll = kPollFirst;
-    std::string why = disagreement(above_epoch);
+    std::string why = disagreement(above);
     while (!why.empty() && fleet_.now() < end && watch_.violations().empty()) {
       fleet_.run_until(fleet_.now() + poll);
       poll = std::min<Duration>(poll * 3 / 2, kPollLast);
-      why = disagreement(above_epoch);
+      why = disagreement(above);
       check_progress();
     }
     if (!why.empty() && watch_.violations().empty()) watch_.violate(Invariant::liveness, why);
@@ -218,7 +222,7 @@ class History {
 
   void agree() {
     const Instant start = fleet_.now();
-    if (!within(kAgreeWithin, 0)) return;
+    if (!within(kAgreeWithin, {})) return;
     to_agree_ = fleet_.now() - start;
     for (std::size_t i = 0; i < fleet_.size(); ++i) {
       if (fleet_.machine(i).hostile) continue;
@@ -233,7 +237,7 @@ class History {
   }
 
   void rekey_once_more() {
-    const std::uint32_t before = epoch_;
+    const Key before = agreed_;
     fleet_.note(manager_.members().front(), "rekey");
     fleet_.post(manager_.members().front(), protocol::RequestRekey{kGroup});
     if (!within(kRekeyWithin, before)) return;
@@ -272,7 +276,7 @@ class History {
   Members members_;
   Instant begin_;
   std::vector<std::uint64_t> attempts_before_;
-  std::uint32_t epoch_ = 0;
+  Key agreed_{};
   Duration to_agree_{};
   std::uint64_t attempts_ = 0;
 };

@@ -112,6 +112,9 @@ void Watch::arriving(const Packet& packet) {
   const auto header = protocol::parse_header(packet.bytes);
   arriving_incarnation_ = header ? header->incarnation : 0;
   const auto standing = machines_[packet.to].standing.find(header ? header->asr_id : 0);
+  const Fleet::Machine& machine = fleet_.machine(packet.to);
+  const auto deadline = machine.engine->next_deadline();
+  overdue_ = deadline && *deadline <= machine.clock.local(fleet_.now());
   arriving_epoch_ = standing == machines_[packet.to].standing.end() ? UINT32_MAX : standing->second.epoch;
 }
 
@@ -148,8 +151,9 @@ void Watch::check_standing(const Packet& packet, const protocol::FrameHeader& he
         Invariant::eviction, members == nullptr || members->members.contains(packet.to),
         who + " opened a frame of generation " + std::to_string(header.generation) + " without being in it");
   }
+  // Keys end with a deadline; a machine that stood still may see a packet before it has caught up.
   const auto found = machines_[packet.to].standing.find(header.asr_id);
-  if (found == machines_[packet.to].standing.end()) return;
+  if (overdue_ || found == machines_[packet.to].standing.end()) return;
   const Standing& standing = found->second;
   if (header.generation < standing.generation) {
     const bool in_grace = fleet_.now() - standing.generation_since <= grace_time();

@@ -121,6 +121,7 @@ class Watch final : public Observer {
   std::map<std::uint32_t, std::unordered_set<SecretName>> secrets_;  // of the group, by generation
   std::set<std::array<std::uint64_t, 4>> executed_;
   std::uint32_t arriving_incarnation_ = 0;  // of the packet under way
+  bool overdue_ = false;                    // its receiver has a deadline that has passed
   std::uint32_t arriving_epoch_ = 0;        // where its receiver stood before
 };
 
