@@ -17,7 +17,7 @@ class Commits final : public Observer {
  public:
   std::size_t seen = 0;
   void effect(std::size_t /*machine*/, const protocol::Effect& effect, bool /*done*/) override {
-    seen += std::holds_alternative<protocol::SessionCommitted>(effect) ? 1 : 0;
+    seen += std::holds_alternative<protocol::SessionCommitted>(effect) ? 1U : 0U;
   }
 };
 

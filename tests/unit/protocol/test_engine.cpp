@@ -504,7 +504,7 @@ Test(engine, who_has_much_to_catch_up_on_does_not_keep_others_waiting) {
   alone.now = alone.now + 10s;
   std::size_t failed = 0;
   for (const Effect& effect : alone.give(DeadlineReached{})) {
-    failed += std::holds_alternative<AttemptFailed>(effect) ? 1 : 0;
+    failed += std::holds_alternative<AttemptFailed>(effect) ? 1U : 0U;
   }
   cr_assert_eq(failed, 2U);
 }
