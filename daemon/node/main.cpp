@@ -1,5 +1,4 @@
 // akmd: the node service. This file wires; the libraries work.
-#include <cstdio>
 #include <memory>
 
 #include "bpf/loader/probe_set.h"
@@ -30,7 +29,6 @@ Status run(const NodeSettings& settings) {
   std::unique_ptr<keyring::KeyStore> keys = open_keys(settings, state.findings);
   Hardware hardware([&settings] { return keyring::collect_hardware_sources(settings.hardware); });
   look_at_hardware(hardware, state.findings);
-
   AKM_ASSIGN(const std::unique_ptr<io::Loop> loop, io::Loop::create(settings.common.io_backend));
   if (state.store) state.store = std::make_unique<service::PromptStore>(std::move(state.store), *loop);
   service::AsideWorker worker(*loop);
@@ -39,7 +37,6 @@ Status run(const NodeSettings& settings) {
     if (role != nullptr && role->shell() != nullptr) role->shell()->receive(datagram, from);
   };
   AKM_ASSIGN(const io::Loop::SocketId socket, loop->open_udp(settings.common.listen, receive));
-
   DataService data(*loop, socket, settings.data);
   Node node(settings,
             {.store = state.store.get(),
