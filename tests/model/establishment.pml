@@ -51,13 +51,14 @@
 
 c_decl {
   /* Not part of the state: how often each step of the table was taken. */
-  static unsigned long moved[4][7][4];
-  enum { in_start, in_inform, in_confirm, in_final, in_established, in_repeat, in_timeout };
+  static unsigned long moved[4][9][4];
+  enum { in_start, in_inform, in_confirm, in_final, in_established, in_repeat, in_timeout, in_close, in_superseded };
   __attribute__((destructor)) static void report_moves(void) {
     static const char* phases[] = {"SE", "SEI", "SEC", "SEF"};
-    static const char* inputs[] = {"start", "inform", "confirm", "final", "established", "repeat", "timeout"};
+    static const char* inputs[] = {"start", "inform", "confirm", "final", "established",
+                                   "repeat", "timeout", "close", "superseded"};
     for (int f = 0; f < 4; ++f)
-      for (int i = 0; i < 7; ++i)
+      for (int i = 0; i < 9; ++i)
         for (int t = 0; t < 4; ++t)
           if (moved[f][i][t]) printf("moved %s %s %s %lu\n", phases[f], inputs[i], phases[t], moved[f][i][t]);
   }
@@ -111,7 +112,8 @@ hidden byte i;
 #ifdef BUG_HIGH_IS_COMMITTED
 #define HIGH(m) ne[m]
 #else
-#define HIGH(m) (derived[m] > ne[m] -> derived[m] : ne[m])
+#define MAX(a, b) (a > b -> a : b)
+#define HIGH(m) MAX(MAX(derived[m], ne[m]), MAX(derived[N + m], FALLBACK_EPOCH(m)))
 #endif
 
 #define SAME_KEYS (nb[0] == nb[1] && ne[0] == ne[1] IF3(&& nb[0] == nb[2] && ne[0] == ne[2]) \
@@ -154,8 +156,22 @@ inline weigh_stored() {
   skip
 }
 
+/* An attempt on the chain above begins: that on the normal chain ends. */
+inline supersede(x) {
+  if
+  :: at[me] != NONE && a_chain[at[me]] != a_chain[x] ->
+    if
+    :: MOVE(SEI, superseded, SE)
+    :: MOVE(SEC, superseded, SE)
+    :: MOVE(SEF, superseded, SE)
+    fi
+  :: else
+  fi
+}
+
 /* Joins attempt `x` with a fresh contribution. */
 inline contribute(x) {
+  supersede(x);
   forget();
   at[me] = x;
 #ifdef BUG_OLD_CONTRIBUTION
@@ -328,7 +344,11 @@ inline restart() {
   fi
 }
 
+#ifdef BUG_CHAINS_APART /* what is stored counts for its own chain only */
+#define CHAIN_OF(m) (IN_FALLBACK(m) -> FALLBACK : NORMAL)
+#else
 #define CHAIN_OF(m) (IN_FALLBACK(m) || top[m] != 0 && K_CHAIN(top[m]) == FALLBACK -> FALLBACK : NORMAL)
+#endif
 #define MAY_BEGIN(m, c) (c >= CHAIN_OF(m))
 
 /* Begins an attempt. */
@@ -348,7 +368,7 @@ inline step_start(c) {
                  BASE(me, a_chain[x]) == a_base[x] && SEIS(x, me) < AGAIN && (at[me] == NONE || OUTRANKS(x, at[me])))
 #ifdef BUG_JOIN_BELOW
 #define BELOW_STORED(x) false
-#elif defined(BUG_CHAINS_APART) /* what is stored counts for its own chain only */
+#elif defined(BUG_CHAINS_APART)
 #define BELOW_STORED(x) (top[me] != 0 && K_CHAIN(top[me]) == a_chain[x] && OUTRANKS(k_attempt[top[me]], x))
 #else
 #define BELOW_STORED(x) (top[me] != 0 && OUTRANKS(k_attempt[top[me]], x))
@@ -418,7 +438,7 @@ inline step_close() {
   t0 = HERE(got[me]);
   candidate(at[me], t0, got[me]);
   derive(t2);
-  if :: MOVE(SEI, timeout, SEC) fi
+  if :: MOVE(SEI, close, SEC) fi
 }
 
 /* The closing SEI of the attempt it is in: of a star for all, or for another P than that of the candidate here. */
@@ -427,16 +447,32 @@ inline step_close() {
 #else
 #define CLOSED_FOR(k) (k_members[k] != ALL)
 #endif
-#define CLOSING(k) (k <= candidates && at[me] != NONE && k_attempt[k] == at[me] && a_init[at[me]] != me && \
-                    HAS(sec[k], a_init[at[me]]) && CLOSED_FOR(k) && HAS(k_members[k], me) && BINDS(k_members[k]) && \
-                    (ph[me] == SEI || k_members[k] != k_members[ck[me]]))
+#define CLOSED(k) (k <= candidates && a_init[k_attempt[k]] != me && HAS(sec[k], a_init[k_attempt[k]]) && CLOSED_FOR(k))
+#define CLOSES_HERE(k) (at[me] != NONE && k_attempt[k] == at[me] && \
+                        (ph[me] == SEI || ph[me] == SEC && k_members[k] != k_members[ck[me]]))
+#define CLOSING(k) (CLOSED(k) && CLOSES_HERE(k) && HAS(k_members[k], me) && BINDS(k_members[k]))
 inline step_closing(k) {
   derive(k);
   ksec[me] = ksec[me] | BIT(a_init[at[me]]);
   if
   :: MOVE(SEI, inform, SEC)
   :: MOVE(SEC, inform, SEC)
-  :: MOVE(SEF, inform, SEC)
+  fi
+}
+
+/* A closing SEI that leaves this member out, of the attempt it is in or of one that wins. */
+#define WITHOUT(k) (CLOSED(k) && !HAS(k_members[k], me) && (CLOSES_HERE(k) || WINS(k_attempt[k]) && !BELOW(k_attempt[k])))
+inline step_without(k) {
+  if
+  :: at[me] != k_attempt[k] -> contribute(k_attempt[k])
+  :: else
+  fi;
+  forget();
+  if
+  :: MOVE(SE, inform, SE)
+  :: MOVE(SEI, inform, SE)
+  :: MOVE(SEC, inform, SE)
+  :: MOVE(SEF, inform, SE)
   fi
 }
 
@@ -552,7 +588,9 @@ inline step_give_up() {
   :: d_step { CONFIRMS(s) -> step_confirm(s) } \
   :: d_step { FINISHES(s) -> step_final(s) }
 #define FOR_CANDIDATE(k) :: d_step { TELLS(k) -> step_established(k) }
-#define FOR_CLOSING(k) :: d_step { CLOSING(k) -> step_closing(k) }
+#define FOR_CLOSING(k) \
+  :: d_step { CLOSING(k) -> step_closing(k) } \
+  :: d_step { WITHOUT(k) -> step_without(k) }
 #ifdef NORMAL_GOES_ON
 #define LEFT(k) (IN_FALLBACK(me) && K_CHAIN(k) == NORMAL)
 #else
