@@ -92,8 +92,10 @@ Result<UdpSocket> new_socket(const Endpoint& address) {
   return out;
 }
 
-Status bind_to(UdpSocket& socket, const Endpoint& listen) {
-  AKM_ASSIGN(const SocketAddress address, to_socket_address(listen, socket.family));
+/// `interface`: the kernel wants it for a link-local group (ff02::/16); 0 for none.
+Status bind_to(UdpSocket& socket, const Endpoint& listen, unsigned interface = 0) {
+  AKM_ASSIGN(SocketAddress address, to_socket_address(listen, socket.family));
+  if (socket.family == AF_INET6) reinterpret_cast<sockaddr_in6&>(address.storage).sin6_scope_id = interface;
   const int fd = socket.fd.get();
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) {
     return fail_errno(Errc::io_failed, "cannot listen on " + format_endpoint(listen));
@@ -150,7 +152,7 @@ Result<UdpSocket> open_group_socket(const Endpoint& group, const Endpoint& local
   AKM_ASSIGN(const unsigned interface, any ? Result<unsigned>(0U) : interface_of(local));
   AKM_ASSIGN(UdpSocket out, new_socket(group));
   AKM_TRY(set_option(out.fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"));
-  AKM_TRY(bind_to(out, group));
+  AKM_TRY(bind_to(out, group, interface));
   group_req request{};
   request.gr_interface = interface;
   AKM_ASSIGN(const SocketAddress address, to_socket_address(group, out.family));

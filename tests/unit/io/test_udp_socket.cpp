@@ -78,6 +78,12 @@ Test(udp_socket, a_group_is_heard_by_each_daemon_that_joined_it) {
   }
 }
 
+Test(udp_socket, a_group_of_the_link_is_joined_on_its_interface) {
+  const auto group = parse_endpoint("[ff02::7:1]:17412").value();
+  const auto joined = open_group_socket(group, parse_endpoint("[::1]:0").value());
+  cr_assert(joined, "%s", joined ? "" : joined.error().message().c_str());
+}
+
 Test(udp_socket, what_is_no_group_is_not_joined) {
   const auto local = parse_endpoint("127.0.0.1:0").value();
   const auto group = parse_endpoint("239.192.7.1:17411").value();
