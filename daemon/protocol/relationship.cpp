@@ -151,8 +151,10 @@ void Relationship::revoke_keys(EffectList& effects) const {
 std::uint32_t Relationship::spent_generation() const {
   if (empty()) return 0;
   const Generation& current = *state_.current;
-  const ChainLink& link = current.normal().link();
-  const bool sent = link.epoch() > 1 || link.session()->frames_sent() > 0;
+  const ChainLinks links = current.ladder.links();
+  const bool sent = std::ranges::any_of(links, [](const ChainLink* link) {
+    return link->epoch() != 1 || link->session()->frames_sent() > 0;  // 0: a failsafe chain that was used
+  });
   return sent ? current.number() : current.number() - 1;
 }
 

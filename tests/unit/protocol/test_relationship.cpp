@@ -241,3 +241,20 @@ Test(relationship, multicast_sends_one_frame_to_the_group_and_answers_to_one) {
   cr_assert_eq(to.size(), 1U);
   cr_assert(to[0] == *parse_endpoint("239.192.0.1:7400"));
 }
+
+Test(relationship, a_generation_that_has_sent_on_any_chain_is_spent) {
+  Held held;
+  const Asr asr = fixed_asr(2);
+  cr_assert(held.install(asr));
+  cr_assert_eq(held.relationship.spent_generation(), 0U);
+  Speaker other(asr, 1, 1, 1);
+  SessionPayload inform;
+  inform.event = SessionEvent::sei;
+  inform.initiator = 1;
+  inform.target = 2;
+  inform.high_epoch = 1;
+  inform.value.fill(7);
+  cr_assert(held.receive(other.session(inform, Chain::fallback)));
+  cr_assert_gt(only<SendFrame>(held.effects).size(), 0U);
+  cr_assert_eq(held.relationship.spent_generation(), 1U);
+}
