@@ -103,7 +103,8 @@ Orders Ladder::hear(const Surroundings& around, const Heard& heard) {
   const SessionPayload& payload = heard.payload;
   if (which != Chain::normal && payload.event == SessionEvent::se &&
       payload.target == chain(which).link().epoch()) {
-    return heard_reminder(around, payload);
+    orders.append(heard_reminder(around, payload));
+    return orders;
   }
   Orders more = chain(which).hear(seen_from(around, which), heard);
   if (more.behind && holds_next(heard.payload.target)) more.behind = false;

@@ -180,3 +180,24 @@ Test(ladder, an_attempt_on_a_chain_above_ends_those_below_and_nobody_joins_one_t
   cr_assert(agree(group));
   cr_assert_eq(group.members[0].chain(Chain::fallback).link().epoch(), 2U);
 }
+
+Test(ladder, a_reminder_that_tells_of_a_commit_makes_it_durable) {
+  testing::EstablishmentGroup group(group_of(2));
+  // Member 1 holds the candidate of the failsafe chain that member 0 commits.
+  (void)group.send(0, group.members[0].chain(Chain::failsafe).start(group.around(0)));
+  while (!group.wire.empty()) {
+    const Message message = group.wire.front();
+    group.wire.pop_front();
+    if (message.to == 1 && message.payload.event == SessionEvent::sef) continue;
+    if (message.to == 1 && message.payload.event == SessionEvent::se) continue;
+    (void)group.deliver(message);
+  }
+  cr_assert(group.members[0].chain(Chain::failsafe).link().is_spent());
+  cr_assert_eq(group.members[1].chain(Chain::failsafe).phase(), Phase::sef);
+  const auto& fallback = group.members[0].chain(Chain::fallback);
+  (void)group.send(0, fallback.remind({1}, group.at(0).link().epoch()));
+  const Orders orders = group.deliver_next();
+  cr_assert(orders.committed && orders.durable);
+  cr_assert_eq(orders.chain, Chain::failsafe);
+  cr_assert(agree(group));
+}
