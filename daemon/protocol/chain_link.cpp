@@ -90,6 +90,14 @@ void ChainLink::store(const CandidatePtr& candidate) {
   stored_.push_back(candidate);
 }
 
+void ChainLink::drop_passed(const ChainLinks& links) {
+  std::erase_if(stored_, [&](const CandidatePtr& candidate) {
+    return std::ranges::any_of(candidate->reroots, [&](const Reroot& start) {
+      return start.next.epoch <= links[static_cast<std::size_t>(start.chain)]->epoch();
+    });
+  });
+}
+
 void ChainLink::commit(const CandidatePtr& candidate, Instant previous_until) {
   previous_ = std::move(session_);
   previous_until_ = previous_until;

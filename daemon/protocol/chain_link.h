@@ -89,6 +89,8 @@ class ChainLink {
   void spend(const CandidatePtr& candidate, Instant previous_until);
   /// A candidate of a chain above was committed, and gives this one a new start.
   void reroot(const CandidatePtr& candidate, Instant previous_until);
+  /// Stored candidates that re-root a chain to an epoch which it has reached: they would lead it back.
+  void drop_passed(const ChainLinks& links);
   void drop_previous() { previous_.reset(); }
 
  private:

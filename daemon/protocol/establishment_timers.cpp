@@ -81,10 +81,9 @@ Orders Establishment::dispatch_start(const Surroundings& around) {
   return {};
 }
 
-/// Above everything that was tried or stored since the last commit.
+/// Above everything that was tried since the last commit, or that a re-root may lead to.
 std::uint32_t Establishment::next_target() const {
-  const std::uint32_t stored = link_.stored().empty() ? 0 : link_.stored().back()->target;
-  return std::max({link_.lowest_target(), last_target_ + 1, stored + 1});
+  return std::max(link_.highest_epoch(), last_target_) + 1;
 }
 
 /// A new attempt with a fresh contribution; nothing changes when there is no randomness for it.

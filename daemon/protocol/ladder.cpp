@@ -163,13 +163,20 @@ void Ladder::committed(const Surroundings& around, Chain which, Orders& orders) 
     if (other > which && chain(other).phase() == Phase::se) chain(other).forget_failures();
   }
   remember_left_out(around, *orders.settled);
-  if (which == Chain::normal) return;
+  if (which == Chain::normal) return drop_passed();
   last_reroot_ = around.now;
   for (const Chain below : {Chain::fallback, Chain::normal}) {
     if (below < which) orders.append(chain(below).reroot(around, orders.settled, orders.settled_from));
   }
+  drop_passed();
   // It is used once: only a new generation brings another.
   if (which == Chain::failsafe) orders.chains_exhausted = true;
+}
+
+/// What was stored on a chain above, given up, and passed by a commit below: whoever followed it now would
+/// leave those with whom it has agreed since.
+void Ladder::drop_passed() {
+  for (const Chain which : {Chain::fallback, Chain::failsafe}) chain(which).link().drop_passed(links());
 }
 
 /// The lowest index of those who agreed reminds the others, who may not know that they were left out.

@@ -57,6 +57,7 @@ class Ladder {
   Orders settle(const Surroundings& around, Chain which, Orders orders);
   void committed(const Surroundings& around, Chain which, Orders& orders);
   Orders heard_reminder(const Surroundings& around, const SessionPayload& payload);
+  void drop_passed();
   void remember_left_out(const Surroundings& around, const Candidate& settled);
   void escalate(const Surroundings& around, Chain from, Instant at, Orders& orders);
   Orders start_above(const Surroundings& around);

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 
+#include "daemon/protocol/asr_record.h"
 #include "tests/support/establishment_group.h"
 
 using namespace akm;
@@ -179,6 +180,32 @@ Test(ladder, an_attempt_on_a_chain_above_ends_those_below_and_nobody_joins_one_t
   run_without(group, std::nullopt, 1s);
   cr_assert(agree(group));
   cr_assert_eq(group.members[0].chain(Chain::fallback).link().epoch(), 2U);
+}
+
+Test(ladder, a_candidate_above_is_dropped_when_a_commit_below_has_passed_where_it_leads) {
+  testing::EstablishmentGroup group(group_of(2));
+  // Both store a candidate of the fallback chain, which leads to normal epoch 2, and then give it up.
+  (void)group.send(0, group.members[0].chain(Chain::fallback).start(group.around(0)));
+  while (!group.wire.empty()) {
+    const Message message = group.wire.front();
+    group.wire.pop_front();
+    if (message.payload.event != SessionEvent::sef) (void)group.deliver(message);
+  }
+  const CandidatePtr left = group.members[0].chain(Chain::fallback).link().stored().back();
+  cr_assert_eq(left->reroot_of(Chain::normal)->next.epoch, 2U);
+  for (std::size_t i = 0; i < 2; ++i) group.members[i].chain(Chain::fallback).supersede();
+  (void)group.start(0);
+  cr_assert(group.settle());
+  const std::uint32_t epoch = group.at(0).link().epoch();
+  cr_assert(group.all_at(epoch));
+  cr_assert_gt(epoch, 2U, "an epoch that a re-root may bring has no other key");
+  for (std::size_t i = 0; i < 2; ++i) {
+    cr_assert(group.members[i].chain(Chain::fallback).link().stored().empty());
+    cr_assert(group.members[i].ladder.sessions(Chain::normal, 2).empty(), "no way back");
+    RelationshipState state;
+    state.current = group.members[i];
+    cr_assert(decode_record(encode_record(state, std::nullopt), group.now), "it can restart");
+  }
 }
 
 Test(ladder, a_reminder_that_tells_of_a_commit_makes_it_durable) {
