@@ -195,17 +195,26 @@ void Ladder::remember_left_out(const Surroundings& around, const Candidate& sett
   if (!left_out_.empty()) remind_at_ = around.now + remind_interval(around);
 }
 
-/// The chain above takes its turn at `at`. Where there is none only a new generation helps; until it comes,
-/// the chains are tried again from the lowest, since who was away may be back.
+/// The chain above takes its turn at `at`, or when the distance of re-roots allows it. Where there is none
+/// only a new generation helps.
 void Ladder::escalate(const Surroundings& around, Chain from, Instant at, Orders& orders) {
-  if (escalation_ && escalation_->to > from && escalation_->at <= at) return;
   const auto to = above(from);
   if (to && !chain(*to).link().is_spent()) {
-    escalation_ = Escalation{*to, at};
+    const Duration distance = seconds(around.description.policy.resync_min_interval_s);
+    const Instant allowed = last_reroot_ ? std::max(at, *last_reroot_ + distance) : at;
+    if (escalation_ && escalation_->to > from && escalation_->at <= allowed) return;
+    escalation_ = Escalation{*to, allowed};
+    if (allowed > at) try_normal_again(around, at);
     return;
   }
   escalation_.reset();
   orders.chains_exhausted = true;
+  try_normal_again(around, at);
+}
+
+/// Meanwhile: who was away may be back.
+void Ladder::try_normal_again(const Surroundings& around, Instant at) {
+  if (chain(Chain::normal).phase() != Phase::se) return;
   const Policy& policy = around.description.policy;
   const Duration longest =
       around.description.kind == Kind::provisioning ? kBackOffProvisioning : kBackOffOperational;
@@ -216,15 +225,9 @@ void Ladder::escalate(const Surroundings& around, Chain from, Instant at, Orders
 
 Orders Ladder::start_above(const Surroundings& around) {
   const Chain to = escalation_->to;
-  const Surroundings own = seen_from(around, to);
-  Orders orders;
-  if (own.may_join || !last_reroot_ || busy_above(to)) {
-    escalation_.reset();
-    if (chain(to).phase() == Phase::se) orders = settle(around, to, chain(to).start(own));
-  } else {
-    escalation_->at = *last_reroot_ + seconds(around.description.policy.resync_min_interval_s);
-  }
-  return orders;
+  escalation_.reset();
+  if (chain(to).phase() != Phase::se) return {};
+  return settle(around, to, chain(to).start(seen_from(around, to)));
 }
 
 Orders Ladder::tick(const Surroundings& around) {

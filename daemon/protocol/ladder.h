@@ -60,6 +60,7 @@ class Ladder {
   void drop_passed();
   void remember_left_out(const Surroundings& around, const Candidate& settled);
   void escalate(const Surroundings& around, Chain from, Instant at, Orders& orders);
+  void try_normal_again(const Surroundings& around, Instant at);
   Orders start_above(const Surroundings& around);
 
   std::array<Establishment, kChainCount> chains_;

@@ -228,3 +228,20 @@ Test(ladder, a_reminder_that_tells_of_a_commit_makes_it_durable) {
   cr_assert_eq(orders.chain, Chain::failsafe);
   cr_assert(agree(group));
 }
+
+Test(ladder, the_normal_chain_is_tried_while_a_re_root_has_to_wait) {
+  Asr asr = group_of(3);
+  asr.description.policy.resync_min_interval_s = 3000;
+  testing::EstablishmentGroup group(asr);
+  (void)group.send(0, group.members[0].chain(Chain::fallback).start(group.around(0)));
+  run_without(group, std::nullopt, 1s);
+  cr_assert_eq(group.members[2].chain(Chain::fallback).link().epoch(), 2U);
+  const std::uint32_t before = group.at(0).link().epoch();
+  (void)group.start(0);
+  run_without(group, 2, 60s);
+  cr_assert_eq(group.at(0).link().epoch(), before);
+  run_without(group, std::nullopt, 100s);
+  cr_assert(agree(group), "who was away is back");
+  cr_assert_gt(group.at(0).link().epoch(), before);
+  cr_assert_eq(group.members[0].chain(Chain::fallback).link().epoch(), 2U);
+}
