@@ -57,7 +57,7 @@ struct Policy {
   std::uint32_t grace_ms = 2000;
   Quorum quorum = Quorum::all;
   Topology topology = Topology::automatic;
-  std::string multicast_group;  // "address:port" of topology multicast; else empty
+  std::string multicast_group{};  // "address:port" of topology multicast; else empty
   std::uint32_t resync_min_interval_s = 60;
   std::uint32_t install_deadline_s = 30;
   std::uint32_t control_deadline_s = 30;

@@ -47,9 +47,19 @@ bool Ladder::busy_above(Chain which) const {
   return active() > which;
 }
 
+/// Where an attempt may be made: not below a stored candidate of a chain above. Others may commit that at any
+/// time; an attempt below it would lead to another key from the same base, and whoever commits that cannot
+/// follow them.
+Chain Ladder::lowest_open() const {
+  for (const Chain which : kDownwards) {
+    if (!chain(which).link().stored().empty()) return which;
+  }
+  return Chain::normal;
+}
+
 Surroundings Ladder::seen_from(const Surroundings& around, Chain which) const {
   Surroundings own = around;
-  own.may_join = !busy_above(which);
+  own.may_join = !busy_above(which) && lowest_open() <= which;
   if (which == Chain::normal || chain(which).phase() != Phase::se || !last_reroot_) return own;
   own.may_join &= around.now - *last_reroot_ >= seconds(around.description.policy.resync_min_interval_s);
   return own;
@@ -64,7 +74,8 @@ void Ladder::resume_after_restart(const Surroundings& around) {
 }
 
 Orders Ladder::start(const Surroundings& around) {
-  return settle(around, Chain::normal, chain(Chain::normal).start(seen_from(around, Chain::normal)));
+  const Chain which = lowest_open();
+  return settle(around, which, chain(which).start(seen_from(around, which)));
 }
 
 /// The candidate of a chain above whose commit leads to `session`.
@@ -204,23 +215,24 @@ void Ladder::escalate(const Surroundings& around, Chain from, Instant at, Orders
     const Instant allowed = last_reroot_ ? std::max(at, *last_reroot_ + distance) : at;
     if (escalation_ && escalation_->to > from && escalation_->at <= allowed) return;
     escalation_ = Escalation{*to, allowed};
-    if (allowed > at) try_normal_again(around, at);
+    if (allowed > at) try_lowest_again(around, at);
     return;
   }
   escalation_.reset();
   orders.chains_exhausted = true;
-  try_normal_again(around, at);
+  try_lowest_again(around, at);
 }
 
 /// Meanwhile: who was away may be back.
-void Ladder::try_normal_again(const Surroundings& around, Instant at) {
-  if (chain(Chain::normal).phase() != Phase::se) return;
+void Ladder::try_lowest_again(const Surroundings& around, Instant at) {
+  const Chain which = lowest_open();
+  if (chain(which).phase() != Phase::se) return;
   const Policy& policy = around.description.policy;
   const Duration longest =
       around.description.kind == Kind::provisioning ? kBackOffProvisioning : kBackOffOperational;
   const Duration pause = Duration(milliseconds(policy.nset_ms)) * (std::int64_t{1} << std::min(rounds_, 16U));
   ++rounds_;
-  chain(Chain::normal).retry(at + std::min(pause, longest));
+  chain(which).retry(at + std::min(pause, longest));
 }
 
 Orders Ladder::start_above(const Surroundings& around) {

@@ -52,6 +52,7 @@ class Ladder {
   };
   [[nodiscard]] std::optional<Proof> rerooted_by(const std::shared_ptr<Session>& session) const;
   [[nodiscard]] bool busy_above(Chain which) const;
+  [[nodiscard]] Chain lowest_open() const;
   [[nodiscard]] bool holds_next(std::uint32_t normal_epoch) const;
   [[nodiscard]] Surroundings seen_from(const Surroundings& around, Chain which) const;
   Orders settle(const Surroundings& around, Chain which, Orders orders);
@@ -60,7 +61,7 @@ class Ladder {
   void drop_passed();
   void remember_left_out(const Surroundings& around, const Candidate& settled);
   void escalate(const Surroundings& around, Chain from, Instant at, Orders& orders);
-  void try_normal_again(const Surroundings& around, Instant at);
+  void try_lowest_again(const Surroundings& around, Instant at);
   Orders start_above(const Surroundings& around);
 
   std::array<Establishment, kChainCount> chains_;

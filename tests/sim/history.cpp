@@ -30,7 +30,7 @@ class History {
       : plan_(plan),
         faults_(plan.seed, plan.faults),
         fleet_(1 + plan.setting.members + plan.setting.spares, plan_.setting, plan.seed, faults_),
-        watch_(fleet_),
+        watch_(fleet_, plan.setting.majority),
         adversary_(fleet_, plan.seed),
         manager_(fleet_, plan_.setting, plan.seed),
         members_(fleet_) {

@@ -33,6 +33,7 @@ void Manager::create(std::uint32_t members) {
       link.kind = protocol::Kind::provisioning;
       link.label = "link";
       link.policy = policy_of(setting_);
+      link.policy.quorum = protocol::Quorum::all;
       link.roster = {
           {protocol::kNmmIndex,
            node_id_of(kManager),

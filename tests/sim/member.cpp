@@ -64,6 +64,8 @@ void Members::ask(std::size_t from, std::size_t node, bool large) {
 void Members::report(std::size_t machine, protocol::Effect& effect) {
   if (const auto* request = std::get_if<protocol::RequestReceived>(&effect))
     return executed(machine, *request);
+  if (const auto* exhausted = std::get_if<protocol::ChainsExhausted>(&effect))
+    return resync(machine, *exhausted);
   const auto* response = std::get_if<protocol::ResponseReceived>(&effect);
   const auto* timeout = std::get_if<protocol::RequestTimedOut>(&effect);
   const bool heard =
@@ -95,6 +97,17 @@ void Members::heartbeat(std::size_t machine, std::uint32_t incarnation) {
 
 void Members::tell_if_unheard(std::size_t machine) {
   if (unheard_.contains(machine) && fleet_.machine(machine).engine) tell(machine);
+}
+
+/// The engine says it again after each round, so one request for each is enough.
+void Members::resync(std::size_t machine, const protocol::ChainsExhausted& exhausted) {
+  if (exhausted.asr_id != kGroup || !fleet_.machine(machine).engine->view(link_of(machine))) return;
+  protocol::SendRequest request;
+  request.asr_id = link_of(machine);
+  request.method = Method::resync;
+  request.body = protocol::ResyncRequest{kGroup, exhausted.generation}.encode();
+  request.cookie = kAsk;
+  fleet_.post(machine, std::move(request));
 }
 
 void Members::executed(std::size_t machine, const protocol::RequestReceived& request) {

@@ -27,6 +27,7 @@ class Members {
   void tell_if_unheard(std::size_t machine);
   /// An NMM that has restarted learns by it where the node is.
   void heartbeat(std::size_t machine, std::uint32_t incarnation);
+  void resync(std::size_t machine, const protocol::ChainsExhausted& exhausted);
   void executed(std::size_t machine, const protocol::RequestReceived& request);
   void install(std::size_t machine, const protocol::RequestReceived& request);
   /// Posts an event, and its outcome as the answer.

@@ -71,6 +71,7 @@ Plan draw_plan(std::uint64_t seed, std::uint32_t members) {
   setting.topology = !small             ? protocol::Topology::automatic
                      : dice.percent(35) ? protocol::Topology::star
                                         : protocol::Topology::mesh;
+  setting.majority = dice.percent(30);
   setting.latency_us = dice.percent(30) ? 30'000 : 800;
   setting.drift_ppm = dice.percent(50) ? 0 : 500;
   setting.faults = draw_faults(dice);
@@ -96,6 +97,7 @@ protocol::Policy policy_of(const Setting& setting) {
   policy.control_deadline_s = 5;
   policy.resync_min_interval_s = 5;
   policy.topology = setting.topology;
+  policy.quorum = setting.majority ? protocol::Quorum::majority : protocol::Quorum::all;
   return policy;
 }
 
@@ -112,6 +114,7 @@ std::string describe(const Plan& plan) {
   text += setting.topology == protocol::Topology::star   ? ", star"
           : setting.topology == protocol::Topology::mesh ? ", mesh"
                                                          : "";
+  if (setting.majority) text += ", majority";
   text += ", " + std::to_string(plan.acts.size()) + " acts";
   if (plan.faults) text += ", " + std::to_string(plan.faults->size()) + " faults";
   return text;

@@ -30,6 +30,7 @@ struct Setting {
   bool managed = true;        // an NMM with a provisioning ASR to each node; large groups go without
   protocol::Suite suite = protocol::Suite::hkdf_sha256_aes256gcm;
   protocol::Topology topology = protocol::Topology::mesh;
+  bool majority = false;           // quorum
   std::uint32_t latency_us = 500;  // the longest usual delay of a packet
   std::uint32_t drift_ppm = 0;     // the most that a clock is off
   Faults faults;

@@ -244,37 +244,70 @@ void Watch::check_commit(std::size_t machine, const protocol::SessionCommitted& 
   standing.epoch = committed.epoch;
   standing.epoch_since = fleet_.now();
   const EpochName name{committed.asr_id, committed.generation,
-                       chain_and_epoch(committed.chain, committed.epoch)};
+                       chain_and_epoch(protocol::Chain::normal, committed.epoch)};
   const auto [known, first] = checks_.try_emplace(name, committed.check);
   check(Invariant::agreement, known->second == committed.check,
         name_of_machine(machine) + " committed another key for " +
             in_words(committed.generation, committed.epoch));
   if (!first || committed.epoch == 1) return;
-  for (std::size_t other = 0; other < fleet_.size(); ++other) {
-    if (other == machine || fleet_.machine(other).hostile) continue;
-    check(Invariant::follow, can_follow(other, committed),
-          name_of_machine(machine) + " committed " + in_words(committed.generation, committed.epoch) + ", " +
-              name_of_machine(other) + " cannot follow");
-  }
+  check_follow(machine, committed);
 }
 
-/// It is not concerned, is there already, or holds the candidate on its disk.
-bool Watch::can_follow(std::size_t machine, const protocol::SessionCommitted& committed) const {
+/// Whether a candidate leads to this normal key.
+bool Watch::leads_to(const protocol::Generation& generation, const protocol::Candidate& candidate,
+                     const protocol::SessionCommitted& committed) {
+  const protocol::Reroot* start = candidate.reroot_of(protocol::Chain::normal);
+  const protocol::Session& next = start != nullptr ? *start->session : *candidate.session;
+  if (next.epoch() != committed.epoch) return false;
+  const auto check =
+      protocol::key_check_value(generation.context, protocol::Chain::normal, next.epoch(), next.secret());
+  return check && *check == committed.check;
+}
+
+/// The candidate as a machine has it on its disk; null where it has none. `there` is set when it needs none.
+protocol::CandidatePtr Watch::stored_candidate(std::size_t machine,
+                                               const protocol::SessionCommitted& committed,
+                                               bool& there) const {
+  there = true;
   const auto& disk = fleet_.machine(machine).disk;
   const auto record = disk.find(committed.asr_id);
-  if (record == disk.end()) return true;
+  if (record == disk.end() || fleet_.machine(machine).hostile) return nullptr;
   const auto restored = protocol::decode_record(record->second, fleet_.now());
-  if (!restored) return false;
+  there = false;
+  if (!restored) return nullptr;
   const protocol::Generation& current = *restored->state.current;
-  const protocol::ChainLink& link = current.chain(committed.chain).link();
-  if (current.number() != committed.generation || link.epoch() >= committed.epoch) return true;
-  return std::ranges::any_of(link.stored(), [&](const protocol::CandidatePtr& candidate) {
-    if (candidate->target != committed.epoch) return false;
-    if (!candidate->participants.test(current.own_index)) return true;
-    const auto check = protocol::key_check_value(current.context, committed.chain, candidate->target,
-                                                 candidate->session->secret());
-    return check && *check == committed.check;
-  });
+  there = current.number() != committed.generation || current.normal().link().epoch() >= committed.epoch;
+  for (const protocol::ChainLink* link : current.ladder.links()) {
+    for (const protocol::CandidatePtr& candidate : link->stored()) {
+      if (leads_to(current, *candidate, committed)) return candidate;
+    }
+  }
+  return nullptr;
+}
+
+/// Each of P is there already or holds the candidate. Without a candidate on any disk P is not known: then
+/// all of the roster must be there where all have to take part.
+void Watch::check_follow(std::size_t machine, const protocol::SessionCommitted& committed) {
+  std::vector<std::size_t> behind;
+  protocol::CandidatePtr known;
+  for (std::size_t other = 0; other < fleet_.size(); ++other) {
+    if (other == machine) continue;
+    bool there = false;
+    const auto candidate = stored_candidate(other, committed, there);
+    if (candidate) known = candidate;
+    if (!there && !candidate) behind.push_back(other);
+  }
+  ++figures_.checks;
+  for (const std::size_t other : behind) {
+    if (majority_ && !known) continue;
+    const auto index =
+        fleet_.machine(other).engine ? fleet_.machine(other).engine->view(committed.asr_id) : std::nullopt;
+    if (known && index && !known->participants.test(index->own_index)) continue;
+    if (majority_ && !index) continue;
+    violate(Invariant::follow, name_of_machine(machine) + " committed " +
+                                   in_words(committed.generation, committed.epoch) + ", " +
+                                   name_of_machine(other) + " cannot follow");
+  }
 }
 
 }  // namespace akm::sim

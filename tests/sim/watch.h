@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/protocol/frame.h"
+#include "daemon/protocol/generation.h"
 #include "tests/sim/domain.h"
 #include "tests/sim/fleet.h"
 
@@ -53,7 +54,8 @@ struct Figures {
 
 class Watch final : public Observer {
  public:
-  explicit Watch(Fleet& fleet) : fleet_(fleet), machines_(fleet.size()) {}
+  /// `majority`: a commit need not be everybody's.
+  Watch(Fleet& fleet, bool majority) : fleet_(fleet), majority_(majority), machines_(fleet.size()) {}
 
   void generation_made(std::uint32_t generation, std::set<std::size_t> members, bool at_once);
   void violate(Invariant invariant, const std::string& what);
@@ -102,7 +104,12 @@ class Watch final : public Observer {
   void check_accepted(const Packet& packet, const Delivery& delivery);
   void check_standing(const Packet& packet, const protocol::FrameHeader& header);
   void check_commit(std::size_t machine, const protocol::SessionCommitted& committed);
-  [[nodiscard]] bool can_follow(std::size_t machine, const protocol::SessionCommitted& committed) const;
+  static bool leads_to(const protocol::Generation& generation, const protocol::Candidate& candidate,
+                       const protocol::SessionCommitted& committed);
+  [[nodiscard]] protocol::CandidatePtr stored_candidate(std::size_t machine,
+                                                        const protocol::SessionCommitted& committed,
+                                                        bool& there) const;
+  void check_follow(std::size_t machine, const protocol::SessionCommitted& committed);
   void check_key(std::size_t machine, const protocol::InstallKey& key);
   void check_request(std::size_t machine, const protocol::RequestReceived& request);
   void check_rest(std::size_t machine);
@@ -111,6 +118,7 @@ class Watch final : public Observer {
   [[nodiscard]] const Roster* roster(std::uint32_t generation) const;
 
   Fleet& fleet_;
+  bool majority_;
   std::vector<Watched> machines_;
   std::vector<Violation> violations_;
   Figures figures_;

@@ -11,27 +11,31 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kAskAgain = 60ms;
-// Relationship by relationship: three chains in each of three generations; on the chain in use the candidate
-// of the attempt and the stored ones; and the base that a step which is not settled has replaced.
-constexpr std::size_t kPdvsPerAsr =
-    protocol::limits::kGenerationsPerAsr * protocol::kChainCount + protocol::limits::kStoredCandidates + 3;
+// Relationship by relationship: three chains in each of three generations; of each chain in use the candidate
+// of the attempt and the stored ones, each with what it re-roots to; and what a step that is not settled has
+// replaced.
+constexpr std::size_t kPdvsPerAsr = (protocol::limits::kGenerationsPerAsr + 1) * protocol::kChainCount +
+                                    (protocol::limits::kStoredCandidates + 1) * (1 + 2 + 3);
 
 Owner owner_of(std::size_t machine) {
   return static_cast<Owner>(machine + 1);
 }
 
+void add_state(const protocol::ChainState& state, const protocol::Session& session,
+               std::unordered_set<SecretName>& needed) {
+  needed.insert(name_of(state.pdv.reveal()));
+  needed.insert(name_of(state.seed.reveal()));
+  needed.insert(name_of(session.secret().reveal()));
+}
+
 /// What a record brings back.
 void add_needed(const protocol::Generation& generation, std::unordered_set<SecretName>& needed) {
-  for (const protocol::Establishment& chain : generation.chains) {
-    const protocol::ChainLink& link = chain.link();
-    needed.insert(name_of(link.base().pdv.reveal()));
-    needed.insert(name_of(link.base().seed.reveal()));
-    needed.insert(name_of(link.session()->secret().reveal()));
-    for (const protocol::CandidatePtr& candidate : link.stored()) {
-      needed.insert(name_of(candidate->next.pdv.reveal()));
-      needed.insert(name_of(candidate->next.seed.reveal()));
-      needed.insert(name_of(candidate->session->secret().reveal()));
+  for (const protocol::ChainLink* link : generation.ladder.links()) {
+    if (!link->is_spent()) add_state(link->base(), *link->session(), needed);
+    for (const protocol::CandidatePtr& candidate : link->stored()) {
+      add_state(candidate->next, *candidate->session, needed);
       if (!candidate->prk.empty()) needed.insert(name_of(candidate->prk.reveal()));
+      for (const protocol::Reroot& start : candidate->reroots) add_state(start.next, *start.session, needed);
     }
   }
 }
@@ -52,8 +56,8 @@ void Watch::read_needed(std::size_t machine) {
     }
     add_needed(*restored->state.current, needed);
     if (restored->state.installed) add_needed(*restored->state.installed, needed);
-    for (const protocol::Establishment& chain : restored->state.current->chains) {
-      check(Invariant::limits, chain.link().stored().size() <= protocol::limits::kStoredCandidates,
+    for (const protocol::ChainLink* link : restored->state.current->ladder.links()) {
+      check(Invariant::limits, link->stored().size() <= protocol::limits::kStoredCandidates,
             "stored candidates");
     }
   }

@@ -245,3 +245,32 @@ Test(ladder, the_normal_chain_is_tried_while_a_re_root_has_to_wait) {
   cr_assert_gt(group.at(0).link().epoch(), before);
   cr_assert_eq(group.members[0].chain(Chain::fallback).link().epoch(), 2U);
 }
+
+Test(ladder, below_a_stored_candidate_nothing_begins_and_nobody_joins) {
+  testing::EstablishmentGroup group(group_of(2));
+  (void)group.send(0, group.members[0].chain(Chain::fallback).start(group.around(0)));
+  // Both have stored it, and no SEF arrives.
+  while (!group.wire.empty()) {
+    const Message message = group.wire.front();
+    group.wire.pop_front();
+    if (message.payload.event != SessionEvent::sef) (void)group.deliver(message);
+  }
+  for (const auto& member : group.members) cr_assert_eq(member.chain(Chain::fallback).phase(), Phase::sef);
+  // Nobody hears anybody until all chains are used up, and on.
+  const Instant end = group.now + 300s;
+  while (group.now < end) {
+    for (const Message& message : group.wire) {
+      cr_assert(message.chain != Chain::normal || message.payload.event == SessionEvent::se,
+                "an attempt below could be committed beside the candidate");
+    }
+    group.wire.clear();
+    std::size_t who = 0;
+    for (std::size_t i = 1; i < group.members.size(); ++i) {
+      if (group.members[i].ladder.next_deadline() < group.members[who].ladder.next_deadline()) who = i;
+    }
+    group.now = std::max(group.now, *group.members[who].ladder.next_deadline());
+    (void)group.tick(who);
+  }
+  run_without(group, std::nullopt, 200s);
+  cr_assert(agree(group));
+}
