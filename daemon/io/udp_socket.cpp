@@ -7,14 +7,21 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <span>
+#include <thread>
 
 namespace akm::io {
 namespace {
 
 constexpr std::size_t kIpv4Offset = 12;  // of the IPv4 address in a mapped one
 constexpr int kBufferBytes = 4 << 20;
+// The socket of a daemon that was killed lives until the kernel has ended its io_uring requests, a little
+// after the process: whoever starts it anew at once would find its address taken.
+constexpr int kBindTries = 20;
+constexpr auto kBindPause = std::chrono::milliseconds(25);
 
 Status set_option(int fd, int level, int option, int value, const char* what) {
   if (setsockopt(fd, level, option, &value, sizeof value) != 0) return fail_errno(Errc::io_failed, what);
@@ -97,8 +104,12 @@ Status bind_to(UdpSocket& socket, const Endpoint& listen, unsigned interface = 0
   AKM_ASSIGN(SocketAddress address, to_socket_address(listen, socket.family));
   if (socket.family == AF_INET6) reinterpret_cast<sockaddr_in6&>(address.storage).sin6_scope_id = interface;
   const int fd = socket.fd.get();
-  if (bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) {
-    return fail_errno(Errc::io_failed, "cannot listen on " + format_endpoint(listen));
+  for (int left = kBindTries;
+       bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0;) {
+    if (errno != EADDRINUSE || --left == 0) {
+      return fail_errno(Errc::io_failed, "cannot listen on " + format_endpoint(listen));
+    }
+    std::this_thread::sleep_for(kBindPause);
   }
   sockaddr_storage local{};
   socklen_t size = sizeof local;

@@ -440,25 +440,6 @@ Test(engine, what_it_cannot_do_is_refused_by_name) {
   cr_assert_eq(refusal(alone.give(RestoreAsr{SecretBuffer(5)})).error.code, Errc::state_corrupt);
 }
 
-Test(engine, deadlines_of_many_relationships_are_found_at_once) {
-  Alone alone;
-  for (AsrId id = 1; id <= 300; ++id) {
-    Asr asr = fixed_asr(2, 1, Kind::provisioning, false);
-    asr.description.id = id;
-    (void)alone.install(asr);
-  }
-  cr_assert_eq(alone.engine.relationships().size(), 300U);
-  std::size_t steps = 0;
-  const Instant end = alone.now + 3600s;
-  while (const auto due = alone.engine.next_deadline()) {
-    if (*due > end) break;
-    alone.now = std::max(alone.now, *due);
-    (void)alone.give(DeadlineReached{});
-    ++steps;
-  }
-  cr_assert_lt(steps, 700U, "silent relationships do not wake the daemon");
-}
-
 Test(engine, an_outsider_changes_nothing_but_counters) {
   EngineNet net(3, 12);
   net.record_frames = true;
@@ -489,22 +470,4 @@ Test(engine, an_outsider_changes_nothing_but_counters) {
   net.give(2, RequestRekey{kId});
   net.run(1s);
   cr_assert(all_at(net, 3, 3));
-}
-
-Test(engine, who_has_much_to_catch_up_on_does_not_keep_others_waiting) {
-  // A machine stood still: both relationships have a repeat and a timeout that are overdue.
-  Alone alone;
-  const Asr one = fixed_asr(2);
-  Asr two = fixed_asr(2);
-  two.description.id = kId + 1;
-  alone.install(one);
-  alone.install(two);
-  alone.give(RequestRekey{kId});
-  alone.give(RequestRekey{kId + 1});
-  alone.now = alone.now + 10s;
-  std::size_t failed = 0;
-  for (const Effect& effect : alone.give(DeadlineReached{})) {
-    failed += std::holds_alternative<AttemptFailed>(effect) ? 1U : 0U;
-  }
-  cr_assert_eq(failed, 2U);
 }
