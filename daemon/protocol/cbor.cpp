@@ -253,13 +253,14 @@ void CborWriter::append(std::span<const std::uint8_t> in) {
 
 void CborWriter::head(std::uint8_t major, std::uint64_t value) {
   const std::size_t size = shortest_head(value);
+  const std::uint64_t type = std::uint64_t{major} << 5;
   std::uint8_t* const to = extend(size);
   if (size == 1) {
-    *to = static_cast<std::uint8_t>(major << 5 | value);
+    *to = static_cast<std::uint8_t>(type | value);
     return;
   }
   // 24, 25, 26, 27: one, two, four, eight bytes follow (RFC 8949, 3).
-  *to = static_cast<std::uint8_t>(major << 5 | (23 + std::bit_width(size - 1)));
+  *to = static_cast<std::uint8_t>(type | (23 + std::bit_width(size - 1)));
   for (std::size_t i = 1; i < size; ++i) to[i] = static_cast<std::uint8_t>(value >> (8 * (size - 1 - i)));
 }
 
