@@ -34,9 +34,9 @@ struct UdpSocket {
 /// way (DF is set, path MTU messages are not believed). Buffers as large as the system allows, up to 4 MiB.
 /// io_failed.
 Result<UdpSocket> open_udp_socket(const Endpoint& listen);
-/// A socket that receives what is sent to `group`, on the interface that has the address `local` (0.0.0.0: the
-/// one that the routes give; several daemons of a machine may share the group). invalid_argument for what is no group address, not_found when no interface
-/// has `local`.
+/// A socket that receives what is sent to `group`, on the interface that has the address `local` (0.0.0.0:
+/// the one that the routes give; several daemons of a machine may share the group). invalid_argument for what
+/// is no group address, not_found when no interface has `local`.
 Result<UdpSocket> open_group_socket(const Endpoint& group, const Endpoint& local);
 /// Datagrams that the kernel dropped because the receive buffer was full (SO_MEMINFO).
 std::uint32_t dropped_by_kernel(int fd);

@@ -19,7 +19,7 @@ import sys
 import time
 
 from tools.lab import cluster
-from tools.lab.lab import Lab, LabError, run, wait_until
+from tools.lab.lab import Lab, LabError, run
 
 CALLS = ("fsync", "fdatasync", "keyctl", "sendto", "sendmsg", "io_uring_enter")
 FIELD = re.compile(r' (AKM_[A-Z_]+)=("[^"]*"|\S+)')
