@@ -45,6 +45,8 @@ Policy policy() {
   out.rekey_after_frames = *rc::gen::inRange<std::uint64_t>(16, 1U << 31);
   out.quorum = *rc::gen::element(Quorum::all, Quorum::majority);
   out.topology = *rc::gen::element(Topology::automatic, Topology::mesh, Topology::star, Topology::multicast);
+  if (out.topology == Topology::multicast)
+    out.multicast_group = *rc::gen::element<std::string>("239.192.0.1:7400", "[ff15::a]:65535");
   out.rotate_provisioning_after_install = *rc::gen::arbitrary<bool>();
   return out;
 }

@@ -26,7 +26,7 @@ BundleContent content() {
                   .nmm_name = "nmm",
                   .node_name = "node",
                   .nmm_endpoints = {"192.0.2.1:7400", "[2001:db8::1]:7400"},
-                  .policy = {.nnrt_ms = 500}};
+                  .policy = {.nnrt_ms = 500, .multicast_group = {}}};
   out.use_id.fill(0x11);
   out.mask.fill(0x22);
   return out;

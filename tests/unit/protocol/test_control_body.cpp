@@ -73,7 +73,7 @@ Test(control_body, activate) {
   request.signature = Body{2, 3};
   request.attestation_key = Body{};
   check_codec(request, 3);
-  check_codec(ActivateResponse{.nmm = "nmm", .policy = {.grace_ms = 9}});
+  check_codec(ActivateResponse{.nmm = "nmm", .policy = {.grace_ms = 9, .multicast_group = {}}});
 }
 
 Test(control_body, heartbeat) {

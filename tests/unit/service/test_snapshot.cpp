@@ -68,5 +68,5 @@ Test(snapshot, each_refusal_has_its_counter) {
   const auto map = counter_map(counters);
   cr_assert_eq(map.at("refused_replayed"), 3);
   cr_assert_eq(map.at("refused_not_authentic"), 0);
-  cr_assert_eq(map.size(), 8 + protocol::kRefusalCount);
+  cr_assert_eq(map.size(), 10 + protocol::kRefusalCount);
 }
