@@ -26,7 +26,8 @@ class DataService(IntegrationTest):
             before = cluster.create(lab)
             a, b = lab.nodes["a"], lab.nodes["b"]
             to = data.index_of(a, "asr-1", "b")
-            with data.Flood(a.data_socket("asr-1"), b.data_socket("asr-1"), to, data.index_of(a, "asr-1", "a")) as flood:
+            own = data.index_of(a, "asr-1", "a")
+            with data.Flood(a.data_socket("asr-1"), b.data_socket("asr-1"), to, own) as flood:
                 started = time.monotonic()
                 # Each rekey runs while a share of the datagrams is on its way.
                 for number in range(1, REKEYS + 1):
@@ -70,7 +71,7 @@ class DataService(IntegrationTest):
                 evil.send(data.EVERYONE, b"after %d" % i)
             # tcpdump gets packets from the kernel in batches.
             recorded = wait_until(lambda: (lambda f: f if len(f) == 200 else None)(
-                [f.bytes for f in lab.captured("c", "a") if f.kind == 3]), "c's frames from before and after its eviction")
+                [f.bytes for f in lab.captured("c", "a") if f.kind == 3]), "c's frames before and after its eviction")
             for node in (a, b):
                 lab.inject(lab.nmm, node, recorded)  # a relay
             for node, known in zip((a, b), refused):

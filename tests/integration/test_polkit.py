@@ -1,6 +1,6 @@
 """Debian's polkitd decides on the lab's own bus, with our policy and rules; without it uid 0 and the group akm remain.
 
-The test is in a mount namespace of its own: what polkitd reads in /etc and /usr, and the users and groups of the system,
+The test is in a mount namespace of its own: what polkitd reads in /etc and /usr, and the users and groups,
 are files of the test there. Nothing of the host is changed.
 """
 import ctypes

@@ -83,7 +83,8 @@ class SecretLeak(IntegrationTest):
             self.assertEqual(lost, 0, "arguments or environments were not recorded")
             self.assertIn(execs.file, places)
             found = self.search(lab, logs, places)
-            self.assertEqual(found.returncode, 0, found.stdout[-4000:] + found.stderr + self.mappings(lab, found.stdout))
+            where = self.mappings(lab, found.stdout)
+            self.assertEqual(found.returncode, 0, found.stdout[-4000:] + found.stderr + where)
             # The search itself can find: the observer's own file holds every one.
             self.assertEqual(self.search(lab, logs, logs[:1]).returncode, 1)
             print(f"searched {len(places)} places with the start of {processes} processes, "
@@ -104,7 +105,8 @@ class SecretLeak(IntegrationTest):
             processes, lost = execs.end()
             self.assertGreaterEqual(processes, 2)
             self.assertEqual(lost, 0)
-            found = {name: self.search(lab, [lab.folder / f"{name}.secrets"], [execs.file]).returncode for name in planted}
+            found = {name: self.search(lab, [lab.folder / f"{name}.secrets"], [execs.file]).returncode
+                     for name in planted}
             self.assertEqual(found, {"argument": 1, "environment": 1, "none": 0})
 
     def search(self, lab, logs, places):

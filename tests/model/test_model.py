@@ -3,7 +3,7 @@
 
 test_model.py check    no run of the model ends in a violation, and the runs together take each of its steps
 test_model.py bugs     each planted mistake is found
-test_model.py words PROGRAM   the comparison of PROGRAM with the table holds, and fails on a wrong, a new and a lost step
+test_model.py words PROGRAM   the comparison of PROGRAM with the table holds, and fails on a wrong, new or lost step
 test_model.py large    the larger runs, by hand (docs/testing.md, "Model")
 """
 import pathlib
@@ -70,7 +70,8 @@ def run(defines, options, folder):
     macros = [f"-D{name}={value}" for name, value in defines.items()]
     subprocess.run(["spin", *macros, "-a", MODEL], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     subprocess.run([*COMPILE, *options, "-o", "pan", "pan.c"], cwd=folder, check=True)
-    arguments = ["-m100000"] + (["-a"] if options is LIVENESS else []) + (["-w33", "-k3"] if options is BITSTATE else [])
+    arguments = ["-m100000", *(["-a"] if options is LIVENESS else []),
+                 *(["-w33", "-k3"] if options is BITSTATE else [])]
     began = time.monotonic()
     said = subprocess.run(["./pan", *arguments], cwd=folder, check=False, capture_output=True, text=True).stdout
     return said, time.monotonic() - began

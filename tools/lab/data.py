@@ -63,8 +63,9 @@ class Flood:
         self.sent = self.known = 0
 
     def __enter__(self):
-        self.receiver = subprocess.Popen([sys.executable, "-m", "tools.lab.data", str(self.target), str(self.own_index)],
-                                         cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        self.receiver = subprocess.Popen(
+            [sys.executable, "-m", "tools.lab.data", str(self.target), str(self.own_index)],
+            cwd=ROOT, stdout=subprocess.PIPE, text=True)
         self.receiver.stdout.readline()  # it is connected
         self.client = Client(self.source)
         self.client.socket.settimeout(self.PATIENCE_S)

@@ -3,7 +3,7 @@
     python3 -m tools.lab.latency BUILD [BUILD...] [--rounds N] [--trace]
 
 Five nodes and an NMM on one bridge; node c's key is read, the others get a new generation, c is readmitted, and so on.
-All times are what the daemons and the kernel have written down (CLOCK_BOOTTIME); nothing is polled while the clock runs.
+All times are what the daemons and the kernel have written down (CLOCK_BOOTTIME); nothing is polled meanwhile.
 Several builds take turns. The limit is measured in between (akm-bench path of the first build that has it): the same
 datagrams and as many durable writes, by processes that do nothing else, at the daemons' scheduling priority.
 --trace also prints the system calls of the daemons in the median round (needs perf).
@@ -123,8 +123,9 @@ class Trace:
     def __enter__(self):
         if self.wanted:
             events = ",".join(f"syscalls:sys_{way}_{call}" for call in CALLS for way in ("enter", "exit"))
-            self.process = subprocess.Popen(["perf", "record", "-q", "-a", "-k", "CLOCK_MONOTONIC", "-o", self.file, "-e", events],
-                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                ["perf", "record", "-q", "-a", "-k", "CLOCK_MONOTONIC", "-o", self.file, "-e", events],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(1)
         return self
 
