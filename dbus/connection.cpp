@@ -1,7 +1,7 @@
 #include "dbus/connection.h"
 
 #include <systemd/sd-bus.h>
-#include <time.h>
+#include <ctime>
 
 #include <algorithm>
 #include <cstdlib>

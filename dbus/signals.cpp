@@ -14,6 +14,7 @@ void emit_changed(sd_bus* bus, const char* path, const char* interface,
   if (bus == nullptr || names.empty()) return;
   std::vector<std::string> copies = names;
   std::vector<char*> list;
+  list.reserve(copies.size() + 1);
   for (std::string& name : copies) list.push_back(name.data());
   list.push_back(nullptr);
   (void)sd_bus_emit_properties_changed_strv(bus, path, interface, list.data());

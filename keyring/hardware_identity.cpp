@@ -158,6 +158,7 @@ Result<std::vector<std::string>> interfaces(const HardwareOptions& options) {
   }
   std::ranges::sort(found);
   std::vector<std::string> names;
+  names.reserve(found.size());
   for (auto& [index, name] : found) names.push_back(std::move(name));
   return names;
 }

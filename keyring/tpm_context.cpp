@@ -1,8 +1,8 @@
 #include "keyring/tpm_context.h"
 
-#include <time.h>
 #include <tss2/tss2_rc.h>
 #include <tss2/tss2_tctildr.h>
+#include <ctime>
 
 #include <cstdio>
 #include <cstdlib>

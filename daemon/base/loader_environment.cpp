@@ -1,9 +1,9 @@
 #include "daemon/base/loader_environment.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <cerrno>
 
 #include <string_view>
 

@@ -22,7 +22,7 @@ std::optional<unsigned> number_of(const std::string& text) {
 }
 
 std::optional<uid_t> user_of(const std::string& name) {
-  if (const auto number = number_of(name)) return *number;
+  if (const auto number = number_of(name)) return number;
   std::vector<char> buffer(kEntryBytes);
   passwd entry{};
   passwd* found = nullptr;
@@ -32,7 +32,7 @@ std::optional<uid_t> user_of(const std::string& name) {
 }
 
 std::optional<gid_t> group_of(const std::string& name) {
-  if (const auto number = number_of(name)) return *number;
+  if (const auto number = number_of(name)) return number;
   std::vector<char> buffer(kEntryBytes);
   group entry{};
   group* found = nullptr;

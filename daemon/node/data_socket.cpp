@@ -49,8 +49,8 @@ Result<std::unique_ptr<DataSocket>> DataSocket::open(const Parts& parts, const s
   return socket;
 }
 
-DataSocket::DataSocket(const Parts& parts, std::string path, Send send)
-    : parts_(parts), path_(std::move(path)), send_(std::move(send)) {}
+DataSocket::DataSocket(Parts parts, std::string path, Send send)
+    : parts_(std::move(parts)), path_(std::move(path)), send_(std::move(send)) {}
 
 DataSocket::~DataSocket() {
   if (made_) (void)::unlink(path_.c_str());

@@ -61,7 +61,7 @@ class DataSocket {
     UniqueFd fd;
     std::optional<io::Loop::WatchId> watch;  // none while it waits for room
   };
-  DataSocket(const Parts& parts, std::string path, Send send);
+  DataSocket(Parts parts, std::string path, Send send);
   Status listen();
   void accept();
   void admit(UniqueFd fd);

@@ -92,6 +92,7 @@ Status read_candidates(CborReader& reader, Generation& generation) {
     list.push_back(std::move(read));
   }
   std::vector<std::shared_ptr<SequenceCounter>> counters;
+  counters.reserve(epochs.size());
   for (const auto& [chain, epoch] : epochs) {
     counters.push_back(generation.chain(chain).link().reserve(epoch));
   }

@@ -119,10 +119,8 @@ auto Establishment::gather(const Surroundings& around, const Heard& heard, Order
   }
   const bool derived = payload.closing ? derive(around, payload.value, payload.high_epoch, payload.bitmap)
                                        : add_share(around, heard) && derive_from_shares(around);
-  if (!derived) {
-    return candidate_ ? Moved::template to<Phase::sec>(std::move(orders))
-                      : Moved::template to<Phase::sei>(std::move(orders));
-  }
+  if (!derived && !candidate_) return Moved::template to<Phase::sei>(std::move(orders));
+  if (!derived) return Moved::template to<Phase::sec>(std::move(orders));
   if (payload.closing) known_sec_.set(heard.from);
   send_confirm(around, orders);
   return Moved::template to<Phase::sec>(std::move(orders));

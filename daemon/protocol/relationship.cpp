@@ -274,13 +274,9 @@ std::expected<void, Refusal> Relationship::receive_session(const FrameHeader& he
   return {};
 }
 
-std::expected<void, Refusal> Relationship::receive_control(const FrameHeader& header, const Opened& opened,
-                                                           const Endpoint& from, StepContext& step) {
-  const auto fragment = decode_fragment(opened.payload);
-  if (!fragment) return std::unexpected(Refusal::malformed_payload);
-  if (header.chain != Chain::normal || kind() != Kind::provisioning)
-    return std::unexpected(Refusal::not_expected);
-  accept(header, opened, from, step);
+/// Control and data go under what is committed: who sends them has switched to this generation, or committed
+/// this candidate.
+void Relationship::catch_up(const FrameHeader& header, const Opened& opened, StepContext& step) {
   if (state_.installed && opened.generation == &*state_.installed) {
     (void)switch_generation(header.generation, step);  // cannot fail: this generation is installed
   }
@@ -290,6 +286,16 @@ std::expected<void, Refusal> Relationship::receive_control(const FrameHeader& he
     carry_out(current.ladder.hear_other(current.around(step.now, step.random), header.index, opened.session),
               step);
   }
+}
+
+std::expected<void, Refusal> Relationship::receive_control(const FrameHeader& header, const Opened& opened,
+                                                           const Endpoint& from, StepContext& step) {
+  const auto fragment = decode_fragment(opened.payload);
+  if (!fragment) return std::unexpected(Refusal::malformed_payload);
+  if (header.chain != Chain::normal || kind() != Kind::provisioning)
+    return std::unexpected(Refusal::not_expected);
+  accept(header, opened, from, step);
+  catch_up(header, opened, step);
   const ControlLink::Sender sender{header.incarnation, header.salt, from};
   bool durable = false;
   const auto refusal = control_.hear(

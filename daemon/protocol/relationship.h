@@ -75,6 +75,7 @@ class Relationship {
   void accept(const FrameHeader& header, const Opened& opened, const Endpoint& from, StepContext& step);
   std::expected<void, Refusal> receive_session(const FrameHeader& header, const Opened& opened,
                                                const Endpoint& from, StepContext& step);
+  void catch_up(const FrameHeader& header, const Opened& opened, StepContext& step);
   std::expected<void, Refusal> receive_control(const FrameHeader& header, const Opened& opened,
                                                const Endpoint& from, StepContext& step);
   std::expected<void, Refusal> receive_data(const FrameHeader& header, const Opened& opened,

@@ -65,15 +65,7 @@ std::expected<void, Refusal> Relationship::receive_data(const FrameHeader& heade
   const auto sender = data_sender(opened, header.index);
   if (!sender) return std::unexpected(Refusal::not_expected);
   accept(header, opened, from, step);
-  if (state_.installed && opened.generation == &*state_.installed) {
-    (void)switch_generation(header.generation, step);  // cannot fail: this generation is installed
-  }
-  Generation& current = *state_.current;
-  if (current.ladder.is_candidate(opened.session)) {
-    prepare_change();
-    carry_out(current.ladder.hear_other(current.around(step.now, step.random), header.index, opened.session),
-              step);
-  }
+  catch_up(header, opened, step);
   ++step.counters.data_received;
   step.effects.emplace_back(DataReceived{id_, *sender, data->bytes});
   if (!dirty_) settle();

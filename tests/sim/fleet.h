@@ -37,7 +37,7 @@ struct KeyPlace {
 class Fleet {
  public:
   struct Machine {
-    Machine(Dice own_dice, Clock own_clock) : dice(own_dice), clock(own_clock) {}
+    Machine(Dice own_dice, Clock own_clock) : dice(std::move(own_dice)), clock(own_clock) {}
     std::optional<protocol::Engine> engine;
     std::uint32_t incarnation = 0;
     std::uint32_t salt = 0;

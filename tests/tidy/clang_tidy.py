@@ -88,7 +88,8 @@ def key(root, entry, files, checks):
 def look_at(root, database, path, checks):
     """The findings of one source."""
     ran = subprocess.run([TOOL, "-p", database, "--quiet", f"--config-file={SETTINGS}", f"--checks={checks}",
-                          "--warnings-as-errors=*", root / path], capture_output=True, text=True)
+                          "--warnings-as-errors=*", "--extra-arg=-Wno-error",  # else what is off is an error
+                          root / path], capture_output=True, text=True)
     found = {line.replace(f"{root}/", "") for line in FINDING.findall(ran.stdout)}
     if ran.returncode != 0 and not found:
         found = {f"{path}:1:1: {TOOL} ended with {ran.returncode}: {(ran.stdout + ran.stderr)[-2000:]}"}

@@ -2,10 +2,10 @@
 
 #include <arpa/inet.h>
 #include <fmt/core.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <algorithm>
 #include <array>
@@ -113,7 +113,7 @@ double bare_path_us(const std::string& folder, std::size_t rounds) {
     (void)::kill(pid, SIGKILL);
     (void)::waitpid(pid, nullptr, 0);
   }
-  std::sort(times.begin(), times.end());
+  std::ranges::sort(times);
   return times[times.size() / 2];
 }
 

@@ -16,7 +16,7 @@ constexpr int kTurns = 8;  // flights of a handshake, with room
 
 unsigned give_key(unsigned char* psk, unsigned room) {
   if (room < kSharedKey.size()) return 0;
-  std::copy(kSharedKey.begin(), kSharedKey.end(), psk);
+  std::ranges::copy(kSharedKey, psk);
   return static_cast<unsigned>(kSharedKey.size());
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <functional>
 #include <string_view>
 
 #include "tools/akm-bench/bare_path.h"
@@ -15,12 +14,12 @@ using namespace akm::bench;
 
 struct Case {
   std::string_view name;
-  std::function<void()> run;
+  void (*run)();
 };
 
 constexpr std::size_t kPathRounds = 31;
 
-const Case kCases[] = {
+constexpr Case kCases[] = {
     {"key-step", [] { key_step(); }},
     {"frame", [] { frame(128), frame(1100); }},
     {"outsider", [] { engine_step(); }},

@@ -79,8 +79,7 @@ std::string show_text(const AsrSnapshot& asr, bool nmm) {
 Status show(Session& session, const Arguments& args) {
   AKM_ASSIGN(const View view, look(session, args.from));
   AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, view.asrs));
-  const auto at =
-      std::find_if(view.asrs.begin(), view.asrs.end(), [&](const AsrSnapshot& asr) { return asr.id == id; });
+  const auto at = std::ranges::find(view.asrs, id, &AsrSnapshot::id);
   say(session, show_text(*at, view.service == dbus::Service::nmm), json_of(*at));
   return {};
 }

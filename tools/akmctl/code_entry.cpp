@@ -88,8 +88,7 @@ Result<UniqueFd> enter_code(const std::string& file) {
 Result<SecretBuffer> read_code(const UniqueFd& memfd) {
   AKM_ASSIGN(SecretBuffer code, dbus::read_sealed_memfd(memfd.get(), dbus::limits::kCodeBytes));
   const auto bytes = code.reveal();
-  if (!std::all_of(bytes.begin(), bytes.end(),
-                   [](std::uint8_t c) { return std::isalnum(c) != 0 || c == '-'; })) {
+  if (!std::ranges::all_of(bytes, [](std::uint8_t c) { return std::isalnum(c) != 0 || c == '-'; })) {
     return fail(Errc::malformed, "the one-time code");
   }
   return code;

@@ -14,7 +14,7 @@ constexpr std::size_t kShortestStart = 4;
 
 std::vector<Named> those(const std::vector<Named>& all, const std::function<bool(const Named&)>& wanted) {
   std::vector<Named> out;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(out), wanted);
+  std::ranges::copy_if(all, std::back_inserter(out), wanted);
   return out;
 }
 
@@ -22,8 +22,8 @@ std::vector<Named> those(const std::vector<Named>& all, const std::function<bool
 
 Result<std::uint64_t> resolve(std::string_view text, std::string_view kind, const std::vector<Named>& all) {
   std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
   std::vector<Named> found =
       those(all, [&](const Named& n) { return n.name == text || hex_id(n.id) == lower; });
   if (found.empty() && lower.size() >= kShortestStart) {
@@ -40,12 +40,14 @@ Result<std::uint64_t> resolve(std::string_view text, std::string_view kind, cons
 
 Result<std::uint64_t> resolve_node(std::string_view text, const std::vector<nmm::NodeSnapshot>& nodes) {
   std::vector<Named> all;
+  all.reserve(nodes.size());
   for (const nmm::NodeSnapshot& node : nodes) all.push_back({node.node_id, node.name});
   return resolve(text, "node", all);
 }
 
 Result<std::uint64_t> resolve_asr(std::string_view text, const std::vector<AsrSnapshot>& asrs) {
   std::vector<Named> all;
+  all.reserve(asrs.size());
   for (const AsrSnapshot& asr : asrs) all.push_back({asr.id, asr.label});
   return resolve(text, "relationship", all);
 }
