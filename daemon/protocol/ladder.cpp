@@ -67,10 +67,8 @@ Surroundings Ladder::seen_from(const Surroundings& around, Chain which) const {
 
 void Ladder::resume_after_restart(const Surroundings& around) {
   chain(Chain::normal).resume_after_restart(around);
-  for (const Chain which : kDownwards) {
-    if (chain(which).link().stored().empty()) continue;
-    return chain(which).resume_candidate(around);
-  }
+  const Chain which = lowest_open();
+  if (!chain(which).link().stored().empty()) chain(which).resume_candidate(around);
 }
 
 Orders Ladder::start(const Surroundings& around) {
