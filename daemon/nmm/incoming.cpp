@@ -157,10 +157,17 @@ Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
   return answer;
 }
 
-/// The node is on the serial that is bound to its hardware, or gets it once more.
+/// The node is on its newest serial, or gets it once more. A used failsafe chain is replaced by a new serial:
+/// it is the chain by which a replacement NMM reaches the node (protocol.md, section 7).
 void Incoming::follow_binding(const protocol::RequestReceived& request, const NodeRecord& node) {
-  if (!node.bind_pending) return;
   const auto view = core_.shell.engine().view(request.asr_id);
+  if (!node.bind_pending) {
+    if (!view || !view->failsafe_spent || !node.is_bound()) return;
+    if (const Status sent = parts_.provisioner.bind(node.node_id, node.hardware_value); !sent) {
+      log::error("a node's used failsafe chain could not be replaced: " + sent.error().message());
+    }
+    return;
+  }
   if (!view || view->description.generation != node.serial) {
     if (const Status sent = parts_.provisioner.send_binding(node.node_id); !sent) {
       log::error("a node could not be bound to its hardware: " + sent.error().message());

@@ -95,8 +95,8 @@ void Nmm::deadline_reached() {
 
 void Nmm::handle(protocol::AsrRetired&) {}
 void Nmm::handle(protocol::AttemptFailed&) {}
-void Nmm::handle(protocol::ChainsExhausted&) {
-}  // of a provisioning ASR: its node is missed by its heartbeats
+// Its node is missed by its heartbeats, or gets new credentials with the next one.
+void Nmm::handle(protocol::ChainsExhausted&) {}
 void Nmm::handle(service::KeysChanged&) {}
 
 void Nmm::handle(protocol::SessionCommitted& report) {

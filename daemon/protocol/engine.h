@@ -47,6 +47,7 @@ struct AsrView {
   Phase phase = Phase::se;
   KeyCheckValue check{};
   std::uint32_t installed_generation = 0;  // waiting for its switch; 0: none
+  bool failsafe_spent = false;             // only a new generation brings another failsafe chain
   std::vector<MemberView> members;
 };
 

@@ -229,6 +229,8 @@ class Establishment {
   static std::size_t place_of(const AsrDescription& description, std::uint16_t index);
   [[nodiscard]] CandidatePtr candidate_of(const std::shared_ptr<Session>& session) const;
   [[nodiscard]] bool lowest_heard(const Surroundings& around) const;
+  static Duration turn_of_place(const Surroundings& around);
+  [[nodiscard]] Duration next_turn(const Surroundings& around) const;
   [[nodiscard]] std::vector<std::uint16_t> missing(const Surroundings& around) const;
 
   // Own frames (establishment_frames.cpp).

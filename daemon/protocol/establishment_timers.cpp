@@ -16,6 +16,11 @@ constexpr Duration kRepeatFirst = 50ms;
 constexpr Duration kRepeatLast = 1s;
 constexpr Duration kRetryWithoutRandomness = 1s;
 
+// Members that cannot tell who of them is lowest take turns by their place, so far apart that the next one
+// has heard the SEI of the one before.
+constexpr Duration kTurn = 50ms;
+constexpr std::size_t kTurns = 40;
+
 Duration attempt_timeout(Chain chain, const Policy& policy) {
   switch (chain) {
     case Chain::normal:
@@ -143,17 +148,27 @@ void Establishment::supersede() {
   }
 }
 
+Duration Establishment::turn_of_place(const Surroundings& around) {
+  return kTurn * static_cast<std::int64_t>(std::min(place_of(around.description, around.own_index), kTurns));
+}
+
+/// The lowest index heard from goes first; the others take its place when it does not.
+Duration Establishment::next_turn(const Surroundings& around) const {
+  const Duration nnrt = milliseconds(around.description.policy.nnrt_ms);
+  if (!lowest_heard(around)) return nnrt;
+  // In star a member hears the initiator alone: when that is away, each would take itself for the lowest.
+  return star(around) ? std::min(turn_of_place(around), nnrt) : Duration{};
+}
+
 template <Phase From>
 auto Establishment::on_timeout(const Surroundings& around) -> Move<From, Input::timeout> {
   using Moved = Move<From, Input::timeout>;
-  const Policy& policy = around.description.policy;
   Orders orders;
   timeout_at_.reset();
   waited_for_ = missing(around);
   ++failures_;
   orders.failed = FailedAttempt{attempt_->target, failures_, waited_for_};
-  // The lowest index heard from goes first; the others take its place when it does not.
-  const Duration turn = lowest_heard(around) ? Duration{} : Duration{milliseconds(policy.nnrt_ms)};
+  const Duration turn = next_turn(around);
   if (failures_ < attempts_of(link_.chain())) {
     // Until then the phase goes on: what is still on its way may complete it.
     retry_at_ = around.now + turn;
@@ -334,8 +349,7 @@ void Establishment::plan_rekey(const Surroundings& around) {
 /// A member that the last attempts waited for is there again: no need to sit out the pause.
 void Establishment::hurry_retry(const Surroundings& around, std::uint16_t from) {
   if (phase_ != Phase::se || !retry_at_ || std::ranges::find(waited_for_, from) == waited_for_.end()) return;
-  const auto lower = std::min<std::size_t>(place_of(around.description, around.own_index), 50);
-  retry_at_ = std::min(*retry_at_, around.now + kRepeatFirst * static_cast<std::int64_t>(lower));
+  retry_at_ = std::min(*retry_at_, around.now + turn_of_place(around));
 }
 
 void Establishment::reset_repeat(Instant now) {

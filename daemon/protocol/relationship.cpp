@@ -451,6 +451,7 @@ AsrView Relationship::view() const {
   view.phase = current.chain(view.chain).phase();
   view.check = current.check();
   view.installed_generation = state_.installed ? state_.installed->number() : 0;
+  view.failsafe_spent = current.chain(Chain::failsafe).link().is_spent();
   for (const Peer& peer : current.peers->all()) {
     view.members.push_back({peer.index, peer.last_heard, peer.incarnation});
   }

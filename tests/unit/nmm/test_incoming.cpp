@@ -128,6 +128,31 @@ Test(incoming, a_binding_that_got_lost_is_sent_again) {
   cr_assert_eq(node.generation(node.provisioning), 2U);
 }
 
+Test(incoming, a_used_failsafe_chain_is_replaced_by_a_new_serial) {
+  NmmNet net(1);
+  net.activate_all();
+  FakeNode& node = *net.nodes[0];
+  const auto at_nmm = [&] { return *net.shell->engine().view(node.provisioning); };
+  node.down = true;
+  for (int s = 0; s < 7200 && at_nmm().chain != protocol::Chain::failsafe; ++s) net.run(seconds(1));
+  cr_assert_eq(at_nmm().chain, protocol::Chain::failsafe);
+  node.down = false;  // in the very seconds in which the NMM tries its last chain
+  net.run(seconds(10));
+  cr_assert(at_nmm().failsafe_spent);
+  cr_assert(node.view(node.provisioning)->failsafe_spent);
+  node.heartbeat();
+  net.run(seconds(3));
+  node.heartbeat();
+  net.run(seconds(3));
+  cr_assert_eq(net.nmm->nodes().at(0).serial, 2U);
+  cr_assert_eq(at_nmm().description.generation, 2U);
+  cr_assert_not(at_nmm().failsafe_spent);
+  cr_assert_not(node.view(node.provisioning)->failsafe_spent);
+  node.heartbeat();
+  net.run(seconds(3));
+  cr_assert_eq(net.nmm->nodes().at(0).serial, 2U, "once is enough");
+}
+
 Test(incoming, binding_at_activation_can_be_forbidden) {
   NmmSettings settings;
   settings.bind_at_activation = false;

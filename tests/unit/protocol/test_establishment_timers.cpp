@@ -77,6 +77,23 @@ Test(establishment_timers, a_higher_index_leaves_the_lowest_its_turn) {
             "NNRT later its own");
 }
 
+Test(establishment_timers, in_star_without_its_initiator_the_members_take_turns) {
+  Asr asr = testing::fixed_asr(32);
+  asr.description.policy.topology = Topology::star;
+  EstablishmentGroup group(asr);
+  for (std::size_t i = 1; i < 32; ++i) {
+    // All have joined the initiator's attempt at one moment; it is not heard again.
+    group.now = Instant{1'000'000'000};
+    group.start(i);
+    (void)alone(group, i, 5000ms);
+    cr_assert_eq(group.at(i).phase(), Phase::sei);
+    const auto steps = alone(group, i, 49ms + 50ms * (static_cast<int>(i) - 1));
+    cr_assert(std::ranges::none_of(steps, [](const Orders& orders) { return orders.started; }), "%zu", i);
+    const auto later = alone(group, i, 1ms);
+    cr_assert(std::ranges::any_of(later, [](const Orders& orders) { return orders.started; }), "%zu", i);
+  }
+}
+
 Test(establishment_timers,
      after_three_failures_the_chains_above_have_their_turn_and_pauses_grow_to_their_cap) {
   EstablishmentGroup group(group_of(2));
