@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 namespace akm {
@@ -56,7 +57,8 @@ class Writer {
       ok_ = false;
       return;
     }
-    std::ranges::copy(in, out_.begin() + static_cast<std::ptrdiff_t>(used_));
+    // std::ranges::copy between spans is a loop over bytes at -O2, and this is on the way of every frame.
+    if (!in.empty()) std::memcpy(out_.data() + used_, in.data(), in.size());
     used_ += in.size();
   }
   [[nodiscard]] std::span<std::uint8_t> written() const { return out_.first(used_); }

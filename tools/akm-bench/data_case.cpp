@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "daemon/base/unique_fd.h"
 #include "daemon/io/send_message.h"
@@ -102,7 +103,7 @@ void data_received(std::size_t payload_bytes) {
     for (std::size_t i = 0; i < n; ++i) {
       group.engine(0).step(protocol::SendData{Group::kId, 1, payload}, boottime_now(), random, effects);
       const auto sent = std::get<protocol::SendDatagram>(effects.at(0)).bytes;
-      std::ranges::copy(sent, frame.begin());
+      std::memcpy(frame.data(), sent.data(), sent.size());
       const auto datagram = std::span(frame).first(sent.size());
       group.engine(1).step(protocol::FrameReceived{datagram, from}, boottime_now(), random, effects);
       if (effects.empty()) stop("a datagram was refused");
