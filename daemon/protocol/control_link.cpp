@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "daemon/base/earliest.h"
+
 namespace akm::protocol {
 namespace {
 
@@ -200,14 +202,13 @@ void ControlLink::tick(Instant now, const SendMessage& send, AsrId asr_id, Effec
 }
 
 std::optional<Instant> ControlLink::next_deadline() const {
-  std::optional<Instant> next;
+  Earliest next;
   for (std::size_t place = 0; place < pending_.size(); ++place) {
     const Pending& pending = pending_[place];
-    const Instant due =
-        waits_for_turn(place) ? pending.deadline : std::min(pending.repeat_at, pending.deadline);
-    if (!next || due < *next) next = due;
+    next.consider(pending.deadline);
+    if (!waits_for_turn(place)) next.consider(pending.repeat_at);
   }
-  return next;
+  return next.at();
 }
 
 void ControlLink::peer_restarted() {

@@ -1,6 +1,7 @@
 // Attempts as time drives them (section 5): start, repeat, timeout, the next attempt, the next timed rekey.
 #include <algorithm>
 
+#include "daemon/base/earliest.h"
 #include "daemon/crypto/secret_observer.h"
 #include "daemon/protocol/establishment.h"
 
@@ -321,17 +322,14 @@ Orders Establishment::tick(const Surroundings& around) {
 }
 
 std::optional<Instant> Establishment::next_deadline() const {
-  std::optional<Instant> next;
-  const auto consider = [&](const std::optional<Instant>& at) {
-    if (at && (!next || *at < *next)) next = at;
-  };
-  consider(retry_at_);
-  consider(timeout_at_);
-  consider(close_at_);
-  consider(repeat_at_);
-  consider(rekey_at_);
-  if (link_.previous()) consider(link_.previous_until());
-  return next;
+  Earliest next;
+  next.consider(retry_at_);
+  next.consider(timeout_at_);
+  next.consider(close_at_);
+  next.consider(repeat_at_);
+  next.consider(rekey_at_);
+  if (link_.previous()) next.consider(link_.previous_until());
+  return next.at();
 }
 
 void Establishment::plan_rekey(const Surroundings& around) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "daemon/base/earliest.h"
+
 namespace akm::protocol {
 namespace {
 
@@ -257,14 +259,11 @@ Orders Ladder::tick(const Surroundings& around) {
 }
 
 std::optional<Instant> Ladder::next_deadline() const {
-  std::optional<Instant> next;
-  const auto consider = [&](const std::optional<Instant>& at) {
-    if (at && (!next || *at < *next)) next = at;
-  };
-  for (const Establishment& chain : chains_) consider(chain.next_deadline());
-  if (escalation_) consider(escalation_->at);
-  consider(remind_at_);
-  return next;
+  Earliest next;
+  for (const Establishment& chain : chains_) next.consider(chain.next_deadline());
+  if (escalation_) next.consider(escalation_->at);
+  next.consider(remind_at_);
+  return next.at();
 }
 
 std::vector<std::shared_ptr<Session>> Ladder::sessions(Chain which, std::uint32_t epoch) const {

@@ -4,6 +4,8 @@
 #include <array>
 #include <set>
 
+#include "daemon/base/earliest.h"
+
 namespace akm::protocol {
 namespace {
 
@@ -429,16 +431,13 @@ void Relationship::tick(StepContext& step) {
 }
 
 std::optional<Instant> Relationship::next_deadline() const {
-  std::optional<Instant> next;
-  const auto consider = [&](const std::optional<Instant>& at) {
-    if (at && (!next || *at < *next)) next = at;
-  };
-  if (empty()) return next;
-  consider(state_.current->ladder.next_deadline());
-  if (state_.grace) consider(state_.grace_until);
-  consider(control_.next_deadline());
-  consider(refresh_at_);
-  return next;
+  Earliest next;
+  if (empty()) return std::nullopt;
+  next.consider(state_.current->ladder.next_deadline());
+  if (state_.grace) next.consider(state_.grace_until);
+  next.consider(control_.next_deadline());
+  next.consider(refresh_at_);
+  return next.at();
 }
 
 AsrView Relationship::view() const {
