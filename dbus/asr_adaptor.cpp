@@ -2,6 +2,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -16,7 +17,19 @@ namespace {
 
 constexpr const char* kInterface = "org.akm.Asr1";
 
-// As in interfaces/org.akm.Asr1.xml.
+/// When a member was last heard changes with every frame: no reason to signal the whole roster again.
+Property<AsrSnapshot> members_property() {
+  Property<AsrSnapshot> out = property<AsrSnapshot, &AsrSnapshot::members>("Members");
+  out.equal = [](const AsrSnapshot& a, const AsrSnapshot& b) {
+    return std::ranges::equal(a.members, b.members, [](MemberSnapshot before, const MemberSnapshot& after) {
+      before.last_heard_ns = after.last_heard_ns;
+      return before == after;
+    });
+  };
+  return out;
+}
+
+// As in interfaces/org.akm.Asr1.xml. What moves within an agreement or a rollout does not signal.
 std::span<const Property<AsrSnapshot>> properties() {
   static const std::array table{
       property<AsrSnapshot, &AsrSnapshot::id>("Id", false),
@@ -29,8 +42,18 @@ std::span<const Property<AsrSnapshot>> properties() {
       property<AsrSnapshot, &AsrSnapshot::key_check>("KeyCheck"),
       property<AsrSnapshot, &AsrSnapshot::roster_hash>("RosterHash"),
       property<AsrSnapshot, &AsrSnapshot::own_index>("OwnIndex"),
-      property<AsrSnapshot, &AsrSnapshot::members>("Members"),
+      members_property(),
       property<AsrSnapshot, &AsrSnapshot::policy>("Policy"),
+      property<AsrSnapshot, &AsrSnapshot::now_ns>("Now", false),
+      property<AsrSnapshot, &AsrSnapshot::since_ns>("Since"),
+      property<AsrSnapshot, &AsrSnapshot::phase_since_ns>("PhaseSince", false),
+      property<AsrSnapshot, &AsrSnapshot::chain>("Chain", false),
+      property<AsrSnapshot, &AsrSnapshot::target>("Target", false),
+      property<AsrSnapshot, &AsrSnapshot::installed_generation>("InstalledGeneration", false),
+      property<AsrSnapshot, &AsrSnapshot::waits_for>("WaitsFor", false),
+      property<AsrSnapshot, &AsrSnapshot::waits_until_ns>("WaitsUntil", false),
+      property<AsrSnapshot, &AsrSnapshot::stragglers>("Stragglers", false),
+      property<AsrSnapshot, &AsrSnapshot::counters>("Counters", false),
   };
   return table;
 }
@@ -90,8 +113,18 @@ const sd_bus_vtable* AsrAdaptor::Vtable::table() {
       SD_BUS_PROPERTY("KeyCheck", "s", get, 0, kSignals),
       SD_BUS_PROPERTY("RosterHash", "s", get, 0, kSignals),
       SD_BUS_PROPERTY("OwnIndex", "q", get, 0, kSignals),
-      SD_BUS_PROPERTY("Members", "a(qtsassuu)", get, 0, kSignals),
+      SD_BUS_PROPERTY("Members", kMembersType, get, 0, kSignals),
       SD_BUS_PROPERTY("Policy", "a{ss}", get, 0, kSignals),
+      SD_BUS_PROPERTY("Now", "x", get, 0, 0),
+      SD_BUS_PROPERTY("Since", "x", get, 0, kSignals),
+      SD_BUS_PROPERTY("PhaseSince", "x", get, 0, 0),
+      SD_BUS_PROPERTY("Chain", "s", get, 0, 0),
+      SD_BUS_PROPERTY("Target", "u", get, 0, 0),
+      SD_BUS_PROPERTY("InstalledGeneration", "u", get, 0, 0),
+      SD_BUS_PROPERTY("WaitsFor", "s", get, 0, 0),
+      SD_BUS_PROPERTY("WaitsUntil", "x", get, 0, 0),
+      SD_BUS_PROPERTY("Stragglers", kStragglersType, get, 0, 0),
+      SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
       SD_BUS_VTABLE_END,
   };
   return kTable;

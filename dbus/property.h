@@ -12,6 +12,9 @@
 
 namespace akm::dbus {
 
+inline constexpr const char* kMembersType = "a(qtsassuuxxusx)";
+inline constexpr const char* kStragglersType = "a(tssx)";
+
 inline void put(Writer& out, const std::string& value) {
   out.text(value);
 }
@@ -30,6 +33,9 @@ inline void put(Writer& out, std::int32_t value) {
 inline void put(Writer& out, std::uint64_t value) {
   out.u64(value);
 }
+inline void put(Writer& out, std::int64_t value) {
+  out.i64(value);
+}
 inline void put(Writer& out, const std::vector<std::string>& value) {
   out.texts(value);
 }
@@ -43,10 +49,19 @@ inline void put(Writer& out, const std::vector<std::pair<std::string, std::strin
   out.pairs('e', value);
 }
 inline void put(Writer& out, const std::vector<MemberSnapshot>& members) {
-  out.open('a', "(qtsassuu)");
+  out.open('a', kMembersType + 1);
   for (const MemberSnapshot& member : members) {
-    out.open('r', "qtsassuu").u16(member.index).u64(member.node_id).text(member.name).texts(member.endpoints);
-    out.text(member.state).u32(member.generation).u32(member.epoch).close();
+    out.open('r', "qtsassuuxxusx").u16(member.index).u64(member.node_id).text(member.name);
+    out.texts(member.endpoints).text(member.state).u32(member.generation).u32(member.epoch);
+    out.i64(member.since_ns).i64(member.last_heard_ns).u32(member.sent_generation);
+    out.text(member.waits_for).i64(member.waits_since_ns).close();
+  }
+  out.close();
+}
+inline void put(Writer& out, const std::vector<StragglerSnapshot>& stragglers) {
+  out.open('a', kStragglersType + 1);
+  for (const StragglerSnapshot& one : stragglers) {
+    out.open('r', "tssx").u64(one.node_id).text(one.name).text(one.waits_for).i64(one.since_ns).close();
   }
   out.close();
 }

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "dbus/limits.h"
+#include "dbus/property.h"
 
 namespace akm::dbus {
 namespace {
@@ -70,9 +71,9 @@ Status take(Reader& in, node::NodeState& to) {
   return fail(Errc::malformed, "a state that is not known here: use the akmctl of the same version");
 }
 Status take(Reader& in, std::vector<MemberSnapshot>& to) {
-  AKM_TRY(in.enter('a', "(qtsassuu)"));
+  AKM_TRY(in.enter('a', kMembersType + 1));
   while (true) {
-    AKM_ASSIGN(const bool more, in.enter('r', "qtsassuu"));
+    AKM_ASSIGN(const bool more, in.enter('r', "qtsassuuxxusx"));
     if (!more) break;
     if (to.size() == limits::kNodesPerAsr) return fail(Errc::too_large, "members");
     MemberSnapshot& member = to.emplace_back();
@@ -83,6 +84,26 @@ Status take(Reader& in, std::vector<MemberSnapshot>& to) {
     AKM_TRY(take(in, member.state));
     AKM_TRY(take(in, member.generation));
     AKM_TRY(take(in, member.epoch));
+    AKM_TRY(take(in, member.since_ns));
+    AKM_TRY(take(in, member.last_heard_ns));
+    AKM_TRY(take(in, member.sent_generation));
+    AKM_TRY(take(in, member.waits_for));
+    AKM_TRY(take(in, member.waits_since_ns));
+    AKM_TRY(in.exit());
+  }
+  return in.exit();
+}
+Status take(Reader& in, std::vector<StragglerSnapshot>& to) {
+  AKM_TRY(in.enter('a', kStragglersType + 1));
+  while (true) {
+    AKM_ASSIGN(const bool more, in.enter('r', "tssx"));
+    if (!more) break;
+    if (to.size() == limits::kListItems) return fail(Errc::too_large, "stragglers");
+    StragglerSnapshot& one = to.emplace_back();
+    AKM_TRY(take(in, one.node_id));
+    AKM_TRY(take(in, one.name));
+    AKM_TRY(take(in, one.waits_for));
+    AKM_TRY(take(in, one.since_ns));
     AKM_TRY(in.exit());
   }
   return in.exit();
@@ -179,8 +200,18 @@ Result<AsrSnapshot> read_asr(Reader& in) {
       field<S, &S::key_check>("KeyCheck", "s"),
       field<S, &S::roster_hash>("RosterHash", "s"),
       field<S, &S::own_index>("OwnIndex", "q"),
-      field<S, &S::members>("Members", "a(qtsassuu)"),
+      field<S, &S::members>("Members", kMembersType),
       field<S, &S::policy>("Policy", "a{ss}"),
+      field<S, &S::now_ns>("Now", "x"),
+      field<S, &S::since_ns>("Since", "x"),
+      field<S, &S::phase_since_ns>("PhaseSince", "x"),
+      field<S, &S::chain>("Chain", "s"),
+      field<S, &S::target>("Target", "u"),
+      field<S, &S::installed_generation>("InstalledGeneration", "u"),
+      field<S, &S::waits_for>("WaitsFor", "s"),
+      field<S, &S::waits_until_ns>("WaitsUntil", "x"),
+      field<S, &S::stragglers>("Stragglers", kStragglersType),
+      field<S, &S::counters>("Counters", "a{st}"),
   };
   return read_properties<S>(in, kFields);
 }

@@ -15,14 +15,30 @@ struct MemberSnapshot {
   std::uint64_t node_id = 0;
   std::string name;
   std::vector<std::string> endpoints;
-  std::string state;             // NMM: active, quarantined, ...; node: heard, silent
-  std::uint32_t generation = 0;  // as last known of this member
+  std::string state;             // NMM: active, quarantined, ...; node: self, heard, silent
+  std::uint32_t generation = 0;  // as last known of this member; 0: nothing is known
   std::uint32_t epoch = 0;
+  std::int64_t since_ns = 0;           // since boot, when that became known; 0: not known
+  std::int64_t last_heard_ns = 0;      // since boot; 0: never since the start of the daemon
+  std::uint32_t sent_generation = 0;   // NMM: was sent to it, if it is the present one; else 0
+  std::string waits_for;               // what is awaited of it, or what it waits for; empty: nothing
+  std::int64_t waits_since_ns = 0;     // since boot; 0: not known
 
   bool operator==(const MemberSnapshot&) const = default;
 };
 
-/// An ASR without secrets. The NMM fills what it knows (its epoch is what members reported).
+/// Whom a change of the relationship still waits for; a member, or a node that leaves.
+struct StragglerSnapshot {
+  std::uint64_t node_id = 0;
+  std::string name;
+  std::string waits_for;
+  std::int64_t since_ns = 0;  // since boot; 0: not known
+
+  bool operator==(const StragglerSnapshot&) const = default;
+};
+
+/// An ASR without secrets. The NMM fills what it knows (its epoch is what members reported). Times are boot
+/// times, which stand still while nothing changes; who shows them subtracts them from now_ns.
 struct AsrSnapshot {
   std::uint64_t id = 0;
   std::string kind;  // "provisioning", "operational"
@@ -36,6 +52,16 @@ struct AsrSnapshot {
   std::uint16_t own_index = 0;
   std::vector<MemberSnapshot> members;
   std::map<std::string, std::string> policy;
+  std::int64_t now_ns = 0;                 // when this was taken
+  std::int64_t since_ns = 0;               // generation and epoch (NMM: the generation) are as they are; 0: not known
+  std::int64_t phase_since_ns = 0;         // 0: not known
+  std::string chain;                       // node: of the phase; empty on an NMM
+  std::uint32_t target = 0;                // node: epoch of the attempt under way; 0: none
+  std::uint32_t installed_generation = 0;  // node: waits for its switch; 0: none
+  std::string waits_for;                   // one phrase; empty: nothing
+  std::int64_t waits_until_ns = 0;         // since boot: then something else begins; 0: there is no such time
+  std::vector<StragglerSnapshot> stragglers;
+  std::map<std::string, std::uint64_t> counters;  // node: of the data service (docs/data-service.md)
 };
 
 /// Something that happened, for D-Bus signals and `akmctl monitor`.

@@ -32,6 +32,10 @@ class Departures {
 
   /// True while a retire or quarantine may still reach the node: an install has to wait.
   [[nodiscard]] bool blocks(protocol::NodeId node_id, protocol::AsrId asr_id) const;
+  /// How the node was told to retire the ASR (0: of its quarantine); none once it has answered.
+  [[nodiscard]] std::optional<Told> told(protocol::NodeId node_id, protocol::AsrId asr_id) const {
+    return errands_.told({node_id, asr_id});
+  }
   /// Answers when all of an ASR's leaving nodes have answered, or timed_out naming the others at `deadline`.
   void when_gone(protocol::AsrId asr_id, Instant deadline, Done done);
   /// Told when the last leaving node of an ASR has answered.

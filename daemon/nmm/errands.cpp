@@ -30,7 +30,9 @@ bool Errands::add(const Errand& errand, Instant now) {
     return true;
   }
   if (entries_.size() >= kErrands) return false;
-  set_due(entries_.emplace(errand, Entry{}).first, now);
+  const auto added = entries_.emplace(errand, Entry{}).first;
+  added->second.told.since = now;
+  set_due(added, now);
   return true;
 }
 
@@ -77,6 +79,12 @@ bool Errands::contains(const Errand& errand) const {
   return at != entries_.end() && !at->second.cancelled;
 }
 
+std::optional<Told> Errands::told(const Errand& errand) const {
+  const auto at = entries_.find(errand);
+  if (at == entries_.end() || at->second.cancelled) return std::nullopt;
+  return at->second.told;
+}
+
 std::optional<Instant> Errands::next_deadline() const {
   if (due_.empty()) return std::nullopt;
   return due_.begin()->first;
@@ -88,6 +96,7 @@ std::vector<Errand> Errands::take(Instant now) {
     const auto at = entries_.find(due_.begin()->second);
     out.push_back(at->first);
     set_due(at, std::nullopt);
+    ++at->second.told.times;
   }
   return out;
 }

@@ -24,6 +24,12 @@ inline constexpr std::size_t kErrands = 65536;
 inline constexpr Duration kErrandRetryFirst = std::chrono::seconds(1);
 inline constexpr Duration kErrandRetryMost = std::chrono::minutes(5);
 
+/// How often it was told so far, and since when.
+struct Told {
+  std::uint32_t times = 0;
+  Instant since;
+};
+
 class Errands {
  public:
   /// To be sent at once; nothing changes when it is there already. False at the limit: the node's next
@@ -41,6 +47,8 @@ class Errands {
   /// erased.
   [[nodiscard]] bool under_way(const Errand& errand) const;
   [[nodiscard]] bool contains(const Errand& errand) const;
+  /// None when there is no such errand, or it is not wanted any more.
+  [[nodiscard]] std::optional<Told> told(const Errand& errand) const;
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   /// What is due now; each is under way until answered() or failed().
@@ -50,6 +58,7 @@ class Errands {
   struct Entry {
     std::optional<Instant> due;  // none: under way
     std::uint32_t failures = 0;
+    Told told = {};
     bool cancelled = false;
   };
   using Entries = std::map<Errand, Entry>;

@@ -211,6 +211,7 @@ void Generations::install_ended(protocol::AsrId asr_id, std::uint32_t generation
   if (at == nullptr) return;  // a newer generation has taken its place
   if (outcome.ok() || outcome.status == ControlStatus::stale_generation) {
     at->last_answer = now;
+    parts_.registry.note_held(node_id, asr_id, generation, now);
     at->rollout.installed(node_id, now);
     if (installed_) installed_(node_id, now);
   } else {
@@ -225,6 +226,7 @@ void Generations::switch_ended(protocol::AsrId asr_id, std::uint32_t generation,
   if (at == nullptr) return;
   if (outcome.ok() || outcome.status == ControlStatus::stale_generation) {
     at->last_answer = now;
+    parts_.registry.note_held(node_id, asr_id, generation, now);
     at->rollout.switched(node_id, now);
   } else if (outcome.status == ControlStatus::unknown_asr) {
     at->rollout.forgotten(node_id, now);

@@ -186,23 +186,35 @@ Incoming::Answer Incoming::heartbeat(const protocol::RequestReceived& request, c
   const protocol::NodeId node_id = node.node_id;
   std::map<protocol::AsrId, ReportedAsr> reported;
   for (const protocol::HeartbeatAsr& asr : body->asrs) {
-    if (asr.asr_id != node.provisioning_asr) reported[asr.asr_id] = {asr.generation, asr.epoch, asr.phase};
+    if (asr.asr_id != node.provisioning_asr) reported[asr.asr_id] = {.generation = asr.generation, .epoch = asr.epoch, .phase = asr.phase};
   }
   follow_binding(request, node);
   NodeRecord* record = core_.registry.volatile_part(node_id);
   record->tier = clean(body->tier);
   record->dropped_events = body->dropped;
-  const bool changed = record->reported.size() != reported.size();
-  for (const auto& [asr_id, asr] : reported) {
-    const auto before = record->reported.find(asr_id);
-    if (changed || before == record->reported.end() || before->second.epoch != asr.epoch ||
-        before->second.generation != asr.generation) {
-      core_.asr_changed(asr_id);
-    }
-  }
-  record->reported = reported;
+  take_over(*record, reported);
   compare(node_id, reported);
   return {ControlStatus::ok, protocol::empty_body()};
+}
+
+/// What the node is known to hold: what it reports, but for what it has answered to an install since it wrote
+/// that.
+void Incoming::take_over(NodeRecord& node, std::map<protocol::AsrId, ReportedAsr> reported) {
+  for (const auto& [asr_id, before] : node.reported) {
+    const Rollout* rollout = core_.generations.rollout(asr_id);
+    if (rollout == nullptr || !rollout->has_installed(node.node_id)) continue;
+    ReportedAsr& now = reported[asr_id];
+    if (now.generation < before.generation) now = before;
+  }
+  const bool changed = node.reported.size() != reported.size();
+  for (auto& [asr_id, asr] : reported) {
+    const auto before = node.reported.find(asr_id);
+    const bool same = before != node.reported.end() && before->second.epoch == asr.epoch &&
+                      before->second.generation == asr.generation;
+    asr.since = same ? before->second.since : core_.now();
+    if (changed || !same || before->second.by_answer != asr.by_answer) core_.asr_changed(asr_id);
+  }
+  node.reported = std::move(reported);
 }
 
 /// What the node has against what it should have.

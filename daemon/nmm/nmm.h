@@ -60,6 +60,8 @@ class Nmm final : public ControlPort {
   Provisioner& provisioner() { return provisioner_; }
 
  private:
+  void show_member(const AsrRecord& record, const Rollout* rollout, MemberSnapshot& member,
+                   AsrSnapshot& out) const;
   void handle(protocol::SessionCommitted& report);
   void handle(protocol::GenerationSwitched& report);
   void handle(protocol::AsrRetired& report);

@@ -29,6 +29,81 @@ std::string member_state(const NodeRecord* node, const Rollout* rollout) {
   return std::string(node_state_name(node->state));
 }
 
+/// "install sent 3 times, busy": the age of that is a time beside it, not in the text.
+std::string sent_text(const std::string& what, std::uint32_t times, const std::string& outcome) {
+  if (times == 0) return what + " not sent yet";
+  return what + " sent" + (times == 1 ? ", " : " " + std::to_string(times) + " times, ") + outcome;
+}
+
+/// What a member waits for, or is waited for.
+struct Wait {
+  std::string text;  // empty: nothing
+  Instant since;
+  bool straggles = false;  // others wait for it, or its relationship is not yet what it is to be
+};
+
+Wait wait_in_rollout(const MemberProgress& progress, const Rollout& rollout) {
+  using Stage = MemberProgress::Stage;
+  const std::string outcome = progress.why.empty() ? "no answer" : progress.why;
+  // The others have gone on; it gets the generation when it speaks.
+  const bool left_out = rollout.settled() && progress.sent > 0 && progress.why == "no answer";
+  switch (progress.stage) {
+    case Stage::install:
+      return {sent_text("install", progress.sent, left_out ? "left out until it is heard" : outcome),
+              progress.since, true};
+    case Stage::others:
+      return {"the switch, when the others have installed", progress.since, false};
+    case Stage::switch_generation:
+      return {sent_text("switch", progress.sent, progress.why.empty() ? "not confirmed" : progress.why),
+              progress.since, true};
+    case Stage::done:
+      break;
+  }
+  return {};
+}
+
+Wait wait_of(const NodeRecord* node, const AsrRecord& record, const Rollout* rollout) {
+  if (node == nullptr) return {};
+  const auto progress = rollout != nullptr ? rollout->progress(node->node_id) : std::nullopt;
+  if (progress && progress->stage != MemberProgress::Stage::done) return wait_in_rollout(*progress, *rollout);
+  const auto known = node->reported.find(record.description.id);
+  const std::uint32_t held = known == node->reported.end() ? 0 : known->second.generation;
+  if (rollout == nullptr && !record.complete && held != record.description.generation)
+    return {"a new generation: left out until it is heard", node->last_heard, true};
+  if (node->state == NodeState::silent) return {"heartbeat overdue", node->last_heard, false};
+  return {};
+}
+
+/// What the relationship as a whole waits for.
+void show_wait(const AsrRecord& record, const Rollout* rollout, AsrSnapshot& out) {
+  if (record.deleted) {
+    out.waits_for = "answers to retire";
+  } else if (rollout == nullptr) {
+    if (!record.complete) out.waits_for = "a straggler to be heard: then a new generation";
+  } else {
+    const bool installing = rollout->phase() == Rollout::Phase::installing;
+    out.waits_for = installing ? "answers to install" : "answers to install and switch";
+    out.waits_until_ns = rollout->switches_at().value_or(Instant{}).ns;
+    out.phase_since_ns = rollout->phase_since().ns;
+  }
+}
+
+/// Nodes that are on their way out of the relationship, or in quarantine because of a breach.
+void show_leaving(const Departures& departures, const AsrRecord& record, const NodeRecord& node,
+                  AsrSnapshot& out) {
+  const bool evicted = node.evicted_from.contains(record.description.id);
+  if (const auto told = departures.told(node.node_id, record.description.id)) {
+    out.stragglers.push_back(
+        {node.node_id, node.name, sent_text("retire", told->times, "not confirmed"), told->since.ns});
+  } else if (const auto quarantine = departures.told(node.node_id, 0); quarantine && evicted) {
+    out.stragglers.push_back({node.node_id, node.name,
+                              sent_text("quarantine", quarantine->times, "not confirmed"),
+                              quarantine->since.ns});
+  } else if (evicted && node.state == NodeState::quarantined) {
+    out.stragglers.push_back({node.node_id, node.name, "quarantined: left out until it is readmitted", 0});
+  }
+}
+
 }  // namespace
 
 StatusSnapshot Nmm::status() const {
@@ -71,22 +146,46 @@ std::vector<NodeSnapshot> Nmm::nodes() const {
   return out;
 }
 
+void Nmm::show_member(const AsrRecord& record, const Rollout* rollout, MemberSnapshot& member,
+                      AsrSnapshot& out) const {
+  const NodeRecord* node = core_.registry.node(member.node_id);
+  const auto progress = rollout != nullptr ? rollout->progress(member.node_id) : std::nullopt;
+  const bool unsent = progress && progress->stage == MemberProgress::Stage::install && progress->sent == 0;
+  member.state = member_state(node, rollout);
+  member.sent_generation = unsent ? 0 : record.description.generation;
+  const Wait wait = wait_of(node, record, rollout);
+  member.waits_for = wait.text;
+  member.waits_since_ns = wait.since.ns;
+  if (wait.straggles) out.stragglers.push_back({member.node_id, member.name, wait.text, wait.since.ns});
+  if (node == nullptr) return;
+  member.last_heard_ns = node->last_heard.ns;
+  const auto known = node->reported.find(record.description.id);
+  if (known == node->reported.end()) return;
+  member.generation = known->second.generation;
+  member.epoch = known->second.epoch;
+  member.since_ns = known->second.since.ns;
+  if (member.generation == out.generation) out.epoch = std::max(out.epoch, member.epoch);
+}
+
 std::vector<AsrSnapshot> Nmm::asrs() const {
+  std::map<protocol::AsrId, std::vector<const NodeRecord*>> evicted;
+  for (const auto& [node_id, node] : core_.registry.nodes()) {
+    for (const protocol::AsrId asr_id : node.evicted_from) evicted[asr_id].push_back(&node);
+  }
   std::vector<AsrSnapshot> out;
   for (const auto& [asr_id, record] : core_.registry.asrs()) {
-    if (record.deleted) continue;
     AsrSnapshot shown = service::asr_snapshot(record.description);
     const Rollout* rollout = core_.generations.rollout(asr_id);
     shown.phase = phase_of(record, rollout);
-    for (MemberSnapshot& member : shown.members) {
-      const NodeRecord* node = core_.registry.node(member.node_id);
-      member.state = member_state(node, rollout);
-      if (node == nullptr) continue;
-      const auto reported = node->reported.find(asr_id);
-      if (reported == node->reported.end()) continue;
-      member.generation = reported->second.generation;
-      member.epoch = reported->second.epoch;
-      if (member.generation == shown.generation) shown.epoch = std::max(shown.epoch, member.epoch);
+    shown.now_ns = core_.now().ns;
+    shown.since_ns = core_.clock.instant_of(record.installed_at_s).ns;
+    show_wait(record, rollout, shown);
+    for (MemberSnapshot& member : shown.members) show_member(record, rollout, member, shown);
+    for (const NodeRecord* node : evicted[asr_id]) show_leaving(core_.departures, record, *node, shown);
+    for (const protocol::NodeId node_id : record.leaving) {
+      const NodeRecord* node = core_.registry.node(node_id);
+      if (node != nullptr && !node->evicted_from.contains(asr_id))
+        show_leaving(core_.departures, record, *node, shown);
     }
     out.push_back(std::move(shown));
   }

@@ -104,6 +104,14 @@ NodeRecord* Registry::volatile_part(protocol::NodeId node_id) {
   return at == nodes_.end() ? nullptr : &at->second;
 }
 
+void Registry::note_held(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation,
+                         Instant now) {
+  NodeRecord* node = volatile_part(node_id);
+  if (node == nullptr) return;
+  ReportedAsr& held = node->reported[asr_id];
+  if (held.generation < generation) held = {generation, 1, 0, now, true};
+}
+
 Status Registry::check(const NodeRecord& record) const {
   if (!nodes_.contains(record.node_id) && nodes_.size() >= kNodes) {
     return fail(Errc::limit_exceeded, "nodes of one NMM");

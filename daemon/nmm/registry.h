@@ -28,11 +28,14 @@ enum class NodeState : std::uint8_t { prepared, active, silent, quarantined, ret
 inline constexpr std::size_t kNodeStateCount = static_cast<std::size_t>(NodeState::retired) + 1;
 std::string_view node_state_name(NodeState state);
 
-/// What a member said about one ASR in its last heartbeat. Not stored: the next heartbeat says it again.
+/// What a member said about one ASR in its last heartbeat, or since then in an answer. Not stored: the next
+/// heartbeat says it again.
 struct ReportedAsr {
   std::uint32_t generation = 0;
   std::uint32_t epoch = 0;
   std::uint8_t phase = 0;
+  Instant since{};         // generation and epoch are these
+  bool by_answer = false;  // no heartbeat has said it yet
 };
 
 struct NodeRecord {
@@ -106,6 +109,8 @@ class Registry {
 
   /// What is not stored (last heard, what it reported); null when there is no such node.
   NodeRecord* volatile_part(protocol::NodeId node_id);
+  /// A member has answered that it holds this generation. Its epoch is 1 at least.
+  void note_held(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation, Instant now);
   /// Node and ASR ids in the record names, for tests and for people.
   static std::string node_record_name(protocol::NodeId node_id);
   static std::string asr_record_name(protocol::AsrId asr_id);

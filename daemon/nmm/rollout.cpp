@@ -35,11 +35,13 @@ std::string_view reason_name(Reason reason) {
   return "unknown";
 }
 
-Rollout::Rollout(RolloutPlan plan, Instant now) : plan_(std::move(plan)), started_(now) {
+Rollout::Rollout(RolloutPlan plan, Instant now) : plan_(std::move(plan)), started_(now), phase_since_(now) {
   members_.reserve(plan_.members.size());
   for (const protocol::NodeId node_id : plan_.members) {
     if (!by_node_.emplace(node_id, members_.size()).second) continue;
-    members_.emplace_back().node_id = node_id;
+    Member& member = members_.emplace_back();
+    member.node_id = node_id;
+    member.since = now;
   }
   for (Member& member : members_) enqueue(member);
   advance(now);
@@ -94,6 +96,8 @@ void Rollout::installed(protocol::NodeId node_id, Instant now) {
       finish(*member);
     } else {
       member->progress = Progress::installed;
+      member->sent = 0;
+      member->since = now;
       ++installed_;
       if (phase_ == Phase::switching) enqueue(*member);
     }
@@ -131,6 +135,7 @@ void Rollout::postponed(protocol::NodeId node_id, Instant now) {
       (member->progress != Progress::installing && member->progress != Progress::switching))
     return;
   land(*member);
+  if (member->sent > 0) --member->sent;
   set_timer(*member, now + kRetryFirst);
 }
 
@@ -140,6 +145,8 @@ void Rollout::forgotten(protocol::NodeId node_id, Instant now) {
   land(*member);
   if (member->progress == Progress::installed) --installed_;
   member->progress = Progress::to_install;
+  member->sent = 0;
+  member->since = now;
   retry(*member, "it does not know the relationship", now);
   advance(now);
 }
@@ -182,8 +189,9 @@ std::optional<Instant> Rollout::next_deadline() const {
   return earliest;
 }
 
-void Rollout::begin_switch() {
+void Rollout::begin_switch(Instant now) {
   phase_ = Phase::switching;
+  phase_since_ = now;
   report(RolloutReport::What::switching);
   for (Member& member : members_) {
     if (member.progress == Progress::installed) enqueue(member);
@@ -192,7 +200,7 @@ void Rollout::begin_switch() {
 
 void Rollout::advance(Instant now) {
   const bool overdue = now >= started_ + plan_.install_deadline;
-  if (phase_ == Phase::installing && !plan_.immediate && (all_installed() || overdue)) begin_switch();
+  if (phase_ == Phase::installing && !plan_.immediate && (all_installed() || overdue)) begin_switch(now);
   if (phase_ != Phase::completed && done_ == members_.size()) {
     phase_ = Phase::completed;
     timers_.clear();
@@ -229,6 +237,7 @@ std::vector<RolloutCommand> Rollout::take_commands(Instant now) {
       continue;
     }
     ++in_flight_;
+    if (member.sent++ == 0) member.since = now;
     set_timer(member, now + plan_.request_deadline + kRequestSlack);
   }
   return out;
@@ -243,6 +252,34 @@ bool Rollout::has_installed(protocol::NodeId node_id) const {
   if (at == by_node_.end()) return false;
   const Progress progress = members_[at->second].progress;
   return progress != Progress::to_install && progress != Progress::installing;
+}
+
+std::optional<MemberProgress> Rollout::progress(protocol::NodeId node_id) const {
+  using Stage = MemberProgress::Stage;
+  const auto at = by_node_.find(node_id);
+  if (at == by_node_.end()) return std::nullopt;
+  const Member& member = members_[at->second];
+  MemberProgress out{Stage::done, member.sent, member.since, member.failures > 0 ? member.why : ""};
+  switch (member.progress) {
+    case Progress::to_install:
+    case Progress::installing:
+      out.stage = Stage::install;
+      break;
+    case Progress::installed:
+      out.stage = phase_ == Phase::installing ? Stage::others : Stage::switch_generation;
+      break;
+    case Progress::switching:
+      out.stage = Stage::switch_generation;
+      break;
+    case Progress::done:
+      break;
+  }
+  return out;
+}
+
+std::optional<Instant> Rollout::switches_at() const {
+  if (phase_ != Phase::installing || plan_.immediate) return std::nullopt;
+  return started_ + plan_.install_deadline;
 }
 
 std::vector<Straggler> Rollout::waiting_for(std::size_t most) const {

@@ -54,6 +54,19 @@ struct Straggler {
   std::string why;  // "no answer", or the status it answered
 };
 
+/// What may be shown of one member.
+struct MemberProgress {
+  enum class Stage : std::uint8_t {
+    install,            // it has not answered that it has the generation
+    others,             // it has; the switch comes when the others have too
+    switch_generation,  // it has not answered that it uses the generation
+    done,
+  } stage{};
+  std::uint32_t sent = 0;  // requests of this stage; the engine repeats each of them
+  Instant since;           // the first of them; before it, since when it is in this stage
+  std::string why;         // what became of the last one that failed; empty: none has
+};
+
 /// What the owner is told, once each.
 struct RolloutReport {
   enum class What : std::uint8_t {
@@ -106,6 +119,10 @@ class Rollout {
   [[nodiscard]] bool settled() const { return settled_; }
   [[nodiscard]] Instant started() const { return started_; }
   [[nodiscard]] bool is_member(protocol::NodeId node_id) const { return by_node_.contains(node_id); }
+  [[nodiscard]] std::optional<MemberProgress> progress(protocol::NodeId node_id) const;
+  [[nodiscard]] Instant phase_since() const { return phase_since_; }
+  /// When those who have it are switched, whoever has not; none once the switch has begun.
+  [[nodiscard]] std::optional<Instant> switches_at() const;
   /// True once the member has stored the generation.
   [[nodiscard]] bool has_installed(protocol::NodeId node_id) const;
   [[nodiscard]] bool all_installed() const { return installed_ == members_.size(); }
@@ -120,6 +137,8 @@ class Rollout {
     Progress progress = Progress::to_install;
     std::uint32_t failures = 0;
     std::string why = "no answer";
+    std::uint32_t sent = 0;  // in this stage
+    Instant since;           // of this stage; from its first request on, when that was sent
     std::optional<Instant> timer;  // in flight: when it counts as lost; else: when to try again
     bool queued = false;           // in ready_
     bool at_once = false;          // the install under way makes the member switch as it stores
@@ -131,7 +150,7 @@ class Rollout {
   void land(Member& member);
   void retry(Member& member, std::string why, Instant now);
   void finish(Member& member);
-  void begin_switch();
+  void begin_switch(Instant now);
   void advance(Instant now);
   void report(RolloutReport::What what);
   [[nodiscard]] std::size_t index_of(const Member& member) const;
@@ -139,6 +158,7 @@ class Rollout {
   RolloutPlan plan_;
   Instant started_;
   Phase phase_ = Phase::installing;
+  Instant phase_since_;
   bool settled_ = false;
   std::vector<Member> members_;
   std::unordered_map<protocol::NodeId, std::size_t> by_node_;

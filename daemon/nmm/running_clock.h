@@ -2,6 +2,7 @@
 // Seconds for which this NMM's machine has run, over all its boots. The only long time here: a wall clock can
 // be set by whoever wants an expired bundle to live again. While the machine is off, nothing expires.
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -24,6 +25,10 @@ class RunningClock {
   /// Goes on from the stored value: exactly within one boot, from the last saved value after another.
   Status load(const BootId& boot, Instant now);
   [[nodiscard]] std::uint64_t seconds(Instant now) const;
+  /// When this clock showed `seconds`: before 0 for what was before this boot.
+  [[nodiscard]] Instant instant_of(std::uint64_t seconds) const {
+    return origin_ - std::chrono::seconds(static_cast<std::int64_t>(base_s_ - seconds));
+  }
   [[nodiscard]] Instant next_save() const { return saved_ + kClockSaved; }
   Status save(Instant now);
 

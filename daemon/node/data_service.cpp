@@ -20,6 +20,16 @@ bool is_safe(char c) {
          c == '_';
 }
 
+void add_counters(std::map<std::string, std::uint64_t>& to, std::uint64_t clients,
+                  const DataCounters& counters) {
+  to.emplace("data_clients", clients);
+  to.emplace("data_clients_refused", counters.clients_refused);
+  to.emplace("data_refused_malformed", counters.refused_malformed);
+  to.emplace("data_refused_unsendable", counters.refused_unsendable);
+  to.emplace("data_dropped_no_reader", counters.dropped_no_reader);
+  to.emplace("data_dropped_slow_reader", counters.dropped_slow_reader);
+}
+
 }  // namespace
 
 bool DataService::is_plain(const std::string& label) {
@@ -91,8 +101,10 @@ void DataService::asr_changed(protocol::AsrId asr_id) {
   if (!view || view->description.kind != protocol::Kind::operational) {
     sockets_.erase(asr_id);
     findings_.erase(hex_id(asr_id));
+    if (const auto counted = counters_.extract(asr_id)) gone_ += counted.mapped();
     return;
   }
+  counters_.try_emplace(asr_id);
   if (!sockets_.contains(asr_id)) open(*view);
   if (const auto socket = sockets_.find(asr_id); socket != sockets_.end())
     socket->second->set_fan_out(view->description.roster.size() - 1);
@@ -108,7 +120,7 @@ void DataService::open(const protocol::AsrView& view) {
   const DataSocket::Parts parts{.loop = loop_,
                                 .access = access_,
                                 .inbox = *inbox_,
-                                .counters = counters_,
+                                .counters = counters_[id],
                                 .clients_most = settings_.clients,
                                 .reader_queue_bytes = settings_.reader_queue_bytes,
                                 .room = [this] { return loop_.room(network_); }};
@@ -130,13 +142,15 @@ void DataService::open(const protocol::AsrView& view) {
 
 DataPort DataService::port() {
   return {.receive = [this](const protocol::DataReceived& data) { deliver(data); },
-          .add_to_status = [this](StatusSnapshot& status) { add_to(status); }};
+          .add_to_status = [this](StatusSnapshot& status) { add_to(status); },
+          .add_to_asr = [this](AsrSnapshot& asr) { add_to(asr); }};
 }
 
 void DataService::deliver(const protocol::DataReceived& data) {
   const auto socket = sockets_.find(data.asr_id);
   if (socket == sockets_.end()) {
-    ++counters_.dropped_no_reader;
+    const auto own = counters_.find(data.asr_id);
+    ++(own != counters_.end() ? own->second : gone_).dropped_no_reader;
   } else {
     socket->second->deliver(data.from, data.payload);
   }
@@ -146,12 +160,16 @@ void DataService::add_to(StatusSnapshot& status) const {
   for (const auto& [what, sentence] : findings_) status.findings.push_back(sentence);
   std::uint64_t clients = 0;
   for (const auto& [id, socket] : sockets_) clients += socket->clients();
-  status.counters.emplace("data_clients", clients);
-  status.counters.emplace("data_clients_refused", counters_.clients_refused);
-  status.counters.emplace("data_refused_malformed", counters_.refused_malformed);
-  status.counters.emplace("data_refused_unsendable", counters_.refused_unsendable);
-  status.counters.emplace("data_dropped_no_reader", counters_.dropped_no_reader);
-  status.counters.emplace("data_dropped_slow_reader", counters_.dropped_slow_reader);
+  DataCounters sum = gone_;
+  for (const auto& [id, counters] : counters_) sum += counters;
+  add_counters(status.counters, clients, sum);
+}
+
+void DataService::add_to(AsrSnapshot& asr) const {
+  const auto counted = counters_.find(asr.id);
+  if (counted == counters_.end()) return;
+  const auto socket = sockets_.find(asr.id);
+  add_counters(asr.counters, socket == sockets_.end() ? 0 : socket->second->clients(), counted->second);
 }
 
 }  // namespace akm::node

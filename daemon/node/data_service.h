@@ -27,8 +27,10 @@ class DataService {
   /// For the role: deliver() and add_to().
   DataPort port();
   void deliver(const protocol::DataReceived& data);
-  /// Counters, and what does not work.
+  /// Counters of all relationships since the start, and what does not work.
   void add_to(StatusSnapshot& status) const;
+  /// Counters of this one, if it is operational.
+  void add_to(AsrSnapshot& asr) const;
 
   /// The file's name: the label with all but letters, digits, '.', '-' and '_' replaced by '_', a leading '.'
   /// too, at most 48 bytes, then ".sock". `with_id` puts "-" and the ASR's id before that.
@@ -46,7 +48,8 @@ class DataService {
   const DataSettings& settings_;
   DataAccess access_;
   std::unique_ptr<DataInbox> inbox_;  // made with the first socket
-  DataCounters counters_;
+  std::map<protocol::AsrId, DataCounters> counters_;  // of operational ASRs that the node holds
+  DataCounters gone_;                                 // of those that it held
   service::Shell* shell_ = nullptr;
   std::map<protocol::AsrId, std::unique_ptr<DataSocket>> sockets_;
   std::map<std::string, std::string> findings_;

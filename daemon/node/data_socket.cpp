@@ -43,6 +43,15 @@ bool remove_stale_socket(const std::string& path) {
   return errno == ECONNREFUSED && ::unlink(path.c_str()) == 0;
 }
 
+DataCounters& DataCounters::operator+=(const DataCounters& more) {
+  clients_refused += more.clients_refused;
+  refused_malformed += more.refused_malformed;
+  refused_unsendable += more.refused_unsendable;
+  dropped_no_reader += more.dropped_no_reader;
+  dropped_slow_reader += more.dropped_slow_reader;
+  return *this;
+}
+
 Result<std::unique_ptr<DataSocket>> DataSocket::open(const Parts& parts, const std::string& path, Send send) {
   std::unique_ptr<DataSocket> socket(new DataSocket(parts, path, std::move(send)));
   AKM_TRY(socket->listen());

@@ -20,6 +20,8 @@ struct DataCounters {
   std::uint64_t refused_unsendable = 0;   // no such member, or nothing can be sent now
   std::uint64_t dropped_no_reader = 0;    // received while nobody was connected
   std::uint64_t dropped_slow_reader = 0;  // a reader's queue was full
+
+  DataCounters& operator+=(const DataCounters& more);
 };
 
 class DataSocket {

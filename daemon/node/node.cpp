@@ -178,6 +178,7 @@ std::vector<AsrSnapshot> Node::asrs() const {
   for (const protocol::AsrId id : shell_->engine().relationships()) {
     if (const auto view = shell_->engine().view(id)) {
       out.push_back(service::asr_snapshot(*view, parts_.now(), parts_.keys));
+      if (parts_.data.add_to_asr) parts_.data.add_to_asr(out.back());
     }
   }
   return out;

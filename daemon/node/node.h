@@ -29,6 +29,7 @@ namespace akm::node {
 struct DataPort {
   service::DataReceiver receive = {};
   std::function<void(StatusSnapshot&)> add_to_status = {};
+  std::function<void(AsrSnapshot&)> add_to_asr = {};
 };
 
 class Node final : public ControlPort {

@@ -5,23 +5,9 @@
 #include "daemon/base/hex.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/node/node.h"
+#include "daemon/service/snapshot.h"
 
 namespace akm::node {
-namespace {
-
-std::string chain_name(protocol::Chain chain) {
-  switch (chain) {
-    case protocol::Chain::normal:
-      return "normal";
-    case protocol::Chain::fallback:
-      return "fallback";
-    case protocol::Chain::failsafe:
-      return "failsafe";
-  }
-  return "unknown";
-}
-
-}  // namespace
 
 void Node::report(service::Report& report) {
   std::visit([this](auto& one) { on(one); }, report);
@@ -33,7 +19,7 @@ void Node::on(protocol::SessionCommitted& committed) {
        .severity = 6,
        .asr_id = committed.asr_id,
        .fields = {{"generation", std::to_string(committed.generation)},
-                  {"chain", chain_name(committed.chain)},
+                  {"chain", service::chain_name(committed.chain)},
                   {"epoch", std::to_string(committed.epoch)},
                   {"key_check", hex(committed.check)},
                   {"took_us", std::to_string(committed.took.count() / 1000)}}},

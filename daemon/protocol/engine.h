@@ -38,6 +38,19 @@ struct MemberView {
   std::uint16_t index = 0;
   std::optional<Instant> last_heard;
   std::uint32_t incarnation = 0;  // 0: not heard yet
+  // The newest session that it spoke under as what it has committed (an SEC or SEF says only that it could).
+  std::uint32_t generation = 0;  // 0: not heard since the start of this daemon
+  std::uint32_t epoch = 0;
+  std::optional<Instant> since;
+  bool awaited = false;  // by the attempt under way; between attempts: the last one waited for it
+};
+/// What a relationship waits for.
+enum class Awaited : std::uint8_t { nothing, members, next_attempt, fallback, failsafe };
+/// Datagrams of local programs (section 6a).
+struct DataCounts {
+  std::uint64_t sent = 0;  // one to all counts once
+  std::uint64_t received = 0;
+  std::uint64_t refused = 0;  // frames, for whatever reason
 };
 struct AsrView {
   AsrDescription description;
@@ -48,6 +61,15 @@ struct AsrView {
   KeyCheckValue check{};
   std::uint32_t installed_generation = 0;  // waiting for its switch; 0: none
   bool failsafe_spent = false;             // only a new generation brings another failsafe chain
+  Instant since;                // the session of `epoch` was committed; after a restart, since that
+  Instant phase_since;
+  std::uint32_t target = 0;          // of the attempt under way; 0: none
+  std::uint16_t initiator = 0xffff;  // of it
+  std::uint32_t failures = 0;        // attempts in a row that came to nothing
+  Awaited awaited{};
+  std::optional<Instant> awaited_until;  // what then ends, or begins
+  bool nmm_asked = false;                // the chains are used up: for a new generation
+  DataCounts data;
   std::vector<MemberView> members;
 };
 

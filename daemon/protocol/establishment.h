@@ -78,6 +78,15 @@ struct Orders {
   void append(Orders more);
 };
 
+/// For people: whom and what a chain waits for.
+struct Waiting {
+  std::uint32_t target = 0;  // of the attempt under way; 0: none
+  std::uint16_t initiator = kNoInitiator;
+  std::uint32_t failures = 0;          // attempts in a row that came to nothing
+  std::vector<std::uint16_t> members;  // not in this phase yet; between attempts: whom the last one waited for
+  std::optional<Instant> until;        // the end of the attempt; between attempts: the next one
+};
+
 class Establishment {
  public:
   explicit Establishment(ChainLink link) : link_(std::move(link)) {}
@@ -119,6 +128,7 @@ class Establishment {
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
   [[nodiscard]] Phase phase() const { return phase_; }
+  [[nodiscard]] Waiting waiting(const AsrDescription& description, std::uint16_t own_index) const;
   [[nodiscard]] const ChainLink& link() const { return link_; }
   [[nodiscard]] ChainLink& link() { return link_; }
   /// Sessions under which a frame of this epoch may have been sealed: committed, previous, candidate, stored
@@ -231,7 +241,11 @@ class Establishment {
   [[nodiscard]] bool lowest_heard(const Surroundings& around) const;
   static Duration turn_of_place(const Surroundings& around);
   [[nodiscard]] Duration next_turn(const Surroundings& around) const;
-  [[nodiscard]] std::vector<std::uint16_t> missing(const Surroundings& around) const;
+  [[nodiscard]] std::vector<std::uint16_t> missing(const AsrDescription& description,
+                                                   std::uint16_t own_index) const;
+  [[nodiscard]] std::vector<std::uint16_t> missing(const Surroundings& around) const {
+    return missing(around.description, around.own_index);
+  }
 
   // Own frames (establishment_frames.cpp).
   [[nodiscard]] bool star(const Surroundings& around) const;

@@ -62,12 +62,13 @@ std::vector<std::uint16_t> Establishment::but(std::vector<std::uint16_t> list, c
 }
 
 /// Who is not known to have reached the present phase.
-std::vector<std::uint16_t> Establishment::missing(const Surroundings& around) const {
+std::vector<std::uint16_t> Establishment::missing(const AsrDescription& description,
+                                                  std::uint16_t own_index) const {
   std::vector<std::uint16_t> list;
-  const auto& roster = around.description.roster;
+  const auto& roster = description.roster;
   for (std::size_t place = 0; place < roster.size(); ++place) {
     const std::uint16_t index = roster[place].index;
-    bool reached = index == around.own_index;
+    bool reached = index == own_index;
     switch (phase_) {
       case Phase::se:
         reached |= known_se_.test(index);
@@ -85,6 +86,21 @@ std::vector<std::uint16_t> Establishment::missing(const Surroundings& around) co
     if (!reached) list.push_back(index);
   }
   return list;
+}
+
+Waiting Establishment::waiting(const AsrDescription& description, std::uint16_t own_index) const {
+  Waiting out;
+  out.failures = failures_;
+  if (phase_ == Phase::se) {
+    out.until = retry_at_;
+    if (retry_at_ || failures_ > 0) out.members = waited_for_;
+    return out;
+  }
+  out.target = attempt_->target;
+  out.initiator = attempt_->initiator;
+  out.members = missing(description, own_index);
+  out.until = timeout_at_ ? timeout_at_ : retry_at_;
+  return out;
 }
 
 Bitmap Establishment::only_me(const Surroundings& around) const {

@@ -38,7 +38,7 @@ Generation Generation::of(std::shared_ptr<const AsrDescription> description, std
     if (const auto address = parse_endpoint(description->policy.multicast_group)) group = *address;
   }
   const KeyContext context = key_context_of(*description);
-  return {std::move(description), context, own_index, std::move(peers), std::move(ladder), group};
+  return {std::move(description), context, own_index, std::move(peers), std::move(ladder), group, {}};
 }
 
 Result<Generation> Generation::install(const Asr& asr, std::uint16_t own_index) {
@@ -62,6 +62,42 @@ Surroundings Generation::around(Instant now, RandomSource& random) const {
   });
   return {*description, context, *peers, ladder.links(), own_index, ladder.high_epoch(),
           reachable,    true,    now,    random};
+}
+
+void Generation::begin_standing(Instant now) {
+  const Chain active = ladder.active();
+  standing = {now, now, active, chain(active).phase(), false};
+}
+
+void Generation::note_standing(const Orders& orders, Instant now) {
+  if (orders.committed) {
+    standing.session_since = now;
+    standing.nmm_asked = false;
+  }
+  if (orders.chains_exhausted) standing.nmm_asked = true;
+  const Chain active = ladder.active();
+  const Phase phase = chain(active).phase();
+  if (active == standing.chain && phase == standing.phase) return;
+  standing.chain = active;
+  standing.phase = phase;
+  standing.phase_since = now;
+}
+
+void Generation::learn_from(const Generation& before) {
+  for (const Peer& known : before.peers->all()) {
+    const Member* again = description->member_by_node(before.description->member(known.index)->node_id);
+    if (again == nullptr) continue;
+    Peer& peer = *peers->find(again->index);
+    if (peer.last_heard > known.last_heard) continue;
+    peer.incarnation = known.incarnation;
+    peer.salt = known.salt;
+    peer.incarnation_since = known.incarnation_since;
+    peer.last_heard = known.last_heard;
+    peer.generation = known.generation;
+    peer.epoch = known.epoch;
+    peer.since = known.since;
+    if (!peer.endpoint_is_given && known.endpoint) peer.endpoint = known.endpoint;
+  }
 }
 
 KeyCheckValue Generation::check() const {

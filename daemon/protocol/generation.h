@@ -12,6 +12,15 @@
 
 namespace akm::protocol {
 
+/// Since when things stand as they do: for people, and not stored.
+struct Standing {
+  Instant session_since;  // the committed session of the normal chain; after a restart, since that
+  Instant phase_since;
+  Chain chain = Chain::normal;  // whose phase it is
+  Phase phase = Phase::se;
+  bool nmm_asked = false;  // the chains are used up: for a new generation
+};
+
 struct Generation {
   std::shared_ptr<const AsrDescription> description;
   KeyContext context;
@@ -19,6 +28,7 @@ struct Generation {
   std::shared_ptr<PeerTable> peers;
   Ladder ladder;
   std::optional<Endpoint> group;  // topology multicast: what goes to several members goes there, once
+  Standing standing = {};
 
   /// A generation of chains that stand where they stand.
   static Generation of(std::shared_ptr<const AsrDescription> description, std::uint16_t own_index,
@@ -35,6 +45,13 @@ struct Generation {
   [[nodiscard]] const Establishment& normal() const { return chain(Chain::normal); }
   [[nodiscard]] Surroundings around(Instant now, RandomSource& random) const;
   [[nodiscard]] KeyCheckValue check() const;
+  /// It became the current one, or was restored.
+  void begin_standing(Instant now);
+  /// After each step of its ladder.
+  void note_standing(const Orders& orders, Instant now);
+  /// What is known of members that were in `before` too, where it is newer: which start of a member is the
+  /// newest, and when it was heard, does not depend on the generation.
+  void learn_from(const Generation& before);
 };
 
 /// Parts of `description` that a generation is made of, for install and for the record.

@@ -4,6 +4,7 @@
 // below, and its commit gives them a new start.
 #include <array>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "daemon/protocol/establishment.h"
@@ -23,6 +24,11 @@ class Ladder {
   [[nodiscard]] std::uint32_t high_epoch() const;
   /// The chain of the attempt that is under way; the normal one when there is none.
   [[nodiscard]] Chain active() const;
+  /// The chain above whose turn comes, and when; none while nothing waits for it.
+  [[nodiscard]] std::optional<std::pair<Chain, Instant>> next_turn() const {
+    if (!escalation_) return std::nullopt;
+    return std::pair{escalation_->to, escalation_->at};
+  }
 
   // As in Establishment; frames are those of any chain.
   void resume(const Surroundings& around) { chain(Chain::normal).resume(around); }

@@ -20,6 +20,10 @@ struct Peer {
   Instant incarnation_since;  // its first frame, or the start of this daemon
   std::optional<Instant> last_heard;
   std::optional<Instant> last_contradiction;
+  // The newest session that a frame of it was sent under as what it has committed; for people.
+  std::uint32_t generation = 0;  // 0: none since this daemon's start
+  std::uint32_t epoch = 0;
+  std::optional<Instant> since;  // the first such frame
   std::optional<Endpoint> endpoint;
   bool endpoint_is_given = false;  // by roster or operator of an operational ASR: frames do not change it
 };

@@ -43,6 +43,7 @@ Result<Relationship> Relationship::restore(const SecretBuffer& record, StepConte
   if (const auto next = current.ladder.next_normal())
     relationship.install_key(KeySlot::candidate, *next, step);
   current.ladder.resume_after_restart(current.around(step.now, step.random));
+  current.begin_standing(step.now);
   return relationship;
 }
 
@@ -88,20 +89,7 @@ Status Relationship::install(InstallAsr event, StepContext& step) {
     if (description.kind != kind()) return fail(Errc::invalid_argument, "kind of a known ASR");
   }
   AKM_ASSIGN(Generation generation, Generation::install(event.asr, event.own_index));
-  if (state_.current) {
-    // Which start of a member is the newest does not depend on the generation.
-    for (const Peer& known : state_.current->peers->all()) {
-      const Member* member = state_.current->description->member(known.index);
-      const Member* again = generation.description->member_by_node(member->node_id);
-      if (again == nullptr) continue;
-      Peer& peer = *generation.peers->find(again->index);
-      peer.incarnation = known.incarnation;
-      peer.salt = known.salt;
-      peer.incarnation_since = known.incarnation_since;
-      peer.last_heard = known.last_heard;
-      if (!peer.endpoint_is_given && known.endpoint) peer.endpoint = known.endpoint;
-    }
-  }
+  if (state_.current) generation.learn_from(*state_.current);
   prepare_change();
   dirty_ = true;
   const bool retires_current = state_.current && event.retire >= state_.current->number();
@@ -128,6 +116,7 @@ Status Relationship::switch_generation(std::uint32_t generation, StepContext& st
 /// `generation` replaces the current one, which receives for the grace time if it is kept, else is erased.
 void Relationship::make_current(Generation generation, bool keep_old, StepContext& step) {
   const bool had_candidate = state_.current && state_.current->ladder.has_candidate();
+  if (state_.current) generation.learn_from(*state_.current);  // what was heard since the install
   state_.installed.reset();
   state_.grace.reset();
   if (state_.current && keep_old) {
@@ -138,6 +127,7 @@ void Relationship::make_current(Generation generation, bool keep_old, StepContex
   state_.current = std::move(generation);
   Generation& current = *state_.current;
   current.ladder.resume(current.around(step.now, step.random));
+  current.begin_standing(step.now);
   install_key(KeySlot::current, *current.normal().link().session(), step);
   if (had_candidate) step.effects.emplace_back(RevokeKey{id_, KeySlot::candidate});
   step.effects.emplace_back(GenerationSwitched{id_, current.number(), current.check()});
@@ -244,6 +234,27 @@ std::expected<void, Refusal> Relationship::receive(const FrameHeader& header,
                                                    std::span<const std::uint8_t> datagram,
                                                    const Endpoint& from, std::span<std::uint8_t> plain,
                                                    StepContext& step) {
+  const auto taken = take(header, datagram, from, plain, step);
+  if (!taken && header.type == FrameType::data) ++data_.refused;
+  return taken;
+}
+
+/// A member speaks under what it has committed. Called after the step: a frame under a candidate may have
+/// committed that here too.
+void Relationship::note_heard(const FrameHeader& header, StepContext& step) {
+  if (header.chain != Chain::normal) return;
+  Generation* generation = find(header.generation);
+  if (generation == nullptr || header.epoch > generation->normal().link().epoch()) return;
+  Peer& peer = *generation->peers->find(header.index);
+  if (std::pair(peer.generation, peer.epoch) >= std::pair(header.generation, header.epoch)) return;
+  peer.generation = header.generation;
+  peer.epoch = header.epoch;
+  peer.since = step.now;
+}
+
+std::expected<void, Refusal> Relationship::take(const FrameHeader& header,
+                                                std::span<const std::uint8_t> datagram, const Endpoint& from,
+                                                std::span<std::uint8_t> plain, StepContext& step) {
   auto opened = open(header, datagram, plain, step);
   if (!opened) return std::unexpected(opened.error());
   switch (header.type) {
@@ -271,6 +282,9 @@ std::expected<void, Refusal> Relationship::receive_session(const FrameHeader& he
   const Heard heard{header.index, header.incarnation, opened.session, std::move(*payload)};
   const Orders orders = current.ladder.hear(current.around(step.now, step.random), heard);
   carry_out(orders, step);
+  if (heard.payload.event == SessionEvent::se || heard.payload.event == SessionEvent::sei) {
+    note_heard(header, step);
+  }
   if (!dirty_) settle();
   if (orders.refusal) return std::unexpected(*orders.refusal);
   return {};
@@ -288,6 +302,7 @@ void Relationship::catch_up(const FrameHeader& header, const Opened& opened, Ste
     carry_out(current.ladder.hear_other(current.around(step.now, step.random), header.index, opened.session),
               step);
   }
+  note_heard(header, step);
 }
 
 std::expected<void, Refusal> Relationship::receive_control(const FrameHeader& header, const Opened& opened,
@@ -352,6 +367,7 @@ SendMessage Relationship::control_sender(StepContext& step) {
 void Relationship::carry_out(const Orders& orders, StepContext& step) {
   Generation& current = *state_.current;
   const ChainLink& link = current.normal().link();
+  current.note_standing(orders, step.now);
   dirty_ |= orders.durable;
   if (orders.started) ++step.counters.attempts_started;
   if (orders.committed) {
@@ -438,23 +454,6 @@ std::optional<Instant> Relationship::next_deadline() const {
   next.consider(control_.next_deadline());
   next.consider(refresh_at_);
   return next.at();
-}
-
-AsrView Relationship::view() const {
-  const Generation& current = *state_.current;
-  AsrView view;
-  view.description = *current.description;
-  view.own_index = current.own_index;
-  view.epoch = current.normal().link().epoch();
-  view.chain = current.ladder.active();
-  view.phase = current.chain(view.chain).phase();
-  view.check = current.check();
-  view.installed_generation = state_.installed ? state_.installed->number() : 0;
-  view.failsafe_spent = current.chain(Chain::failsafe).link().is_spent();
-  for (const Peer& peer : current.peers->all()) {
-    view.members.push_back({peer.index, peer.last_heard, peer.incarnation});
-  }
-  return view;
 }
 
 }  // namespace akm::protocol

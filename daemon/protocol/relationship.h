@@ -73,6 +73,9 @@ class Relationship {
   void contradiction(const FrameHeader& header, const Generation& generation, const Session& session,
                      Peer& peer, StepContext& step);
   void accept(const FrameHeader& header, const Opened& opened, const Endpoint& from, StepContext& step);
+  void note_heard(const FrameHeader& header, StepContext& step);
+  std::expected<void, Refusal> take(const FrameHeader& header, std::span<const std::uint8_t> datagram,
+                                    const Endpoint& from, std::span<std::uint8_t> plain, StepContext& step);
   std::expected<void, Refusal> receive_session(const FrameHeader& header, const Opened& opened,
                                                const Endpoint& from, StepContext& step);
   void catch_up(const FrameHeader& header, const Opened& opened, StepContext& step);
@@ -100,6 +103,7 @@ class Relationship {
   std::unique_ptr<RelationshipState> before_;  // of the last step that had to be stored
   bool dirty_ = false;
   std::optional<Instant> refresh_at_;  // the key in the keyring would run out
+  DataCounts data_;
 };
 
 }  // namespace akm::protocol

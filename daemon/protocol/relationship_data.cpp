@@ -36,6 +36,7 @@ Status Relationship::send_data(const SendData& event, std::span<std::uint8_t> ro
     }
   }
   ++step.counters.data_sent;
+  ++data_.sent;
   count_frame(current, session, step);
   return {};
 }
@@ -67,6 +68,7 @@ std::expected<void, Refusal> Relationship::receive_data(const FrameHeader& heade
   accept(header, opened, from, step);
   catch_up(header, opened, step);
   ++step.counters.data_received;
+  ++data_.received;
   step.effects.emplace_back(DataReceived{id_, *sender, data->bytes});
   if (!dirty_) settle();
   return {};

@@ -20,7 +20,70 @@ std::string key_check_of_kernel_key(const protocol::AsrView& view, keyring::KeyS
   return check ? hex(*check) : std::string();
 }
 
+std::string awaited_text(const protocol::AsrView& view) {
+  using protocol::Awaited;
+  switch (view.awaited) {
+    case Awaited::nothing:
+      break;
+    case Awaited::members:
+      return std::string(protocol::phase_name(view.phase)) + " of the stragglers";
+    case Awaited::next_attempt:
+      return view.nmm_asked ? "the NMM's next generation, or the next attempt" : "the next attempt";
+    case Awaited::fallback:
+      return "the turn of the fallback chain";
+    case Awaited::failsafe:
+      return "the turn of the failsafe chain";
+  }
+  if (view.installed_generation != 0)
+    return "the switch to generation " + std::to_string(view.installed_generation);
+  return view.nmm_asked ? "the NMM's next generation" : "";
+}
+
+/// What is awaited of this member.
+std::string awaited_of(const protocol::AsrView& view) {
+  if (view.phase == protocol::Phase::se) return "a frame in the next attempt";
+  return "its " + std::string(protocol::phase_name(view.phase));
+}
+
+void show_others(const protocol::AsrView& view, Instant now, AsrSnapshot& out) {
+  // Members speak at least once a rekey interval; one that missed two of them is silent.
+  const Duration patience = std::chrono::seconds(2 * std::int64_t{view.description.policy.rekey_interval_s});
+  for (MemberSnapshot& member : out.members) {
+    if (member.index == view.own_index) {
+      member.state = "self";
+      member.generation = out.generation;
+      member.epoch = out.epoch;
+      member.since_ns = out.since_ns;
+      continue;
+    }
+    member.state = "silent";
+    const auto seen = std::ranges::find(view.members, member.index, &protocol::MemberView::index);
+    if (seen == view.members.end()) continue;
+    if (seen->last_heard && now - *seen->last_heard < patience) member.state = "heard";
+    member.generation = seen->generation;
+    member.epoch = seen->epoch;
+    member.since_ns = seen->since.value_or(Instant{}).ns;
+    member.last_heard_ns = seen->last_heard.value_or(Instant{}).ns;
+    if (!seen->awaited) continue;
+    member.waits_for = awaited_of(view);
+    member.waits_since_ns = out.phase_since_ns;
+    out.stragglers.push_back({member.node_id, member.name, member.waits_for, member.waits_since_ns});
+  }
+}
+
 }  // namespace
+
+std::string chain_name(protocol::Chain chain) {
+  switch (chain) {
+    case protocol::Chain::normal:
+      return "normal";
+    case protocol::Chain::fallback:
+      return "fallback";
+    case protocol::Chain::failsafe:
+      return "failsafe";
+  }
+  return {};
+}
 
 std::string kind_name(protocol::Kind kind) {
   return kind == protocol::Kind::provisioning ? "provisioning" : "operational";
@@ -52,19 +115,19 @@ AsrSnapshot asr_snapshot(const protocol::AsrView& view, Instant now, keyring::Ke
   out.phase = protocol::phase_name(view.phase);
   out.own_index = view.own_index;
   if (keys != nullptr) out.key_check = key_check_of_kernel_key(view, *keys);
-  // Members speak at least once a rekey interval; one that missed two of them is silent.
-  const Duration patience = std::chrono::seconds(2 * std::int64_t{view.description.policy.rekey_interval_s});
-  for (MemberSnapshot& member : out.members) {
-    if (member.index == view.own_index) {
-      member.state = "self";
-      member.generation = out.generation;
-      member.epoch = out.epoch;
-      continue;
-    }
-    const auto seen = std::ranges::find(view.members, member.index, &protocol::MemberView::index);
-    const bool heard = seen != view.members.end() && seen->last_heard && now - *seen->last_heard < patience;
-    member.state = heard ? "heard" : "silent";
+  out.now_ns = now.ns;
+  out.since_ns = view.since.ns;
+  out.phase_since_ns = view.phase_since.ns;
+  out.chain = chain_name(view.chain);
+  out.target = view.target;
+  out.installed_generation = view.installed_generation;
+  out.waits_for = awaited_text(view);
+  out.waits_until_ns = view.awaited_until.value_or(Instant{}).ns;
+  if (view.description.kind == protocol::Kind::operational) {
+    out.counters = {
+        {"data_sent", view.data.sent}, {"data_received", view.data.received}, {"data_refused", view.data.refused}};
   }
+  show_others(view, now, out);
   return out;
 }
 

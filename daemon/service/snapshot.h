@@ -16,6 +16,7 @@ AsrSnapshot asr_snapshot(const protocol::AsrView& view, Instant now, keyring::Ke
 /// Static part of a relationship (an NMM's own records).
 AsrSnapshot asr_snapshot(const protocol::AsrDescription& description);
 std::string kind_name(protocol::Kind kind);
+std::string chain_name(protocol::Chain chain);
 /// "frames_received", ..., "refused_not_authentic": names as in status counters.
 std::map<std::string, std::uint64_t> counter_map(const protocol::Counters& counters);
 

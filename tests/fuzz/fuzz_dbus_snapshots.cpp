@@ -35,7 +35,9 @@ constexpr std::array kAnswers{
              if (!asr) return;
              require(is_plain_text(asr->label), "what ends on a terminal is plain");
              for (const auto& member : asr->members)
-               require(is_plain_text(member.name), "a member's name too");
+               require(is_plain_text(member.name + member.waits_for), "a member's name too");
+             for (const auto& one : asr->stragglers)
+               require(is_plain_text(one.name + one.waits_for), "and a straggler's");
            }},
     Answer{"a{oa{sa{sv}}}", [](dbus::Reader& in) { (void)read_managed_asrs(in); }},
     Answer{"a(tssusxats)",

@@ -7,6 +7,7 @@
 #include "daemon/node/node_settings.h"
 #include "daemon/service/policy_text.h"
 #include "daemon/store/sealed_record.h"
+#include "dbus/property.h"
 #include "keyring/sealed_blob.h"
 #include "tests/fuzz/seeds.h"
 #include "tests/fuzz/wire_bus.h"
@@ -161,10 +162,16 @@ void asr_properties(dbus::Writer& out) {
   property(out, "Id", "t", [&] { out.u64(9); });
   property(out, "Label", "s", [&] { out.text("ring"); });
   property(out, "OwnIndex", "q", [&] { out.u16(1); });
-  property(out, "Members", "a(qtsassuu)", [&] {
-    out.open('a', "(qtsassuu)").open('r', "qtsassuu").u16(0).u64(5).text("n0").texts({"192.0.2.1:7400"});
-    out.text("heard").u32(1).u32(2).close().close();
+  property(out, "Members", dbus::kMembersType, [&] {
+    dbus::put(out, std::vector<MemberSnapshot>{
+                       {0, 5, "n0", {"192.0.2.1:7400"}, "heard", 1, 2, 7'000, 8'000, 1, "its SEI", 9'000}});
   });
+  property(out, "Now", "x", [&] { out.i64(10'000); });
+  property(out, "Target", "u", [&] { out.u32(3); });
+  property(out, "WaitsFor", "s", [&] { out.text("SEI of the stragglers"); });
+  property(out, "Stragglers", dbus::kStragglersType,
+           [&] { dbus::put(out, std::vector<StragglerSnapshot>{{5, "n0", "its SEI", 9'000}}); });
+  property(out, "Counters", "a{st}", [&] { out.counter_map({{"data_sent", 7}}); });
   property(out, "Policy", "a{ss}", [&] { out.text_map({{"nnrt_ms", "500"}}); });
   property(out, "OfALaterVersion", "a(ii)", [&] { out.open('a', "(ii)").close(); });
   out.close();

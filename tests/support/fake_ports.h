@@ -23,8 +23,21 @@ inline AsrSnapshot sample_asr(std::uint64_t id, const std::string& label) {
   asr.key_check = "1a2b3c4d";
   asr.roster_hash = "00ff";
   asr.own_index = 1;
-  asr.members = {{0, 0xa1, "A", {"192.0.2.1:7400"}, "heard", 3, 17}, {1, 0xb2, "B", {}, "silent", 3, 16}};
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  asr.members = {{0, 0xa1, "A", {"192.0.2.1:7400"}, "heard", 3, 17, 880 * kSecond, 988 * kSecond, 3, "", 0},
+                 {1, 0xb2, "B", {}, "silent", 3, 16, 500 * kSecond, 0, 0, "its SEI", 996 * kSecond}};
   asr.policy = {{"rekey_interval_s", "60"}};
+  asr.now_ns = 1000 * kSecond;
+  asr.since_ns = 880 * kSecond;
+  asr.phase_since_ns = 996 * kSecond;
+  asr.chain = "fallback";
+  asr.target = 18;
+  asr.installed_generation = 4;
+  asr.waits_for = "SEI of the stragglers";
+  asr.waits_until_ns = 1006 * kSecond;
+  asr.stragglers = {{0xb2, "B", "its SEI", 996 * kSecond},
+                    {0xc3, "C", "retire sent, not confirmed", 940 * kSecond}};
+  asr.counters = {{"data_received", 5}, {"data_sent", 7}};
   return asr;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "daemon/base/hex.h"
+#include "tools/akmctl/asr_text.h"
 #include "tools/akmctl/commands.h"
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/names.h"
@@ -49,38 +50,11 @@ Status list(Session& session, const Arguments& args) {
   return {};
 }
 
-std::string show_text(const AsrSnapshot& asr, bool nmm) {
-  std::string out = facts({
-      {"Relationship", asr.label},
-      {"Id", hex_id(asr.id)},
-      {"Kind", asr.kind},
-      {"Cipher suite", asr.suite},
-      {"Generation", std::to_string(asr.generation)},
-      {"Epoch", std::to_string(asr.epoch)},
-      {"Phase", asr.phase},
-      {"Key check", asr.key_check},
-      {"Roster hash", asr.roster_hash},
-      {"Own index", nmm ? "" : std::to_string(asr.own_index)},
-  });
-  Table members({"INDEX", "NODE", "ID", "STATE", "GENERATION", "EPOCH", "ENDPOINTS"});
-  for (const MemberSnapshot& m : asr.members) {
-    members.row({std::to_string(m.index), m.name, hex_id(m.node_id), m.state, std::to_string(m.generation),
-                 std::to_string(m.epoch), fmt::format("{}", fmt::join(m.endpoints, " "))});
-  }
-  out += "\nMembers:\n" + members.text(2);
-  if (!asr.policy.empty()) {
-    Table policy({"POLICY", "VALUE"});
-    for (const auto& [key, value] : asr.policy) policy.row({key, value});
-    out += "\n" + policy.text(2);
-  }
-  return out;
-}
-
 Status show(Session& session, const Arguments& args) {
   AKM_ASSIGN(const View view, look(session, args.from));
   AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, view.asrs));
   const auto at = std::ranges::find(view.asrs, id, &AsrSnapshot::id);
-  say(session, show_text(*at, view.service == dbus::Service::nmm), json_of(*at));
+  say(session, asr_text(*at, view.service == dbus::Service::nmm), json_of(*at));
   return {};
 }
 

@@ -22,12 +22,21 @@ Json pairs(const std::vector<std::pair<std::string, std::string>>& list) {
 
 Json member(const MemberSnapshot& m) {
   return {{"index", m.index}, {"node_id", hex_id(m.node_id)}, {"name", m.name},  {"endpoints", m.endpoints},
-          {"state", m.state}, {"generation", m.generation},   {"epoch", m.epoch}};
+          {"state", m.state}, {"generation", m.generation},   {"epoch", m.epoch},
+          {"since_ns", m.since_ns}, {"last_heard_ns", m.last_heard_ns}, {"sent_generation", m.sent_generation},
+          {"waits_for", m.waits_for}, {"waits_since_ns", m.waits_since_ns}};
 }
 
 Json asr_json(const AsrSnapshot& asr) {
   Json members = Json::array();
   for (const MemberSnapshot& m : asr.members) members.push_back(member(m));
+  Json stragglers = Json::array();
+  for (const StragglerSnapshot& one : asr.stragglers) {
+    stragglers.push_back({{"node_id", hex_id(one.node_id)},
+                          {"name", one.name},
+                          {"waits_for", one.waits_for},
+                          {"since_ns", one.since_ns}});
+  }
   return {{"id", hex_id(asr.id)},
           {"kind", asr.kind},
           {"label", asr.label},
@@ -39,7 +48,17 @@ Json asr_json(const AsrSnapshot& asr) {
           {"roster_hash", asr.roster_hash},
           {"own_index", asr.own_index},
           {"members", members},
-          {"policy", Json(asr.policy)}};
+          {"policy", Json(asr.policy)},
+          {"now_ns", asr.now_ns},
+          {"since_ns", asr.since_ns},
+          {"phase_since_ns", asr.phase_since_ns},
+          {"chain", asr.chain},
+          {"target", asr.target},
+          {"installed_generation", asr.installed_generation},
+          {"waits_for", asr.waits_for},
+          {"waits_until_ns", asr.waits_until_ns},
+          {"stragglers", stragglers},
+          {"counters", Json(asr.counters)}};
 }
 
 }  // namespace

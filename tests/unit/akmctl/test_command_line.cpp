@@ -143,7 +143,10 @@ Test(akmctl_asr, list_and_show_of_a_node_and_of_an_nmm) {
   const Outcome show = world.run({"asr", "show", "alpha", "--from", "node"});
   cr_assert_eq(show.exit_code, 0);
   expect_has(show.out, "Key check:     1a2b3c4d\n");
-  expect_has(show.out, "  1      B     00000000000000b2  silent");
+  expect_has(show.out, "  1      B     silent  3    16     8 min  -\n");
+  expect_has(show.out, "  1      00000000000000b2  -\n");
+  expect_has(show.out, "Stragglers:    B, C\n");
+  expect_has(show.out, "  data_sent      7\n");
   expect_has(show.out, "  rekey_interval_s  60");
   const Outcome json = world.run({"--json", "asr", "show", "0000000000000001", "--from", "node"});
   cr_assert_eq(json.json()["key_check"], "1a2b3c4d");

@@ -65,6 +65,16 @@ Test(asr_adaptor, all_is_shown_as_the_role_has_it) {
   cr_assert_eq(got.own_index, sent.own_index);
   cr_assert(got.members == sent.members);
   cr_assert(got.policy == sent.policy);
+  cr_assert_eq(got.now_ns, sent.now_ns);
+  cr_assert_eq(got.since_ns, sent.since_ns);
+  cr_assert_eq(got.phase_since_ns, sent.phase_since_ns);
+  cr_assert_eq(got.chain, sent.chain);
+  cr_assert_eq(got.target, sent.target);
+  cr_assert_eq(got.installed_generation, sent.installed_generation);
+  cr_assert_eq(got.waits_for, sent.waits_for);
+  cr_assert_eq(got.waits_until_ns, sent.waits_until_ns);
+  cr_assert(got.stragglers == sent.stragglers);
+  cr_assert(got.counters == sent.counters);
   cr_assert_eq(asrs[1].id, 0xfedcba9876543210);
 }
 
@@ -99,6 +109,12 @@ Test(asr_adaptor, changes_signal_only_what_changed) {
   cr_assert_eq(changed->key_check, "ffffffff");
   cr_assert_eq(changed->label, "");  // not in the signal
   service.observer.asr_changed(1);   // nothing is different: no signal
+  service.port.relationships[0].members[0].last_heard_ns += 1;
+  service.port.relationships[0].now_ns += 1;
+  service.port.relationships[0].waits_for = "the next attempt";
+  service.port.relationships[0].counters["data_sent"] = 8;
+  service.observer.asr_changed(1);  // what moves all the time is read, not signalled
+  (void)client.call_akm(service.servers(), "Node1", "NoSuchMethod");
   service.observer.asr_changed(99);
   (void)client.call_akm(service.servers(), "Node1", "NoSuchMethod");
   (void)client.call_akm(service.servers(), "Node1", "NoSuchMethod");

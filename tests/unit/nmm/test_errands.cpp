@@ -97,3 +97,18 @@ Test(errands, there_is_a_limit) {
   cr_assert_not(errands.add({kErrands + 1, 1}, kStart));
   cr_assert(errands.add({1, 1}, kStart), "one that is there already is no new one");
 }
+
+Test(errands, how_often_a_node_was_told_and_since_when) {
+  Errands errands;
+  const Errand retire{7, 1};
+  cr_assert_not(errands.told(retire).has_value());
+  cr_assert(errands.add(retire, Instant{5}));
+  cr_assert_eq(errands.told(retire)->times, 0U);
+  (void)errands.take(Instant{6});
+  errands.failed(retire, Instant{7});
+  (void)errands.take(Instant{7} + kErrandRetryFirst);
+  cr_assert_eq(errands.told(retire)->times, 2U);
+  cr_assert(errands.told(retire)->since == Instant{5});
+  errands.cancel(retire);
+  cr_assert_not(errands.told(retire).has_value(), "not wanted any more");
+}

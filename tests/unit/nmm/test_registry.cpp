@@ -119,3 +119,17 @@ Test(registry, every_state_has_its_name) {
   cr_assert_eq(names.size(), kNodeStateCount);
   cr_assert_not(names.contains("unknown"));
 }
+
+Test(registry, an_answer_says_what_a_member_holds_at_least) {
+  MemoryStore store;
+  Registry registry(store);
+  cr_assert(registry.put(node_record(1, "n1")));
+  registry.note_held(1, 8, 3, Instant{5});
+  const ReportedAsr& held = registry.node(1)->reported.at(8);
+  cr_assert(held.generation == 3 && held.epoch == 1 && held.since == Instant{5} && held.by_answer);
+  registry.volatile_part(1)->reported[8] = {.generation = 3, .epoch = 9, .phase = 0, .since = Instant{6}};
+  registry.note_held(1, 8, 3, Instant{7});
+  cr_assert_eq(held.epoch, 9U, "the heartbeat knew more");
+  registry.note_held(99, 8, 3, Instant{7});  // no such node: nothing
+  cr_assert_eq(registry.node(99), nullptr);
+}

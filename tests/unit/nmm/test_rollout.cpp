@@ -276,3 +276,36 @@ Test(rollout, every_reason_has_its_name) {
   cr_assert_eq(names.size(), kReasonCount);
   cr_assert_not(names.contains("unknown"));
 }
+
+Test(rollout, the_progress_of_each_member_is_told) {
+  using Stage = MemberProgress::Stage;
+  Rollout rollout(plan(2), kStart);
+  cr_assert(rollout.progress(1)->stage == Stage::install && rollout.progress(1)->sent == 0);
+  cr_assert_not(rollout.progress(9).has_value());
+  const Instant sent = kStart + std::chrono::seconds(1);
+  (void)rollout.take_commands(sent);
+  cr_assert(rollout.progress(1)->since == sent);
+  rollout.installed(1, sent + std::chrono::seconds(1));
+  cr_assert(rollout.progress(1)->stage == Stage::others);
+  cr_assert(rollout.progress(1)->since == sent + std::chrono::seconds(1));
+  rollout.failed(2, "busy", sent + std::chrono::seconds(2));
+  rollout.deadline_reached(sent + std::chrono::seconds(5));
+  (void)rollout.take_commands(sent + std::chrono::seconds(5));
+  const auto late = *rollout.progress(2);
+  cr_assert(late.stage == Stage::install);
+  cr_assert_eq(late.sent, 2U);
+  cr_assert_eq(late.why, "busy");
+  cr_assert(late.since == sent, "the first of them");
+  cr_assert(rollout.switches_at() == kStart + kDeadline);
+  cr_assert(rollout.phase_since() == kStart);
+  rollout.deadline_reached(kStart + kDeadline);
+  cr_assert(rollout.phase_since() == kStart + kDeadline);
+  cr_assert_not(rollout.switches_at().has_value());
+  (void)rollout.take_commands(kStart + kDeadline);
+  cr_assert(rollout.progress(1)->stage == Stage::switch_generation);
+  cr_assert_eq(rollout.progress(1)->sent, 1U, "of this stage");
+  rollout.postponed(1, kStart + kDeadline);
+  cr_assert_eq(rollout.progress(1)->sent, 0U, "it could not be sent");
+  rollout.switched(1, kStart + kDeadline);
+  cr_assert(rollout.progress(1)->stage == Stage::done);
+}

@@ -74,3 +74,17 @@ Test(running_clock, boot_id_is_read_from_the_kernel) {
   cr_assert_not(read_boot_id("/proc/version").has_value());
   cr_assert_not(read_boot_id("/nonexistent").has_value());
 }
+
+Test(running_clock, a_time_of_its_own_has_an_instant_also_before_this_boot) {
+  MemoryStore store;
+  RunningClock clock(store);
+  const Instant start{100'000'000'000};
+  cr_assert(clock.load(RunningClock::BootId{1}, start));
+  const std::uint64_t then = clock.seconds(start + std::chrono::seconds(50));
+  cr_assert(clock.instant_of(then) == start + std::chrono::seconds(50));
+  cr_assert(clock.save(start + std::chrono::seconds(50)));
+  RunningClock later(store);
+  cr_assert(later.load(RunningClock::BootId{2}, Instant{5'000'000'000}));
+  cr_assert(later.instant_of(then) == Instant{5'000'000'000});
+  cr_assert(later.instant_of(then - 20) == Instant{-15'000'000'000});
+}

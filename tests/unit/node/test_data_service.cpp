@@ -117,6 +117,34 @@ Test(data_service, a_message_becomes_a_frame_to_each) {
   cr_assert_eq(bench.status().counters.at("data_dropped_no_reader"), 1);
 }
 
+Test(data_service, each_asr_has_its_own_counters_and_the_nodes_are_their_sum) {
+  Bench bench;
+  bench.service->start(&bench.shell);
+  bench.install(1, "x");
+  bench.install(2, "y");
+  const auto counters = [&bench](protocol::AsrId id) {
+    AsrSnapshot asr;
+    asr.id = id;
+    bench.service->add_to(asr);
+    return asr.counters;
+  };
+  bench.service->deliver({1, 2, Bytes{5}});
+  bench.service->deliver({1, 2, Bytes{5}});
+  bench.service->deliver({2, 2, Bytes{5}});
+  DataClient client(bench.settings.folder + "/y.sock");
+  cr_assert(client.send(77, {1}));
+  bench.settle();
+  cr_assert_eq(counters(1).at("data_dropped_no_reader"), 2);
+  cr_assert_eq(counters(1).at("data_clients"), 0);
+  cr_assert_eq(counters(2).at("data_dropped_no_reader"), 1);
+  cr_assert_eq(counters(2).at("data_clients"), 1);
+  cr_assert_eq(counters(2).at("data_refused_unsendable"), 1);
+  cr_assert(counters(3).empty());
+  bench.shell.post(protocol::RetireAsr{1});
+  cr_assert(counters(1).empty());
+  cr_assert_eq(bench.status().counters.at("data_dropped_no_reader"), 3, "the node's own only grow");
+}
+
 Test(data_service, who_waits_for_the_network_goes_on_by_itself) {
   Bench bench;
   bench.service->start(&bench.shell);
