@@ -18,11 +18,11 @@ struct MemberSnapshot {
   std::string state;             // NMM: active, quarantined, ...; node: self, heard, silent
   std::uint32_t generation = 0;  // as last known of this member; 0: nothing is known
   std::uint32_t epoch = 0;
-  std::int64_t since_ns = 0;           // since boot, when that became known; 0: not known
-  std::int64_t last_heard_ns = 0;      // since boot; 0: never since the start of the daemon
-  std::uint32_t sent_generation = 0;   // NMM: was sent to it, if it is the present one; else 0
-  std::string waits_for;               // what is awaited of it, or what it waits for; empty: nothing
-  std::int64_t waits_since_ns = 0;     // since boot; 0: not known
+  std::int64_t since_ns = 0;          // since boot, when that became known; 0: not known
+  std::int64_t last_heard_ns = 0;     // since boot; 0: never since the start of the daemon
+  std::uint32_t sent_generation = 0;  // NMM: was sent to it, if it is the present one; else 0
+  std::string waits_for;              // what is awaited of it, or what it waits for; empty: nothing
+  std::int64_t waits_since_ns = 0;    // since boot; 0: not known
 
   bool operator==(const MemberSnapshot&) const = default;
 };
@@ -52,8 +52,8 @@ struct AsrSnapshot {
   std::uint16_t own_index = 0;
   std::vector<MemberSnapshot> members;
   std::map<std::string, std::string> policy;
-  std::int64_t now_ns = 0;                 // when this was taken
-  std::int64_t since_ns = 0;               // generation and epoch (NMM: the generation) are as they are; 0: not known
+  std::int64_t now_ns = 0;    // when this was taken
+  std::int64_t since_ns = 0;  // generation and epoch (NMM: the generation) are as they are; 0: not known
   std::int64_t phase_since_ns = 0;         // 0: not known
   std::string chain;                       // node: of the phase; empty on an NMM
   std::uint32_t target = 0;                // node: epoch of the attempt under way; 0: none

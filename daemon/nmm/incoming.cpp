@@ -186,7 +186,8 @@ Incoming::Answer Incoming::heartbeat(const protocol::RequestReceived& request, c
   const protocol::NodeId node_id = node.node_id;
   std::map<protocol::AsrId, ReportedAsr> reported;
   for (const protocol::HeartbeatAsr& asr : body->asrs) {
-    if (asr.asr_id != node.provisioning_asr) reported[asr.asr_id] = {.generation = asr.generation, .epoch = asr.epoch, .phase = asr.phase};
+    if (asr.asr_id != node.provisioning_asr)
+      reported[asr.asr_id] = {.generation = asr.generation, .epoch = asr.epoch, .phase = asr.phase};
   }
   follow_binding(request, node);
   NodeRecord* record = core_.registry.volatile_part(node_id);

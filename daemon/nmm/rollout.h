@@ -137,8 +137,8 @@ class Rollout {
     Progress progress = Progress::to_install;
     std::uint32_t failures = 0;
     std::string why = "no answer";
-    std::uint32_t sent = 0;  // in this stage
-    Instant since;           // of this stage; from its first request on, when that was sent
+    std::uint32_t sent = 0;        // in this stage
+    Instant since;                 // of this stage; from its first request on, when that was sent
     std::optional<Instant> timer;  // in flight: when it counts as lost; else: when to try again
     bool queued = false;           // in ready_
     bool at_once = false;          // the install under way makes the member switch as it stores

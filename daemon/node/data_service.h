@@ -47,7 +47,7 @@ class DataService {
   io::Loop::SocketId network_;
   const DataSettings& settings_;
   DataAccess access_;
-  std::unique_ptr<DataInbox> inbox_;  // made with the first socket
+  std::unique_ptr<DataInbox> inbox_;                  // made with the first socket
   std::map<protocol::AsrId, DataCounters> counters_;  // of operational ASRs that the node holds
   DataCounters gone_;                                 // of those that it held
   service::Shell* shell_ = nullptr;

@@ -61,7 +61,7 @@ struct AsrView {
   KeyCheckValue check{};
   std::uint32_t installed_generation = 0;  // waiting for its switch; 0: none
   bool failsafe_spent = false;             // only a new generation brings another failsafe chain
-  Instant since;                // the session of `epoch` was committed; after a restart, since that
+  Instant since;  // the session of `epoch` was committed; after a restart, since that
   Instant phase_since;
   std::uint32_t target = 0;          // of the attempt under way; 0: none
   std::uint16_t initiator = 0xffff;  // of it

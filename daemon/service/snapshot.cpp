@@ -124,8 +124,9 @@ AsrSnapshot asr_snapshot(const protocol::AsrView& view, Instant now, keyring::Ke
   out.waits_for = awaited_text(view);
   out.waits_until_ns = view.awaited_until.value_or(Instant{}).ns;
   if (view.description.kind == protocol::Kind::operational) {
-    out.counters = {
-        {"data_sent", view.data.sent}, {"data_received", view.data.received}, {"data_refused", view.data.refused}};
+    out.counters = {{"data_sent", view.data.sent},
+                    {"data_received", view.data.received},
+                    {"data_refused", view.data.refused}};
   }
   show_others(view, now, out);
   return out;

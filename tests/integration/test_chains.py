@@ -1,6 +1,9 @@
 """Members that were cut off come back by themselves: by the fallback chain, by the failsafe chain, and when that is
 used up with the NMM's next generation. The NMM is dead until then. And one frame to a group address reaches all."""
+import os
 import re
+import signal
+import threading
 import time
 
 from support import BUILD, IntegrationTest, main
@@ -77,6 +80,58 @@ class Chains(IntegrationTest):
         self.lab.nmm.start()
         generation = cluster.wait_agreed(self.lab, everyone, "asr-1", generation=None, seconds=90)[0]
         self.assertGreater(generation, 1, "the NMM has made a new generation")
+
+    def test_a_straggler_is_named_until_it_is_back(self):
+        nmm, a, e = self.lab.nmm, self.lab.nodes["a"], self.lab.nodes["e"]
+        cluster.create(self.lab, install_deadline_s=2)
+        known = nmm.asr("asr-1")
+        self.assertEqual({(m["generation"], m["sent_generation"]) for m in known["members"]}, {(1, 1)})
+        self.assertEqual(known["stragglers"], [])
+        os.kill(e.daemon.pid, signal.SIGSTOP)
+        self.addCleanup(e.daemon.send_signal, signal.SIGCONT)
+
+        # A node names whom its attempt waits for.
+        rekey = threading.Thread(target=a.akmctl, args=("asr", "rekey", "asr-1"), kwargs={"check": False})
+        rekey.start()
+        view = wait_until(lambda: self.waiting(a), "an attempt of a that waits")
+        self.assertEqual([(s["name"], s["waits_for"]) for s in view["stragglers"]], [("e", "its SEI")])
+        self.assertEqual((view["phase"], view["chain"], view["waits_for"]), ("SEI", "normal", "SEI of the stragglers"))
+        self.assertGreater(view["target"], view["epoch"])
+        self.assertGreater(view["waits_until_ns"], view["phase_since_ns"])
+
+        # The NMM names whom its rollout waits for: before its deadline, and when the others have gone on.
+        change = threading.Thread(target=nmm.akmctl, args=("asr", "rekey", "asr-1"), kwargs={"check": False})
+        change.start()
+        wait_until(lambda: self.straggler(nmm) == "install sent, no answer", "the NMM to name e")
+        cluster.wait_agreed(self.lab, ["a", "b", "c", "d"], "asr-1", generation=2)
+        change.join()
+        rekey.join()
+        wait_until(lambda: [s["name"] for s in nmm.asr("asr-1")["stragglers"]] == ["e"], "e to be the only straggler")
+        members = {m["name"]: m for m in nmm.asr("asr-1")["members"]}
+        self.assertEqual((members["e"]["generation"], members["e"]["sent_generation"]), (1, 2))
+        self.assertEqual(members["a"]["generation"], 2)
+        self.assertEqual((members["a"]["waits_for"], members["e"]["state"]), ("", "waiting"))
+        shown = nmm.akmctl("asr", "show", "asr-1").stdout
+        print(shown, flush=True)
+        self.assertRegex(shown, r"Stragglers: +e\n")
+        self.assertRegex(shown, r"  e +\d+ s +install sent, no answer\n")
+        self.assertLessEqual(max(map(len, shown.splitlines())), 80)
+
+        e.daemon.send_signal(signal.SIGCONT)
+        cluster.wait_agreed(self.lab, list(self.lab.nodes), "asr-1", generation=2)
+        back = wait_until(lambda: (lambda v: v if not v["stragglers"] else None)(nmm.asr("asr-1")), "no straggler")
+        self.assertEqual({m["generation"] for m in back["members"]}, {2})
+        self.assertEqual((back["phase"], back["waits_for"]), ("complete", ""))
+        view = wait_until(lambda: None if a.asr("asr-1")["stragglers"] else a.asr("asr-1"), "a waits for nobody")
+        print(a.akmctl("asr", "show", "asr-1").stdout, flush=True)
+        self.assertTrue(all(m["since_ns"] and m["generation"] for m in view["members"] if m["name"] != "e"))
+
+    def waiting(self, node):
+        view = node.asr("asr-1")
+        return view if len(view["stragglers"]) == 1 and view["phase"] == "SEI" else None
+
+    def straggler(self, host):
+        return next((s["waits_for"] for s in host.asr("asr-1")["stragglers"] if s["name"] == "e"), None)
 
     def test_multicast(self):
         everyone = list(self.lab.nodes)

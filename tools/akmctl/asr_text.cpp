@@ -19,7 +19,8 @@ std::string with_age(std::string text, std::int64_t since_ns, std::int64_t now_n
 
 std::string phase_text(const AsrSnapshot& asr) {
   std::string text = asr.phase;
-  if (!asr.chain.empty() && (asr.chain != "normal" || asr.target != 0)) text += " on the " + asr.chain + " chain";
+  if (!asr.chain.empty() && (asr.chain != "normal" || asr.target != 0))
+    text += " on the " + asr.chain + " chain";
   if (asr.target != 0) text += fmt::format(", to epoch {}", asr.target);
   return with_age(std::move(text), asr.phase_since_ns, asr.now_ns);
 }
@@ -73,7 +74,8 @@ std::string waits_text(const AsrSnapshot& asr) {
     if (!m.waits_for.empty()) waits.row({m.name, age(m.waits_since_ns, asr.now_ns), m.waits_for});
   }
   for (const StragglerSnapshot& one : asr.stragglers) {
-    const bool member = std::ranges::find(asr.members, one.node_id, &MemberSnapshot::node_id) != asr.members.end();
+    const bool member =
+        std::ranges::find(asr.members, one.node_id, &MemberSnapshot::node_id) != asr.members.end();
     if (!member) waits.row({one.name, age(one.since_ns, asr.now_ns), one.waits_for});
   }
   return waits.empty() ? "" : "\nWaiting:\n" + waits.text(2);
@@ -85,8 +87,7 @@ std::string asr_text(const AsrSnapshot& asr, bool nmm) {
   const std::string since = age(asr.since_ns, asr.now_ns);
   const std::string held = since.empty() ? "" : ", for " + since;
   std::string installed;
-  if (asr.installed_generation != 0)
-    installed = fmt::format("; {} is installed", asr.installed_generation);
+  if (asr.installed_generation != 0) installed = fmt::format("; {} is installed", asr.installed_generation);
   std::string out = facts({
       {"Relationship", asr.label},
       {"Id", hex_id(asr.id)},

@@ -21,10 +21,18 @@ Json pairs(const std::vector<std::pair<std::string, std::string>>& list) {
 }
 
 Json member(const MemberSnapshot& m) {
-  return {{"index", m.index}, {"node_id", hex_id(m.node_id)}, {"name", m.name},  {"endpoints", m.endpoints},
-          {"state", m.state}, {"generation", m.generation},   {"epoch", m.epoch},
-          {"since_ns", m.since_ns}, {"last_heard_ns", m.last_heard_ns}, {"sent_generation", m.sent_generation},
-          {"waits_for", m.waits_for}, {"waits_since_ns", m.waits_since_ns}};
+  return {{"index", m.index},
+          {"node_id", hex_id(m.node_id)},
+          {"name", m.name},
+          {"endpoints", m.endpoints},
+          {"state", m.state},
+          {"generation", m.generation},
+          {"epoch", m.epoch},
+          {"since_ns", m.since_ns},
+          {"last_heard_ns", m.last_heard_ns},
+          {"sent_generation", m.sent_generation},
+          {"waits_for", m.waits_for},
+          {"waits_since_ns", m.waits_since_ns}};
 }
 
 Json asr_json(const AsrSnapshot& asr) {

@@ -46,9 +46,15 @@ Result<std::uint64_t> resolve_node(std::string_view text, const std::vector<nmm:
 }
 
 Result<std::uint64_t> resolve_asr(std::string_view text, const std::vector<AsrSnapshot>& asrs) {
+  // One that is being deleted keeps its name from nobody.
   std::vector<Named> all;
-  all.reserve(asrs.size());
-  for (const AsrSnapshot& asr : asrs) all.push_back({asr.id, asr.label});
+  std::vector<Named> living;
+  for (const AsrSnapshot& asr : asrs) {
+    all.push_back({asr.id, asr.label});
+    if (asr.phase != "retiring") living.push_back(all.back());
+  }
+  auto found = resolve(text, "relationship", living);
+  if (found || found.error().code != Errc::not_found) return found;
   return resolve(text, "relationship", all);
 }
 

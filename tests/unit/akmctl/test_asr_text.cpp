@@ -20,7 +20,8 @@ void expect_has(const std::string& text, const std::string& part) {
 
 void expect_narrow(const std::string& text) {
   std::size_t from = 0;
-  for (std::size_t end = text.find('\n'); end != std::string::npos; from = end + 1, end = text.find('\n', from))
+  for (std::size_t end = text.find('\n'); end != std::string::npos;
+       from = end + 1, end = text.find('\n', from))
     cr_expect(columns(std::string_view(text).substr(from, end - from)) <= 80, "%s",
               text.substr(from, end - from).c_str());
 }
@@ -36,9 +37,18 @@ AsrSnapshot rollout() {
   asr.waits_for = "answers to install and switch";
   asr.members.clear();
   for (std::uint16_t i = 4090; i < 4096; ++i) {
-    asr.members.push_back({i, i, "press-" + std::to_string(i) + "-south", {"[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"},
-                           "quarantined", 1234, 123'456, 880 * kSecond, 988 * kSecond, 1235,
-                           "install sent 12 times, refused-by-policy", 996 * kSecond});
+    asr.members.push_back({i,
+                           i,
+                           "press-" + std::to_string(i) + "-south",
+                           {"[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"},
+                           "quarantined",
+                           1234,
+                           123'456,
+                           880 * kSecond,
+                           988 * kSecond,
+                           1235,
+                           "install sent 12 times, refused-by-policy",
+                           996 * kSecond});
     asr.stragglers.push_back({i, asr.members.back().name, asr.members.back().waits_for, 1});
   }
   return asr;
@@ -82,7 +92,7 @@ Test(asr_text, what_is_not_known_or_not_awaited_is_not_invented) {
   asr.label = "x";
   asr.phase = "SE";
   asr.chain = "normal";
-  asr.members = {{0, 1, "A", {"192.0.2.1:1", "192.0.2.2:1"}, "silent"}};
+  asr.members = {{0, 1, "A", {"192.0.2.1:1", "192.0.2.2:1"}, "silent", 0, 0, 0, 0, 0, "", 0}};
   const std::string text = asr_text(asr, false);
   expect_has(text, "Epoch:         0\nPhase:         SE\nOwn index:     0\n");
   expect_has(text, "  0      A     silent  -    -      -      -\n");

@@ -37,3 +37,16 @@ Test(names, nothing_found) {
   }
   cr_assert_eq(resolve("A", "node", {}).error().code, Errc::not_found);
 }
+
+Test(names, a_relationship_that_is_being_deleted_gives_way_to_one_of_its_name) {
+  AsrSnapshot old;
+  old.id = 1;
+  old.label = "line";
+  old.phase = "retiring";
+  AsrSnapshot living = old;
+  living.id = 2;
+  living.phase = "complete";
+  cr_assert_eq(resolve_asr("line", {old, living}).value(), 2);
+  cr_assert_eq(resolve_asr("line", {old}).value(), 1);
+  cr_assert_eq(resolve_asr("0000000000000001", {old, living}).value(), 1);
+}
