@@ -63,9 +63,7 @@ struct AsrView {
   bool failsafe_spent = false;             // only a new generation brings another failsafe chain
   Instant since;  // the session of `epoch` was committed; after a restart, since that
   Instant phase_since;
-  std::uint32_t target = 0;          // of the attempt under way; 0: none
-  std::uint16_t initiator = 0xffff;  // of it
-  std::uint32_t failures = 0;        // attempts in a row that came to nothing
+  std::uint32_t target = 0;  // of the attempt under way; 0: none
   Awaited awaited{};
   std::optional<Instant> awaited_until;  // what then ends, or begins
   bool nmm_asked = false;                // the chains are used up: for a new generation

@@ -80,11 +80,10 @@ struct Orders {
 
 /// For people: whom and what a chain waits for.
 struct Waiting {
-  std::uint32_t target = 0;  // of the attempt under way; 0: none
-  std::uint16_t initiator = kNoInitiator;
+  std::uint32_t target = 0;    // of the attempt under way; 0: none
   std::uint32_t failures = 0;  // attempts in a row that came to nothing
-  std::vector<std::uint16_t>
-      members;                   // not in this phase yet; between attempts: whom the last one waited for
+  /// Not in this phase yet; between attempts: whom the last one waited for.
+  std::vector<std::uint16_t> members;
   std::optional<Instant> until;  // the end of the attempt; between attempts: the next one
 };
 

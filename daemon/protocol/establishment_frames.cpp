@@ -97,7 +97,6 @@ Waiting Establishment::waiting(const AsrDescription& description, std::uint16_t 
     return out;
   }
   out.target = attempt_->target;
-  out.initiator = attempt_->initiator;
   out.members = missing(description, own_index);
   out.until = timeout_at_ ? timeout_at_ : retry_at_;
   return out;

@@ -20,7 +20,6 @@ Waiting add_waiting(const Generation& current, AsrView& view) {
     if (own.until) waiting.until = own.until;
     // The highest chain that was tried is where the members were last waited for.
     if (own.failures == 0) continue;
-    waiting.failures = own.failures;
     waiting.members = std::move(own.members);
   }
   if (waiting.until) {
@@ -55,8 +54,6 @@ AsrView Relationship::view() const {
   view.data = data_;
   const Waiting waiting = add_waiting(current, view);
   view.target = waiting.target;
-  view.initiator = waiting.initiator;
-  view.failures = waiting.failures;
   for (const Peer& peer : current.peers->all()) {
     const bool awaited = std::ranges::binary_search(waiting.members, peer.index);
     view.members.push_back(

@@ -64,7 +64,6 @@ Test(relationship_view, an_attempt_names_those_that_it_waits_for_and_until_when)
   cr_assert(view.awaited == Awaited::members);
   cr_assert(view.awaited_until == started + Duration(5s), "NSET");
   cr_assert_eq(view.target, 2);
-  cr_assert_eq(view.initiator, 0);
   cr_assert(view.phase_since == started);
   cr_assert_not(view.members[1].awaited);
   cr_assert(view.members[2].awaited);
