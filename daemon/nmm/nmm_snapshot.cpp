@@ -160,7 +160,11 @@ void Nmm::show_member(const AsrRecord& record, const Rollout* rollout, MemberSna
   if (node == nullptr) return;
   member.last_heard_ns = node->last_heard.ns;
   const auto known = node->reported.find(record.description.id);
-  if (known == node->reported.end()) return;
+  if (known == node->reported.end()) {
+    // After a restart: all have answered for this generation, whatever its epoch is by now.
+    if (record.complete) member.generation = out.generation;
+    return;
+  }
   member.generation = known->second.generation;
   member.epoch = known->second.epoch;
   member.since_ns = known->second.since.ns;

@@ -41,7 +41,7 @@ struct MemberView {
   // The newest session that it spoke under as what it has committed (an SEC or SEF says only that it could).
   std::uint32_t generation = 0;  // 0: not heard since the start of this daemon
   std::uint32_t epoch = 0;
-  std::optional<Instant> since;
+  std::optional<Instant> since = {};
   bool awaited = false;  // by the attempt under way; between attempts: the last one waited for it
 };
 /// What a relationship waits for.

@@ -221,3 +221,15 @@ Test(nmm_snapshot, an_overdue_heartbeat_is_said_but_delays_nothing) {
   cr_assert_eq(member(shown, "n0").waits_for, "");
   cr_assert(shown.stragglers.empty());
 }
+
+Test(nmm_snapshot, after_a_restart_members_hold_what_they_had_all_answered_for) {
+  NmmNet net(2);
+  net.activate_all();
+  (void)net.create(2);
+  net.restart_nmm();
+  const auto shown = net.nmm->asrs().at(0);
+  cr_assert_eq(shown.members[0].generation, 1U);
+  cr_assert_eq(shown.members[0].epoch, 0U, "not known");
+  cr_assert_eq(shown.members[0].last_heard_ns, 0);
+  cr_assert(shown.stragglers.empty());
+}
