@@ -25,7 +25,7 @@ class Ladder {
   /// The chain of the attempt that is under way; the normal one when there is none.
   [[nodiscard]] Chain active() const;
   /// The chain above whose turn comes, and when; none while nothing waits for it.
-  [[nodiscard]] std::optional<std::pair<Chain, Instant>> next_turn() const {
+  [[nodiscard]] std::optional<std::pair<Chain, Instant>> turn_above() const {
     if (!escalation_) return std::nullopt;
     return std::pair{escalation_->to, escalation_->at};
   }

@@ -26,7 +26,7 @@ Waiting add_waiting(const Generation& current, AsrView& view) {
     view.awaited = Awaited::next_attempt;
     view.awaited_until = waiting.until;
   }
-  const auto turn = current.ladder.next_turn();
+  const auto turn = current.ladder.turn_above();
   if (turn && (!waiting.until || turn->second <= *waiting.until)) {
     view.awaited = turn->first == Chain::fallback ? Awaited::fallback : Awaited::failsafe;
     view.awaited_until = turn->second;
