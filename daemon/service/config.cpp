@@ -205,6 +205,23 @@ std::string toml_text(const Value& value) {
   return out + "]";
 }
 
+/// A key as a comment at its default, below what it means.
+std::string example_entry(const Setting& setting, std::string_view key) {
+  constexpr std::size_t kColumns = 96;
+  std::string out;
+  std::string line = "#";
+  const std::string doc = fmt::format("{} ({})", setting.doc, type_text(setting));
+  for (const auto word : std::views::split(doc, ' ')) {
+    const std::string_view text(word.begin(), word.end());
+    if (line.size() + 1 + text.size() > kColumns) {
+      out += line + "\n";
+      line = "#";
+    }
+    line += " " + std::string(text);
+  }
+  return out + line + "\n" + fmt::format("#{} = {}\n", key, toml_text(setting.standard));
+}
+
 }  // namespace
 
 Config::Config(const Schema& schema) {
@@ -267,31 +284,19 @@ Error Config::invalid(std::string_view name, std::string_view what) const {
 }
 
 std::string example_config(std::string_view title, const Schema& schema) {
-  constexpr std::size_t kColumns = 96;
-  std::string out = fmt::format(
-      "# {}\n# Every key with its default. Drop-ins in FILE.d/*.toml are read after this file.\n", title);
-  std::string table;
+  // In the order of their first keys. A schema may come back to a table, TOML takes each just once.
+  std::vector<std::pair<std::string, std::string>> tables;
   for (const Setting& setting : schema) {
     const std::size_t dot = setting.name.rfind('.');
     const std::string group = dot == std::string::npos ? "" : setting.name.substr(0, dot);
-    if (group != table) {
-      out += fmt::format("\n[{}]\n", group);
-      table = group;
-    }
-    std::string line = "#";
-    const std::string doc = fmt::format("{} ({})", setting.doc, type_text(setting));
-    for (const auto word : std::views::split(doc, ' ')) {
-      const std::string_view text(word.begin(), word.end());
-      if (line.size() + 1 + text.size() > kColumns) {
-        out += line + "\n";
-        line = "#";
-      }
-      line += " " + std::string(text);
-    }
-    out += line + "\n";
-    out += fmt::format("#{} = {}\n", dot == std::string::npos ? setting.name : setting.name.substr(dot + 1),
-                       toml_text(setting.standard));
+    auto table = std::ranges::find(tables, group, &std::pair<std::string, std::string>::first);
+    if (table == tables.end())
+      table = tables.insert(table, {group, group.empty() ? "" : "\n[" + group + "]\n"});
+    table->second += example_entry(setting, setting.name.substr(dot == std::string::npos ? 0 : dot + 1));
   }
+  std::string out = fmt::format(
+      "# {}\n# Every key with its default. Drop-ins in FILE.d/*.toml are read after this file.\n", title);
+  for (const auto& [name, text] : tables) out += text;
   return out;
 }
 

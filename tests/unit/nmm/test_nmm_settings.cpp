@@ -80,3 +80,8 @@ Test(nmm_settings, errors_name_file_and_line) {
     cr_assert(load(text).error().code == Errc::config_invalid, "%s", text);
   }
 }
+
+Test(nmm_settings, the_example_that_the_daemon_prints_is_a_file_that_it_takes) {
+  const auto settings = load(service::example_config("akm-nmmd", nmm_schema()));
+  cr_assert(settings.has_value(), "%s", settings ? "" : settings.error().message().c_str());
+}

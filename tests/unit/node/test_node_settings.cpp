@@ -71,3 +71,8 @@ Test(node_settings, the_data_service_is_configuration) {
     cr_assert_eq(settings_of(text).error().code, Errc::config_invalid);
   }
 }
+
+Test(node_settings, the_example_that_the_daemon_prints_is_a_file_that_it_takes) {
+  const auto settings = settings_of(service::example_config("akmd", node_schema()));
+  cr_assert(settings.has_value(), "%s", settings ? "" : settings.error().message().c_str());
+}
