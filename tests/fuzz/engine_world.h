@@ -2,6 +2,7 @@
 // A few engines whose network, disks, clock and faults are in the hands of whoever calls. Nothing happens by
 // itself: a frame arrives when it is delivered, time passes when it is told to. It watches what must hold
 // whatever happens.
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <map>
@@ -9,6 +10,7 @@
 #include <set>
 #include <tuple>
 
+#include "daemon/protocol/data_payload.h"
 #include "daemon/protocol/engine.h"
 #include "daemon/protocol/frame.h"
 #include "tests/fuzz/fuzz.h"
@@ -143,8 +145,13 @@ class EngineWorld {
 
   void carry_out(std::size_t i, protocol::Effect& effect) {
     effects_seen_ |= !std::holds_alternative<protocol::ContradictionSeen>(effect);
-    if (auto* send = std::get_if<protocol::SendFrame>(&effect)) return transmit(i, std::move(*send));
-    if (const auto* forget = std::get_if<protocol::ForgetAsr>(&effect)) {
+    if (const auto* send = std::get_if<protocol::SendFrame>(&effect))
+      return transmit(i, send->to, send->bytes);
+    if (const auto* send = std::get_if<protocol::SendDatagram>(&effect))
+      return transmit(i, send->to, send->bytes);
+    if (const auto* data = std::get_if<protocol::DataReceived>(&effect)) {
+      require(!data->payload.empty() && data->payload.front() == data->from, "data comes from who is named");
+    } else if (const auto* forget = std::get_if<protocol::ForgetAsr>(&effect)) {
       nodes_[i].disk.erase(forget->asr_id);
       ++nodes_[i].forgotten;
     } else if (const auto* committed = std::get_if<protocol::SessionCommitted>(&effect)) {
@@ -158,19 +165,23 @@ class EngineWorld {
     }
   }
 
-  void transmit(std::size_t i, protocol::SendFrame send) {
-    const auto header = protocol::parse_header(send.bytes);
+  void transmit(std::size_t i, const Endpoint& receiver, std::span<const std::uint8_t> bytes) {
+    const auto header = protocol::parse_header(bytes);
     require(header.has_value(), "what is sent is a frame");
     require(header->epoch != 0, "nothing is sent under epoch 0");
     const std::tuple number(header->asr_id, header->generation, header->chain, header->epoch, header->index,
                             header->incarnation, header->salt, header->sequence);
-    require(numbers_.insert(number).second, "no (key, nonce) is used twice");
-    const std::uint64_t id = sent_.size();
-    const auto own = nodes_[i].engine->view(header->asr_id);
-    sent_.push_back({*header, send.bytes, own ? *own : protocol::AsrView{}});
+    // Data for all is one frame, sent to each.
+    const bool copied = header->type == protocol::FrameType::data && !sent_.empty() &&
+                        std::ranges::equal(sent_.back().bytes, bytes);
+    if (!copied) {
+      require(numbers_.insert(number).second, "no (key, nonce) is used twice");
+      const auto own = nodes_[i].engine->view(header->asr_id);
+      sent_.push_back({*header, copy(bytes), own ? *own : protocol::AsrView{}});
+    }
     for (std::size_t to = 0; to < size(); ++to) {
-      if (endpoint(to) != send.to) continue;
-      wire.push_back({i, to, send.bytes, id});
+      if (endpoint(to) != receiver) continue;
+      wire.push_back({i, to, copy(bytes), sent_.size() - 1});
       recorded.push_back(wire.back());
     }
     while (wire.size() > kWireAtMost) wire.pop_front();

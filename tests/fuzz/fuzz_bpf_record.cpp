@@ -23,6 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto* record = std::get_if<bpf::ProbeRecord>(&*event);
   if (record == nullptr) return 0;
   require(!record->operation.empty() && record->boottime_ns >= 0, "a record says what and when");
+  is_printable(bpf::watch_name(record->watch));
+  is_printable(bpf::outcome_name(record->outcome));
   for (const auto& part : {record->subject(), record->evidence()}) {
     for (const auto& [key, value] : part) {
       require(!key.empty(), "each fact has a name");

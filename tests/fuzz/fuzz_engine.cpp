@@ -17,7 +17,9 @@ namespace {
 
 constexpr AsrId kGroup = 0x1111;
 constexpr AsrId kLink = 0x2222;
-constexpr std::size_t kEvents = 400;  // of one input
+constexpr std::size_t kEvents = 400;        // of one input
+constexpr std::uint8_t kLongEvents = 240;   // from here on a byte means what takes many steps, or data
+constexpr std::size_t kStepsAtMost = 4000;  // of all long events of one input
 
 class Story {
  public:
@@ -27,8 +29,10 @@ class Story {
   }
 
   void tell(fuzz::Input& input) {
-    const std::uint8_t what = input.u8() % 20;
+    const std::uint8_t first = input.u8();
+    const std::uint8_t what = first % 20;
     const std::size_t who = input.below(static_cast<std::uint32_t>(world_.size()));
+    if (first >= kLongEvents) return at_length(first, who, input);
     if (what < 9) return network(what, who, input);
     const AsrId asr = input.u8() % 2 == 0 ? kGroup : kLink;
     switch (what) {
@@ -65,10 +69,10 @@ class Story {
   void end_quietly() {
     world_.store_fails = world_.randomness_fails = false;
     world_.crash_after = -1;
-    run(300s);
+    rest(300s);
     for (std::size_t i = 0; i < world_.size(); ++i) {
       world_.give(i, RequestRekey{kGroup});
-      run(20s);
+      rest(20s);
     }
     if (world_.exhausted) return;
     const auto first = world_.view(0, kGroup);
@@ -84,6 +88,12 @@ class Story {
   }
 
  private:
+  void rest(Duration span) {
+    steps_left_ = kEvents * 100;
+    run(span, false);
+    require(steps_left_ > 0, "a quiet network comes to rest");
+  }
+
   void network(std::uint8_t what, std::size_t who, fuzz::Input& input) {
     if (what == 8) return inject(who, input.bytes(input.u8()));
     auto& from = what == 7 ? world_.recorded : world_.wire;
@@ -98,6 +108,70 @@ class Story {
     }
     const std::size_t to = what == 6 || what == 7 ? who : datagram.to;
     world_.deliver(std::move(datagram), to);
+  }
+
+  /// What byte by byte no input would come to: all attempts on a chain fail, or a commit follows.
+  void at_length(std::uint8_t what, std::size_t who, fuzz::Input& input) {
+    switch (what % 4) {
+      case 0:
+        return send_data(who, input);
+      case 1:
+        return cut_off(input.u8());
+      case 2:
+        return run(std::chrono::milliseconds(100 * input.u8()), input.u8() % 4 == 0);
+      default:
+        return stray(who, input);
+    }
+  }
+
+  void send_data(std::size_t who, fuzz::Input& input) {
+    const std::uint8_t to = input.u8();
+    std::vector<std::uint8_t> payload(3 + 5 * std::size_t{input.u8()});
+    payload[0] = static_cast<std::uint8_t>(who);
+    payload[1] = static_cast<std::uint8_t>(++said_ >> 8);
+    payload[2] = static_cast<std::uint8_t>(said_);
+    const AsrId asr = to == 254 ? kLink : kGroup;
+    world_.give(who, SendData{asr, to < 200 ? static_cast<std::uint16_t>(to % 5) : kEveryone, payload});
+  }
+
+  /// Nothing arrives for so many deadlines.
+  void cut_off(std::size_t deadlines) {
+    for (; deadlines > 0 && steps_left_ > 0; --deadlines, --steps_left_) {
+      world_.wire.clear();
+      world_.reach_deadline();
+    }
+    world_.wire.clear();
+  }
+
+  /// Requests that name what is not there, and where the peer is.
+  void stray(std::size_t who, fuzz::Input& input) {
+    constexpr AsrId kNobodys = 0x3333;
+    switch (input.u8() % 4) {
+      case 0:
+        return world_.give(who, SwitchGeneration{kNobodys, 1});
+      case 1:
+        return world_.give(who, RetireAsr{kNobodys});
+      case 2:
+        return world_.give(who, SendRequest{.asr_id = kGroup, .method = Method::heartbeat, .body = {0xa0}});
+      default:
+        return world_.give(who, SetPeerEndpoint{kLink, EngineWorld::endpoint(1 - who % 2)});
+    }
+  }
+
+  /// A network that loses nothing, or one frame in four.
+  void run(Duration span, bool lossy) {
+    const Instant end = world_.now() + span;
+    for (std::size_t n = 0; steps_left_ > 0; ++n, --steps_left_) {
+      if (!world_.wire.empty()) {
+        const EngineWorld::Datagram datagram = std::move(world_.wire.front());
+        world_.wire.pop_front();
+        if (!lossy || n % 4 != 0) world_.deliver(datagram, datagram.to);
+        continue;
+      }
+      const auto due = world_.next_deadline();
+      if (!due || *due > end) return;
+      world_.reach_deadline();
+    }
   }
 
   void inject(std::size_t who, std::span<const std::uint8_t> bytes) {
@@ -165,26 +239,11 @@ class Story {
     world_.give(who, RetireAsr{asr});
   }
 
-  void run(Duration span) {
-    const Instant end = world_.now() + span;
-    for (std::size_t left = kEvents * 100; left > 0; --left) {
-      if (!world_.wire.empty()) {
-        const EngineWorld::Datagram datagram = std::move(world_.wire.front());
-        world_.wire.pop_front();
-        world_.deliver(datagram, datagram.to);
-        continue;
-      }
-      const auto due = world_.next_deadline();
-      if (!due || *due > end) return;
-      world_.reach_deadline();
-    }
-    require(false, "a quiet network comes to rest");
-  }
-
   EngineWorld world_;
   bool star_;
   bool majority_;
   std::uint64_t said_ = 0;
+  std::size_t steps_left_ = kStepsAtMost;
   std::map<AsrId, std::uint32_t> newest_{{kGroup, 1}, {kLink, 1}};
   std::map<AsrId, bool> erased_;
 };

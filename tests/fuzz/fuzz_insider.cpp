@@ -1,7 +1,7 @@
-// Covers what an engine does with frames that open: session payloads, control fragments and bodies that a
-// member with all keys, but with no good intentions, sends. One engine holds a group (index 0 of three) and a
-// provisioning link (the NMM's end); the input speaks as the others, under epoch 1. Each frame: a byte for
-// relationship, speaker and type, a length, the payload.
+// Covers what an engine does with frames that open: session payloads, control fragments and bodies, and data,
+// that a member with all keys, but with no good intentions, sends. One engine holds a group (index 0 of
+// three) and a provisioning link (the NMM's end); the input speaks as the others, under epoch 1. Each frame:
+// a byte for relationship, speaker and type, a length, the payload.
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/asr_fixture.h"
 
@@ -24,7 +24,9 @@ class Victim {
     const std::uint8_t how = input.u8();
     if (how >= 250) return wait();
     const auto payload = input.bytes(input.u8());
-    const auto type = (how & 1) != 0 ? FrameType::control : FrameType::session;
+    const auto type = (how & 1) == 0   ? FrameType::session
+                      : (how & 8) == 0 ? FrameType::control
+                                       : FrameType::data;
     const auto chain = static_cast<Chain>((how >> 4) % kChainCount);
     auto bytes = speaker(how).frame(type, payload, chain);
     give(FrameReceived{bytes, *parse_endpoint("10.0.0.2:7400")});

@@ -1,10 +1,11 @@
-// Covers decode_sealed_blob, encode_sealed_blob (keyring) and open_record (store). The first byte chooses;
-// the storage key is all zeros, so that seeds open.
+// Covers decode_sealed_blob, encode_sealed_blob (keyring), seal_record and open_record (store). The first
+// byte chooses; the storage key is all zeros, so that seeds open.
 #include <algorithm>
 
 #include "daemon/store/sealed_record.h"
 #include "keyring/sealed_blob.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/seeded_random.h"
 
 using namespace akm;
 using akm::fuzz::require;
@@ -29,11 +30,28 @@ void record(std::span<const std::uint8_t> bytes) {
   require(!store::open_record(key, "asr-2", bytes), "a record does not open under another name");
 }
 
+/// Whatever is sealed opens, and not when one bit of it is another.
+void sealed(std::uint16_t place, std::span<const std::uint8_t> plain) {
+  static const SecretBytes<32> key;
+  test::SeededRandom random;
+  auto bytes = store::seal_record(key, kName, plain, random);
+  require(bytes.has_value(), "a record can be sealed");
+  const auto opened = store::open_record(key, kName, *bytes);
+  require(opened && std::ranges::equal(opened->reveal(), plain), "what was sealed opens");
+  (*bytes)[place % bytes->size()] ^= static_cast<std::uint8_t>(1U << (place >> 13));
+  require(!store::open_record(key, kName, *bytes), "what was changed does not open");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
-  const bool is_blob = input.u8() % 2 == 0;
-  is_blob ? blob(input.rest()) : record(input.rest());
+  const std::uint8_t what = input.u8();
+  if (what == 2) {
+    const std::uint16_t place = input.u16();
+    sealed(place, input.rest());
+  } else {
+    what % 2 == 0 ? blob(input.rest()) : record(input.rest());
+  }
   return 0;
 }

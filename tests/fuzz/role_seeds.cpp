@@ -32,6 +32,7 @@ void sealed(Seeds& seeds) {
   seeds.add("sealed", "blob-software", *keyring::encode_sealed_blob(blob), {0});
   test::SeededRandom random;
   seeds.add("sealed", "record", *store::seal_record(SecretBytes<32>{}, "asr-1", Bytes(100, 7), random), {1});
+  seeds.add("sealed", "round", Bytes(40, 7), {2, 0x20, 9});
 }
 
 void records(Seeds& seeds) {
@@ -72,20 +73,11 @@ void records(Seeds& seeds) {
 }
 
 void probes(Seeds& seeds) {
-  struct Kind {
-    const char* name;
-    std::uint8_t watch;
-    std::uint8_t operation;
-  };
-  for (const Kind kind :
-       {Kind{"self", AKM_WATCH_SELF, AKM_OP_SELF_PROBE}, Kind{"keyctl", AKM_WATCH_KEY, AKM_OP_KEYCTL},
-        Kind{"ptrace", AKM_WATCH_PROCESS, AKM_OP_PTRACE}, Kind{"vm", AKM_WATCH_PROCESS, AKM_OP_VM_READ},
-        Kind{"uring", AKM_WATCH_PROCESS, AKM_OP_IO_URING}, Kind{"open", AKM_WATCH_STATE, AKM_OP_OPEN_WRITE},
-        Kind{"rename", AKM_WATCH_CONFIG, AKM_OP_RENAME}}) {
+  for (std::uint8_t operation = 1; operation <= AKM_OP_MAX; ++operation) {
     akm_event event{};
     event.version = AKM_EVENT_VERSION;
-    event.watch = kind.watch;
-    event.operation = kind.operation;
+    event.watch = operation == AKM_OP_SELF_PROBE ? AKM_WATCH_SELF : AKM_WATCH_KEY + operation % 4;
+    event.operation = operation;
     event.outcome = AKM_OUTCOME_SUCCEEDED;
     event.flags = AKM_FLAG_PATH;
     event.argument = 11;
@@ -96,7 +88,7 @@ void probes(Seeds& seeds) {
     event.path_bytes = 11;
     Bytes bytes(sizeof event);
     std::memcpy(bytes.data(), &event, sizeof event);
-    seeds.add("bpf_record", kind.name, bytes);
+    seeds.add("bpf_record", "operation-" + std::to_string(operation), bytes);
   }
 }
 
