@@ -1,5 +1,5 @@
-// The steps of establishment.pml against the table that the code runs on, both ways. Usage: correspondence
-// MODEL.
+// The steps of the model against the table that the code runs on, both ways. Usage: correspondence
+// FILE.pml...
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -132,11 +132,15 @@ int compare(const std::set<Step>& model, const std::set<Step>& table) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
-  std::ifstream file(argv[1]);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (argc < 2) return 2;
   std::set<Step> model;
-  const bool known = read_steps(text, model);
+  bool known = true;
+  for (int i = 1; i < argc; ++i) {
+    std::ifstream file(argv[i]);
+    if (!file) return std::printf("%s cannot be read\n", argv[i]), 2;
+    const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    known &= read_steps(text, model);
+  }
   const std::set<Step> table = steps_of_table();
   const int wrong = compare(model, table);
   std::printf("%zu steps in the model, %zu in the table, %zu left out, %d wrong\n", model.size(),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs Spin on establishment.pml.
+"""Runs Spin on the model.
 
 test_model.py check    no run of the model ends in a violation, and the runs together take each of its steps
 test_model.py bugs     each planted mistake is found
@@ -14,7 +14,10 @@ import sys
 import tempfile
 import time
 
-MODEL = pathlib.Path(__file__).with_name("establishment.pml")
+FOLDER = pathlib.Path(__file__).parent
+MODEL = FOLDER / "establishment.pml"  # it includes the others
+STEPS = FOLDER / "steps.pml"
+FILES = sorted(FOLDER.glob("*.pml"))
 # The model's runs are finite and its processes share all they have: partial order reduction finds nothing to leave out.
 # -O1: with -O2 most runs take longer to compile than to run.
 COMPILE = ["gcc", "-O1", "-w", "-DNOREDUCE", "-DMEMLIM=12000"]
@@ -26,10 +29,15 @@ BITSTATE = ["-DSAFETY", "-DBITSTATE"]
 PAIR = {"N": 2, "STARTS": 2, "QUIET_STARTS": 2, "CRASHES": 1, "GIVEUPS": 1}
 SMALL = PAIR | {"STARTS": 1}
 TRIPLE = {"N": 3, "STARTS": 1, "QUIET_STARTS": 2, "CRASHES": 1, "GIVEUPS": 0}
+FOUR = TRIPLE | {"N": 4, "QUIET_STARTS": 1, "CRASHES": 0}
 OVERTAKING = TRIPLE | {"STARTS": 2, "QUIET_STARTS": 1, "CRASHES": 0}
 # Who was left out may need one more.
 QUORUM = {"QUORUM": 1, "QUIET_STARTS": 3}
 MAJORITY = OVERTAKING | QUORUM | {"QUIET_STARTS": 2, "NO_FALLBACK": 1}
+# With the third chain: two members that crash, or three of which a majority may go on with the failsafe chain too.
+FAILSAFE = {"FAILSAFE": 1}
+PAIR_FAILSAFE = PAIR | FAILSAFE | {"QUIET_STARTS": 1, "GIVEUPS": 0}
+MAJORITY_FAILSAFE = TRIPLE | QUORUM | FAILSAFE | {"CRASHES": 0}
 
 CHECKS = {
     "two members": (PAIR, SAFETY),
@@ -39,14 +47,23 @@ CHECKS = {
     "three members, star": (TRIPLE | {"STAR": 1}, SAFETY),
     "three members, majority": (TRIPLE | QUORUM | {"CRASHES": 0}, SAFETY),
     "three members, majority, overtaking": (MAJORITY, SAFETY),
-    "four members": (TRIPLE | {"N": 4, "QUIET_STARTS": 1, "CRASHES": 0}, SAFETY),
+    "four members": (FOUR, SAFETY),
+    "two members, failsafe chain": (PAIR_FAILSAFE, SAFETY),
+    "three members, failsafe chain, overtaking": (OVERTAKING | FAILSAFE, SAFETY),
+    "three members, failsafe chain, majority": (MAJORITY_FAILSAFE, SAFETY),
     "two members, agreement as a formula": (SMALL | {"FAIR": 1}, LIVENESS),
+    "two members, failsafe chain, agreement as a formula": (SMALL | FAILSAFE | {"FAIR": 1}, LIVENESS),
 }
 LARGE = {
     "two members, three attempts": (PAIR | {"STARTS": 3}, SAFETY),
     "three members, overtaking and a crash": (OVERTAKING | {"CRASHES": 1}, BITSTATE),
     "three members, majority and a crash": (TRIPLE | QUORUM, BITSTATE),
-    "four members and a crash": (TRIPLE | {"N": 4, "QUIET_STARTS": 1}, BITSTATE),
+    "four members and a crash": (FOUR | {"CRASHES": 1}, BITSTATE),
+    "four members, majority": (FOUR | QUORUM, BITSTATE),
+    "two members, failsafe chain, three attempts": (PAIR_FAILSAFE | {"STARTS": 3}, SAFETY),
+    "three members, failsafe chain, majority, overtaking": (
+        MAJORITY_FAILSAFE | {"STARTS": 2, "QUIET_STARTS": 2}, BITSTATE),
+    "four members, failsafe chain": (FOUR | FAILSAFE, BITSTATE),
 }
 # What is planted, where, and what must be said of it.
 ASSERTION = "assertion violated"
@@ -60,6 +77,10 @@ BUGS = {
     "BUG_HIGH_IS_COMMITTED": (PAIR, SAFETY, ASSERTION),
     "BUG_CHAINS_APART": (PAIR | {"QUIET_STARTS": 1, "GIVEUPS": 2}, SAFETY, ASSERTION),
     "BUG_P_SHRINKS": (MAJORITY, SAFETY, ASSERTION),
+    "BUG_FAILSAFE_KEPT": (MAJORITY_FAILSAFE, SAFETY, ASSERTION),
+    "BUG_SPENT_EARLY": (PAIR_FAILSAFE, SAFETY, "invalid end state"),
+    "BUG_FALLBACK_KEPT": (PAIR_FAILSAFE, SAFETY, "invalid end state"),
+    "BUG_HIGH_OF_NORMAL": (PAIR_FAILSAFE, SAFETY, ASSERTION),
     "BUG_NO_RETRY": (SMALL, SAFETY, "invalid end state"),
     "BUG_NO_RETRY FAIR": (SMALL, LIVENESS, "acceptance cycle"),
 }
@@ -92,7 +113,7 @@ def report(name, said, seconds):
 
 def steps_of_text():
     """The MOVEs of the model, without the one that defines them."""
-    return set(re.findall(r":: MOVE\((\w+), (\w+), (\w+)\)", MODEL.read_text()))
+    return {step for file in FILES for step in re.findall(r":: MOVE\((\w+), (\w+), (\w+)\)", file.read_text())}
 
 
 def check(configurations, folder):
@@ -122,8 +143,8 @@ def find_bugs(folder):
 
 
 def compare_words(program, folder):
-    """PROGRAM says yes to the model, and no to each disturbed copy of it."""
-    text = MODEL.read_text()
+    """PROGRAM says yes to the model, and no to each disturbed copy of its steps."""
+    text = STEPS.read_text()
     step = ":: MOVE(SEF, final, SE)"
     assert text.count(step) == 1
     copies = {
@@ -137,7 +158,8 @@ def compare_words(program, folder):
     copy = pathlib.Path(folder) / "copy.pml"
     for name, (content, wanted) in copies.items():
         copy.write_text(content)
-        done = subprocess.run([program, copy], check=False, capture_output=True, text=True)
+        others = [file for file in FILES if file != STEPS]
+        done = subprocess.run([program, copy, *others], check=False, capture_output=True, text=True)
         good = done.returncode == wanted
         print(f"{name}: {'as it should' if good else 'WRONG'}\n{done.stdout}", end="")
         failed |= not good
