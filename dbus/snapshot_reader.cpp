@@ -17,10 +17,36 @@ Status keep(T& to, Result<T> value) {
   return {};
 }
 
-// Texts are cleaned by the sender; a client cleans them again, because they end on a terminal.
+// Texts are cleaned by the sender; a client cleans them again, those in lists and maps too, because they end
+// on a terminal.
+void clean(std::string& text) {
+  text = clean_text(text, limits::kTextBytes);
+}
+void clean(std::pair<std::string, std::string>& pair) {
+  clean(pair.first);
+  clean(pair.second);
+}
+template <typename T>
+Status keep_clean(std::vector<T>& to, Result<std::vector<T>> list) {
+  AKM_TRY(keep(to, std::move(list)));
+  for (T& one : to) clean(one);
+  return {};
+}
+/// Of keys that differ in unclean bytes alone the first stays.
+template <typename T>
+Status keep_clean(std::map<std::string, T>& to, Result<std::map<std::string, T>> map) {
+  if (!map) return std::unexpected(std::move(map).error());
+  to.clear();
+  for (auto& [key, value] : *map) {
+    if constexpr (std::is_same_v<T, std::string>) clean(value);
+    to.emplace(clean_text(key, limits::kTextBytes), std::move(value));
+  }
+  return {};
+}
+
 Status take(Reader& in, std::string& to) {
   AKM_TRY(keep(to, in.text(limits::kTextBytes)));
-  to = clean_text(to, limits::kTextBytes);
+  clean(to);
   return {};
 }
 Status take(Reader& in, bool& to) {
@@ -48,16 +74,16 @@ Status take(Reader& in, std::vector<std::uint64_t>& to) {
   return keep(to, in.u64s(limits::kListItems));
 }
 Status take(Reader& in, std::map<std::string, std::string>& to) {
-  return keep(to, in.text_map(limits::kListItems, limits::kTextBytes));
+  return keep_clean(to, in.text_map(limits::kListItems, limits::kTextBytes));
 }
 Status take(Reader& in, std::map<std::string, std::uint64_t>& to) {
-  return keep(to, in.counter_map(limits::kListItems));
+  return keep_clean(to, in.counter_map(limits::kListItems));
 }
 Status take(Reader& in, std::vector<std::pair<std::string, std::string>>& to) {
-  return keep(to, in.pairs('e', limits::kListItems));
+  return keep_clean(to, in.pairs('e', limits::kListItems));
 }
 Status take(Reader& in, std::vector<std::string>& to) {
-  return keep(to, in.texts(limits::kListItems, limits::kTextBytes));
+  return keep_clean(to, in.texts(limits::kListItems, limits::kTextBytes));
 }
 Status take(Reader& in, node::NodeState& to) {
   using enum node::NodeState;

@@ -16,44 +16,53 @@ struct Answer {
   void (*read)(dbus::Reader& in);
 };
 
+void is_plain(std::string_view text) {
+  require(is_plain_text(text), "what ends on a terminal is plain");
+}
+
 constexpr std::array kAnswers{
     Answer{"a{sv}",
            [](dbus::Reader& in) {
              const auto status = read_node_status(in);
-             require(!status || (is_plain_text(status->node_name) && is_plain_text(status->listen)),
-                     "what ends on a terminal is plain");
+             if (!status) return;
+             is_plain(status->node_name + status->listen);
+             for (const std::string& finding : status->findings) is_plain(finding);
+             for (const auto& [name, value] : status->probes) is_plain(name + value);
+             for (const auto& [name, value] : status->counters) is_plain(name);
            }},
     Answer{"a{sv}",
            [](dbus::Reader& in) {
              const auto status = read_nmm_status(in);
-             require(!status || (is_plain_text(status->state) && is_plain_text(status->name)),
-                     "what ends on a terminal is plain");
+             if (!status) return;
+             is_plain(status->state + status->name);
+             for (const std::string& finding : status->findings) is_plain(finding);
+             for (const auto& [name, value] : status->counters) is_plain(name);
            }},
     Answer{"a{sv}",
            [](dbus::Reader& in) {
              const auto asr = read_asr(in);
              if (!asr) return;
-             require(is_plain_text(asr->label), "what ends on a terminal is plain");
-             for (const auto& member : asr->members)
-               require(is_plain_text(member.name + member.waits_for), "a member's name too");
-             for (const auto& one : asr->stragglers)
-               require(is_plain_text(one.name + one.waits_for), "and a straggler's");
+             is_plain(asr->label);
+             for (const auto& [name, value] : asr->policy) is_plain(name + value);
+             for (const auto& member : asr->members) {
+               is_plain(member.name + member.waits_for);
+               for (const std::string& endpoint : member.endpoints) is_plain(endpoint);
+             }
+             for (const auto& one : asr->stragglers) is_plain(one.name + one.waits_for);
            }},
     Answer{"a{oa{sa{sv}}}", [](dbus::Reader& in) { (void)read_managed_asrs(in); }},
     Answer{"a(tssusxats)",
            [](dbus::Reader& in) {
              const auto nodes = read_nodes(in);
              if (!nodes) return;
-             for (const auto& node : *nodes)
-               require(is_plain_text(node.name + node.state), "a node's name too");
+             for (const auto& node : *nodes) is_plain(node.name + node.state);
            }},
     Answer{"syxta{ss}",
            [](dbus::Reader& in) {
              const auto event = read_event(in);
              if (!event) return;
-             require(is_plain_text(event->name), "an event's name too");
-             for (const auto& [key, value] : event->fields)
-               require(is_plain_text(key) && is_plain_text(value), "and what it says");
+             is_plain(event->name);
+             for (const auto& [key, value] : event->fields) is_plain(key + value);
            }},
 };
 

@@ -9,12 +9,17 @@ namespace akm::test {
 
 class LocalMessage {
  public:
-  explicit LocalMessage(const std::function<void(dbus::Writer&)>& fill) : client_(daemon_.address()) {
+  explicit LocalMessage(const std::function<void(dbus::Writer&)>& fill)
+      : LocalMessage([&](sd_bus_message* message) {
+          dbus::Writer out(message);
+          fill(out);
+          if (out.status() < 0) give_up("filling a message");
+        }) {}
+  /// With what our own writer would not write.
+  explicit LocalMessage(const std::function<void(sd_bus_message*)>& fill) : client_(daemon_.address()) {
     if (sd_bus_message_new_method_call(client_.get(), &message_, "a.b", "/", "a.b", "C") < 0)
       give_up("message");
-    dbus::Writer out(message_);
-    fill(out);
-    if (out.status() < 0) give_up("filling a message");
+    fill(message_);
     if (sd_bus_message_seal(message_, 1, 0) < 0 || sd_bus_message_rewind(message_, 1) < 0)
       give_up("sealing a message");
   }

@@ -74,3 +74,28 @@ Test(snapshot_reader, nodes_and_events) {
   cr_assert_eq(record->severity, 3);
   cr_assert_eq(record->fields.at("k"), "v");
 }
+
+Test(snapshot_reader, what_ends_on_a_terminal_is_clean_in_lists_and_maps_too) {
+  const LocalMessage event([](sd_bus_message* out) {
+    cr_assert_geq(sd_bus_message_append(out, "syxta{ss}", "n\x1b", 3, std::int64_t{4}, std::uint64_t{5}, 2,
+                                        "k\n", "\x1b[2J", "k\r", "later"),
+                  0);
+  });
+  Reader in = event.reader();
+  const auto record = read_event(in);
+  cr_assert(record.has_value());
+  cr_assert_eq(record->name, "n?");
+  cr_assert_eq(record->fields.size(), 1);
+  cr_assert_eq(record->fields.at("k?"), "?[2J");
+  const LocalMessage status([](sd_bus_message* out) {
+    cr_assert_geq(sd_bus_message_append(out, "a{sv}", 3, "Findings", "as", 1, "\x1b[0m", "Counters", "a{st}",
+                                        1, "c\n", std::uint64_t{7}, "Probes", "a{ss}", 1, "p\t", "\x7f"),
+                  0);
+  });
+  Reader again = status.reader();
+  const auto node = read_node_status(again);
+  cr_assert(node.has_value());
+  cr_assert_eq(node->findings.at(0), "?[0m");
+  cr_assert_eq(node->counters.at("c?"), 7U);
+  cr_assert_eq(node->probes.at(0), std::pair(std::string("p?"), std::string("?")));
+}
