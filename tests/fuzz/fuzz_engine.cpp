@@ -146,13 +146,17 @@ class Story {
   /// Requests that name what is not there, and where the peer is.
   void stray(std::size_t who, fuzz::Input& input) {
     constexpr AsrId kNobodys = 0x3333;
+    SendRequest unfit;
+    unfit.asr_id = kGroup;
+    unfit.method = Method::heartbeat;
+    unfit.body = {0xa0};
     switch (input.u8() % 4) {
       case 0:
         return world_.give(who, SwitchGeneration{kNobodys, 1});
       case 1:
         return world_.give(who, RetireAsr{kNobodys});
       case 2:
-        return world_.give(who, SendRequest{.asr_id = kGroup, .method = Method::heartbeat, .body = {0xa0}});
+        return world_.give(who, std::move(unfit));
       default:
         return world_.give(who, SetPeerEndpoint{kLink, EngineWorld::endpoint(1 - who % 2)});
     }

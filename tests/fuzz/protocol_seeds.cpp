@@ -190,7 +190,7 @@ void stories(Seeds& seeds) {
   seeds.add("engine", "majority-crash", story(32 + 16 + 1, {14, 1, 0}));
   seeds.add("engine", "data", story(0, {240, 0, 255, 9, 240, 1, 0, 3, 0, 0, 0, 0, 240, 0, 4, 1}));
   // Nothing arrives until the fallback chain is tried, or the failsafe chain; then all does.
-  for (const std::uint8_t deadlines : {60, 120, 180, 240}) {
+  for (const std::uint8_t deadlines : Bytes{60, 120, 180, 240}) {
     const std::string name = std::to_string(deadlines);
     seeds.add("engine", "cut-off-" + name, story(16, {241, 0, deadlines, 242, 0, 100, 1, 242, 0, 50, 4}));
     seeds.add("engine", "cut-off-star-" + name, story(16 + 8 + 1, {241, 0, deadlines, 242, 0, 100, 1}));

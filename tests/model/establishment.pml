@@ -22,7 +22,11 @@
 /* Who begins when nothing else happens: where one has been left behind, the last of those, on the fallback chain, or on
  * the failsafe chain where they do not agree on that one either; else the lowest index. */
 #define LAST(m) (ne[m] <= ne[0] && ne[m] <= ne[1] IF3(&& ne[m] <= ne[2]) IF4(&& ne[m] <= ne[3]))
-#define TURN(m) (SAME_KEYS -> m == 0 : LAST(m))
+/* Of those who agree, those in an attempt on the chain above go before: they join nothing below. */
+#define HIGHEST(m) (CHAIN_OF(m) >= CHAIN_OF(0) && CHAIN_OF(m) >= CHAIN_OF(1) IF3(&& CHAIN_OF(m) >= CHAIN_OF(2)) \
+                    IF4(&& CHAIN_OF(m) >= CHAIN_OF(3)))
+#define LOWEST_INDEX(m) (HIGHEST(0) -> m == 0 : (HIGHEST(1) -> m == 1 : (N < 4 || HIGHEST(2) -> m == 2 : m == 3)))
+#define TURN(m) (SAME_KEYS -> LOWEST_INDEX(m) : LAST(m))
 #ifdef FAILSAFE
 #define BEHIND_CHAIN(m) (SAME_FALLBACK -> MAX(CHAIN_OF(m), FALLBACK) : FAILSAFE_CHAIN)
 #else

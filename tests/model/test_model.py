@@ -51,6 +51,7 @@ CHECKS = {
     "two members, failsafe chain": (PAIR_FAILSAFE, SAFETY),
     "three members, failsafe chain, overtaking": (OVERTAKING | FAILSAFE, SAFETY),
     "three members, failsafe chain, majority": (MAJORITY_FAILSAFE, SAFETY),
+    "four members, failsafe chain": (FOUR | FAILSAFE, SAFETY),
     "two members, agreement as a formula": (SMALL | {"FAIR": 1}, LIVENESS),
     "two members, failsafe chain, agreement as a formula": (SMALL | FAILSAFE | {"FAIR": 1}, LIVENESS),
 }
@@ -59,11 +60,10 @@ LARGE = {
     "three members, overtaking and a crash": (OVERTAKING | {"CRASHES": 1}, BITSTATE),
     "three members, majority and a crash": (TRIPLE | QUORUM, BITSTATE),
     "four members and a crash": (FOUR | {"CRASHES": 1}, BITSTATE),
-    "four members, majority": (FOUR | QUORUM, BITSTATE),
+    "four members, majority": (FOUR | QUORUM | {"QUIET_STARTS": 2}, BITSTATE),
     "two members, failsafe chain, three attempts": (PAIR_FAILSAFE | {"STARTS": 3}, SAFETY),
     "three members, failsafe chain, majority, overtaking": (
         MAJORITY_FAILSAFE | {"STARTS": 2, "QUIET_STARTS": 2}, BITSTATE),
-    "four members, failsafe chain": (FOUR | FAILSAFE, BITSTATE),
 }
 # What is planted, where, and what must be said of it.
 ASSERTION = "assertion violated"
