@@ -69,11 +69,6 @@ Result<SecretBuffer> load_or_create_key_file(const std::string& path) {
   return load_key_file(path);
 }
 
-Status make_folder(const std::string& folder) {
-  if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return fail_errno(Errc::storage_failed, "mkdir " + folder);
-}
-
 // The last number given, 0 when there was none.
 Result<std::uint32_t> read_incarnation(const std::string& path) {
   const auto file = read_file(path, kIncarnationFileMaxBytes);

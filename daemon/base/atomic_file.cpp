@@ -163,6 +163,17 @@ Result<std::size_t> read_up_to(int fd, std::span<std::uint8_t> out, const std::s
 
 }  // namespace
 
+Status make_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    return fail_errno(Errc::storage_failed, "make folder " + path);
+  AKM_ASSIGN(const UniqueFd folder, open_folder(path));
+  // A folder above that cannot be read is somebody else's, and this one was made by them.
+  const UniqueFd above(::openat(folder.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!above && errno == EACCES) return {};
+  if (!above) return fail_errno(Errc::storage_failed, "open the folder above " + path);
+  return sync_folder(above.get(), "above " + path);
+}
+
 Status write_file_atomically(const std::string& path, std::span<const std::uint8_t> bytes,
                              std::uint32_t mode) {
   return store(path, bytes, mode, 0);

@@ -12,6 +12,10 @@
 
 namespace akm {
 
+/// Makes the folder with mode 0700 where it is missing, the last one of the path only, and has it stay
+/// through a power cut, whoever made it. storage_failed, disk_full, read_only.
+Status make_folder(const std::string& path);
+
 /// Temporary file in the same folder, fsync, rename over `path`, fsync of the folder: durable when it
 /// returns. On failure the old file is intact and no temporary file stays. `mode` as in open(2), not reduced
 /// by the umask. storage_failed, disk_full, read_only.

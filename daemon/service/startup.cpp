@@ -1,10 +1,9 @@
 #include "daemon/service/startup.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 
+#include "daemon/base/atomic_file.h"
 #include "daemon/base/cursor.h"
 #include "daemon/base/loader_environment.h"
 #include "daemon/base/log.h"
@@ -41,13 +40,8 @@ keyring::SealerOptions sealer_options(const Settings& settings) {
   return out;
 }
 
-/// Only the last folder of the path is made: what is above it is the packager's or the operator's.
-Status make_folder(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(Errc::storage_failed, path);
-  return {};
-}
-
 Status open_all(const Settings& settings, RandomSource& random, OpenedState& out) {
+  // Only the last folder of the path is made: what is above it is the packager's or the operator's.
   AKM_TRY(make_folder(settings.state_folder));
   AKM_ASSIGN(const std::unique_ptr<keyring::Sealer> sealer, keyring::make_sealer(sealer_options(settings)));
   out.key_storage = sealer->description();

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "daemon/base/atomic_file.h"
 #include "daemon/base/unique_fd.h"
@@ -45,6 +46,44 @@ Result<std::vector<std::string>> names_in(const std::string& folder) {
     names.emplace_back(entry->d_name);
     if (names.size() > 2 * kRecordsMax) return fail(Errc::limit_exceeded, "files in " + folder);
   }
+}
+
+Status sync_folder(int folder_fd, const std::string& folder) {
+  if (::fsync(folder_fd) != 0) return fail_errno(Errc::storage_failed, "fsync folder " + folder);
+  return {};
+}
+
+/// None when it is not there; state_corrupt when it is not a regular file.
+Result<std::optional<off_t>> size_of(int folder_fd, const std::string& name, const std::string& folder) {
+  struct stat status{};
+  if (::fstatat(folder_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return std::optional<off_t>();
+    return fail_errno(Errc::storage_failed, "stat " + folder + "/" + name);
+  }
+  if (!S_ISREG(status.st_mode))
+    return fail(Errc::state_corrupt, folder + "/" + name + " is not a regular file");
+  return std::optional(status.st_size);
+}
+
+/// Overwrites and removes, whatever there is of it. The salt goes with the rest: without it the storage key
+/// opens no copy of the ciphertext that the medium may keep.
+Status wipe(int folder_fd, const std::string& name, const std::string& folder) {
+  const UniqueFd fd(::openat(folder_fd, name.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd) return fail_errno(Errc::storage_failed, "open " + folder + "/" + name);
+  AKM_ASSIGN(const std::optional<off_t> size, size_of(folder_fd, name, folder));
+  const std::array<std::uint8_t, 4096> zeros{};
+  for (off_t at = 0; size && at < *size;) {
+    const auto length = static_cast<std::size_t>(std::min<off_t>(*size - at, sizeof zeros));
+    const ssize_t written = ::pwrite(fd.get(), zeros.data(), length, at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return fail_errno(Errc::storage_failed, "overwrite " + folder + "/" + name);
+    at += written;
+  }
+  if (::fdatasync(fd.get()) != 0) return fail_errno(Errc::storage_failed, "fdatasync " + folder + "/" + name);
+  if (::unlinkat(folder_fd, name.c_str(), 0) != 0 && errno != ENOENT) {
+    return fail_errno(Errc::storage_failed, "remove " + folder + "/" + name);
+  }
+  return {};
 }
 
 class FileStore final : public SealedStore {
@@ -89,23 +128,20 @@ class FileStore final : public SealedStore {
   Status remove(std::string_view name) override {
     AKM_TRY(check_name(name));
     const std::string file(name);
-    const UniqueFd fd(
-        ::openat(folder_fd_.get(), file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    if (!fd && errno == ENOENT) return {};
-    if (!fd) return fail_errno(Errc::storage_failed, "open " + path_of(name));
-    AKM_ASSIGN(const off_t size, size_of(fd.get(), name));
-    // Out of its name first: a daemon killed in the middle leaves a temporary file, which the next start
-    // removes, and not a record that does not open. Not synchronised: the revocation of keys waits for this.
     const std::string doomed = "." + file + kDoomedTail;
-    if (::renameat(folder_fd_.get(), file.c_str(), folder_fd_.get(), doomed.c_str()) != 0) {
+    const int folder = folder_fd_.get();
+    AKM_ASSIGN(const std::optional<off_t> size, size_of(folder, file, folder_));
+    // Out of its name first: what is left of a removal is a temporary file, which the next try or start
+    // wipes.
+    if (size && ::renameat(folder, file.c_str(), folder, doomed.c_str()) != 0) {
       return fail_errno(Errc::storage_failed, "remove " + path_of(name));
     }
-    AKM_TRY(overwrite(fd.get(), size, name));
-    if (::unlinkat(folder_fd_.get(), doomed.c_str(), 0) != 0 && errno != ENOENT) {
-      return fail_errno(Errc::storage_failed, "remove " + path_of(name));
-    }
-    if (::fsync(folder_fd_.get()) != 0) return fail_errno(Errc::storage_failed, "fsync folder " + folder_);
-    return {};
+    AKM_ASSIGN(const std::optional<off_t> left, size_of(folder, doomed, folder_));
+    if (!left) return {};
+    // Before the zeros: after a power cut they would stand under the record's name. That the temporary name
+    // goes is not synchronised: the revocation of keys waits for this, and the next start sees to it.
+    AKM_TRY(sync_folder(folder, folder_));
+    return wipe(folder, doomed, folder_);
   }
 
   Result<std::vector<std::string>> list() override {
@@ -118,28 +154,6 @@ class FileStore final : public SealedStore {
  private:
   [[nodiscard]] std::string path_of(std::string_view name) const { return folder_ + "/" + std::string(name); }
 
-  [[nodiscard]] Result<off_t> size_of(int fd, std::string_view name) const {
-    struct stat status{};
-    if (::fstat(fd, &status) != 0) return fail_errno(Errc::storage_failed, "stat " + path_of(name));
-    if (!S_ISREG(status.st_mode)) return fail(Errc::state_corrupt, path_of(name) + " is not a regular file");
-    return status.st_size;
-  }
-
-  // The salt goes with the rest: without it the storage key opens no copy of the ciphertext that the medium
-  // may keep.
-  Status overwrite(int fd, off_t end, std::string_view name) {
-    const std::array<std::uint8_t, 4096> zeros{};
-    for (off_t at = 0; at < end;) {
-      const auto size = static_cast<std::size_t>(std::min<off_t>(end - at, sizeof zeros));
-      const ssize_t written = ::pwrite(fd, zeros.data(), size, at);
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return fail_errno(Errc::storage_failed, "overwrite " + path_of(name));
-      at += written;
-    }
-    if (::fdatasync(fd) != 0) return fail_errno(Errc::storage_failed, "fdatasync " + path_of(name));
-    return {};
-  }
-
   std::string folder_;
   UniqueFd folder_fd_;
   UniqueFd lock_;
@@ -148,9 +162,7 @@ class FileStore final : public SealedStore {
 };
 
 Result<UniqueFd> open_folder(const std::string& folder) {
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-    return fail_errno(Errc::storage_failed, "make folder " + folder);
-  }
+  AKM_TRY(make_folder(folder));
   UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return fail_errno(Errc::storage_failed, "open folder " + folder);
   struct stat status{};
@@ -179,13 +191,13 @@ Result<std::unique_ptr<SealedStore>> SealedStore::open(const std::string& folder
                                                        RandomSource& random) {
   AKM_ASSIGN(UniqueFd folder_fd, open_folder(folder));
   AKM_ASSIGN(UniqueFd lock, lock_folder(folder_fd.get(), folder));
+  // A daemon that was killed may not have come to this. What it wrote is there to be seen, and this one goes
+  // on from it: a power cut must not take it back.
+  AKM_TRY(sync_folder(folder_fd.get(), folder));
   // Under the lock: nobody writes now, so that a temporary file is what a crash left.
   AKM_ASSIGN(const std::vector<std::string> names, names_in(folder));
   for (const std::string& name : names) {
-    if (is_temporary_file_name(name) && ::unlinkat(folder_fd.get(), name.c_str(), 0) != 0 &&
-        errno != ENOENT) {
-      return fail_errno(Errc::storage_failed, "remove " + folder + "/" + name);
-    }
+    if (is_temporary_file_name(name)) AKM_TRY(wipe(folder_fd.get(), name, folder));
   }
   return std::make_unique<FileStore>(folder, std::move(folder_fd), std::move(lock), storage_key, random);
 }

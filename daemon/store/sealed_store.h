@@ -33,8 +33,9 @@ struct NamedRecord {
 
 class SealedStore {
  public:
-  /// Creates the folder where it is missing; removes leftover temporary files; takes a lock, so that two
-  /// daemons cannot share a folder (busy). storage_failed, read_only, disk_full. `random` outlives the store.
+  /// Creates the folder where it is missing; what can be read of it is durable from then on; wipes leftover
+  /// temporary files; takes a lock, so that two daemons cannot share a folder (busy). storage_failed,
+  /// read_only, disk_full. `random` outlives the store.
   static Result<std::unique_ptr<SealedStore>> open(const std::string& folder,
                                                    const SecretBytes<32>& storage_key, RandomSource& random);
   virtual ~SealedStore() = default;
@@ -49,7 +50,8 @@ class SealedStore {
     for (const NamedRecord& one : records) AKM_TRY(write(one.name, one.record));
     return {};
   }
-  /// Overwrites and removes, durably; a missing record is no error.
+  /// Removes and overwrites, durably; a missing record is no error. After a failure the record is there, or
+  /// gone and not yet overwritten: a second try, or the next open(), overwrites it.
   virtual Status remove(std::string_view name) = 0;
   /// Names of all records, sorted.
   virtual Result<std::vector<std::string>> list() = 0;
