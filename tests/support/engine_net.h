@@ -59,6 +59,20 @@ struct PowerCut {
   bool everywhere = false;  // the whole site
 };
 
+/// Is told what happens, in order: for tests that have disks of their own.
+class Witness {
+ public:
+  virtual ~Witness() = default;
+  virtual void starts(std::size_t node) = 0;
+  /// Returns when it is durable.
+  virtual void stores(std::size_t node, protocol::AsrId id, const SecretBuffer& record) = 0;
+  virtual void forgets(std::size_t node, protocol::AsrId id) = 0;
+  virtual void sends(std::size_t node, const protocol::FrameHeader& frame) = 0;
+  virtual void commits(std::size_t node, const protocol::SessionCommitted& committed) = 0;
+  /// A request that changes state.
+  virtual void executes(std::size_t node, std::span<const std::uint8_t> body) = 0;
+};
+
 class EngineNet {
  public:
   struct Node {
@@ -90,6 +104,7 @@ class EngineNet {
 
   Faults faults;
   std::optional<PowerCut> power_cut;
+  Witness* witness = nullptr;
   bool answer_requests = true;
   bool all_take_part = true;  // quorum all: whoever commits knows that everybody can follow
   std::vector<std::string> violations;
@@ -152,6 +167,7 @@ class EngineNet {
         if (cut && !power_cut->kept) return lose_power(i);
         node.disk[persist->asr_id] = std::move(persist->record);
         ++stores;
+        if (witness != nullptr) witness->stores(i, persist->asr_id, node.disk[persist->asr_id]);
         if (cut) return lose_power(i);
         continue;
       }
@@ -202,6 +218,29 @@ class EngineNet {
     return taken;
   }
 
+  /// Whether a member with this record holds the key of that commit, or what leads to it.
+  [[nodiscard]] bool can_follow(const SecretBuffer& record,
+                                const protocol::SessionCommitted& committed) const {
+    const auto restored = protocol::decode_record(record, now_);
+    if (!restored) return false;
+    const protocol::Generation& current = *restored->state.current;
+    if (current.number() != committed.generation || current.normal().link().epoch() >= committed.epoch)
+      return true;
+    for (const protocol::ChainLink* link : current.ladder.links()) {
+      for (const auto& candidate : link->stored()) {
+        const protocol::Reroot* start = candidate->reroot_of(protocol::Chain::normal);
+        const protocol::Session& next = start != nullptr ? *start->session : *candidate->session;
+        const auto check =
+            protocol::key_check_value(current.context, protocol::Chain::normal, next.epoch(), next.secret());
+        if (check && *check == committed.check) return true;
+      }
+    }
+    return false;
+  }
+  /// Before this run a request was executed.
+  void was_executed(std::size_t node, const std::vector<std::uint8_t>& body) {
+    executed_.insert({node, body});
+  }
   /// A datagram as it is, for negative tests.
   void inject(std::size_t to, std::vector<std::uint8_t> bytes, const Endpoint& from) {
     give(to, protocol::FrameReceived{bytes, from});
@@ -230,6 +269,7 @@ class EngineNet {
   void start(std::size_t i) {
     Node& node = nodes_[i];
     node.starts_again.reset();
+    if (witness != nullptr) witness->starts(i);
     node.engine.emplace(
         protocol::Engine::Options{++node.incarnation, static_cast<std::uint32_t>(random_.next())});
     for (const auto& [id, record] : node.disk) {
@@ -284,6 +324,7 @@ class EngineNet {
     }
     if (const auto* forget = std::get_if<protocol::ForgetAsr>(&effect)) {
       nodes_[i].disk.erase(forget->asr_id);
+      if (witness != nullptr) witness->forgets(i, forget->asr_id);
       return false;
     }
     if (std::holds_alternative<protocol::InstallKey>(effect)) return false;
@@ -319,12 +360,14 @@ class EngineNet {
     const auto number = std::tuple(header->asr_id, header->generation, header->chain, header->epoch,
                                    header->index, header->incarnation, header->salt, header->sequence);
     if (!numbers_.insert(number).second) violate("a sequence number was used twice");
+    if (witness != nullptr) witness->sends(i, *header);
     if (record_frames) recorded.push_back({i, send.to, send.bytes});
   }
 
   /// One key for each epoch, and whoever has not committed it holds it on the disk.
   void watch_commit(std::size_t i, const protocol::SessionCommitted& committed) {
     ++commits;
+    if (witness != nullptr) witness->commits(i, committed);
     const auto epoch = std::tuple(committed.asr_id, committed.generation, committed.epoch);
     const auto [known, first] = checks_.emplace(epoch, committed.check);
     if (known->second != committed.check) {
@@ -342,31 +385,14 @@ class EngineNet {
     }
   }
 
-  bool can_follow(const SecretBuffer& record, const protocol::SessionCommitted& committed) {
-    const auto restored = protocol::decode_record(record, now_);
-    if (!restored) return false;
-    const protocol::Generation& current = *restored->state.current;
-    if (current.number() != committed.generation || current.normal().link().epoch() >= committed.epoch)
-      return true;
-    for (const protocol::ChainLink* link : current.ladder.links()) {
-      for (const auto& candidate : link->stored()) {
-        const protocol::Reroot* start = candidate->reroot_of(protocol::Chain::normal);
-        const protocol::Session& next = start != nullptr ? *start->session : *candidate->session;
-        const auto check =
-            protocol::key_check_value(current.context, protocol::Chain::normal, next.epoch(), next.secret());
-        if (check && *check == committed.check) return true;
-      }
-    }
-    return false;
-  }
-
   /// Plays the role: each request that is handed over acts once, for all starts of the daemon.
   void answer(std::size_t i) {
     if (!answer_requests || !nodes_[i].engine) return;
     for (const auto& request : take<protocol::RequestReceived>(i)) {
       const auto body = request.body.reveal();
-      if (protocol::changes_state(request.method) &&
-          !executed_.insert({i, std::vector<std::uint8_t>(body.begin(), body.end())}).second) {
+      const bool counts = protocol::changes_state(request.method);
+      if (counts && witness != nullptr) witness->executes(i, body);
+      if (counts && !executed_.insert({i, std::vector<std::uint8_t>(body.begin(), body.end())}).second) {
         violate("a request was executed twice");
       }
       if (!request.expects_response) continue;

@@ -18,12 +18,20 @@ class MemoryStore final : public store::SealedStore {
   }
   Status write(std::string_view name, std::span<const std::uint8_t> record) override {
     if (failing) return fail(Errc::disk_full, std::string(name));
+    if (disk != nullptr) AKM_TRY(disk->write(name, record));
     ++writes;
     records[std::string(name)] = {record.begin(), record.end()};
     return {};
   }
+  Status write_all(std::span<const store::NamedRecord> group) override {
+    if (disk == nullptr || failing) return SealedStore::write_all(group);
+    AKM_TRY(disk->write_all(group));
+    for (const auto& [name, record] : group) records[name] = {record.begin(), record.end()};
+    return {};
+  }
   Status remove(std::string_view name) override {
     if (failing) return fail(Errc::storage_failed, std::string(name));
+    if (disk != nullptr) AKM_TRY(disk->remove(name));
     records.erase(std::string(name));
     return {};
   }
@@ -36,6 +44,7 @@ class MemoryStore final : public store::SealedStore {
   std::map<std::string, std::vector<std::uint8_t>, std::less<>> records;
   bool failing = false;
   std::size_t writes = 0;
+  SealedStore* disk = nullptr;  // every change goes there first
 };
 
 /// The same bytes for the same seed.
