@@ -45,7 +45,8 @@ class SealedStore {
   /// (storage_failed) the new one may be there. disk_full, read_only, too_large, invalid_argument.
   virtual Status write(std::string_view name, std::span<const std::uint8_t> record) = 0;
   /// All of them, in this order, as write() does; where it fails, a beginning of them may have been written.
-  /// Costs little more than one.
+  /// After a power cut too, if the file system keeps the order of names in a folder (ext4, XFS, Btrfs); else
+  /// any of them. Costs little more than one.
   virtual Status write_all(std::span<const NamedRecord> records) {
     for (const NamedRecord& one : records) AKM_TRY(write(one.name, one.record));
     return {};

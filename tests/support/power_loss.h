@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/unique_fd.h"
 #include "daemon/store/sealed_store.h"
 #include "tests/support/crash_states.h"
 #include "tests/support/disk_calls.h"

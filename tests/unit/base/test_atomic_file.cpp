@@ -71,6 +71,17 @@ Test(atomic_file, several_files_at_once) {
   cr_assert_eq(folder.entries(), 3, "no temporary file stays");
 }
 
+Test(atomic_file, makes_the_last_folder_of_a_path) {
+  const Folder folder;
+  ::umask(0);
+  cr_assert(akm::make_folder(folder.file("state")));
+  cr_assert_eq(mode_of(folder.file("state")), 0700);
+  cr_assert(akm::make_folder(folder.file("state")), "it is there");
+  cr_assert_not(akm::make_folder(folder.file("no/state")));
+  cr_assert(akm::write_file_atomically(folder.file("a"), Bytes{1}, 0600));
+  cr_assert_not(akm::make_folder(folder.file("a")), "a file");
+}
+
 Test(atomic_file, an_empty_file_is_a_file) {
   const Folder folder;
   cr_assert(akm::write_file_atomically(folder.file("empty"), {}, 0600));

@@ -245,6 +245,29 @@ Test(sealed_store, what_a_crash_leaves_of_a_removal_is_no_record) {
     cr_assert(entry.path().filename() == ".lock");
 }
 
+Test(sealed_store, what_a_crash_leaves_is_wiped_at_the_next_start) {
+  const Folder folder;
+  open_store(folder.state()).reset();
+  const std::string leftover = folder / "state/.a.0000000000000000.tmp";
+  std::ofstream(leftover) << std::string(5000, 's');
+  cr_assert_eq(link(leftover.c_str(), (folder / "copy").c_str()), 0);
+  (void)open_store(folder.state());
+  cr_assert(!fs::exists(leftover));
+  std::ifstream file(folder / "copy", std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  cr_assert_eq(bytes, std::string(5000, '\0'));
+}
+
+Test(sealed_store, a_removal_that_failed_is_finished_by_the_next) {
+  const Folder folder;
+  const auto store = open_store(folder.state());
+  cr_assert(store->write("a", record(1)).has_value());
+  // As a removal leaves it that got no further than the name.
+  fs::rename(folder / "state/a", folder / "state/.a.0000000000000000.tmp");
+  cr_assert(store->remove("a").has_value());
+  cr_assert(!fs::exists(folder / "state/.a.0000000000000000.tmp"));
+}
+
 Test(sealed_store, what_is_not_a_file_is_an_error) {
   const Folder folder;
   const auto store = open_store(folder.state());
