@@ -20,6 +20,8 @@ inline constexpr std::size_t kBundleBytes = std::size_t{1} << 20;
 inline constexpr std::size_t kAddressBytes = 512;
 inline constexpr std::size_t kTextBytes = 4096;      // any text that we put on the bus or take from it
 inline constexpr std::size_t kListItems = 65536;     // any list that a client takes from the bus
+inline constexpr std::size_t kObjects = 16384;       // that a client takes from one ObjectManager
+inline constexpr std::size_t kInterfaces = 16;       // of one of them
 inline constexpr std::size_t kPendingChecks = 64;    // authorisations under way; more are refused as busy
 inline constexpr std::size_t kMessagesPerTurn = 64;  // then the other sources of the loop get their turn
 

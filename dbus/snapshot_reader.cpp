@@ -245,14 +245,16 @@ Result<AsrSnapshot> read_asr(Reader& in) {
 Result<std::vector<AsrSnapshot>> read_managed_asrs(Reader& in) {
   std::vector<AsrSnapshot> asrs;
   AKM_TRY(in.enter('a', "{oa{sa{sv}}}"));
-  while (true) {
+  for (std::size_t objects = 0;; ++objects) {
     AKM_ASSIGN(const bool more_objects, in.enter('e', "oa{sa{sv}}"));
     if (!more_objects) break;
+    if (objects == limits::kObjects) return fail(Errc::too_large, "objects");
     AKM_TRY(in.skip("o"));
     AKM_TRY(in.enter('a', "{sa{sv}}"));
-    while (true) {
+    for (std::size_t interfaces = 0;; ++interfaces) {
       AKM_ASSIGN(const bool more_interfaces, in.enter('e', "sa{sv}"));
       if (!more_interfaces) break;
+      if (interfaces == limits::kInterfaces) return fail(Errc::too_large, "interfaces of an object");
       AKM_ASSIGN(const std::string interface, in.text(limits::kTextBytes));
       if (interface == "org.akm.Asr1") {
         AKM_ASSIGN(AsrSnapshot asr, read_asr(in));

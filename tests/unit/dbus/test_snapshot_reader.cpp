@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 
+#include "dbus/limits.h"
 #include "tests/unit/dbus/local_message.h"
 
 using namespace akm;
@@ -54,6 +55,35 @@ Test(snapshot_reader, a_wrong_type_or_state_is_malformed) {
   cr_assert_eq(read_managed_asrs(fourth).error().code, Errc::malformed);
   Reader fifth = state.reader();
   cr_assert_eq(read_nodes(fifth).error().code, Errc::malformed);
+}
+
+Test(snapshot_reader, more_objects_or_interfaces_than_the_limit_are_refused) {
+  const auto objects_of = [](std::size_t objects, std::size_t interfaces) {
+    return [objects, interfaces](Writer& out) {
+      out.open('a', "{oa{sa{sv}}}");
+      for (std::size_t i = 0; i < objects; ++i) {
+        out.open('e', "oa{sa{sv}}").object_path("/o" + std::to_string(i)).open('a', "{sa{sv}}");
+        for (std::size_t j = 0; j < interfaces; ++j) {
+          out.open('e', "sa{sv}").text(j == 0 ? "org.akm.Asr1" : "org.akm.Other").open('a', "{sv}");
+          entry(out, "Id", "t", [&] { out.u64(i); });
+          out.close().close();
+        }
+        out.close().close();
+      }
+      out.close();
+    };
+  };
+  const LocalMessage fits(objects_of(limits::kObjects, 1));
+  Reader first = fits.reader();
+  const auto all = read_managed_asrs(first);
+  cr_assert(all.has_value());
+  cr_assert_eq(all->size(), limits::kObjects);
+  const LocalMessage over(objects_of(limits::kObjects + 1, 1));
+  Reader second = over.reader();
+  cr_assert_eq(read_managed_asrs(second).error().code, Errc::too_large);
+  const LocalMessage wide(objects_of(1, limits::kInterfaces + 1));
+  Reader third = wide.reader();
+  cr_assert_eq(read_managed_asrs(third).error().code, Errc::too_large);
 }
 
 Test(snapshot_reader, nodes_and_events) {
