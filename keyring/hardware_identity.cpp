@@ -21,6 +21,7 @@
 #include "daemon/base/unique_fd.h"
 #include "keyring/endorsement_key.h"
 #include "keyring/sealer.h"
+#include "keyring/tpm_attestor.h"
 
 namespace akm::keyring {
 namespace {
@@ -84,12 +85,10 @@ std::optional<std::string> accepted(std::string_view value) {
 using Value = Result<std::optional<std::string>>;
 
 Value tpm_ek_name(const HardwareOptions& options) {
-  const std::string tcti = options.tcti.empty() ? kDefaultTcti : options.tcti;
-  constexpr std::string_view kDevice = "device:";
-  // Without the device there is no TPM; with it, or with a TPM that somebody configured, it has to answer.
-  if (tcti.starts_with(kDevice) && !fs::exists(tcti.substr(kDevice.size())))
-    return std::optional<std::string>();
-  AKM_ASSIGN(const std::unique_ptr<TpmContext> tpm, TpmContext::open(tcti));
+  // With a device, or with a TPM that somebody configured, it has to answer.
+  if (!tpm_is_expected(options.tcti)) return std::optional<std::string>();
+  AKM_ASSIGN(const std::unique_ptr<TpmContext> tpm,
+             TpmContext::open(options.tcti.empty() ? kDefaultTcti : options.tcti));
   AKM_ASSIGN(std::string name, endorsement_key_name(*tpm));
   return std::optional(std::move(name));
 }

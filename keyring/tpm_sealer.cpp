@@ -1,7 +1,5 @@
 #include "keyring/tpm_sealer.h"
 
-#include <tss2/tss2_mu.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -9,6 +7,7 @@
 #include "daemon/base/cursor.h"
 #include "daemon/crypto/secret_observer.h"
 #include "keyring/sealed_blob.h"
+#include "keyring/tpm_marshal.h"
 #include "keyring/tpm_policy.h"
 #include "keyring/tpm_templates.h"
 
@@ -94,32 +93,6 @@ Result<Parent> storage_root_key(TpmContext& tpm, std::span<const std::uint8_t> w
     if (is_wanted(parent)) return parent;
   }
   return std::unexpected(std::move(last));
-}
-
-template <typename T>
-using Marshal = TSS2_RC (*)(const T*, uint8_t*, size_t, size_t*);
-template <typename T>
-using Unmarshal = TSS2_RC (*)(const uint8_t*, size_t, size_t*, T*);
-
-template <typename T>
-Result<std::vector<std::uint8_t>> marshalled(Marshal<T> marshal, const T& value) {
-  std::vector<std::uint8_t> bytes(sizeof(T));
-  std::size_t size = 0;
-  const TSS2_RC response = marshal(&value, bytes.data(), bytes.size(), &size);
-  if (response != TSS2_RC_SUCCESS) return tpm_error("marshal", response);
-  bytes.resize(size);
-  return bytes;
-}
-
-// Wholly, or not at all: trailing bytes are refused.
-template <typename T>
-Result<T> unmarshalled(Unmarshal<T> unmarshal, std::span<const std::uint8_t> bytes) {
-  T value{};
-  std::size_t size = 0;
-  const TSS2_RC response = unmarshal(bytes.data(), bytes.size(), &size, &value);
-  if (response != TSS2_RC_SUCCESS || size != bytes.size())
-    return fail(Errc::malformed, "TPM part of the sealed blob");
-  return value;
 }
 
 // ESYS keeps the last response, decrypted, in its buffer and frees it unwiped: a longer response of no

@@ -81,6 +81,22 @@ TPM2B_PUBLIC endorsement_template_rsa() {
   return area;
 }
 
+TPM2B_PUBLIC attestation_template() {
+  TPM2B_PUBLIC area{};
+  area.publicArea.type = TPM2_ALG_ECC;
+  area.publicArea.nameAlg = TPM2_ALG_SHA256;
+  area.publicArea.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                     TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+                                     TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT;
+  TPMS_ECC_PARMS& detail = area.publicArea.parameters.eccDetail;
+  detail.symmetric.algorithm = TPM2_ALG_NULL;
+  detail.scheme.scheme = TPM2_ALG_ECDSA;
+  detail.scheme.details.ecdsa.hashAlg = TPM2_ALG_SHA256;
+  detail.curveID = TPM2_ECC_NIST_P256;
+  detail.kdf.scheme = TPM2_ALG_NULL;
+  return area;
+}
+
 TPM2B_PUBLIC sealed_object_template() {
   TPM2B_PUBLIC area{};
   area.publicArea.type = TPM2_ALG_KEYEDHASH;

@@ -12,6 +12,9 @@ TPM2B_PUBLIC storage_template_rsa();
 /// Endorsement key: TCG EK Credential Profile 2.0, templates L-2 (ECC P-256) and L-1 (RSA 2048).
 TPM2B_PUBLIC endorsement_template_ecc();
 TPM2B_PUBLIC endorsement_template_rsa();
+/// Attestation key: restricted signing, ECDSA P-256 with SHA-256, never out of this TPM, outside the lockout
+/// logic.
+TPM2B_PUBLIC attestation_template();
 /// Sealed data: bound to this TPM and this parent, outside the lockout logic, opened with its empty
 /// authorisation.
 TPM2B_PUBLIC sealed_object_template();
