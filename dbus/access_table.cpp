@@ -25,8 +25,10 @@ constexpr std::array kRules{
     AccessRule{kNmm, "AddMember", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "RemoveMember", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Rekey", "org.akm.nmm.change", Access::change},
+    AccessRule{kNmm, "SetPolicy", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "DeleteAsr", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Quarantine", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "Attest", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Readmit", "org.akm.nmm.admin", Access::admin},
     AccessRule{kAsr, "Rekey", "org.akm.asr.change", Access::change},
 };

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "daemon/base/hex.h"
 #include "dbus/arguments.h"
 #include "dbus/errors.h"
 #include "dbus/limits.h"
@@ -84,10 +85,15 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
                               method<&Self::remove_member>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Rekey", SD_BUS_ARGS("t", asr_id), SD_BUS_NO_RESULT, method<&Self::rekey>,
                               kOpen),
+      SD_BUS_METHOD_WITH_ARGS("SetPolicy", SD_BUS_ARGS("t", asr_id, "a{ss}", policy), SD_BUS_NO_RESULT,
+                              method<&Self::set_policy>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("DeleteAsr", SD_BUS_ARGS("t", asr_id), SD_BUS_NO_RESULT,
                               method<&Self::delete_asr>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Quarantine", SD_BUS_ARGS("t", node_id), SD_BUS_NO_RESULT,
                               method<&Self::quarantine>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Attest", SD_BUS_ARGS("t", node_id, "b", accept),
+                              SD_BUS_ARGS("s", outcome, "s", pcr_digest, "s", log_digest),
+                              method<&Self::attest>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Readmit", SD_BUS_ARGS("t", node_id), SD_BUS_NO_RESULT, method<&Self::readmit>,
                               kOpen),
       SD_BUS_SIGNAL_WITH_ARGS(
@@ -223,6 +229,15 @@ Result<Action> NmmAdaptor::rekey(Reader& in) {
   return [this, asr_id](Call call) { port_.rekey(asr_id, Call::done(std::move(call))); };
 }
 
+Result<Action> NmmAdaptor::set_policy(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t asr_id, read_id(in, "the id of the relationship"));
+  AKM_ASSIGN(auto policy, read_policy(in));
+  if (policy.empty()) return fail(Errc::invalid_argument, "no policy field is named");
+  return [this, asr_id, policy = std::move(policy)](Call call) mutable {
+    port_.set_policy(asr_id, std::move(policy), Call::done(std::move(call)));
+  };
+}
+
 Result<Action> NmmAdaptor::delete_asr(Reader& in) {
   AKM_ASSIGN(const std::uint64_t asr_id, read_id(in, "the id of the relationship"));
   return [this, asr_id](Call call) { port_.delete_asr(asr_id, Call::done(std::move(call))); };
@@ -231,6 +246,20 @@ Result<Action> NmmAdaptor::delete_asr(Reader& in) {
 Result<Action> NmmAdaptor::quarantine(Reader& in) {
   AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
   return [this, node_id](Call call) { port_.quarantine(node_id, Call::done(std::move(call))); };
+}
+
+Result<Action> NmmAdaptor::attest(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
+  AKM_ASSIGN(const bool accept, in.boolean());
+  return [this, node_id, accept](Call call) mutable {
+    auto reply = [call = std::move(call)](Result<nmm::ControlPort::Attested> attested) mutable {
+      if (!attested) return call.fail(attested.error());
+      call.reply([&](Writer& out) {
+        out.text(attested->outcome).text(hex(attested->pcr_digest)).text(hex(attested->log_digest));
+      });
+    };
+    port_.attest(node_id, accept, std::move(reply));
+  };
 }
 
 Result<Action> NmmAdaptor::readmit(Reader& in) {

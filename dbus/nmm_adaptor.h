@@ -39,8 +39,10 @@ class NmmAdaptor {
   Result<Action> add_member(Reader& in);
   Result<Action> remove_member(Reader& in);
   Result<Action> rekey(Reader& in);
+  Result<Action> set_policy(Reader& in);
   Result<Action> delete_asr(Reader& in);
   Result<Action> quarantine(Reader& in);
+  Result<Action> attest(Reader& in);
   Result<Action> readmit(Reader& in);
 
   Bus& bus_;

@@ -241,6 +241,27 @@ Status Proxy::remove_member(std::uint64_t asr_id, std::uint64_t node_id) {
   return nmm_call("RemoveMember", {asr_id, node_id});
 }
 
+Status Proxy::set_policy(std::uint64_t asr_id, const std::map<std::string, std::string>& policy) {
+  const std::string name = service_name(Service::nmm);
+  return call(
+      {name, root_of(Service::nmm), name, "SetPolicy"},
+      [&](Writer& out) { out.u64(asr_id).text_map(policy); }, nothing);
+}
+
+Result<Proxy::Attested> Proxy::attest(std::uint64_t node_id, bool accept) {
+  Attested attested;
+  const std::string name = service_name(Service::nmm);
+  AKM_TRY(call(
+      {name, root_of(Service::nmm), name, "Attest"}, [&](Writer& out) { out.u64(node_id).boolean(accept); },
+      [&](Reader& in) -> Status {
+        AKM_ASSIGN(attested.outcome, in.text(limits::kNameBytes));
+        AKM_ASSIGN(attested.pcr_digest, in.text(limits::kNameBytes));
+        AKM_ASSIGN(attested.log_digest, in.text(limits::kNameBytes));
+        return {};
+      }));
+  return attested;
+}
+
 Status Proxy::delete_asr(std::uint64_t asr_id) {
   return nmm_call("DeleteAsr", {asr_id});
 }

@@ -56,6 +56,12 @@ class Proxy {
                                    const std::map<std::string, std::string>& policy);
   Status add_member(std::uint64_t asr_id, std::uint64_t node_id);
   Status remove_member(std::uint64_t asr_id, std::uint64_t node_id);
+  Status set_policy(std::uint64_t asr_id, const std::map<std::string, std::string>& policy);
+  /// Digests as hex digits.
+  struct Attested {
+    std::string outcome, pcr_digest, log_digest;
+  };
+  Result<Attested> attest(std::uint64_t node_id, bool accept);
   Status delete_asr(std::uint64_t asr_id);
   Status quarantine(std::uint64_t node_id);
   Status readmit(std::uint64_t node_id);

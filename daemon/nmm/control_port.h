@@ -1,5 +1,6 @@
 #pragma once
 // What an NMM can be asked from outside (D-Bus). The adaptor knows the role only through this.
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -70,9 +71,20 @@ class ControlPort {
   virtual void remove_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) = 0;
   /// A new generation with the same members.
   virtual void rekey(std::uint64_t asr_id, Done done) = 0;
+  /// Fields that change, by their names. Done when all members have them, or timed_out naming the stragglers
+  /// (it goes on by itself).
+  virtual void set_policy(std::uint64_t asr_id, std::map<std::string, std::string> policy, Done done) = 0;
   virtual void delete_asr(std::uint64_t asr_id, Done done) = 0;
   /// New generations of all its ASRs without it; the node keeps only its provisioning ASR.
   virtual void quarantine(std::uint64_t node_id, Done done) = 0;
+  struct Attested {
+    std::string outcome;  // "first", "same", "changed", "accepted"
+    std::array<std::uint8_t, 32> pcr_digest{};
+    std::array<std::uint8_t, 32> log_digest{};  // of the firmware's event log; zeros where there is none
+  };
+  /// Has the node's TPM quote its PCRs. The first quote pins them; `accept` pins what is quoted now.
+  /// not_authentic when the quote is not the node's, not_supported when it has no TPM.
+  virtual void attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) = 0;
   /// The operator's word that the node is sound: back into the ASRs that it was evicted from.
   virtual void readmit(std::uint64_t node_id, Done done) = 0;
 };

@@ -19,6 +19,7 @@ Core::Core(const Parts& parts, NmmSettings the_settings)
                       Requests::AfterStep after) { post(std::move(event), std::move(after)); },
                [this] { return now(); }),
       departures(registry, requests),
+      policy_changes(registry, requests),
       generations({registry, credentials, requests, departures, clock}) {}
 
 void Core::asr_changed(protocol::AsrId asr_id) {

@@ -10,6 +10,7 @@
 #include "daemon/nmm/departures.h"
 #include "daemon/nmm/generations.h"
 #include "daemon/nmm/nmm_settings.h"
+#include "daemon/nmm/policy_changes.h"
 #include "daemon/nmm/registry.h"
 #include "daemon/nmm/requests.h"
 #include "daemon/nmm/root_secret.h"
@@ -64,6 +65,7 @@ struct Core {
   RunningClock clock;
   Requests requests;
   Departures departures;
+  PolicyChanges policy_changes;
   Generations generations;
 };
 

@@ -1,14 +1,11 @@
 #include "daemon/nmm/departures.h"
 
-#include <algorithm>
-
 #include "daemon/protocol/control_body.h"
 
 namespace akm::nmm {
 namespace {
 
 constexpr Duration kErrandDeadline = std::chrono::seconds(10);
-constexpr std::size_t kNamed = 16;
 
 }  // namespace
 
@@ -55,7 +52,7 @@ void Departures::when_gone(protocol::AsrId asr_id, Instant deadline, Done done) 
     done({});
     return;
   }
-  waiters_.emplace(asr_id, Waiter{deadline, std::move(done)});
+  waiters_.add(asr_id, deadline, std::move(done));
 }
 
 void Departures::pump(Instant now) {
@@ -120,40 +117,21 @@ void Departures::finish(protocol::AsrId asr_id) {
       (void)registry_.put(std::move(next));
     }
   }
-  const auto [first, last] = waiters_.equal_range(asr_id);
-  std::vector<Done> ready;
-  for (auto at = first; at != last; ++at) ready.push_back(std::move(at->second.done));
-  waiters_.erase(first, last);
-  for (Done& done : ready) done({});
+  for (Done& done : waiters_.take(asr_id)) done({});
   if (gone_) gone_(asr_id);
 }
 
 std::optional<Instant> Departures::next_deadline() const {
   auto earliest = errands_.next_deadline();
-  for (const auto& [asr_id, waiter] : waiters_) {
-    if (!earliest || waiter.deadline < *earliest) earliest = waiter.deadline;
-  }
+  const auto waiter = waiters_.next_deadline();
+  if (waiter && (!earliest || *waiter < *earliest)) earliest = waiter;
   return earliest;
 }
 
 void Departures::deadline_reached(Instant now) {
-  std::vector<std::pair<Done, std::string>> late;
-  for (auto at = waiters_.begin(); at != waiters_.end();) {
-    if (at->second.deadline > now) {
-      ++at;
-      continue;
-    }
-    std::string names;
-    std::size_t named = 0;
-    for (const protocol::NodeId node_id : leaving_[at->first]) {
-      const NodeRecord* node = registry_.node(node_id);
-      if (node == nullptr || named++ >= kNamed) continue;
-      names += (names.empty() ? "" : ", ") + node->name;
-    }
-    late.emplace_back(std::move(at->second.done), std::move(names));
-    at = waiters_.erase(at);
+  for (auto& [asr_id, done] : waiters_.take_late(now)) {
+    done(fail(Errc::timed_out, "no answer yet from " + registry_.names_of(leaving_[asr_id])));
   }
-  for (auto& [done, names] : late) done(fail(Errc::timed_out, "no answer yet from " + names));
 }
 
 }  // namespace akm::nmm

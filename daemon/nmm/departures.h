@@ -10,6 +10,7 @@
 #include "daemon/nmm/errands.h"
 #include "daemon/nmm/registry.h"
 #include "daemon/nmm/requests.h"
+#include "daemon/nmm/waiters.h"
 
 namespace akm::nmm {
 
@@ -47,10 +48,6 @@ class Departures {
   void deadline_reached(Instant now);
 
  private:
-  struct Waiter {
-    Instant deadline;
-    Done done;
-  };
   void ended(const Errand& errand, const Outcome& outcome, Instant now);
   void left(protocol::AsrId asr_id, protocol::NodeId node_id);
   void finish(protocol::AsrId asr_id);
@@ -59,7 +56,7 @@ class Departures {
   Requests& requests_;
   Errands errands_;
   std::map<protocol::AsrId, std::set<protocol::NodeId>> leaving_;
-  std::multimap<protocol::AsrId, Waiter> waiters_;
+  Waiters waiters_;
   std::function<void(protocol::AsrId)> gone_;
 };
 

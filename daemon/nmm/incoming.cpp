@@ -33,6 +33,7 @@ void Incoming::heard(protocol::NodeId node_id) {
   node->last_heard = now;
   parts_.upkeep.heard(node_id, now);
   core_.departures.heard(node_id, now);
+  core_.policy_changes.heard(node_id, now);
   if (node->state != NodeState::silent) return;
   node->state = NodeState::active;
   core_.announce("node-heard-again", 5, message_id::kStateChanged, "A silent node is back.", 0,
@@ -124,7 +125,18 @@ Incoming::Answer Incoming::activate(const protocol::RequestReceived& request, co
   if (node.is_bound() && !equal_in_constant_time(node.hardware_value, body->hardware_value)) {
     return refuse_activation(node, ControlStatus::hardware_mismatch, "another hardware value");
   }
-  return accept(*body, request, node, current);
+  if (const Status attested =
+          parts_.attestations.activation(node, *body, view ? view->description.generation : node.serial);
+      !attested) {
+    const Errc why = attested.error().code;
+    if (why != Errc::hardware_mismatch && why != Errc::refused_by_policy)
+      return {ControlStatus::storage_failed, {}, {}};
+    return refuse_activation(node,
+                             why == Errc::hardware_mismatch ? ControlStatus::hardware_mismatch
+                                                            : ControlStatus::refused_by_policy,
+                             attested.error().detail);
+  }
+  return accept(*body, request, *core_.registry.node(node.node_id), current);
 }
 
 Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "daemon/nmm/attestations.h"
 #include "daemon/nmm/core.h"
 #include "daemon/nmm/provisioner.h"
 #include "daemon/nmm/recovery.h"
@@ -19,6 +20,7 @@ class Incoming {
     Provisioner& provisioner;
     Recovery& recovery;
     Upkeep& upkeep;
+    Attestations& attestations;
   };
   explicit Incoming(const Parts& parts) : core_(parts.core), parts_(parts) {}
 

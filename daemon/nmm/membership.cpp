@@ -11,6 +11,16 @@
 #include "daemon/service/policy_text.h"
 
 namespace akm::nmm {
+namespace {
+
+/// Who takes part and who sends to whom must be the same in all members, or attempts fail until the last has
+/// been told.
+bool differ_in_common(const protocol::Policy& before, const protocol::Policy& after) {
+  return before.quorum != after.quorum || before.topology != after.topology ||
+         before.multicast_group != after.multicast_group;
+}
+
+}  // namespace
 
 Result<const AsrRecord*> Membership::living(protocol::AsrId asr_id) const {
   const AsrRecord* record = core_.registry.asr(asr_id);
@@ -86,6 +96,16 @@ void Membership::create(const std::string& label, const std::vector<protocol::No
   core_.asr_changed(asr_id);
 }
 
+void Membership::start(AsrRecord next, Reason reason, bool immediate, Done done) {
+  const protocol::AsrId asr_id = next.description.id;
+  // Needed in two places, of which one is used.
+  auto shared = std::make_shared<Done>(std::move(done));
+  const Status started = core_.generations.start(std::move(next), reason, immediate, core_.now(),
+                                                 [shared](Status status) { (*shared)(std::move(status)); });
+  if (!started) (*shared)(started);
+  core_.asr_changed(asr_id);
+}
+
 void Membership::add(protocol::AsrId asr_id, protocol::NodeId node_id, Done done) {
   const auto change = [&]() -> Result<AsrRecord> {
     AKM_ASSIGN(const AsrRecord* present, living(asr_id));
@@ -100,11 +120,7 @@ void Membership::add(protocol::AsrId asr_id, protocol::NodeId node_id, Done done
     done(std::unexpected(next.error()));
     return;
   }
-  auto shared = std::make_shared<Done>(std::move(done));
-  const Status started = core_.generations.start(std::move(*next), Reason::member_added, false, core_.now(),
-                                                 [shared](Status status) { (*shared)(std::move(status)); });
-  if (!started) (*shared)(started);
-  core_.asr_changed(asr_id);
+  start(std::move(*next), Reason::member_added, false, std::move(done));
 }
 
 void Membership::remove(protocol::AsrId asr_id, protocol::NodeId node_id, Done done) {
@@ -124,11 +140,7 @@ void Membership::remove(protocol::AsrId asr_id, protocol::NodeId node_id, Done d
     done(std::unexpected(next.error()));
     return;
   }
-  auto shared = std::make_shared<Done>(std::move(done));
-  const Status started = core_.generations.start(std::move(*next), Reason::member_removed, true, core_.now(),
-                                                 [shared](Status status) { (*shared)(std::move(status)); });
-  if (!started) (*shared)(started);
-  core_.asr_changed(asr_id);
+  start(std::move(*next), Reason::member_removed, true, std::move(done));
 }
 
 void Membership::rekey(protocol::AsrId asr_id, Done done) {
@@ -137,11 +149,40 @@ void Membership::rekey(protocol::AsrId asr_id, Done done) {
     done(std::unexpected(present.error()));
     return;
   }
-  auto shared = std::make_shared<Done>(std::move(done));
-  const Status started = core_.generations.start(**present, Reason::operator_request, false, core_.now(),
-                                                 [shared](Status status) { (*shared)(std::move(status)); });
-  if (!started) (*shared)(started);
-  core_.asr_changed(asr_id);
+  start(**present, Reason::operator_request, false, std::move(done));
+}
+
+void Membership::set_policy(protocol::AsrId asr_id, const std::map<std::string, std::string>& fields,
+                            Done done) {
+  const auto change = [&]() -> Result<AsrRecord> {
+    AKM_ASSIGN(const AsrRecord* present, living(asr_id));
+    AsrRecord next = *present;
+    AKM_TRY(service::apply_policy_text(next.description.policy, fields));
+    return next;
+  };
+  auto next = change();
+  if (!next) {
+    done(std::unexpected(next.error()));
+    return;
+  }
+  const protocol::Policy& before = core_.registry.asr(asr_id)->description.policy;
+  const protocol::Policy& after = next->description.policy;
+  const auto patience = std::chrono::seconds(after.install_deadline_s);
+  const bool changed = before != after;
+  if (changed && (differ_in_common(before, after) || core_.generations.rollout(asr_id) != nullptr)) {
+    return start(std::move(*next), Reason::operator_request, false, std::move(done));
+  }
+  if (changed) {
+    for (const protocol::Member& member : next->description.roster)
+      next->policy_pending.insert(member.node_id);
+    if (const Status stored = core_.registry.put(std::move(*next)); !stored) {
+      done(stored);
+      return;
+    }
+    core_.policy_changes.tell(asr_id, core_.now());
+    core_.asr_changed(asr_id);
+  }
+  core_.policy_changes.when_told(asr_id, core_.now() + patience, std::move(done));
 }
 
 Status Membership::retire_all(protocol::AsrId asr_id) {

@@ -19,12 +19,16 @@ class Membership {
   void add(protocol::AsrId asr_id, protocol::NodeId node_id, Done done);
   void remove(protocol::AsrId asr_id, protocol::NodeId node_id, Done done);
   void rekey(protocol::AsrId asr_id, Done done);
+  /// By the policy message; with a new generation where all members must change together, or while another
+  /// generation is on its way with the former policy.
+  void set_policy(protocol::AsrId asr_id, const std::map<std::string, std::string>& fields, Done done);
   void erase(protocol::AsrId asr_id, Done done);
 
   /// Retires the ASR on all members (and those that leave already), in the background. Errors of the store.
   Status retire_all(protocol::AsrId asr_id);
 
  private:
+  void start(AsrRecord next, Reason reason, bool immediate, Done done);
   Result<const AsrRecord*> living(protocol::AsrId asr_id) const;
   Result<const NodeRecord*> usable(protocol::NodeId node_id) const;
   Result<AsrRecord> make(const std::string& label, const std::vector<protocol::NodeId>& nodes,

@@ -16,11 +16,16 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
       provisioner_(core_),
       recovery_(core_, membership_),
       upkeep_(core_),
-      incoming_({core_, provisioner_, recovery_, upkeep_}) {
+      attestations_(core_, recovery_),
+      incoming_({core_, provisioner_, recovery_, upkeep_, attestations_}) {
   core_.generations.on_news([this](const GenerationNews& news) { this->news(news); });
   core_.generations.on_member_installed(
       [this](protocol::NodeId node_id, Instant now) { upkeep_.rekey_provisioning(node_id, now); });
   core_.departures.on_gone([this](protocol::AsrId asr_id) { core_.asr_changed(asr_id); });
+  core_.policy_changes.on_told([this](protocol::AsrId asr_id) {
+    core_.announce("policy-set", 6, message_id::kStateChanged,
+                   "All members have a relationship's new policy.", asr_id, {});
+  });
 }
 
 Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
@@ -39,6 +44,7 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   }
   AKM_TRY(core_.generations.resume(now));
   core_.departures.resume(now);
+  core_.policy_changes.resume(now);
   recovery_.resume();
   upkeep_.resume(now);
   settle();
@@ -58,6 +64,7 @@ void Nmm::settle() {
   do {
     const Instant now = core_.now();
     core_.departures.pump(now);
+    core_.policy_changes.pump(now);
     core_.generations.pump(now);
     while (!core_.outbox.empty()) {
       Core::Outgoing next = std::move(core_.outbox.front());
@@ -76,7 +83,7 @@ void Nmm::report(service::Report& report) {
 std::optional<Instant> Nmm::next_deadline() const {
   auto earliest = upkeep_.next_deadline();
   for (const auto& at : {core_.requests.next_deadline(), core_.departures.next_deadline(),
-                         core_.generations.next_deadline()}) {
+                         core_.policy_changes.next_deadline(), core_.generations.next_deadline()}) {
     if (at && (!earliest || *at < *earliest)) earliest = at;
   }
   return earliest;
@@ -86,6 +93,7 @@ void Nmm::deadline_reached() {
   const Instant now = core_.now();
   core_.requests.deadline_reached(now);
   core_.departures.deadline_reached(now);
+  core_.policy_changes.deadline_reached(now);
   core_.generations.deadline_reached(now);
   upkeep_.deadline_reached(now);
   settle();
@@ -213,6 +221,12 @@ void Nmm::rekey(std::uint64_t asr_id, Done done) {
   settle();
 }
 
+void Nmm::set_policy(std::uint64_t asr_id, std::map<std::string, std::string> policy, Done done) {
+  membership_.set_policy(asr_id, policy, std::move(done));
+  upkeep_.policy_set(asr_id, core_.now());
+  settle();
+}
+
 void Nmm::delete_asr(std::uint64_t asr_id, Done done) {
   membership_.erase(asr_id, std::move(done));
   settle();
@@ -220,6 +234,11 @@ void Nmm::delete_asr(std::uint64_t asr_id, Done done) {
 
 void Nmm::quarantine(std::uint64_t node_id, Done done) {
   recovery_.quarantine(node_id, std::move(done));
+  settle();
+}
+
+void Nmm::attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) {
+  attestations_.attest(node_id, accept, std::move(reply));
   settle();
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/nmm/attestations.h"
 #include "daemon/nmm/control_port.h"
 #include "daemon/nmm/core.h"
 #include "daemon/nmm/direct_provisioning.h"
@@ -50,8 +51,10 @@ class Nmm final : public ControlPort {
   void add_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) override;
   void remove_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) override;
   void rekey(std::uint64_t asr_id, Done done) override;
+  void set_policy(std::uint64_t asr_id, std::map<std::string, std::string> policy, Done done) override;
   void delete_asr(std::uint64_t asr_id, Done done) override;
   void quarantine(std::uint64_t node_id, Done done) override;
+  void attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) override;
   void readmit(std::uint64_t node_id, Done done) override;
 
   /// Sends what has gathered. Every way in ends with it.
@@ -82,6 +85,7 @@ class Nmm final : public ControlPort {
   Provisioner provisioner_;
   Recovery recovery_;
   Upkeep upkeep_;
+  Attestations attestations_;
   Incoming incoming_;
   std::optional<DirectProvisioning> direct_;
   bool settling_ = false;

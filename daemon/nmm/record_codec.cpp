@@ -79,6 +79,12 @@ void read_node_field(CborReader& reader, std::string_view key, NodeRecord& recor
   if (key == "hw") {
     const auto value = reader.bytes(record.hardware_value.size(), record.hardware_value.size());
     std::ranges::copy(value, record.hardware_value.begin());
+  } else if (key == "ak") {
+    const auto key_bytes = reader.bytes(protocol::kQuoteBytes);
+    record.attestation_key.assign(key_bytes.begin(), key_bytes.end());
+  } else if (key == "pcr_digest") {
+    const auto value = reader.bytes(sizeof(protocol::Digest32), sizeof(protocol::Digest32));
+    std::ranges::copy(value, record.pcr_digest.emplace().begin());
   } else if (key == "id") {
     record.node_id = reader.unsigned_integer();
   } else if (key == "asr") {
@@ -135,6 +141,8 @@ void read_asr_field(CborReader& reader, std::string_view key, AsrRecord& record)
     record.immediate = reader.boolean();
   } else if (key == "generation") {
     record.description.generation = static_cast<std::uint32_t>(reader.unsigned_integer(UINT32_MAX));
+  } else if (key == "policy_pending") {
+    record.policy_pending = read_ids<protocol::NodeId>(reader, limits::kMembers);
   } else if (key == "installed_at_s") {
     record.installed_at_s = reader.unsigned_integer();
   } else {
@@ -148,7 +156,12 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
   // After a restart a silent node is active until it has missed its heartbeats again.
   const NodeState state = record.state == NodeState::silent ? NodeState::active : record.state;
   CborWriter writer;
-  writer.map(14);
+  const bool attested = !record.attestation_key.empty();
+  writer.map(14U + (attested ? 1U : 0U) + (record.pcr_digest ? 1U : 0U));
+  if (attested) {
+    writer.text("ak");
+    writer.bytes(record.attestation_key);
+  }
   writer.text("hw");
   writer.bytes(record.hardware_value);
   writer.text("id");
@@ -173,6 +186,10 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
   writer.unsigned_integer(record.activated_serial);
   writer.text("endpoints");
   write_texts(writer, record.endpoints);
+  if (record.pcr_digest) {
+    writer.text("pcr_digest");
+    writer.bytes(*record.pcr_digest);
+  }
   writer.text("quarantine");
   writer.boolean(record.quarantine_pending);
   writer.text("prepared_at_s");
@@ -194,7 +211,7 @@ Result<NodeRecord> decode_node_record(std::span<const std::uint8_t> bytes) {
 
 std::vector<std::uint8_t> encode_asr_record(const AsrRecord& record) {
   CborWriter writer;
-  writer.map(13);
+  writer.map(14);
   writer.text("id");
   writer.unsigned_integer(record.description.id);
   writer.text("label");
@@ -221,6 +238,8 @@ std::vector<std::uint8_t> encode_asr_record(const AsrRecord& record) {
   writer.unsigned_integer(record.description.generation);
   writer.text("installed_at_s");
   writer.unsigned_integer(record.installed_at_s);
+  writer.text("policy_pending");
+  write_ids(writer, record.policy_pending);
   return writer.take();
 }
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kNodePrefix = "nmm-node-";
 constexpr std::string_view kAsrPrefix = "nmm-asr-";
+constexpr std::size_t kNamed = 16;
 
 }  // namespace
 
@@ -97,6 +98,17 @@ const std::set<protocol::AsrId>& Registry::asrs_of(protocol::NodeId node_id) con
   static const std::set<protocol::AsrId> kNone;
   const auto at = asrs_of_.find(node_id);
   return at == asrs_of_.end() ? kNone : at->second;
+}
+
+std::string Registry::names_of(const std::set<protocol::NodeId>& nodes) const {
+  std::string names;
+  std::size_t named = 0;
+  for (const protocol::NodeId node_id : nodes) {
+    const NodeRecord* known = node(node_id);
+    if (known == nullptr || named++ >= kNamed) continue;
+    names += (names.empty() ? "" : ", ") + known->name;
+  }
+  return names;
 }
 
 NodeRecord* Registry::volatile_part(protocol::NodeId node_id) {

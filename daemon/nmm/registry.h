@@ -43,16 +43,18 @@ struct NodeRecord {
   std::string name;
   NodeState state = NodeState::prepared;  // silent is not stored: after a restart everybody gets a new chance
   protocol::AsrId provisioning_asr = 0;
-  std::uint32_t serial = 0;                // generation of the provisioning ASR, from 1
-  protocol::Digest32 hardware_value{};     // zeros: not known, bound at activation
-  std::vector<std::string> endpoints;      // where it will listen; go into rosters
-  std::uint32_t activated_serial = 0;      // the serial that the node has activated with; 0: none yet
-  std::uint64_t prepared_at_s = 0;         // on the running clock, for the bundle's expiry
-  std::string version;                     // of its software, as it said at activation
-  std::set<protocol::AsrId> evicted_from;  // for re-admission
-  bool quarantine_pending = false;         // it has not answered `quarantine` yet
-  bool bind_pending = false;               // the serial bound to its hardware is on its way to it
-  std::string peer;                        // "address:port" where it was heard when this record was written
+  std::uint32_t serial = 0;                      // generation of the provisioning ASR, from 1
+  protocol::Digest32 hardware_value{};           // zeros: not known, bound at activation
+  std::vector<std::string> endpoints;            // where it will listen; go into rosters
+  std::uint32_t activated_serial = 0;            // the serial that the node has activated with; 0: none yet
+  std::uint64_t prepared_at_s = 0;               // on the running clock, for the bundle's expiry
+  std::string version;                           // of its software, as it said at activation
+  std::set<protocol::AsrId> evicted_from;        // for re-admission
+  bool quarantine_pending = false;               // it has not answered `quarantine` yet
+  bool bind_pending = false;                     // the serial bound to its hardware is on its way to it
+  std::vector<std::uint8_t> attestation_key;     // of its TPM, from its first quote; empty: none yet
+  std::optional<protocol::Digest32> pcr_digest;  // of that quote, or that an operator accepted since
+  std::string peer;  // "address:port" where it was heard when this record was written
 
   // Not stored.
   Instant last_heard{};  // 0: never since the start
@@ -70,9 +72,10 @@ struct AsrRecord {
   bool immediate = false;         // how this generation is (was) rolled out
   bool rotation_pending = false;  // not all members' provisioning ASRs were rekeyed since its install
   Reason reason = Reason::created;
-  std::uint64_t installed_at_s = 0;    // on the running clock, for renewals
-  bool deleted = false;                // only kept until all of `leaving` have answered
-  std::set<protocol::NodeId> leaving;  // are sent retire until they answer
+  std::uint64_t installed_at_s = 0;           // on the running clock, for renewals
+  bool deleted = false;                       // only kept until all of `leaving` have answered
+  std::set<protocol::NodeId> leaving;         // are sent retire until they answer
+  std::set<protocol::NodeId> policy_pending;  // have not answered for the present policy yet
 };
 
 /// All records, in memory with their indexes and in the sealed store. A change is made on a copy and put
@@ -92,6 +95,9 @@ class Registry {
   [[nodiscard]] const std::set<protocol::AsrId>& asrs_of(protocol::NodeId node_id) const;
   [[nodiscard]] const std::map<protocol::NodeId, NodeRecord>& nodes() const { return nodes_; }
   [[nodiscard]] const std::map<protocol::AsrId, AsrRecord>& asrs() const { return asrs_; }
+
+  /// For people: at most 16 of the nodes, by name.
+  [[nodiscard]] std::string names_of(const std::set<protocol::NodeId>& nodes) const;
 
   /// Writes the record, then takes it over. limit_exceeded above kNodes or kAsrs, already_exists for another
   /// node's name, errors of the store.

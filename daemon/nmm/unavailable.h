@@ -26,8 +26,10 @@ class Unavailable final : public ControlPort {
   void add_member(std::uint64_t, std::uint64_t, Done done) override { done(refusal()); }
   void remove_member(std::uint64_t, std::uint64_t, Done done) override { done(refusal()); }
   void rekey(std::uint64_t, Done done) override { done(refusal()); }
+  void set_policy(std::uint64_t, std::map<std::string, std::string>, Done done) override { done(refusal()); }
   void delete_asr(std::uint64_t, Done done) override { done(refusal()); }
   void quarantine(std::uint64_t, Done done) override { done(refusal()); }
+  void attest(std::uint64_t, bool, Reply<Attested> reply) override { reply(refusal()); }
   void readmit(std::uint64_t, Done done) override { done(refusal()); }
 
  private:

@@ -35,16 +35,26 @@ void Upkeep::resume(Instant now) {
   for (const auto& [node_id, node] : core_.registry.nodes()) {
     if (node.state == NodeState::active) silence_.set(node_id, now + patience());
   }
-  const std::uint64_t present_s = core_.clock.seconds(now);
   for (const auto& [asr_id, record] : core_.registry.asrs()) {
     if (record.deleted) continue;
-    const std::uint64_t interval_s = record.description.policy.renew_interval_s;
-    const std::uint64_t age_s = present_s - std::min(present_s, record.installed_at_s);
-    const std::uint64_t left_s = interval_s - std::min(interval_s, age_s);
-    renewals_.set(asr_id, now + std::chrono::seconds(left_s) + jitter(kRekeyMost, kRenewPause));
+    plan_renewal(record, now);
     if (!record.rotation_pending) continue;
     for (const protocol::Member& member : record.description.roster) rekey_provisioning(member.node_id, now);
   }
+}
+
+/// By the age of the generation.
+void Upkeep::plan_renewal(const AsrRecord& record, Instant now) {
+  const std::uint64_t present_s = core_.clock.seconds(now);
+  const std::uint64_t interval_s = record.description.policy.renew_interval_s;
+  const std::uint64_t age_s = present_s - std::min(present_s, record.installed_at_s);
+  const std::uint64_t left_s = interval_s - std::min(interval_s, age_s);
+  renewals_.set(record.description.id, now + std::chrono::seconds(left_s) + jitter(kRekeyMost, kRenewPause));
+}
+
+void Upkeep::policy_set(protocol::AsrId asr_id, Instant now) {
+  const AsrRecord* record = core_.registry.asr(asr_id);
+  if (record != nullptr && !record->deleted) plan_renewal(*record, now);
 }
 
 void Upkeep::heard(protocol::NodeId node_id, Instant now) {

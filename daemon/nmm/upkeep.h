@@ -19,6 +19,8 @@ class Upkeep {
   void heard(protocol::NodeId node_id, Instant now);
   /// A generation is about to be installed: its renewal counts from now.
   void renewed(protocol::AsrId asr_id, Instant now);
+  /// Its policy may have another renewal interval now.
+  void policy_set(protocol::AsrId asr_id, Instant now);
   /// Jittered, since all members of an ASR store their install at the same time.
   void rekey_provisioning(protocol::NodeId node_id, Instant now);
   /// The provisioning ASR of the node has a new key. When that is true of all members since an install, the
@@ -31,6 +33,7 @@ class Upkeep {
  private:
   [[nodiscard]] Duration jitter(Duration least, Duration most);
   [[nodiscard]] Duration patience() const;
+  void plan_renewal(const AsrRecord& record, Instant now);
   void fall_silent(protocol::NodeId node_id);
   void renew(protocol::AsrId asr_id, Instant now);
   void rotated(const AsrRecord& record, protocol::NodeId node_id);

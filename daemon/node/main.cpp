@@ -27,7 +27,8 @@ Status run(const NodeSettings& settings) {
   service::OpenedState state = service::open_state(settings.common, random);
   // The session keyring is joined before any thread is made: all threads are to possess the keys.
   std::unique_ptr<keyring::KeyStore> keys = open_keys(settings, state.findings);
-  Hardware hardware([&settings] { return keyring::collect_hardware_sources(settings.hardware); });
+  Hardware hardware([&settings] { return keyring::collect_hardware_sources(settings.hardware); },
+                    keyring::tpm_quoter(settings.hardware.tcti));
   look_at_hardware(hardware, state.findings);
   AKM_ASSIGN(const std::unique_ptr<io::Loop> loop, io::Loop::create(settings.common.io_backend));
   if (state.store) state.store = std::make_unique<service::PromptStore>(std::move(state.store), *loop);
@@ -89,8 +90,7 @@ Status run(const NodeSettings& settings) {
 
 int main(int argc, char** argv) {
   using namespace akm;
-  // Before any library is used: OpenSSL is to allocate in the arena.
-  const Status hardened = service::harden(argv);
+  const Status hardened = service::harden(argv);  // before any library is used
   const service::Schema schema = node::node_schema();
   service::Config config(schema);
   const auto answered =

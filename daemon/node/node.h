@@ -25,6 +25,9 @@
 
 namespace akm::node {
 
+/// What an answer needs to know of a request whose body has been read.
+protocol::RequestReceived head_of(const protocol::RequestReceived& request);
+
 /// Who takes what other members send, and says how that goes.
 struct DataPort {
   service::DataReceiver receive = {};
@@ -107,6 +110,8 @@ class Node final : public ControlPort {
 
   // node_activation.cpp: reaching the NMM, heartbeats
   void try_activation();
+  void quote_for_activation(protocol::ActivateRequest request);
+  void send_activation(const protocol::ActivateRequest& request);
   void activation_ended(Result<NmmLink::Answer> outcome);
   Status take_activation(const NmmLink::Answer& answer);
   void send_heartbeat();
@@ -121,7 +126,11 @@ class Node final : public ControlPort {
   void erase_on_command();
   void command_retire(protocol::RequestReceived& request);
   void command_policy(protocol::RequestReceived& request);
-  void respond(const protocol::RequestReceived& request, const Status& status, service::AfterStep after = {});
+  void policy_set(protocol::AsrId asr_id);
+  void command_attest(protocol::RequestReceived& request);
+  void attested(const protocol::RequestReceived& request, const Result<keyring::TpmQuote>& quote);
+  void respond(const protocol::RequestReceived& request, const Status& status, service::AfterStep after = {},
+               protocol::Body body = protocol::empty_body());
   service::AfterStep answer_to(const protocol::RequestReceived& request);
 
   // node_reports.cpp: what the engine tells us

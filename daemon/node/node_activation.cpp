@@ -32,6 +32,12 @@ void Node::try_activation() {
   protocol::ActivateRequest request;
   request.hardware_value = *hardware;
   request.version = AKM_VERSION;
+  const bool wanted = record_->identity.policy.attestation == protocol::Attestation::required;
+  if (wanted && parts_.hardware.quoter()) return quote_for_activation(std::move(request));
+  send_activation(request);  // without a TPM the NMM says what its policy is
+}
+
+void Node::send_activation(const protocol::ActivateRequest& request) {
   link_.send(protocol::Method::activate, request.encode(), Duration{0},
              [this](Result<NmmLink::Answer> outcome) { activation_ended(std::move(outcome)); });
 }

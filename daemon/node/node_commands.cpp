@@ -11,7 +11,17 @@ namespace akm::node {
 using protocol::Method;
 using protocol::RequestReceived;
 
-void Node::respond(const RequestReceived& request, const Status& status, service::AfterStep after) {
+RequestReceived head_of(const RequestReceived& request) {
+  RequestReceived out;
+  out.asr_id = request.asr_id;
+  out.request_id = request.request_id;
+  out.method = request.method;
+  out.expects_response = request.expects_response;
+  return out;
+}
+
+void Node::respond(const RequestReceived& request, const Status& status, service::AfterStep after,
+                   protocol::Body body) {
   if (!request.expects_response) {
     if (after) after({});
     return;
@@ -21,21 +31,13 @@ void Node::respond(const RequestReceived& request, const Status& status, service
   response.request_id = request.request_id;
   response.method = request.method;
   response.status = status ? protocol::ControlStatus::ok : control_status_of(status.error());
-  response.body = protocol::empty_body();
+  response.body = std::move(body);
   shell_->post(std::move(response), std::move(after));
 }
 
 /// Answers once the event that the command became was carried out.
 service::AfterStep Node::answer_to(const RequestReceived& request) {
-  return [this, asr_id = request.asr_id, id = request.request_id, method = request.method,
-          expected = request.expects_response](const Status& status) {
-    RequestReceived asked;
-    asked.asr_id = asr_id;
-    asked.request_id = id;
-    asked.method = method;
-    asked.expects_response = expected;
-    respond(asked, status);
-  };
+  return [this, asked = head_of(request)](const Status& status) { respond(asked, status); };
 }
 
 void Node::command(RequestReceived& request) {
@@ -69,6 +71,7 @@ void Node::command(RequestReceived& request) {
     case Method::zeroize:
       return respond(request, {}, [this](const Status&) { erase_on_command(); });
     case Method::attest:
+      return command_attest(request);
     case Method::activate:
     case Method::heartbeat:
     case Method::breach_report:
@@ -161,14 +164,27 @@ void Node::command_retire(RequestReceived& request) {
 void Node::command_policy(RequestReceived& request) {
   const auto body = protocol::PolicyUpdate::decode(request.body.reveal());
   if (!body) return respond(request, std::unexpected(body.error()));
-  if (body->asr_id != 0)
-    return respond(request, fail(Errc::not_supported, "an ASR's policy comes with its generation"));
+  if (body->asr_id != 0) {
+    return shell_->post(
+        protocol::SetPolicy{body->asr_id, body->policy},
+        [this, asr_id = body->asr_id, answer = answer_to(request)](const Status& status) mutable {
+          if (status) policy_set(asr_id);
+          answer(status);
+        });
+  }
   NodeRecord changed = *record_;
   changed.identity.policy = body->policy;
   const Status saved = records_->save(changed);
   if (saved) record_ = std::move(changed);
   heartbeat_soon();
   respond(request, saved);
+}
+
+void Node::policy_set(protocol::AsrId asr_id) {
+  join_group_of(asr_id);
+  say({.name = "policy-set", .severity = 6, .asr_id = asr_id, .fields = {}}, {},
+      "The NMM has changed the policy of a relationship");
+  asr_changed(asr_id);
 }
 
 }  // namespace akm::node

@@ -20,6 +20,8 @@ std::string_view detection_name(DetectionClass detection) {
       return "stale-incarnation";
     case DetectionClass::sensor_impaired:
       return "sensor-impaired";
+    case DetectionClass::attestation_failed:
+      return "attestation-failed";
   }
   return "unknown";
 }

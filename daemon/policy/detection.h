@@ -13,19 +13,20 @@ enum class Grade : std::uint8_t { observe, evidence, critical };
 inline constexpr std::size_t kGradeCount = 3;
 
 enum class DetectionClass : std::uint8_t {
-  key_access,         // D1
-  process_access,     // D2
-  state_tampering,    // D10 on state: critical
-  config_tampering,   // D10 on configuration: evidence
-  forged_frames,      // D27: never more than observe
-  cloned_identity,    // D28
-  stale_incarnation,  // D28
-  sensor_impaired,    // D32
+  key_access,          // D1
+  process_access,      // D2
+  state_tampering,     // D10 on state: critical
+  config_tampering,    // D10 on configuration: evidence
+  forged_frames,       // D27: never more than observe
+  cloned_identity,     // D28
+  stale_incarnation,   // D28
+  sensor_impaired,     // D32
+  attestation_failed,  // seen by the NMM: a quote that is not the node's (D22, D23), or other PCRs: evidence
 };
 inline constexpr std::array kDetectionClasses{
-    DetectionClass::key_access,        DetectionClass::process_access, DetectionClass::state_tampering,
-    DetectionClass::config_tampering,  DetectionClass::forged_frames,  DetectionClass::cloned_identity,
-    DetectionClass::stale_incarnation, DetectionClass::sensor_impaired};
+    DetectionClass::key_access,        DetectionClass::process_access,  DetectionClass::state_tampering,
+    DetectionClass::config_tampering,  DetectionClass::forged_frames,   DetectionClass::cloned_identity,
+    DetectionClass::stale_incarnation, DetectionClass::sensor_impaired, DetectionClass::attestation_failed};
 inline constexpr std::size_t kDetectionClassCount = kDetectionClasses.size();
 
 std::string_view detection_name(DetectionClass detection);  // "key-access", ...

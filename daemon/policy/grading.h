@@ -21,6 +21,7 @@ constexpr Grade grade_ceiling(DetectionClass detection) {
     case DetectionClass::process_access:
     case DetectionClass::state_tampering:
     case DetectionClass::cloned_identity:
+    case DetectionClass::attestation_failed:
       return Grade::critical;
   }
   return Grade::observe;

@@ -25,6 +25,7 @@ enum class Chain : std::uint8_t { normal = 0, fallback = 1, failsafe = 2 };
 inline constexpr std::size_t kChainCount = 3;
 enum class Topology : std::uint8_t { automatic, mesh, star, multicast };
 enum class Quorum : std::uint8_t { all, majority };
+enum class Attestation : std::uint8_t { none, required };
 
 using Digest32 = std::array<std::uint8_t, 32>;
 /// First bytes of Expand(session_secret, "check", context, 4): shown to people instead of a key (SP 800-57:
@@ -63,6 +64,7 @@ struct Policy {
   std::uint32_t control_deadline_s = 30;
   bool rotate_provisioning_after_install = true;
   std::uint32_t heartbeat_interval_s = 30;
+  Attestation attestation = Attestation::none;  // of a node at its activation
   bool operator==(const Policy&) const = default;
 };
 

@@ -40,6 +40,7 @@ void for_each_number(P& policy, F&& visit) {
 
 constexpr std::array<std::string_view, 2> kQuorumNames{"all", "majority"};
 constexpr std::array<std::string_view, 4> kTopologyNames{"auto", "mesh", "star", "multicast"};
+constexpr std::array<std::string_view, 2> kAttestationNames{"none", "required"};
 
 template <typename Enum, std::size_t N>
 void read_name(CborReader& reader, const std::array<std::string_view, N>& names, Enum& out) {
@@ -65,6 +66,8 @@ void read_policy_field(CborReader& reader, std::string_view key, Policy& out) {
     read_name(reader, kQuorumNames, out.quorum);
   } else if (key == "topology") {
     read_name(reader, kTopologyNames, out.topology);
+  } else if (key == "attestation") {
+    read_name(reader, kAttestationNames, out.attestation);
   } else if (key == "multicast_group") {
     out.multicast_group = reader.text(limits::kEndpointTextBytes);
   } else if (key == "rotate_provisioning_after_install") {
@@ -152,7 +155,8 @@ bool read_asr_field(CborReader& reader, std::string_view key, Asr& out) {
 void write_policy(CborWriter& writer, const Policy& policy) {
   constexpr std::size_t kFields = 15;
   const bool multicast = policy.topology == Topology::multicast;
-  writer.map(kFields + (multicast ? 1 : 0));
+  const bool attested = policy.attestation != Attestation::none;
+  writer.map(kFields + (multicast ? 1 : 0) + (attested ? 1 : 0));
   writer.text("quorum");
   writer.text(kQuorumNames[static_cast<std::size_t>(policy.quorum)]);
   bool topology_written = false;
@@ -162,6 +166,10 @@ void write_policy(CborWriter& writer, const Policy& policy) {
       writer.text("topology");
       writer.text(kTopologyNames[static_cast<std::size_t>(policy.topology)]);
       topology_written = true;
+      if (attested) {  // of 11 bytes
+        writer.text("attestation");
+        writer.text(kAttestationNames[static_cast<std::size_t>(policy.attestation)]);
+      }
       if (multicast) {  // of 15 bytes: the next numbers have longer names
         writer.text("multicast_group");
         writer.text(policy.multicast_group);
@@ -179,6 +187,7 @@ Policy read_policy(CborReader& reader) {
   for (std::size_t pairs = reader.map(); pairs > 0 && reader.ok(); --pairs) {
     read_policy_field(reader, reader.key(), out);
   }
+  if (reader.ok() && !check_policy(out)) reader.refuse("policy: its fields do not go together");
   return out;
 }
 
@@ -209,6 +218,8 @@ Status check_policy(const Policy& policy) {
     return fail(Errc::invalid_argument, "quorum");
   if (static_cast<std::size_t>(policy.topology) >= kTopologyNames.size())
     return fail(Errc::invalid_argument, "topology");
+  if (static_cast<std::size_t>(policy.attestation) >= kAttestationNames.size())
+    return fail(Errc::invalid_argument, "attestation");
   return check_group(policy);
 }
 

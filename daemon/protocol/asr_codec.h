@@ -8,9 +8,9 @@
 
 namespace akm::protocol {
 
-/// All fields of section 8.
+/// All fields of section 8 but those that only some policies have (multicast_group; attestation unless none).
 void write_policy(CborWriter& writer, const Policy& policy);
-/// A field that is missing keeps its default, one that is unknown is skipped, one out of its bounds is
+/// A field that is missing keeps its default, one that is unknown is skipped; what check_policy refuses is
 /// refused.
 Policy read_policy(CborReader& reader);
 /// invalid_argument: a field is out of the bounds within which the machine works (policy_bounds in

@@ -339,7 +339,11 @@ Result<AttestRequest> AttestRequest::decode(BodyView body) {
 
 Body AttestResponse::encode() const {
   CborWriter writer;
-  writer.map(3);
+  writer.map(key ? 4 : 3);
+  if (key) {
+    writer.text("ak");
+    writer.bytes(*key);
+  }
   writer.text("log");
   writer.bytes(log);
   writer.text("quote");
@@ -352,6 +356,7 @@ Body AttestResponse::encode() const {
 Result<AttestResponse> AttestResponse::decode(BodyView body) {
   AttestResponse out;
   AKM_TRY(read_body(body, 0b111, [&](CborReader& reader, std::string_view key) -> unsigned {
+    if (key == "ak") return out.key = copy(reader.bytes(kQuoteBytes)), 0;
     if (key == "log") return out.log = read_digest(reader), 0b1;
     if (key == "quote") return out.quote = copy(reader.bytes(kQuoteBytes)), 0b10;
     if (key == "signature") return out.signature = copy(reader.bytes(kQuoteBytes)), 0b100;

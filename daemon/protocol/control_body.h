@@ -124,7 +124,8 @@ struct AttestRequest {
 struct AttestResponse {
   Body quote;
   Body signature;
-  Digest32 log{};
+  Digest32 log{};           // SHA-256 of the firmware's event log; zeros where there is none
+  std::optional<Body> key;  // "ak": the attestation key
   [[nodiscard]] Body encode() const;
   static Result<AttestResponse> decode(BodyView body);
   bool operator==(const AttestResponse&) const = default;

@@ -207,6 +207,11 @@ class Engine::Impl {
          [&](Relationship& relationship) { return relationship.switch_generation(event.generation, step); });
   }
 
+  void on(SetPolicy& event, StepContext& step) {
+    with(event.asr_id, "SetPolicy", step,
+         [&](Relationship& relationship) { return relationship.set_policy(event.policy, step); });
+  }
+
   void on(RetireAsr& event, StepContext& step) {
     const auto entry = entries_.find(event.asr_id);
     if (entry == entries_.end()) return refuse(event.asr_id, "RetireAsr", {Errc::not_found, "ASR"}, step);

@@ -144,6 +144,8 @@ class Establishment {
   [[nodiscard]] bool has_candidate() const { return candidate_ != nullptr || !link_.stored().empty(); }
   /// Plans the next timed rekey, with its jitter (section 8).
   void plan_rekey(const Surroundings& around);
+  /// By another policy: what is planned becomes due no later than it was.
+  void plan_rekey_again(const Surroundings& around);
   [[nodiscard]] bool rekey_planned() const { return rekey_at_.has_value(); }
   /// A rekey is due now (frames under one key, section 4).
   void rekey_now(Instant now) { rekey_at_ = now; }

@@ -344,6 +344,13 @@ void Establishment::plan_rekey(const Surroundings& around) {
   rekey_at_ = around.now + milliseconds(std::int64_t{interval_s} * per_mille);
 }
 
+void Establishment::plan_rekey_again(const Surroundings& around) {
+  const auto before = rekey_at_;
+  if (!before) return;
+  plan_rekey(around);
+  rekey_at_ = std::min(*before, *rekey_at_);
+}
+
 /// A member that the last attempts waited for is there again: no need to sit out the pause.
 void Establishment::hurry_retry(const Surroundings& around, std::uint16_t from) {
   if (phase_ != Phase::se || !retry_at_ || std::ranges::find(waited_for_, from) == waited_for_.end()) return;

@@ -43,6 +43,14 @@ struct SwitchGeneration {
   std::uint32_t generation = 0;
 };
 
+/// Another policy for an operational relationship, from now on, in the generations that are held. What is
+/// under way keeps its timers; a rekey becomes due no later than before. invalid_argument by check_policy,
+/// refused_by_policy for a provisioning one, whose policy comes with its credentials.
+struct SetPolicy {
+  AsrId asr_id = 0;
+  Policy policy;
+};
+
 /// Erase the relationship everywhere: memory, keyring, disk.
 struct RetireAsr {
   AsrId asr_id = 0;
@@ -97,7 +105,7 @@ struct SetPeerEndpoint {
 };
 
 using Event = std::variant<FrameReceived, DeadlineReached, RestoreAsr, InstallAsr, SwitchGeneration,
-                           RetireAsr, RequestRekey, EraseOperational, SendRequest, SendResponse, SendData,
-                           StoreFailed, SetPeerEndpoint>;
+                           SetPolicy, RetireAsr, RequestRekey, EraseOperational, SendRequest, SendResponse,
+                           SendData, StoreFailed, SetPeerEndpoint>;
 
 }  // namespace akm::protocol

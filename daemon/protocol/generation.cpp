@@ -25,6 +25,12 @@ Status check_roster(const AsrDescription& description) {
   return {};
 }
 
+std::optional<Endpoint> group_of(const Policy& policy) {
+  if (policy.topology != Topology::multicast) return std::nullopt;
+  const auto address = parse_endpoint(policy.multicast_group);
+  return address ? std::optional(*address) : std::nullopt;
+}
+
 }  // namespace
 
 KeyContext key_context_of(const AsrDescription& description) {
@@ -33,12 +39,16 @@ KeyContext key_context_of(const AsrDescription& description) {
 
 Generation Generation::of(std::shared_ptr<const AsrDescription> description, std::uint16_t own_index,
                           std::shared_ptr<PeerTable> peers, Ladder ladder) {
-  std::optional<Endpoint> group;
-  if (description->policy.topology == Topology::multicast) {
-    if (const auto address = parse_endpoint(description->policy.multicast_group)) group = *address;
-  }
   const KeyContext context = key_context_of(*description);
+  const auto group = group_of(description->policy);
   return {std::move(description), context, own_index, std::move(peers), std::move(ladder), group, {}};
+}
+
+void Generation::set_policy(const Policy& policy) {
+  auto changed = std::make_shared<AsrDescription>(*description);
+  changed->policy = policy;
+  group = group_of(policy);
+  description = std::move(changed);
 }
 
 Result<Generation> Generation::install(const Asr& asr, std::uint16_t own_index) {

@@ -38,6 +38,9 @@ struct Generation {
   /// would be too large.
   static Result<Generation> install(const Asr& asr, std::uint16_t own_index);
 
+  /// Timers that run keep their times.
+  void set_policy(const Policy& policy);
+
   [[nodiscard]] std::uint32_t number() const { return description->generation; }
   [[nodiscard]] Establishment& chain(Chain which) { return ladder.chain(which); }
   [[nodiscard]] const Establishment& chain(Chain which) const { return ladder.chain(which); }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "daemon/base/earliest.h"
+#include "daemon/protocol/asr_codec.h"
 
 namespace akm::protocol {
 namespace {
@@ -110,6 +111,27 @@ Status Relationship::switch_generation(std::uint32_t generation, StepContext& st
   dirty_ = true;
   Generation next = std::move(*state_.installed);
   make_current(std::move(next), true, step);
+  return {};
+}
+
+Status Relationship::set_policy(const Policy& policy, StepContext& step) {
+  if (kind() != Kind::operational) {
+    return fail(Errc::refused_by_policy, "the policy of a provisioning ASR comes with its credentials");
+  }
+  AKM_TRY(check_policy(policy));
+  Generation& current = *state_.current;
+  const bool known = current.description->policy == policy &&
+                     (!state_.installed || state_.installed->description->policy == policy);
+  if (known) return {};
+  prepare_change();
+  dirty_ = true;
+  current.set_policy(policy);
+  if (state_.installed) state_.installed->set_policy(policy);
+  Establishment& normal = current.normal();
+  normal.plan_rekey_again(current.around(step.now, step.random));
+  if (normal.link().session()->frames_sent() >= policy.rekey_after_frames) normal.rekey_now(step.now);
+  // Its time in the keyring follows the new interval.
+  install_key(KeySlot::current, *normal.link().session(), step);
   return {};
 }
 

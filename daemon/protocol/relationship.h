@@ -36,6 +36,7 @@ class Relationship {
 
   Status install(InstallAsr event, StepContext& step);
   Status switch_generation(std::uint32_t generation, StepContext& step);
+  Status set_policy(const Policy& policy, StepContext& step);
   /// `plain` takes the payload, at least kFramePayloadBytes; that of data is lent to the effects.
   std::expected<void, Refusal> receive(const FrameHeader& header, std::span<const std::uint8_t> datagram,
                                        const Endpoint& from, std::span<std::uint8_t> plain,

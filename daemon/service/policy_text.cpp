@@ -61,6 +61,8 @@ const std::vector<Field>& fields() {
       AKM_POLICY_WORD(rotate_provisioning_after_install, "Rekey the provisioning ASR after each install.",
                       "false", "true"),
       AKM_POLICY_NUMBER(heartbeat_interval_s, 1, 3600, "Seconds between a node's heartbeats."),
+      AKM_POLICY_WORD(attestation, "Whether a node activates only with a quote of its TPM.", "none",
+                      "required"),
   };
   return table;
 }

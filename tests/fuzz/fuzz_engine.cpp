@@ -30,7 +30,7 @@ class Story {
 
   void tell(fuzz::Input& input) {
     const std::uint8_t first = input.u8();
-    const std::uint8_t what = first % 20;
+    const std::uint8_t what = first % 21;
     const std::size_t who = input.below(static_cast<std::uint32_t>(world_.size()));
     if (first >= kLongEvents) return at_length(first, who, input);
     if (what < 9) return network(what, who, input);
@@ -59,8 +59,10 @@ class Story {
         return install_some(asr, who, input);
       case 18:
         return world_.give(who, SwitchGeneration{asr, newest_[asr]});
-      default:
+      case 19:
         return erase(asr, who, input);
+      default:
+        return set_policy(asr, who, input);
     }
   }
 
@@ -180,6 +182,18 @@ class Story {
 
   void inject(std::size_t who, std::span<const std::uint8_t> bytes) {
     world_.deliver({who, who, fuzz::copy(bytes), UINT64_MAX}, who);
+  }
+
+  /// Of one member: the others keep theirs. Not of quorum and topology, which all change together.
+  void set_policy(AsrId asr, std::size_t who, fuzz::Input& input) {
+    const auto view = world_.view(who, asr);
+    if (!view) return;
+    Policy policy = view->description.policy;
+    const std::uint32_t drawn = input.u8();
+    policy.rekey_interval_s = drawn == 0 ? 0 : 3000 + drawn;  // 0 is refused; long, or the end is not quiet
+    policy.nset_ms += drawn;
+    policy.grace_ms += drawn;
+    world_.give(who, SetPolicy{asr, policy});
   }
 
   void request(std::size_t who, fuzz::Input& input) {

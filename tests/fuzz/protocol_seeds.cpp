@@ -1,10 +1,12 @@
 #include "daemon/protocol/asr_record.h"
+#include "daemon/protocol/attestation.h"
 #include "daemon/protocol/bundle.h"
 #include "daemon/protocol/control_body.h"
 #include "daemon/protocol/control_message.h"
 #include "daemon/protocol/session_payload.h"
 #include "tests/fuzz/seeds.h"
 #include "tests/support/asr_fixture.h"
+#include "tests/support/paper_tpm.h"
 #include "tests/support/sample_asr.h"
 
 namespace akm::fuzz {
@@ -85,17 +87,45 @@ void bodies(Seeds& seeds) {
       {"decision", BreachDecision{.decision = "evict", .asrs = {1, 2}}.encode()},
       {"policy", PolicyUpdate{9, {}}.encode()},
       {"attest", AttestRequest{.nonce = Bytes(16), .pcrs = {0, 7}}.encode()},
-      {"attested", AttestResponse{.quote = Bytes(8), .signature = Bytes(8)}.encode()},
+      {"attested",
+       AttestResponse{.quote = Bytes(8), .signature = Bytes(8), .log = {}, .key = Bytes(8)}.encode()},
   }};
   for (std::uint8_t i = 0; i < plain.size(); ++i)
     seeds.add("control_body", plain[i].first, plain[i].second, {i});
   const auto install = InstallRequest{.asr = test::sample_asr(3, random), .index = 1, .retire = 6}.encode();
   seeds.add("control_body", "install", install->reveal(), {10});
   seeds.add("control_body", "empty", empty_body(), {11});
+  Policy group;
+  group.topology = Topology::multicast;
+  group.multicast_group = "239.192.0.1:7400";
+  group.attestation = Attestation::required;
+  seeds.add("control_body", "policy-group", PolicyUpdate{9, group}.encode(), {7});
+  group.multicast_group.clear();
+  seeds.add("control_body", "policy-without-group", PolicyUpdate{9, group}.encode(), {7});
+  seeds.add("control_body", "activate-quote",
+            ActivateRequest{
+                .version = "0.1.0", .quote = Bytes(8), .signature = Bytes(8), .attestation_key = Bytes(8)}
+                .encode(),
+            {0});
   seeds.add("cbor", "heartbeat", heartbeat, {4, 64, 5, 64, 6});
   seeds.add("cbor", "install", install->reveal(), {2, 64, 8});
   seeds.add("control_message", "one", fragments(Method::heartbeat, heartbeat));
   seeds.add("control_message", "three", fragments(Method::install, Bytes(2 * kFragmentBytes + 9)));
+}
+
+void quotes(Seeds& seeds) {
+  const auto quote = test::PaperTpm::quote_of(Bytes(kAttestationNonceBytes), 0xff, {7}, {});
+  seeds.add("attestation", "quote", quote, {1});
+  const Bytes key = test::PaperTpm::public_area(Bytes(32, 1), Bytes(32, 2));
+  const Bytes signature = test::PaperTpm::signature_of(Bytes(32, 3), Bytes(31, 4));
+  Bytes all{0};
+  for (const Bytes* part : {&key, &signature}) {
+    all.push_back(static_cast<std::uint8_t>(part->size() >> 8));
+    all.push_back(static_cast<std::uint8_t>(part->size()));
+    all.insert(all.end(), part->begin(), part->end());
+  }
+  all.insert(all.end(), quote.begin(), quote.end());
+  seeds.add("attestation", "signed", all);
 }
 
 void bundles(Seeds& seeds) {
@@ -205,6 +235,7 @@ void add_protocol_seeds(Seeds& seeds) {
   frames(seeds);
   for (const auto& [name, payload] : session_payloads()) seeds.add("session_payload", name, encoded(payload));
   bodies(seeds);
+  quotes(seeds);
   bundles(seeds);
   records(seeds);
   insiders(seeds);

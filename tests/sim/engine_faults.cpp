@@ -24,7 +24,7 @@ struct Outcome {
 
 void stir(EngineNet& net, std::uint32_t step) {
   const std::size_t node = net.dice().below(static_cast<std::uint32_t>(net.size()));
-  switch (net.dice().below(4)) {
+  switch (net.dice().below(5)) {
     case 0:
     case 1:
       net.give(node, RequestRekey{kGroup});
@@ -32,6 +32,16 @@ void stir(EngineNet& net, std::uint32_t step) {
     case 2:
       net.give(node % 2, RequestRekey{kLink});
       break;
+    case 3: {  // one member is told another policy, the others not (yet)
+      const auto view = net.view(node, kGroup);
+      if (!view) break;
+      Policy policy = view->description.policy;
+      policy.nset_ms = 1000 + net.dice().below(500);
+      policy.rekey_interval_s = 60 + net.dice().below(3600);
+      policy.rekey_after_frames = net.dice().chance(0.3) ? 16 : policy.rekey_after_frames;
+      net.give(node, SetPolicy{kGroup, policy});
+      break;
+    }
     default: {
       SendRequest request;
       request.asr_id = kLink;

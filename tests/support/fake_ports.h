@@ -164,6 +164,16 @@ class FakeNmm final : public nmm::ControlPort {
     note("remove_member", asr, node, std::move(done));
   }
   void rekey(std::uint64_t asr, Done done) override { note("rekey " + std::to_string(asr), std::move(done)); }
+  void set_policy(std::uint64_t asr, std::map<std::string, std::string> policy, Done done) override {
+    std::string call = "set_policy " + std::to_string(asr);
+    for (const auto& [key, value] : policy) call.append(" ").append(key).append("=").append(value);
+    note(std::move(call), std::move(done));
+  }
+  void attest(std::uint64_t node, bool accept, Reply<Attested> reply) override {
+    calls.push_back("attest " + std::to_string(node) + (accept ? " accept" : ""));
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(attested);
+  }
   void delete_asr(std::uint64_t asr, Done done) override {
     note("delete_asr " + std::to_string(asr), std::move(done));
   }
@@ -177,6 +187,7 @@ class FakeNmm final : public nmm::ControlPort {
   nmm::StatusSnapshot snapshot;
   std::vector<nmm::NodeSnapshot> members;
   std::vector<AsrSnapshot> relationships;
+  Attested attested{.outcome = "same", .pcr_digest = {0xaa}, .log_digest = {}};
   std::vector<std::string> calls;
   Prepare prepare;
   UniqueFd code;

@@ -78,9 +78,9 @@ Result<std::map<std::string, std::string>> parse_policy(const std::vector<std::s
   for (const std::string& word : words) {
     const std::size_t equals = word.find('=');
     if (equals == std::string::npos || equals == 0)
-      return fail(Errc::invalid_argument, "--policy takes KEY=VALUE, not '" + word + "'");
+      return fail(Errc::invalid_argument, "a policy field is KEY=VALUE, not '" + word + "'");
     if (!policy.emplace(word.substr(0, equals), word.substr(equals + 1)).second) {
-      return fail(Errc::invalid_argument, "--policy " + word.substr(0, equals) + " stands twice");
+      return fail(Errc::invalid_argument, "policy field " + word.substr(0, equals) + " stands twice");
     }
   }
   return policy;
@@ -98,6 +98,16 @@ Status create(Session& session, const Arguments& args) {
   AKM_ASSIGN(const std::uint64_t id, proxy->create_asr(args.label, ids, policy));
   say(session, fmt::format("Created '{}' ({}) in {} nodes.", args.label, hex_id(id), ids.size()),
       json_id("asr_id", id));
+  return {};
+}
+
+Status set(Session& session, const Arguments& args) {
+  AKM_ASSIGN(const auto policy, parse_policy(args.policy));
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const std::vector<AsrSnapshot> asrs, proxy->asrs(dbus::Service::nmm));
+  AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, asrs));
+  AKM_TRY(proxy->set_policy(id, policy));
+  say(session, fmt::format("All members of '{}' have the new policy.", args.asr), json_id("asr_id", id));
   return {};
 }
 
@@ -162,6 +172,11 @@ void add_asr_commands(CLI::App& app, Session& session) {
       ->take_all()
       ->allow_extra_args(false);
   make->callback([&session, args] { session.command = [&session, args] { return create(session, *args); }; });
+
+  CLI::App* change = group->add_subcommand("set", "Change policy fields in all its members (NMM)");
+  change->add_option("ASR", args->asr, "Name or id")->required();
+  change->add_option("KEY=VALUE", args->policy, "Policy fields, such as rekey_interval_s=600")->required();
+  change->callback([&session, args] { session.command = [&session, args] { return set(session, *args); }; });
 
   CLI::App* join = group->add_subcommand("add", "Add a member: all get a new generation (NMM)");
   CLI::App* leave = group->add_subcommand("remove", "Remove a member: the others get a new generation (NMM)");

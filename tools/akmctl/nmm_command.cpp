@@ -8,6 +8,7 @@
 #include "tools/akmctl/code_entry.h"
 #include "tools/akmctl/commands.h"
 #include "tools/akmctl/json.h"
+#include "tools/akmctl/names.h"
 #include "tools/akmctl/table.h"
 
 namespace akm::ctl {
@@ -109,6 +110,35 @@ Status list_nodes(Session& session) {
   return {};
 }
 
+/// "changed" is printed, and fails: a script is to notice.
+Status attest(Session& session, const std::string& name, bool accept) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const std::vector<nmm::NodeSnapshot> nodes, proxy->nodes());
+  AKM_ASSIGN(const std::uint64_t id, resolve_node(name, nodes));
+  AKM_ASSIGN(const dbus::Proxy::Attested attested, proxy->attest(id, accept));
+  const bool no_log = attested.log_digest.find_first_not_of('0') == std::string::npos;
+  const auto sentence = [&attested]() -> std::string {
+    if (attested.outcome == "first") return "genuine; its state is pinned from now on";
+    if (attested.outcome == "same") return "genuine; its state is the one that was pinned";
+    if (attested.outcome == "accepted") return "genuine; its present state is pinned from now on";
+    return "genuine, but its state is NOT the one that was pinned";
+  };
+  std::string json = json_id("node_id", id);
+  json.pop_back();
+  json +=
+      fmt::format(R"(,"outcome":"{}","pcr_digest":"{}","log_digest":"{}"}})", json_escaped(attested.outcome),
+                  json_escaped(attested.pcr_digest), json_escaped(attested.log_digest));
+  say(session,
+      facts({{"Node", name},
+             {"Quote", sentence()},
+             {"PCR digest", attested.pcr_digest},
+             {"Event log", no_log ? "none" : attested.log_digest}}),
+      json);
+  if (attested.outcome != "changed") return {};
+  return fail(Errc::hardware_mismatch,
+              "other PCRs than at the first attestation; after a known change of firmware say --accept");
+}
+
 }  // namespace
 
 void add_nmm_commands(CLI::App& app, Session& session) {
@@ -139,6 +169,14 @@ void add_nmm_commands(CLI::App& app, Session& session) {
                      "ADDRESS:PORT where the node will listen; may be repeated");
   direct->callback(
       [&session, args] { session.command = [&session, args] { return provision(session, *args); }; });
+
+  const auto accept = std::make_shared<bool>(false);
+  CLI::App* quote = nmm->add_subcommand("attest", "Have a node's TPM quote its PCRs, and compare them");
+  quote->add_option("NODE", args->name, "Name or id")->required();
+  quote->add_flag("--accept", *accept, "Pin what is quoted now");
+  quote->callback([&session, args, accept] {
+    session.command = [&session, args, accept] { return attest(session, args->name, *accept); };
+  });
 
   nmm->add_subcommand("nodes", "All nodes and their state")->callback([&session] {
     session.command = [&session] { return list_nodes(session); };

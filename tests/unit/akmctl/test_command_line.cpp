@@ -132,6 +132,28 @@ Test(akmctl_nmm, provision_over_the_bus) {
   cr_assert_eq(world.nmm.calls.size(), 1);
 }
 
+Test(akmctl_nmm, attest_says_what_the_quote_showed) {
+  NEED_ROOT();
+  World world(With::nmm);
+  const Outcome same = world.run({"nmm", "attest", "A"});
+  cr_assert_eq(same.exit_code, 0, "%s", same.err.c_str());
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "attest 161");
+  expect_has(same.out, "genuine; its state is the one that was pinned");
+  expect_has(same.out, "aa00");
+  world.nmm.attested.outcome = "changed";
+  const Outcome changed = world.run({"nmm", "attest", "A"});
+  cr_assert_eq(changed.exit_code, 1);
+  expect_has(changed.out, "NOT the one that was pinned");
+  world.nmm.attested.outcome = "accepted";
+  const Outcome json = world.run({"--json", "nmm", "attest", "A", "--accept"});
+  cr_assert_eq(json.exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "attest 161 accept");
+  cr_assert_eq(json.json()["outcome"], "accepted");
+  cr_assert_eq(json.json()["log_digest"], std::string(64, '0'));
+  world.nmm.deferred.result = fail(Errc::not_supported, "the node has no TPM");
+  expect_has(world.run({"nmm", "attest", "A"}).err, "no TPM");
+}
+
 Test(akmctl_asr, list_and_show_of_a_node_and_of_an_nmm) {
   World world(With::both);
   const Outcome nmm = world.run({"asr", "list"});
@@ -167,6 +189,10 @@ Test(akmctl_asr, changes) {
   cr_assert_eq(world.run({"asr", "create", "--policy", "rekey_interval_s=5", "beta", "A"}).exit_code, 0);
   cr_assert_eq(world.run({"asr", "create", "beta", "A", "--policy", "x"}).exit_code, 2);
   cr_assert_eq(world.run({"asr", "create", "beta", "nobody"}).exit_code, 6);
+  cr_assert_eq(world.run({"asr", "set", "alpha", "rekey_interval_s=600", "nnrt_ms=500"}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "set_policy 1 nnrt_ms=500 rekey_interval_s=600");
+  cr_assert_eq(world.run({"asr", "set", "alpha"}).exit_code, 2);
+  cr_assert_eq(world.run({"asr", "set", "alpha", "nnrt_ms"}).exit_code, 2);
   cr_assert_eq(world.run({"asr", "add", "alpha", "B"}).exit_code, 0);
   cr_assert_str_eq(world.nmm.calls.back().c_str(), "add_member 1 178");
   cr_assert_eq(world.run({"asr", "remove", "alpha", "B"}).exit_code, 0);

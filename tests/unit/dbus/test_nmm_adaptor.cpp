@@ -191,6 +191,31 @@ Test(nmm_adaptor, methods_on_ids) {
   cr_assert_eq(call("Rekey", {1, 2}).error, "org.freedesktop.DBus.Error.InvalidArgs");
 }
 
+Test(nmm_adaptor, set_policy_and_attest) {
+  NEED_ROOT();
+  NmmService service;
+  TestClient client(service.daemon.address());
+  const auto set = [&](std::uint64_t id, const std::map<std::string, std::string>& policy) {
+    return client.call_akm(service.servers(), "Nmm1", "SetPolicy",
+                           [&](sd_bus_message* m) { dbus::Writer(m).u64(id).text_map(policy); });
+  };
+  cr_assert(set(7, {{"rekey_interval_s", "60"}, {"nnrt_ms", "500"}}).error.empty());
+  cr_assert_str_eq(service.port.calls.back().c_str(), "set_policy 7 nnrt_ms=500 rekey_interval_s=60");
+  cr_assert_eq(set(0, {{"nnrt_ms", "500"}}).error, "org.akm.Error.InvalidArgument");
+  cr_assert_eq(set(7, {}).error, "org.akm.Error.InvalidArgument");
+  cr_assert_eq(set(7, {{"BAD KEY", "1"}}).error, "org.akm.Error.InvalidArgument");
+  const auto attest = [&](std::uint64_t id, bool accept) {
+    return client.call_akm(service.servers(), "Nmm1", "Attest",
+                           [&](sd_bus_message* m) { dbus::Writer(m).u64(id).boolean(accept); });
+  };
+  cr_assert(attest(7, true).error.empty());
+  cr_assert_str_eq(service.port.calls.back().c_str(), "attest 7 accept");
+  cr_assert_eq(attest(0, false).error, "org.akm.Error.InvalidArgument");
+  cr_assert_eq(service.port.calls.size(), 2);
+  service.port.deferred.result = fail(Errc::not_authentic);
+  cr_assert_eq(attest(7, false).error, "org.akm.Error.NotAuthentic");
+}
+
 Test(nmm_adaptor, changes_and_events_are_signalled) {
   NmmService service;
   TestClient client(service.daemon.address());

@@ -79,14 +79,23 @@ Test(proxy, nmm_calls) {
   Status refused;
   Result<std::vector<AsrSnapshot>> asrs = fail(Errc::internal);
   Status rekeyed = fail(Errc::internal);
+  Status set = fail(Errc::internal);
+  Result<Proxy::Attested> attested = fail(Errc::internal);
   with_proxy(service, [&](Proxy& proxy) {
     status = proxy.nmm_status();
     nodes = proxy.nodes();
     made = proxy.create_asr("beta", {1}, {});
     refused = proxy.quarantine(0);
     asrs = proxy.asrs(dbus::Service::nmm);
+    set = proxy.set_policy(1, {{"nnrt_ms", "500"}});
+    attested = proxy.attest(0xa1, false);
     rekeyed = proxy.rekey(dbus::Service::nmm, 1);
   });
+  cr_assert(set.has_value());
+  cr_assert(attested.has_value());
+  cr_assert_eq(attested->outcome, "same");
+  cr_assert_eq(attested->pcr_digest, "aa" + std::string(62, '0'));
+  cr_assert_eq(attested->log_digest, std::string(64, '0'));
   cr_assert_eq(status->findings.size(), 1);
   cr_assert_eq(status->state, "ready");
   cr_assert_eq(nodes->size(), 2);

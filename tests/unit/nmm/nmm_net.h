@@ -12,7 +12,9 @@
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/nmm/nmm.h"
+#include "daemon/protocol/attestation.h"
 #include "daemon/protocol/control_body.h"
+#include "tests/support/paper_tpm.h"
 #include "tests/unit/nmm/memory_store.h"
 
 namespace akm::nmm::test {
@@ -63,6 +65,9 @@ class FakeNode {
   bool refusing = false;  // answers installs with busy
   bool quarantined = false;
   std::size_t installs = 0;
+  std::size_t policies = 0;
+  bool attests = false;  // activates with a quote, and answers `attest`
+  akm::test::PaperTpm tpm;
   std::optional<protocol::ResponseReceived> last_response;
   MemoryStore store;
   SeededRandom random;
@@ -279,6 +284,12 @@ inline void FakeNode::activate() {
   protocol::ActivateRequest request;
   request.hardware_value = hardware;
   request.version = "0.1.0";
+  if (attests) {
+    const auto serial = view(provisioning)->description.generation;
+    request.quote = tpm.quote(protocol::activation_nonce(provisioning, serial, hardware), 0xff);
+    request.signature = tpm.sign(*request.quote);
+    request.attestation_key = tpm.public_key();
+  }
   send(protocol::Method::activate, request.encode());
 }
 
@@ -343,6 +354,18 @@ inline void FakeNode::request(protocol::RequestReceived& request) {
   } else if (request.method == Method::quarantine) {
     quarantined = true;
     shell->post(protocol::EraseOperational{}, answer);
+  } else if (request.method == Method::policy) {
+    ++policies;
+    const auto body = protocol::PolicyUpdate::decode(request.body.reveal());
+    shell->post(protocol::SetPolicy{body->asr_id, body->policy}, answer);
+  } else if (request.method == Method::attest && attests) {
+    const auto body = protocol::AttestRequest::decode(request.body.reveal());
+    protocol::AttestResponse response;
+    response.quote = tpm.quote(body->nonce, 0xff);
+    response.signature = tpm.sign(response.quote);
+    response.key = tpm.public_key();
+    shell->post(protocol::SendResponse{request.asr_id, request.request_id, request.method, ControlStatus::ok,
+                                       response.encode()});
   } else {
     respond(request, ControlStatus::not_supported);
   }

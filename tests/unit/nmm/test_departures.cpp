@@ -5,8 +5,7 @@
 #include <chrono>
 
 #include "daemon/protocol/control_body.h"
-#include "tests/unit/nmm/memory_store.h"
-#include "tests/unit/nmm/records.h"
+#include "tests/unit/nmm/requests_fixture.h"
 
 using namespace akm;
 using namespace akm::nmm;
@@ -17,21 +16,10 @@ using std::chrono::seconds;
 
 namespace {
 
-struct Fixture {
-  MemoryStore store;
-  Registry registry{store};
-  std::vector<protocol::SendRequest> sent;
-  Instant now{1'000};
-  Requests requests{[this](protocol::Event event, Requests::AfterStep) {
-                      sent.push_back(std::move(std::get<protocol::SendRequest>(event)));
-                    },
-                    [this] { return now; }};
+struct Fixture : RequestsFixture {
   Departures departures{registry, requests};
 
-  Fixture() {
-    for (const protocol::NodeId id : {1U, 2U, 3U})
-      cr_assert(registry.put(node_record(id, "n" + std::to_string(id))));
-  }
+  Fixture() : RequestsFixture(3) {}
   void leave(protocol::AsrId asr_id, const std::set<protocol::NodeId>& nodes, bool deleted = false) {
     AsrRecord record = asr_record(asr_id, {1, 2});
     record.leaving = nodes;
@@ -40,13 +28,6 @@ struct Fixture {
     departures.retire(asr_id, now);
     departures.pump(now);
   }
-  void answer(std::size_t which, ControlStatus status) {
-    protocol::ResponseReceived response;
-    response.cookie = sent[which].cookie;
-    response.status = status;
-    requests.answered(response, now);
-  }
-  void lose(std::size_t which) { requests.timed_out({0, sent[which].cookie, sent[which].method}, now); }
 };
 
 }  // namespace

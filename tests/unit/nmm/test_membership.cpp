@@ -98,3 +98,104 @@ Test(membership, mistakes_of_callers_are_refused) {
   net.nmm->quarantine(1, into(done));
   cr_assert(done->error().code == Errc::not_found);
 }
+
+namespace {
+
+std::uint32_t interval_of(const FakeNode& node, protocol::AsrId asr_id) {
+  return node.view(asr_id)->description.policy.rekey_interval_s;
+}
+
+}  // namespace
+
+Test(membership, a_policy_reaches_all_members_without_a_new_generation) {
+  NmmNet net(3);
+  net.activate_all();
+  const auto asr = net.create(3);
+  std::optional<Status> done;
+  net.nmm->set_policy(asr, {{"rekey_interval_s", "600"}}, into(done));
+  net.run(seconds(2));
+  cr_assert(done && *done);
+  for (const auto& node : net.nodes) cr_assert_eq(interval_of(*node, asr), 600U);
+  cr_assert(net.agreed(asr, 1, {0, 1, 2}));
+  cr_assert_eq(net.nmm->asrs().at(0).policy.at("rekey_interval_s"), "600");
+  cr_assert_not_null(net.event("policy-set"));
+  done.reset();
+  net.nmm->set_policy(asr, {{"rekey_interval_s", "600"}}, into(done));
+  cr_assert(done && *done, "nothing changes, nobody is told");
+  cr_assert_eq(net.nodes[0]->policies, 1U);
+}
+
+Test(membership, a_policy_is_told_a_straggler_after_a_restart_of_the_nmm) {
+  NmmNet net(3);
+  net.activate_all();
+  const auto asr = net.create(3);
+  net.nodes[2]->down = true;
+  std::optional<Status> done;
+  net.nmm->set_policy(asr, {{"rekey_interval_s", "600"}}, into(done));
+  net.run(seconds(40));
+  cr_assert(done && !*done);
+  cr_assert_eq(done->error().code, Errc::timed_out);
+  cr_assert_neq(done->error().detail.find("n2"), std::string::npos);
+  cr_assert_eq(done->error().detail.find("n1"), std::string::npos);
+  cr_assert_eq(interval_of(*net.nodes[1], asr), 600U);
+  net.restart_nmm();
+  net.nodes[2]->down = false;
+  net.run(seconds(30));
+  cr_assert_eq(interval_of(*net.nodes[2], asr), 600U);
+  const std::size_t told = net.nodes[2]->policies;
+  net.restart_nmm();
+  net.run(seconds(30));
+  cr_assert_eq(net.nodes[2]->policies, told, "it is over");
+}
+
+Test(membership, what_all_members_must_change_together_comes_with_a_generation) {
+  NmmNet net(3);
+  net.activate_all();
+  const auto asr = net.create(3);
+  std::optional<Status> done;
+  net.nmm->set_policy(asr, {{"topology", "star"}, {"rekey_interval_s", "600"}}, into(done));
+  net.run(seconds(2));
+  cr_assert(done && *done);
+  cr_assert(net.agreed(asr, 2, {0, 1, 2}));
+  cr_assert(net.nodes[1]->view(asr)->description.policy.topology == protocol::Topology::star);
+  cr_assert_eq(interval_of(*net.nodes[1], asr), 600U);
+  cr_assert_eq(net.nodes[1]->policies, 0U);
+}
+
+Test(membership, a_policy_during_a_rollout_reaches_also_who_installs_late) {
+  NmmNet net(3);
+  net.activate_all();
+  const auto asr = net.create(3);
+  net.nodes[2]->down = true;
+  std::optional<Status> rekeyed;
+  net.nmm->rekey(asr, into(rekeyed));
+  net.run(seconds(1));
+  std::optional<Status> done;
+  net.nmm->set_policy(asr, {{"rekey_interval_s", "600"}}, into(done));
+  net.run(seconds(1));
+  net.nodes[2]->down = false;
+  net.run(seconds(20));
+  cr_assert(net.agreed(asr, 3, {0, 1, 2}));
+  for (const auto& node : net.nodes) cr_assert_eq(interval_of(*node, asr), 600U);
+}
+
+Test(membership, a_policy_that_is_not_one_changes_nothing) {
+  NmmNet net(2);
+  net.activate_all();
+  const auto asr = net.create(2);
+  const auto refused = [&](protocol::AsrId id, const std::map<std::string, std::string>& fields) {
+    std::optional<Status> done;
+    net.nmm->set_policy(id, fields, into(done));
+    return done && !*done ? done->error().code : Errc::internal;
+  };
+  cr_assert_eq(refused(asr, {{"rekey_interval_s", "0"}}), Errc::invalid_argument);
+  cr_assert_eq(refused(asr, {{"no_such_field", "1"}}), Errc::invalid_argument);
+  cr_assert_eq(refused(asr, {{"topology", "multicast"}}), Errc::invalid_argument);
+  cr_assert_eq(refused(4711, {{"nnrt_ms", "500"}}), Errc::not_found);
+  net.store.failing = true;
+  cr_assert_eq(refused(asr, {{"nnrt_ms", "500"}}), Errc::disk_full);
+  net.store.failing = false;
+  cr_assert_eq(net.nmm->asrs().at(0).policy.at("nnrt_ms"), "2000");
+  net.run(seconds(5));
+  cr_assert_eq(net.nodes[0]->policies, 0U);
+}

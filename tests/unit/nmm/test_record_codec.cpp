@@ -21,6 +21,8 @@ NodeRecord full_node() {
   record.evicted_from = {1, 2, UINT64_MAX};
   record.quarantine_pending = true;
   record.peer = "198.51.100.1:9";
+  record.attestation_key = {1, 2, 3};
+  record.pcr_digest = protocol::Digest32{4};
   return record;
 }
 
@@ -35,6 +37,7 @@ AsrRecord full_asr() {
   record.reason = Reason::breach;
   record.installed_at_s = 99;
   record.leaving = {4, 5};
+  record.policy_pending = {1, 3};
   return record;
 }
 
@@ -57,6 +60,11 @@ Test(record_codec, node_comes_back_whole) {
   cr_assert(out->evicted_from == in.evicted_from);
   cr_assert_eq(out->quarantine_pending, in.quarantine_pending);
   cr_assert_eq(out->peer, in.peer);
+  cr_assert(out->attestation_key == in.attestation_key);
+  cr_assert(out->pcr_digest == in.pcr_digest);
+  const auto without = decode_node_record(encode_node_record(node_record(5, "e")));
+  cr_assert(without->attestation_key.empty());
+  cr_assert(!without->pcr_digest);
 }
 
 Test(record_codec, asr_comes_back_whole) {
@@ -68,6 +76,7 @@ Test(record_codec, asr_comes_back_whole) {
   cr_assert_eq(out->description.generation, in.description.generation);
   cr_assert(out->description.roster == in.description.roster);
   cr_assert(out->description.policy == in.description.policy);
+  cr_assert(out->policy_pending == in.policy_pending);
   cr_assert_eq(out->complete, in.complete);
   cr_assert_eq(out->immediate, in.immediate);
   cr_assert_eq(out->rotation_pending, in.rotation_pending);

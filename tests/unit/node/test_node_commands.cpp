@@ -152,9 +152,60 @@ Test(node_commands, a_policy_of_the_node_is_stored) {
   bench.asked.clear();
   bench.pass(std::chrono::seconds(21));
   cr_assert_geq(bench.count(Method::heartbeat), 4);
+}
+
+Test(node_commands, a_policy_of_one_relationship_is_durable_before_it_is_answered) {
+  NodeBench bench;
+  bench.make_member();
+  protocol::PolicyUpdate update;
   update.asr_id = kOperationalAsr;
+  update.policy.rekey_interval_s = 77;
+  bench.store.fail_writes_of = "asr-0000000000006001";
   bench.ask(Method::policy, update.encode());
-  cr_assert_eq(*bench.last_answer(), ControlStatus::not_supported);
+  cr_assert_eq(*bench.last_answer(), ControlStatus::storage_failed);
+  cr_assert_eq(bench.node->asrs().at(1).policy.at("rekey_interval_s"), "3600");
+  bench.store.fail_writes_of.reset();
+  bench.ask(Method::policy, update.encode());
+  cr_assert_eq(*bench.last_answer(), ControlStatus::ok);
+  cr_assert(bench.event("policy-set") != nullptr);
+  bench.start();
+  cr_assert_eq(bench.node->asrs().at(1).policy.at("rekey_interval_s"), "77");
+}
+
+Test(node_commands, a_group_of_a_new_policy_is_joined) {
+  NodeBench bench;
+  bench.make_member();
+  protocol::PolicyUpdate update;
+  update.asr_id = kOperationalAsr;
+  update.policy.topology = protocol::Topology::multicast;
+  update.policy.multicast_group = "239.192.0.1:7400";
+  bench.ask(Method::policy, update.encode());
+  cr_assert_eq(*bench.last_answer(), ControlStatus::ok);
+  cr_assert_eq(bench.groups.size(), 1U);
+}
+
+Test(node_commands, a_policy_that_does_not_fit_is_refused) {
+  NodeBench bench;
+  bench.make_member();
+  protocol::PolicyUpdate update;
+  update.asr_id = 0x9999;
+  bench.ask(Method::policy, update.encode());
+  cr_assert_eq(*bench.last_answer(), ControlStatus::unknown_asr);
+  update.asr_id = kProvisioningAsr;
+  bench.ask(Method::policy, update.encode());
+  cr_assert_eq(*bench.last_answer(), ControlStatus::refused_by_policy);
+  update.asr_id = kOperationalAsr;
+  update.policy.rekey_interval_s = 0;
+  bench.ask(Method::policy, update.encode());
+  cr_assert_eq(*bench.last_answer(), ControlStatus::malformed);
+  update.policy = {};
+  update.policy.topology = protocol::Topology::multicast;  // without a group
+  for (const protocol::AsrId asr_id : {protocol::AsrId{0}, kOperationalAsr}) {
+    update.asr_id = asr_id;
+    bench.ask(Method::policy, update.encode());
+    cr_assert_eq(*bench.last_answer(), ControlStatus::malformed);
+  }
+  cr_assert_eq(bench.node->asrs().at(1).policy.at("topology"), "auto");
 }
 
 Test(node_commands, the_provisioning_relationship_is_rekeyed_on_request) {
@@ -180,8 +231,7 @@ Test(node_commands, re_provisioning_is_an_install_of_the_same_relationship) {
 Test(node_commands, what_is_not_there_yet_is_not_supported) {
   NodeBench bench;
   bench.make_active();
-  for (const Method method :
-       {Method::attest, Method::activate, Method::heartbeat, Method::breach_report, Method::resync}) {
+  for (const Method method : {Method::activate, Method::heartbeat, Method::breach_report, Method::resync}) {
     ask_empty(bench, method);
     cr_assert_eq(*bench.last_answer(), ControlStatus::not_supported);
   }

@@ -93,6 +93,8 @@ Test(asr_codec, policy_round_trip) {
   policy.grace_ms = 105;
   policy.quorum = Quorum::majority;
   policy.topology = Topology::multicast;
+  policy.multicast_group = "[ff15::a]:7400";
+  policy.attestation = Attestation::required;
   policy.resync_min_interval_s = 63;
   policy.install_deadline_s = 64;
   policy.control_deadline_s = 65;
@@ -134,6 +136,7 @@ Test(asr_codec, policies_out_of_bounds_are_refused) {
   cr_assert(refused([](auto& policy) { policy.grace_ms = UINT32_MAX; }));
   cr_assert(refused([](auto& policy) { policy.rekey_after_frames = std::uint64_t{1} << 32; }));
   cr_assert(refused([](auto& policy) { policy.rekey_after_frames = 0; }));
+  cr_assert(refused([](auto& policy) { policy.topology = Topology::multicast; }), "without a group");
 }
 
 Test(asr_codec, an_unknown_choice_is_refused) {

@@ -95,7 +95,11 @@ Test(control_body, short_bodies) {
   check_codec(RetireRequest{.asr_id = UINT64_MAX});
   check_codec(PolicyUpdate{.asr_id = 0, .policy = {}});
   check_codec(AttestRequest{.nonce = Body(16, 1), .pcrs = {0, 7, 23}});
-  check_codec(AttestResponse{.quote = {1}, .signature = {2}, .log = {3}});
+  check_codec(AttestResponse{.quote = {1}, .signature = {2}, .log = {3}, .key = {}});
+  check_codec(AttestResponse{.quote = {1}, .signature = {2}, .log = {3}, .key = Body{4}}, 1);
+  check_codec(AttestResponse{.quote = Body(kQuoteBytes), .signature = {2}, .log = {3}, .key = {}});
+  cr_assert(!AttestResponse::decode(
+      AttestResponse{.quote = Body(kQuoteBytes + 1), .signature = {}, .log = {}, .key = {}}.encode()));
   check_codec(BreachDecision{.decision = "evicted", .asrs = {1, 2}});
 }
 
@@ -103,6 +107,16 @@ Test(control_body, values_out_of_bounds_are_refused) {
   cr_assert(!AttestRequest::decode(AttestRequest{.nonce = Body(15), .pcrs = {}}.encode()).has_value());
   cr_assert(!AttestRequest::decode(AttestRequest{.nonce = Body(65), .pcrs = {}}.encode()).has_value());
   cr_assert(!AttestRequest::decode(AttestRequest{.nonce = Body(16), .pcrs = {24}}.encode()).has_value());
+  // The policy of an activation is checked like any other.
+  for (const bool of_asr : {false, true}) {
+    Policy policy;
+    policy.topology = Topology::multicast;  // without a group
+    const Body body = of_asr ? PolicyUpdate{.asr_id = 7, .policy = policy}.encode()
+                             : ActivateResponse{.nmm = "nmm", .policy = policy}.encode();
+    const auto error =
+        of_asr ? PolicyUpdate::decode(body).error().code : ActivateResponse::decode(body).error().code;
+    cr_assert_eq(error, akm::Errc::malformed);
+  }
   cr_assert(!BreachDecision::decode(BreachDecision{.decision = "", .asrs = {}}.encode()).has_value());
 }
 

@@ -226,6 +226,42 @@ Test(relationship, rekey_after_so_many_frames) {
   cr_assert_eq(held.relationship.view().phase, Phase::sei);
 }
 
+Test(relationship, another_policy_is_stored_and_its_interval_counts_from_now) {
+  Held held;
+  Asr asr = fixed_asr(2);
+  cr_assert(held.install(asr));
+  (void)held.relationship.record();
+  held.relationship.settle();
+  Policy policy;
+  policy.rekey_interval_s = 60;
+  const auto set = [&held, &policy] {
+    auto context = held.step();
+    return held.relationship.set_policy(policy, context);
+  };
+  cr_assert(set());
+  cr_assert(held.relationship.dirty());
+  cr_assert(held.relationship.view().description.policy == policy);
+  cr_assert_eq(only<InstallKey>(held.effects).back()->timeout_s, 60U / 4 * 5 + 60);
+  const auto due = held.relationship.next_deadline();
+  cr_assert(due && *due <= held.now + std::chrono::seconds(66));
+  held.relationship.undo();
+  cr_assert_eq(held.relationship.view().description.policy.rekey_interval_s, 3600U);
+  cr_assert(set());
+  (void)held.relationship.record();
+  held.relationship.settle();
+  cr_assert(set(), "the same once more");
+  cr_assert(!held.relationship.dirty());
+  policy.rekey_after_frames = 0;
+  cr_assert_eq(set().error().code, Errc::invalid_argument);
+}
+
+Test(relationship, the_policy_of_a_provisioning_asr_is_its_credentials) {
+  Held held;
+  cr_assert(held.install(fixed_asr(2, 1, Kind::provisioning)));
+  auto context = held.step();
+  cr_assert_eq(held.relationship.set_policy(Policy{}, context).error().code, Errc::refused_by_policy);
+}
+
 Test(relationship, multicast_sends_one_frame_to_the_group_and_answers_to_one) {
   testing::EngineNet net(3, 1);
   Asr asr = net.make_asr(7, 1, 3);

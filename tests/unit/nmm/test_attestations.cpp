@@ -1,0 +1,132 @@
+#include "daemon/nmm/attestations.h"
+
+#include <criterion/criterion.h>
+
+#include "tests/unit/nmm/nmm_net.h"
+
+using namespace akm;
+using namespace akm::nmm;
+using namespace akm::nmm::test;
+using protocol::ControlStatus;
+using std::chrono::seconds;
+
+TestSuite(attestations, .init = quiet);
+
+namespace {
+
+struct Net : NmmNet {
+  explicit Net(protocol::Attestation attestation = protocol::Attestation::none, bool tpm = true)
+      : NmmNet(3, settings_with(attestation)) {
+    for (auto& node : nodes) node->attests = tpm;
+    activate_all();
+  }
+  static NmmSettings settings_with(protocol::Attestation attestation) {
+    NmmSettings out;
+    out.policy.attestation = attestation;
+    return out;
+  }
+  Result<ControlPort::Attested> attest(bool accept = false) {
+    std::optional<Result<ControlPort::Attested>> out;
+    nmm->attest(nodes[0]->node_id, accept, [&out](auto result) { out = std::move(result); });
+    run(seconds(60));
+    cr_assert(out.has_value());
+    return *out;
+  }
+  [[nodiscard]] std::string field(std::string_view name, const std::string& key) const {
+    const EventRecord* found = event(name);
+    return found == nullptr ? "" : found->fields.at(key);
+  }
+};
+
+}  // namespace
+
+Test(attestations, the_first_quote_is_pinned_and_others_are_compared_with_it) {
+  Net net;
+  const auto first = net.attest();
+  cr_assert(first.has_value(), "%s", first.has_value() ? "" : first.error().message().c_str());
+  cr_assert_eq(first->outcome, "first");
+  cr_assert(first->pcr_digest == net.nodes[0]->tpm.pcr_digest);
+  net.restart_nmm();
+  cr_assert_eq(net.attest()->outcome, "same");
+  cr_assert_null(net.event("attestation-failed"));
+}
+
+Test(attestations, other_pcrs_are_evidence_until_an_operator_accepts_them) {
+  Net net;
+  (void)net.attest();
+  net.nodes[0]->tpm.pcr_digest[0] ^= 1;
+  cr_assert_eq(net.attest()->outcome, "changed");
+  cr_assert_eq(net.field("breach-reported", "class"), "attestation-failed");
+  cr_assert_eq(net.field("breach-reported", "grade"), "evidence");
+  cr_assert_eq(net.field("breach-reported", "reported_by"), "nmm");
+  cr_assert_eq(net.state_of("n0"), "active");
+  cr_assert_eq(net.attest()->outcome, "changed", "it is not pinned by itself");
+  cr_assert_eq(net.attest(true)->outcome, "accepted");
+  cr_assert_eq(net.attest()->outcome, "same");
+}
+
+Test(attestations, another_tpm_is_critical_and_evicts) {
+  Net net;
+  const protocol::AsrId asr_id = net.create(3);
+  (void)net.attest();
+  net.nodes[0]->tpm.replace();
+  cr_assert_eq(net.attest(true).error().code, Errc::not_authentic, "accepting PCRs accepts no other TPM");
+  cr_assert_eq(net.field("breach-reported", "grade"), "critical");
+  cr_assert_eq(net.state_of("n0"), "quarantined");
+  cr_assert_eq(net.nodes[0]->generation(asr_id), 0U);
+  cr_assert(net.agreed(asr_id, 2, {1, 2}));
+}
+
+Test(attestations, a_quote_of_something_else_is_critical) {
+  Net net;
+  net.nodes[0]->tpm.type = 0x8017;
+  cr_assert_eq(net.attest().error().code, Errc::malformed);
+  cr_assert_eq(net.field("breach-reported", "grade"), "critical");
+}
+
+Test(attestations, a_node_without_tpm_or_without_answer_is_named_so) {
+  Net net(protocol::Attestation::none, false);
+  cr_assert_eq(net.attest().error().code, Errc::not_supported);
+  net.nodes[0]->down = true;
+  cr_assert_eq(net.attest().error().code, Errc::timed_out);
+  cr_assert_null(net.event("breach-reported"), "neither accuses anybody");
+  std::optional<Errc> unknown;
+  net.nmm->attest(4711, false, [&unknown](const auto& result) { unknown = result.error().code; });
+  cr_assert(unknown == Errc::not_found);
+}
+
+Test(attestations, where_the_policy_wants_it_nobody_activates_without_a_quote) {
+  Net without(protocol::Attestation::required, false);
+  cr_assert_eq(without.state_of("n0"), "prepared");
+  cr_assert(without.nodes[0]->last_response->status == ControlStatus::refused_by_policy);
+  Net with(protocol::Attestation::required);
+  cr_assert_eq(with.state_of("n0"), "active");
+  cr_assert_eq(with.attest()->outcome, "same", "that of the activation is the first one");
+}
+
+Test(attestations, an_activation_with_another_tpm_is_refused_until_the_node_is_prepared_anew) {
+  Net net(protocol::Attestation::required);
+  net.nodes[0]->tpm.replace();
+  net.nodes[0]->activate();
+  net.run(seconds(1));
+  cr_assert(net.nodes[0]->last_response->status == ControlStatus::hardware_mismatch);
+  cr_assert_eq(net.field("activation-refused", "reason"), "the attestation key of another TPM");
+  net.nodes[1]->tpm.replace();
+  net.nodes[1]->provision(*net.prepare(*net.nodes[1], true));
+  net.nodes[1]->activate();
+  net.run(seconds(1));
+  cr_assert(net.nodes[1]->last_response->status == ControlStatus::ok);
+}
+
+Test(attestations, a_disk_that_refuses_is_no_refusal_of_the_node) {
+  Net net(protocol::Attestation::required);
+  net.nodes[0]->provision(*net.prepare(*net.nodes[0], true));
+  net.store.failing = true;
+  net.nodes[0]->activate();
+  net.run(seconds(1));
+  cr_assert(net.nodes[0]->last_response->status == ControlStatus::storage_failed);
+  net.store.failing = false;
+  net.nodes[0]->activate();
+  net.run(seconds(1));
+  cr_assert(net.nodes[0]->last_response->status == ControlStatus::ok);
+}
