@@ -131,10 +131,10 @@ Incoming::Answer Incoming::activate(const protocol::RequestReceived& request, co
     const Errc why = attested.error().code;
     if (why != Errc::hardware_mismatch && why != Errc::refused_by_policy)
       return {ControlStatus::storage_failed, {}, {}};
-    return refuse_activation(node,
-                             why == Errc::hardware_mismatch ? ControlStatus::hardware_mismatch
-                                                            : ControlStatus::refused_by_policy,
-                             attested.error().detail);
+    return refuse_activation(
+        node,
+        why == Errc::hardware_mismatch ? ControlStatus::hardware_mismatch : ControlStatus::refused_by_policy,
+        attested.error().detail);
   }
   return accept(*body, request, *core_.registry.node(node.node_id), current);
 }

@@ -17,7 +17,8 @@ namespace {
 
 constexpr AsrId kGroup = 0x1111;
 constexpr AsrId kLink = 0x2222;
-constexpr std::size_t kEvents = 400;        // of one input
+constexpr std::size_t kEvents = 400;  // of one input
+constexpr std::uint8_t kPolicyEvents = 236;
 constexpr std::uint8_t kLongEvents = 240;   // from here on a byte means what takes many steps, or data
 constexpr std::size_t kStepsAtMost = 4000;  // of all long events of one input
 
@@ -30,7 +31,8 @@ class Story {
 
   void tell(fuzz::Input& input) {
     const std::uint8_t first = input.u8();
-    const std::uint8_t what = first % 21;
+    // Above those of the corpora from before there was a policy to set.
+    const std::uint8_t what = first >= kPolicyEvents ? 20 : first % 20;
     const std::size_t who = input.below(static_cast<std::uint32_t>(world_.size()));
     if (first >= kLongEvents) return at_length(first, who, input);
     if (what < 9) return network(what, who, input);

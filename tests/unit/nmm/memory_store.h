@@ -2,6 +2,7 @@
 // A sealed store in memory that can be told to fail: the seam through which the NMM's tests inject storage
 // faults.
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ class MemoryStore final : public store::SealedStore {
     return SecretBuffer::copy_of(at->second);
   }
   Status write(std::string_view name, std::span<const std::uint8_t> record) override {
-    if (failing) return fail(Errc::disk_full, std::string(name));
+    if (failing || (failing_names && name.starts_with(*failing_names)))
+      return fail(Errc::disk_full, std::string(name));
     if (disk != nullptr) AKM_TRY(disk->write(name, record));
     ++writes;
     records[std::string(name)] = {record.begin(), record.end()};
@@ -43,6 +45,7 @@ class MemoryStore final : public store::SealedStore {
 
   std::map<std::string, std::vector<std::uint8_t>, std::less<>> records;
   bool failing = false;
+  std::optional<std::string> failing_names;  // that begin so
   std::size_t writes = 0;
   SealedStore* disk = nullptr;  // every change goes there first
 };

@@ -121,11 +121,11 @@ Test(attestations, an_activation_with_another_tpm_is_refused_until_the_node_is_p
 Test(attestations, a_disk_that_refuses_is_no_refusal_of_the_node) {
   Net net(protocol::Attestation::required);
   net.nodes[0]->provision(*net.prepare(*net.nodes[0], true));
-  net.store.failing = true;
+  net.store.failing_names = "nmm-node-";
   net.nodes[0]->activate();
   net.run(seconds(1));
   cr_assert(net.nodes[0]->last_response->status == ControlStatus::storage_failed);
-  net.store.failing = false;
+  net.store.failing_names.reset();
   net.nodes[0]->activate();
   net.run(seconds(1));
   cr_assert(net.nodes[0]->last_response->status == ControlStatus::ok);
