@@ -14,12 +14,14 @@ Test(policy_text, every_field_goes_there_and_back) {
   changed.grace_ms = 12;
   changed.quorum = protocol::Quorum::majority;
   changed.topology = protocol::Topology::star;
+  changed.attestation = protocol::Attestation::required;
   changed.rotate_provisioning_after_install = false;
   Policy copy;
   cr_assert(apply_policy_text(copy, policy_to_text(changed)).has_value());
   cr_assert(copy == changed);
   cr_assert_eq(policy_to_text(Policy{}).at("topology"), "auto");
-  cr_assert_eq(policy_to_text(Policy{}).size(), 15);
+  cr_assert_eq(policy_to_text(Policy{}).size(), 16);
+  cr_assert_eq(policy_to_text(Policy{}).at("attestation"), "none");
 }
 
 Test(policy_text, a_group_address_and_topology_multicast_belong_together) {
