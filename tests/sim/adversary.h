@@ -21,6 +21,7 @@ class Adversary final : public Observer {
   /// The machine lies once, with its next stored candidate.
   void corrupt(std::size_t machine, std::uint32_t how) { liars_[machine] = how; }
 
+  void started(std::size_t machine) override;
   void effect(std::size_t machine, const protocol::Effect& effect, bool done) override;
 
  private:
@@ -29,19 +30,31 @@ class Adversary final : public Observer {
     std::uint32_t from = 0;
     std::uint32_t to = 0;
   };
-  void record(std::size_t machine, const protocol::SendFrame& send);
+  /// As whom, and to whom, a machine seals a frame.
+  struct Guise {
+    std::optional<std::size_t> as;  // none: as itself
+    std::optional<std::size_t> to;  // none: to all others
+    Origin origin{};
+  };
+  void record(std::size_t machine, const Endpoint& to, std::span<const std::uint8_t> bytes);
+  /// A frame for one machine comes to another.
+  void turn(const Recorded& frame);
   void forge(std::size_t machine);
+  void forge_data(std::size_t machine, const Guise& guise);
   void lie(std::size_t machine, std::uint32_t how);
-  void seal_and_send(std::size_t machine, const HeldKey& key, const protocol::SessionPayload& payload,
-                     Origin origin);
+  void seal_session(std::size_t machine, const HeldKey& key, const protocol::SessionPayload& payload,
+                    Origin origin);
+  void seal_and_send(std::size_t machine, const HeldKey& key, protocol::FrameType type,
+                     std::span<const std::uint8_t> plain, const Guise& guise);
+  [[nodiscard]] const HeldKey* held_key(std::size_t machine) const;
 
   Fleet& fleet_;
   std::uint64_t seed_;
   std::deque<Recorded> recorded_;
   std::map<std::size_t, std::uint32_t> liars_;
-  std::set<std::size_t> listening_;
   std::size_t overheard_ = 0;
   std::uint64_t sealed_ = 0;
+  std::uint64_t seen_ = 0;  // frames on the network
 };
 
 }  // namespace akm::sim

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/sim/domain.h"
+
 namespace akm::sim {
 namespace {
 
@@ -20,6 +22,7 @@ Owner owner_of(std::size_t machine) {
 /// The alternatives that change something outside; all others are reports.
 bool is_report(const protocol::Effect& effect) {
   return !std::holds_alternative<protocol::SendFrame>(effect) &&
+         !std::holds_alternative<protocol::SendDatagram>(effect) &&
          !std::holds_alternative<protocol::PersistAsr>(effect) &&
          !std::holds_alternative<protocol::ForgetAsr>(effect) &&
          !std::holds_alternative<protocol::InstallKey>(effect) &&
@@ -68,9 +71,18 @@ std::optional<Status> Fleet::step(std::size_t i, protocol::Event event) {
   Machine& machine = machines_[i];
   ++steps_;
   protocol::EffectList effects;
+  const auto* request = std::get_if<protocol::SendRequest>(&event);
+  const std::optional<protocol::AsrId> asks =
+      request != nullptr ? std::optional(request->asr_id) : std::nullopt;
   {
     const OwnerScope scope(owner_of(i));
     effects = machine.engine->step(std::move(event), machine.clock.local(now_), machine.dice);
+  }
+  const bool taken = asks && std::ranges::none_of(effects, [](const protocol::Effect& effect) {
+                       return std::holds_alternative<protocol::EventRefused>(effect);
+                     });
+  if (taken) {
+    for (Observer* observer : observers_) observer->asked(i, *asks);
   }
   auto done = carry_out(i, std::move(effects));
   if (done) {
@@ -92,7 +104,9 @@ std::optional<Status> Fleet::carry_out(std::size_t i, protocol::EffectList effec
       // The outcomes of our own requests are told all the same (shell.cpp).
       const bool outcome = std::holds_alternative<protocol::ResponseReceived>(effect) ||
                            std::holds_alternative<protocol::RequestTimedOut>(effect);
-      if (outcome && on_report) on_report(i, effect);
+      if (!outcome) continue;
+      for (Observer* observer : observers_) observer->effect(i, effect, true);
+      if (on_report) on_report(i, effect);
       continue;
     }
     if (const auto* why = std::get_if<protocol::EventRefused>(&effect)) refused = std::unexpected(why->error);
@@ -112,7 +126,9 @@ std::optional<Status> Fleet::carry_out(std::size_t i, protocol::EffectList effec
 bool Fleet::carry_out_one(std::size_t i, protocol::Effect& effect) {
   Machine& machine = machines_[i];
   if (const auto* send = std::get_if<protocol::SendFrame>(&effect)) {
-    transmit(i, *send);
+    transmit(i, send->to, send->bytes);
+  } else if (const auto* datagram = std::get_if<protocol::SendDatagram>(&effect)) {
+    transmit(i, datagram->to, datagram->bytes);
   } else if (const auto* persist = std::get_if<protocol::PersistAsr>(&effect)) {
     if (fails(i, FaultKind::store, setting_.faults.store)) return false;
     machine.disk[persist->asr_id] = persist->record.clone();
@@ -139,17 +155,32 @@ bool Fleet::fails(std::size_t i, FaultKind kind, std::uint32_t per_million) {
   return faults_.fires({kind, static_cast<std::uint16_t>(i), 0, machines_[i].effects++}, per_million);
 }
 
-void Fleet::transmit(std::size_t from, const protocol::SendFrame& send) {
-  const std::size_t to = machine_at(send.to);
-  if (to >= machines_.size()) return;
+/// What goes to a group reaches whoever has joined it, the sender too.
+void Fleet::transmit(std::size_t from, const Endpoint& to, std::span<const std::uint8_t> bytes) {
+  if (to.is_multicast()) {
+    for (std::size_t i = 1; i < machines_.size(); ++i) {
+      if (machines_[i].disk.contains(kGroup)) carry(from, i, bytes);
+    }
+    return;
+  }
+  const std::size_t machine = machine_at(to);
+  if (machine >= machines_.size()) return;
+  carry(from, machine, bytes);
+  if (copied_ && copied_->from == machine) carry(from, copied_->to, bytes);
+}
+
+void Fleet::carry(std::size_t from, std::size_t to, std::span<const std::uint8_t> bytes) {
   const std::uint64_t nth = wire_.next_on(from, to);
   const auto point = [&](FaultKind kind) {
     return FaultPoint{kind, static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(to), nth};
   };
   const Faults& faults = setting_.faults;
-  Packet packet{
-      send.bytes, static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to), now_, Origin::machine,
-      false};
+  Packet packet{{bytes.begin(), bytes.end()},
+                static_cast<std::uint32_t>(from),
+                static_cast<std::uint32_t>(to),
+                now_,
+                Origin::machine,
+                false};
   if (wire_.blocked(from, to) || faults_.fires(point(FaultKind::loss), faults.loss)) {
     for (Observer* observer : observers_) observer->lost(packet);
     return;
@@ -286,6 +317,17 @@ void Fleet::crash(std::size_t i, bool power, Duration away) {
   }
   for (Observer* observer : observers_) observer->ended(i);
   push(now_ + away, Kind::start, i);
+}
+
+void Fleet::copy(std::size_t original, std::size_t copy, Duration away) {
+  crash(original, false, away);
+  crash(copy, false, away);
+  Machine& second = machines_[copy];
+  second.disk.clear();
+  for (const auto& [id, record] : machines_[original].disk) second.disk[id] = record.clone();
+  second.incarnation = machines_[original].incarnation;
+  second.doubled = machines_[original].doubled = true;
+  copied_ = Copied{original, copy};
 }
 
 void Fleet::freeze(std::size_t i, Duration span) {

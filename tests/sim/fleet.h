@@ -46,6 +46,7 @@ class Fleet {
     Dice dice;
     Clock clock;
     bool hostile = false;  // was put out, and stays on the network
+    bool doubled = false;  // lives twice, or is the second copy
     std::optional<Instant> frozen_until;
     std::uint64_t effects = 0;
 
@@ -86,6 +87,17 @@ class Fleet {
   /// Runs what is due until then.
   void run_until(Instant end);
 
+  /// `copy` becomes a second machine with the disk of `original`, at the same address; both start anew.
+  void copy(std::size_t original, std::size_t copy, Duration away);
+  /// Whose credentials a machine has.
+  [[nodiscard]] std::size_t original_of(std::size_t i) const {
+    return copied_ && copied_->to == i ? copied_->from : i;
+  }
+  struct Copied {
+    std::size_t from = 0;
+    std::size_t to = 0;
+  };
+  [[nodiscard]] const std::optional<Copied>& copied() const { return copied_; }
   void start(std::size_t i);
   /// kill -9; with `power` the keyring goes and the clock begins anew. Up again after `away`.
   void crash(std::size_t i, bool power, Duration away);
@@ -117,7 +129,8 @@ class Fleet {
   std::optional<Status> carry_out(std::size_t i, protocol::EffectList effects);
   bool carry_out_one(std::size_t i, protocol::Effect& effect);
   bool keep_key(std::size_t i, protocol::AsrId id, protocol::KeySlot slot, std::optional<HeldKey> key);
-  void transmit(std::size_t from, const protocol::SendFrame& send);
+  void transmit(std::size_t from, const Endpoint& to, std::span<const std::uint8_t> bytes);
+  void carry(std::size_t from, std::size_t to, std::span<const std::uint8_t> bytes);
   void schedule(std::size_t i);
   bool fails(std::size_t i, FaultKind kind, std::uint32_t per_million);
 
@@ -135,6 +148,7 @@ class Fleet {
   std::vector<Packet> packets_;
   std::vector<std::size_t> free_packets_;
   std::vector<std::function<void()>> calls_;
+  std::optional<Copied> copied_;
 };
 
 }  // namespace akm::sim

@@ -17,6 +17,7 @@ struct Outcome {
   std::set<FaultPoint> faults;  // that fired
   Duration to_agree{};          // from the end of faults until all agreed
   std::uint64_t attempts = 0;   // the most of one machine in that time
+  Watch::Rounds rounds{};       // failed attempts in one relationship, by the highest chain in use
 };
 
 /// `also` watches too (the chart); may be null.

@@ -27,7 +27,7 @@ Manager::Manager(Fleet& fleet, const Setting& setting, std::uint64_t seed)
 
 void Manager::create(std::uint32_t members) {
   if (setting_.managed) {
-    for (std::size_t node = 1; node < fleet_.size(); ++node) {
+    for (std::size_t node = 1; node <= setting_.members + setting_.spares; ++node) {
       protocol::AsrDescription link;
       link.id = link_of(node);
       link.kind = protocol::Kind::provisioning;
@@ -90,24 +90,31 @@ bool Manager::add(std::size_t machine) {
   return true;
 }
 
+bool Manager::may_go(std::size_t machine) const {
+  const bool another_goes = doomed_ && *doomed_ != machine && is_member(*doomed_);
+  return is_member(machine) && index_of_.size() > (another_goes ? 3U : 2U);
+}
+
 bool Manager::remove(std::size_t machine) {
-  if (!is_member(machine) || index_of_.size() <= 2) return false;
+  if (machine == doomed_) return evict(machine, true);
+  if (!may_go(machine)) return false;
   index_of_.erase(machine);
   leaving_[machine] = {What::retire, false, {}};
   next_generation(true);
   return true;
 }
 
-bool Manager::evict(std::size_t machine, bool stays) {
-  if (!is_member(machine) || index_of_.size() <= 2) return false;
+bool Manager::evict(std::size_t machine, bool stays, bool at_once) {
+  if (!may_go(machine)) return false;
   index_of_.erase(machine);
-  if (stays) {
+  if (stays || machine == doomed_) {
     gone_.insert(machine);
     fleet_.machine(machine).hostile = true;
+    if (machine == doomed_) fleet_.machine(fleet_.copied()->to).hostile = true;
   } else {
     leaving_[machine] = {What::quarantine, false, {}};
   }
-  next_generation(true);
+  next_generation(at_once);
   return true;
 }
 

@@ -26,8 +26,11 @@ class Manager {
   // What an operator does. Each returns false when it makes no sense now.
   bool add(std::size_t machine);
   bool remove(std::size_t machine);
-  /// `stays`: it does not obey and remains on the network.
-  bool evict(std::size_t machine, bool stays);
+  /// `stays`: it does not obey and remains on the network. Without hurry the others switch, and receive under
+  /// the old generation for the grace time.
+  bool evict(std::size_t machine, bool stays, bool at_once = true);
+  /// The machine lives twice: sooner or later it is put out, so that two others must remain.
+  void expect_eviction(std::size_t machine) { doomed_ = machine; }
   bool renew(bool at_once);
   void rotate(std::size_t machine);
 
@@ -57,6 +60,7 @@ class Manager {
     Instant again;
   };
 
+  [[nodiscard]] bool may_go(std::size_t machine) const;
   void next_generation(bool at_once);
   void describe_roster();
   void pump();
@@ -78,6 +82,7 @@ class Manager {
   std::map<std::size_t, Task> tasks_;
   std::map<std::size_t, Leaving> leaving_;
   std::set<std::size_t> gone_;  // never a member again
+  std::optional<std::size_t> doomed_;
   bool at_once_ = false;
   std::uint32_t retire_ = 0;
   Instant install_until_;

@@ -28,7 +28,8 @@ ControlStatus status_of(const Status& done) {
 }  // namespace
 
 void Members::breached(std::size_t machine) {
-  if (!fleet_.machine(machine).engine || fleet_.machine(machine).hostile) return;
+  if (!fleet_.machine(machine).engine || fleet_.machine(machine).hostile || fleet_.machine(machine).doubled)
+    return;
   unheard_.insert(machine);
   fleet_.note(machine, "breach: erases its operational keys");
   fleet_.post(machine, protocol::EraseOperational{});

@@ -21,6 +21,8 @@ class Members {
   /// Also at the first start.
   void restarted(std::size_t machine);
   [[nodiscard]] bool settled() const { return unheard_.empty(); }
+  /// Its breach is known by another way.
+  void forget(std::size_t machine) { unheard_.erase(machine); }
 
  private:
   void tell(std::size_t machine);

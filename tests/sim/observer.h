@@ -34,6 +34,8 @@ class Observer {
   virtual void delivered(const Packet& /*packet*/, const Delivery& /*delivery*/) {}
   /// An effect that is carried out, in order; `done` is false where the disk or the keyring failed.
   virtual void effect(std::size_t /*machine*/, const protocol::Effect& /*effect*/, bool /*done*/) {}
+  /// A control request was taken, and waits for its outcome.
+  virtual void asked(std::size_t /*machine*/, protocol::AsrId /*id*/) {}
   virtual void stepped(std::size_t /*machine*/) {}
   /// Something that people want to read in the chart.
   virtual void note(std::size_t /*machine*/, const std::string& /*text*/) {}

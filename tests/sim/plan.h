@@ -27,10 +27,13 @@ struct Faults {
 struct Setting {
   std::uint32_t members = 2;  // of the group, at the start
   std::uint32_t spares = 0;   // provisioned nodes that can be added
-  bool managed = true;        // an NMM with a provisioning ASR to each node; large groups go without
+  std::uint32_t copies = 0;   // machines that can become a second copy of a node
+  bool managed = true;        // an NMM with a provisioning ASR to each node; some large groups go without
   protocol::Suite suite = protocol::Suite::hkdf_sha256_aes256gcm;
   protocol::Topology topology = protocol::Topology::mesh;
-  bool majority = false;           // quorum
+  bool majority = false;      // quorum
+  bool lossless = false;      // nothing is lost, late or down: each datagram must arrive
+  std::uint32_t talk_ms = 0;  // a datagram of some local program this often; 0: only where an act says so
   std::uint32_t latency_us = 500;  // the longest usual delay of a packet
   std::uint32_t drift_ppm = 0;     // the most that a clock is off
   Faults faults;
@@ -42,8 +45,9 @@ enum class ActKind : std::uint8_t {
   ask,     // a control request of no consequence, node to NMM or back
   add,     // a spare becomes a member
   remove,  // a member leaves
-  evict,   // a member is put out; it may refuse to go (b odd) and listen, replay and forge from then on
-  renew,   // new credentials for the same roster; at once (b odd) or by switch
+  evict,  // a member is put out, now and then without hurry (b / 2 divides by 4); it may refuse to go (b odd)
+          // and listen, replay and forge from then on
+  renew,  // new credentials for the same roster; at once (b odd) or by switch
   breach,  // a node erases its operational keys and reports
   crash,   // kill -9, or loss of power (b odd): the keyring is gone and the clock starts anew
   pause,   // a machine stands still
@@ -52,8 +56,10 @@ enum class ActKind : std::uint8_t {
   heal,    // no partition
   replay,  // recorded frames again, to whom they were sent or to others
   lie,     // a member seals what no honest one says, under the candidate that it has just stored
+  say,     // local programs of a member send datagrams, to all (b odd) or to one
+  clone,   // a member starts twice, from one disk, with one incarnation: both copies live
 };
-inline constexpr std::size_t kActKinds = static_cast<std::size_t>(ActKind::lie) + 1;
+inline constexpr std::size_t kActKinds = static_cast<std::size_t>(ActKind::clone) + 1;
 
 struct Act {
   Duration at{};  // from the start of the history
@@ -69,6 +75,9 @@ struct Plan {
   std::vector<Act> acts;                       // by time
   std::optional<std::set<FaultPoint>> faults;  // none: by chance
 };
+
+/// Where a multicast group hears its members. Its last 16 bits are no machine's number.
+inline constexpr const char* kGroupAddress = "239.192.255.255:7400";
 
 /// Sizes of groups that a run may be held to; 0: as drawn.
 [[nodiscard]] Plan draw_plan(std::uint64_t seed, std::uint32_t members = 0);

@@ -6,6 +6,7 @@
 #include "daemon/protocol/asr_record.h"
 #include "daemon/protocol/control_link.h"
 #include "daemon/protocol/frame.h"
+#include "tests/sim/watch_words.h"
 
 namespace akm::sim {
 namespace {
@@ -21,19 +22,11 @@ constexpr Duration kSendingSpan = 100ms;
 constexpr std::uint64_t kFramesInSpan = 120;
 
 constexpr std::array<std::string_view, kInvariants> kNames{
-    "agreement", "eviction",   "nonce",   "erasure", "follow",  "limits",  "authentic",
-    "once",      "accusation", "durable", "keyring", "honesty", "liveness"};
+    "agreement",  "eviction", "nonce",   "erasure", "follow", "limits", "authentic", "once",
+    "accusation", "durable",  "keyring", "honesty", "copies", "data",   "liveness"};
 
 Duration grace_time() {
   return std::chrono::milliseconds(policy_of({}).grace_ms) + kGraceSlack;
-}
-
-std::uint64_t chain_and_epoch(protocol::Chain chain, std::uint32_t epoch) {
-  return static_cast<std::uint64_t>(chain) << 32 | epoch;
-}
-
-std::string in_words(std::uint32_t generation, std::uint32_t epoch) {
-  return "generation " + std::to_string(generation) + " epoch " + std::to_string(epoch);
 }
 
 }  // namespace
@@ -66,6 +59,11 @@ void Watch::generation_made(std::uint32_t generation, std::set<std::size_t> memb
   rosters_[generation] = {std::move(members), at_once};
 }
 
+bool Watch::is_in(std::uint32_t generation, std::size_t machine) const {
+  const Roster* members = roster(generation);
+  return members == nullptr || members->members.contains(fleet_.original_of(machine));
+}
+
 const Watch::Roster* Watch::roster(std::uint32_t generation) const {
   const auto found = rosters_.find(generation);
   return found == rosters_.end() || found->second.members.empty() ? nullptr : &found->second;
@@ -75,18 +73,22 @@ void Watch::started(std::size_t machine) {
   Watched& watched = machines_[machine];
   watched.standing.clear();
   watched.accepted.clear();
-  watched.incarnations.clear();
+  watched.speakers.clear();
+  watched.waiting.clear();
   watched.unrested = false;
+  for (const auto& [id, record] : fleet_.machine(machine).disk) watched.unread.insert(id);  // of a copy
 }
 
 // ---------------------------------------------------------------------------------------------------------------
 // Frames.
 
-void Watch::check_frame(std::size_t machine, const protocol::SendFrame& send) {
+void Watch::check_frame(std::size_t machine, std::span<const std::uint8_t> bytes) {
   ++figures_.frames;
-  const auto header = protocol::parse_header(send.bytes);
-  if (!check(Invariant::limits, header.has_value(), name_of_machine(machine) + " sent what is no frame"))
+  const auto header = protocol::parse_header(bytes);
+  if (!check(Invariant::limits, header.has_value() && bytes.size() <= protocol::limits::kFrameBytes,
+             name_of_machine(machine) + " sent what is no frame")) {
     return;
+  }
   if (header->epoch == 0) violate(Invariant::nonce, "a frame under epoch 0");
   const std::uint64_t key = number_of(header->asr_id, header->generation, header->chain, header->epoch,
                                       header->index, header->incarnation, header->salt);
@@ -97,6 +99,10 @@ void Watch::check_frame(std::size_t machine, const protocol::SendFrame& send) {
                                   " of " + in_words(header->generation, header->epoch) + " twice");
   }
   last->second = std::max(last->second, header->sequence);
+  if (header->type == protocol::FrameType::session) {
+    protocol::Chain& highest = highest_chain_[header->asr_id];
+    highest = std::max(highest, header->chain);
+  }
   Watched& watched = machines_[machine];
   if (fleet_.now() - watched.sending_since > kSendingSpan) {
     watched.sending_since = fleet_.now();
@@ -108,7 +114,23 @@ void Watch::check_frame(std::size_t machine, const protocol::SendFrame& send) {
   figures_.checks += 2;
 }
 
+/// One frame, whether it goes to one or to all.
+void Watch::check_datagram(std::size_t machine, const protocol::SendDatagram& send) {
+  std::uint64_t tag = 0;
+  std::memcpy(&tag, send.bytes.data() + send.bytes.size() - sizeof tag, sizeof tag);
+  if (!datagram_) check_frame(machine, send.bytes);
+  check(Invariant::nonce, datagram_.value_or(tag) == tag,
+        name_of_machine(machine) + " sealed one datagram twice");
+  datagram_ = tag;
+}
+
+void Watch::asked(std::size_t machine, protocol::AsrId id) {
+  check(Invariant::limits, ++machines_[machine].waiting[id] <= protocol::limits::kPendingRequestsPerPeer,
+        name_of_machine(machine) + " has too many requests under way");
+}
+
 void Watch::arriving(const Packet& packet) {
+  acts_ = 0;
   const auto header = protocol::parse_header(packet.bytes);
   arriving_incarnation_ = header ? header->incarnation : 0;
   const auto standing = machines_[packet.to].standing.find(header ? header->asr_id : 0);
@@ -119,7 +141,8 @@ void Watch::arriving(const Packet& packet) {
 }
 
 void Watch::delivered(const Packet& packet, const Delivery& delivery) {
-  if (delivery.accepted) check_accepted(packet, delivery);
+  if (delivery.accepted) return check_accepted(packet, delivery);
+  check(Invariant::authentic, acts_ == 0, name_of_machine(packet.to) + " acted on a frame that it refused");
 }
 
 void Watch::check_accepted(const Packet& packet, const Delivery& delivery) {
@@ -134,21 +157,33 @@ void Watch::check_accepted(const Packet& packet, const Delivery& delivery) {
     check(Invariant::honesty, delivery.refusal.has_value(),
           who + " believed a frame that contradicts its candidate");
   }
-  std::uint32_t& incarnation =
-      machines_[packet.to].incarnations[{header->asr_id, header->generation, header->index}];
-  check(Invariant::authentic, header->incarnation >= incarnation,
-        who + " accepted a frame of an older incarnation");
-  incarnation = std::max(incarnation, header->incarnation);
+  check_speaker(packet, *header);
+  check_terms(packet, *header);
   check_standing(packet, *header);
+}
+
+/// One start of a member is heard, and no older one.
+void Watch::check_speaker(const Packet& packet, const protocol::FrameHeader& header) {
+  const std::string who = name_of_machine(packet.to);
+  if (packet.origin == Origin::machine) {
+    check(Invariant::authentic, packet.from != packet.to, who + " accepted its own frame");
+  }
+  const auto [known, first] = machines_[packet.to].speakers.try_emplace(
+      {header.asr_id, header.generation, header.index}, Speaker{header.incarnation, header.salt});
+  Speaker& speaker = known->second;
+  check(Invariant::authentic, header.incarnation >= speaker.incarnation,
+        who + " accepted a frame of an older incarnation");
+  check(Invariant::copies, header.incarnation != speaker.incarnation || header.salt == speaker.salt,
+        who + " listens to two copies of member " + std::to_string(header.index));
+  speaker = {header.incarnation, header.salt};
 }
 
 /// The receiver may still have held this key.
 void Watch::check_standing(const Packet& packet, const protocol::FrameHeader& header) {
   const std::string who = name_of_machine(packet.to);
   if (header.asr_id == kGroup) {
-    const Roster* members = roster(header.generation);
     check(
-        Invariant::eviction, members == nullptr || members->members.contains(packet.to),
+        Invariant::eviction, is_in(header.generation, packet.to),
         who + " opened a frame of generation " + std::to_string(header.generation) + " without being in it");
   }
   // Keys end with a deadline; a machine that stood still may see a packet before it has caught up.
@@ -173,10 +208,14 @@ void Watch::check_standing(const Packet& packet, const protocol::FrameHeader& he
 
 void Watch::effect(std::size_t machine, const protocol::Effect& effect, bool done) {
   Watched& watched = machines_[machine];
+  if (!std::holds_alternative<protocol::ContradictionSeen>(effect)) ++acts_;
   if (const auto* send = std::get_if<protocol::SendFrame>(&effect)) {
-    check_frame(machine, *send);
+    check_frame(machine, send->bytes);
+  } else if (const auto* datagram = std::get_if<protocol::SendDatagram>(&effect)) {
+    check_datagram(machine, *datagram);
   } else if (const auto* persist = std::get_if<protocol::PersistAsr>(&effect)) {
     if (done) watched.unread.insert(persist->asr_id);
+    if (done) note_terms(machine, persist->asr_id);
     check(Invariant::limits, persist->record.size() <= kSecretMaxBytes, "a record too large to be stored");
   } else if (const auto* forget = std::get_if<protocol::ForgetAsr>(&effect)) {
     watched.needed.erase(forget->asr_id);
@@ -187,18 +226,18 @@ void Watch::effect(std::size_t machine, const protocol::Effect& effect, bool don
   } else if (const auto* switched = std::get_if<protocol::GenerationSwitched>(&effect)) {
     Standing& standing = watched.standing[switched->asr_id];
     const Roster* members = switched->asr_id == kGroup ? roster(switched->generation) : nullptr;
-    standing = {
-        switched->generation, 0, 0, fleet_.now(), fleet_.now(), members != nullptr && members->at_once};
+    standing = {switched->generation,
+                0,
+                0,
+                fleet_.now(),
+                fleet_.now(),
+                members != nullptr && members->at_once,
+                standing.key,
+                std::nullopt};
   } else if (const auto* committed = std::get_if<protocol::SessionCommitted>(&effect)) {
     check_commit(machine, *committed);
-  } else if (const auto* seen = std::get_if<protocol::ContradictionSeen>(&effect)) {
-    check(Invariant::accusation, seen->what != protocol::Contradiction::cloned_identity,
-          name_of_machine(machine) + " calls member " + std::to_string(seen->member) + " a clone");
-  } else if (const auto* request = std::get_if<protocol::RequestReceived>(&effect)) {
-    check_request(machine, *request);
-  } else if (const auto* refused = std::get_if<protocol::EventRefused>(&effect)) {
-    check(Invariant::durable, refused->event != "RestoreAsr",
-          name_of_machine(machine) + " cannot restore a record: " + refused->error.message());
+  } else {
+    check_reports(machine, effect);
   }
   if (std::holds_alternative<protocol::PersistAsr>(effect) ||
       std::holds_alternative<protocol::ForgetAsr>(effect)) {
@@ -207,107 +246,57 @@ void Watch::effect(std::size_t machine, const protocol::Effect& effect, bool don
   }
 }
 
+void Watch::check_reports(std::size_t machine, const protocol::Effect& effect) {
+  Watched& watched = machines_[machine];
+  if (const auto* seen = std::get_if<protocol::ContradictionSeen>(&effect)) {
+    check_contradiction(machine, *seen);
+  } else if (const auto* request = std::get_if<protocol::RequestReceived>(&effect)) {
+    check_request(machine, *request);
+  } else if (const auto* response = std::get_if<protocol::ResponseReceived>(&effect)) {
+    --watched.waiting[response->asr_id];
+  } else if (const auto* timeout = std::get_if<protocol::RequestTimedOut>(&effect)) {
+    --watched.waiting[timeout->asr_id];
+  } else if (const auto* failed = std::get_if<protocol::AttemptFailed>(&effect)) {
+    ++watched.failed[failed->asr_id];
+  } else if (const auto* refused = std::get_if<protocol::EventRefused>(&effect)) {
+    check(Invariant::durable, refused->event != "RestoreAsr",
+          name_of_machine(machine) + " cannot restore a record: " + refused->error.message());
+  }
+}
+
+void Watch::check_contradiction(std::size_t machine, const protocol::ContradictionSeen& seen) {
+  if (seen.what != protocol::Contradiction::cloned_identity) return;
+  const auto view = fleet_.machine(machine).engine->view(seen.asr_id);
+  const protocol::Member* const member = view ? view->description.member(seen.member) : nullptr;
+  check(Invariant::accusation, member != nullptr && fleet_.machine(machine_of_node(member->node_id)).doubled,
+        name_of_machine(machine) + " calls member " + std::to_string(seen.member) + " a clone");
+}
+
 void Watch::check_key(std::size_t machine, const protocol::InstallKey& key) {
   const SecretName name = name_of(key.session_secret.reveal());
   if (key.asr_id == kGroup) {
     secrets_[key.generation].insert(name);
-    const Roster* members = roster(key.generation);
-    check(Invariant::eviction, members == nullptr || members->members.contains(machine),
+    check(Invariant::eviction, is_in(key.generation, machine),
           name_of_machine(machine) + " holds a key of a generation that it is not in");
   }
   if (key.slot != protocol::KeySlot::current) return;
   // After a start: what the record brought back.
-  machines_[machine].standing.try_emplace(
-      key.asr_id, Standing{key.generation, key.epoch, 0, fleet_.now(), fleet_.now(), false});
+  machines_[machine].standing.try_emplace(key.asr_id, Standing{key.generation, key.epoch, 0, fleet_.now(),
+                                                               fleet_.now(), false, name, std::nullopt});
+  machines_[machine].standing[key.asr_id].key = name;
   const auto [known, first] =
       epochs_.try_emplace({key.asr_id, key.generation, chain_and_epoch(key.chain, key.epoch)}, name);
   check(
-      Invariant::agreement, known->second == name,
+      Invariant::agreement, known->second == name || two_majorities(key.asr_id, key.generation),
       "two keys for " + in_words(key.generation, key.epoch) + ", the second at " + name_of_machine(machine));
 }
 
 void Watch::check_request(std::size_t machine, const protocol::RequestReceived& request) {
+  check(Invariant::limits, request.body.size() <= protocol::limits::kRequestBodyBytes, "a request too large");
   if (!protocol::changes_state(request.method)) return;
   check(Invariant::once,
         executed_.insert({machine, request.asr_id, arriving_incarnation_, request.request_id}).second,
         name_of_machine(machine) + " executed a request twice");
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// Commits.
-
-void Watch::check_commit(std::size_t machine, const protocol::SessionCommitted& committed) {
-  ++figures_.commits;
-  Standing& standing = machines_[machine].standing[committed.asr_id];
-  standing.generation = committed.generation;
-  standing.epoch_before = standing.epoch;
-  standing.epoch = committed.epoch;
-  standing.epoch_since = fleet_.now();
-  const EpochName name{committed.asr_id, committed.generation,
-                       chain_and_epoch(protocol::Chain::normal, committed.epoch)};
-  const auto [known, first] = checks_.try_emplace(name, committed.check);
-  check(Invariant::agreement, known->second == committed.check,
-        name_of_machine(machine) + " committed another key for " +
-            in_words(committed.generation, committed.epoch));
-  if (!first || committed.epoch == 1) return;
-  check_follow(machine, committed);
-}
-
-/// Whether a candidate leads to this normal key.
-bool Watch::leads_to(const protocol::Generation& generation, const protocol::Candidate& candidate,
-                     const protocol::SessionCommitted& committed) {
-  const protocol::Reroot* start = candidate.reroot_of(protocol::Chain::normal);
-  const protocol::Session& next = start != nullptr ? *start->session : *candidate.session;
-  if (next.epoch() != committed.epoch) return false;
-  const auto check =
-      protocol::key_check_value(generation.context, protocol::Chain::normal, next.epoch(), next.secret());
-  return check && *check == committed.check;
-}
-
-/// The candidate as a machine has it on its disk; null where it has none. `there` is set when it needs none.
-protocol::CandidatePtr Watch::stored_candidate(std::size_t machine,
-                                               const protocol::SessionCommitted& committed,
-                                               bool& there) const {
-  there = true;
-  const auto& disk = fleet_.machine(machine).disk;
-  const auto record = disk.find(committed.asr_id);
-  if (record == disk.end() || fleet_.machine(machine).hostile) return nullptr;
-  const auto restored = protocol::decode_record(record->second, fleet_.now());
-  there = false;
-  if (!restored) return nullptr;
-  const protocol::Generation& current = *restored->state.current;
-  there = current.number() != committed.generation || current.normal().link().epoch() >= committed.epoch;
-  for (const protocol::ChainLink* link : current.ladder.links()) {
-    for (const protocol::CandidatePtr& candidate : link->stored()) {
-      if (leads_to(current, *candidate, committed)) return candidate;
-    }
-  }
-  return nullptr;
-}
-
-/// Each of P is there already or holds the candidate. Without a candidate on any disk P is not known: then
-/// all of the roster must be there where all have to take part.
-void Watch::check_follow(std::size_t machine, const protocol::SessionCommitted& committed) {
-  std::vector<std::size_t> behind;
-  protocol::CandidatePtr known;
-  for (std::size_t other = 0; other < fleet_.size(); ++other) {
-    if (other == machine) continue;
-    bool there = false;
-    const auto candidate = stored_candidate(other, committed, there);
-    if (candidate) known = candidate;
-    if (!there && !candidate) behind.push_back(other);
-  }
-  ++figures_.checks;
-  for (const std::size_t other : behind) {
-    if (majority_ && !known) continue;
-    const auto index =
-        fleet_.machine(other).engine ? fleet_.machine(other).engine->view(committed.asr_id) : std::nullopt;
-    if (known && index && !known->participants.test(index->own_index)) continue;
-    if (majority_ && !index) continue;
-    violate(Invariant::follow, name_of_machine(machine) + " committed " +
-                                   in_words(committed.generation, committed.epoch) + ", " +
-                                   name_of_machine(other) + " cannot follow");
-  }
 }
 
 }  // namespace akm::sim

@@ -19,7 +19,8 @@
 namespace akm::sim {
 
 enum class Invariant : std::uint8_t {
-  agreement,   // who accept each other's frames hold one key for one (generation, epoch)
+  agreement,   // who accept each other's frames agree on (generation, chain, epoch, transcript), hence on the
+               // key
   eviction,    // who is not in a generation's roster opens and derives nothing of it
   nonce,       // no (key, nonce) twice, no sequence number twice, nothing under epoch 0
   erasure,     // a secret that no state needs any more is nowhere
@@ -31,6 +32,8 @@ enum class Invariant : std::uint8_t {
   durable,     // what is on the disk can be restored
   keyring,     // the keyring holds the committed key and nothing that was revoked
   honesty,     // a frame that contradicts its candidate is refused
+  copies,      // of two live copies of a node one receiver hears one
+  data,        // datagrams come at most once, to whom they are for, from members; none is lost by a rekey
   liveness,    // when faults stop, all reachable members end in one epoch within a bounded time
 };
 inline constexpr std::size_t kInvariants = static_cast<std::size_t>(Invariant::liveness) + 1;
@@ -59,6 +62,15 @@ class Watch final : public Observer {
 
   void generation_made(std::uint32_t generation, std::set<std::size_t> members, bool at_once);
   void violate(Invariant invariant, const std::string& what);
+  bool check(Invariant invariant, bool holds, const std::string& what);
+  /// True for a generation that nobody has told of.
+  [[nodiscard]] bool is_in(std::uint32_t generation, std::size_t machine) const;
+  /// Faults have stopped: what is counted from now on leads to agreement.
+  void begin_liveness();
+  /// Failed attempts since then, the most of one machine in one relationship, where no chain above this one
+  /// was in use meanwhile.
+  using Rounds = std::array<std::uint64_t, protocol::kChainCount>;
+  [[nodiscard]] Rounds rounds() const;
   /// At the end, when all is quiet: nothing is left that is not needed.
   void finish();
 
@@ -66,12 +78,15 @@ class Watch final : public Observer {
   [[nodiscard]] const Figures& figures() const { return figures_; }
 
   void started(std::size_t machine) override;
+  void ended(std::size_t /*machine*/) override { datagram_.reset(); }
   void arriving(const Packet& packet) override;
   void delivered(const Packet& packet, const Delivery& delivery) override;
   void effect(std::size_t machine, const protocol::Effect& effect, bool done) override;
+  void asked(std::size_t machine, protocol::AsrId id) override;
   void stepped(std::size_t machine) override;
 
  private:
+  using EpochName = std::array<std::uint64_t, 3>;  // asr, generation, chain and epoch
   /// What a machine has said of one ASR, in this run of its daemon.
   struct Standing {
     std::uint32_t generation = 0;
@@ -80,6 +95,23 @@ class Watch final : public Observer {
     Instant generation_since;
     Instant epoch_since;
     bool replaced_at_once = false;
+    SecretName key = 0;               // that was put into the keyring last
+    std::optional<Instant> rerooted;  // by this machine's clock
+  };
+  /// What was agreed on with a key.
+  struct Terms {
+    std::uint32_t generation = 0;
+    protocol::Chain chain{};
+    std::uint32_t target = 0;
+    std::uint16_t initiator = 0;
+    std::uint32_t high_epoch = 0;
+    protocol::Digest32 transcript{};
+    bool operator==(const Terms&) const = default;
+  };
+  /// Which start of a member is heard.
+  struct Speaker {
+    std::uint32_t incarnation = 0;
+    std::uint32_t salt = 0;
   };
   struct Watched {
     std::map<protocol::AsrId, Standing> standing;
@@ -88,19 +120,28 @@ class Watch final : public Observer {
     std::set<protocol::AsrId> unread;  // records that changed since `needed` was made
     bool unrested = false;             // something was stored; what it replaced must go
     Instant rests_at;
-    std::map<std::tuple<protocol::AsrId, std::uint32_t, std::uint16_t>, std::uint32_t>
-        incarnations;       // highest accepted
-    Instant sending_since;  // of the span in which frames are counted
+    std::map<std::tuple<protocol::AsrId, std::uint32_t, std::uint16_t>, Speaker> speakers;
+    std::map<EpochName, Terms> agreed;                // by normal epoch
+    std::map<protocol::AsrId, std::size_t> waiting;   // requests without an outcome
+    std::map<protocol::AsrId, std::uint64_t> failed;  // attempts, since faults stopped
+    Instant sending_since;                            // of the span in which frames are counted
     std::uint64_t sent = 0;
   };
   struct Roster {
     std::set<std::size_t> members;  // empty: everybody
     bool at_once = false;
   };
-  using EpochName = std::array<std::uint64_t, 3>;  // asr, generation, chain and epoch
-
-  bool check(Invariant invariant, bool holds, const std::string& what);
-  void check_frame(std::size_t machine, const protocol::SendFrame& send);
+  void check_frame(std::size_t machine, std::span<const std::uint8_t> bytes);
+  void check_datagram(std::size_t machine, const protocol::SendDatagram& send);
+  void check_speaker(const Packet& packet, const protocol::FrameHeader& header);
+  void check_terms(const Packet& packet, const protocol::FrameHeader& header);
+  void check_reports(std::size_t machine, const protocol::Effect& effect);
+  void check_contradiction(std::size_t machine, const protocol::ContradictionSeen& seen);
+  void check_distance(std::size_t machine, const protocol::SessionCommitted& committed);
+  void note_terms(std::size_t machine, protocol::AsrId id);
+  void agree_on_terms(std::size_t machine, const protocol::SessionCommitted& committed);
+  /// Two copies of a node count as two of a majority: each may find one of its own.
+  [[nodiscard]] bool two_majorities(protocol::AsrId id, std::uint32_t generation) const;
   void check_accepted(const Packet& packet, const Delivery& delivery);
   void check_standing(const Packet& packet, const protocol::FrameHeader& header);
   void check_commit(std::size_t machine, const protocol::SessionCommitted& committed);
@@ -128,6 +169,11 @@ class Watch final : public Observer {
   std::map<EpochName, protocol::KeyCheckValue> checks_;              // as reported
   std::map<std::uint32_t, std::unordered_set<SecretName>> secrets_;  // of the group, by generation
   std::set<std::array<std::uint64_t, 4>> executed_;
+  std::unordered_map<SecretName, Terms> terms_;               // by the normal key that they lead to
+  std::map<EpochName, Terms> agreed_;                         // by normal epoch
+  std::map<protocol::AsrId, protocol::Chain> highest_chain_;  // that was spoken on since faults stopped
+  std::optional<std::uint64_t> datagram_;                     // tag of the one that this step sends
+  std::size_t acts_ = 0;  // effects of the step of the packet under way, but for a contradiction
   std::uint32_t arriving_incarnation_ = 0;  // of the packet under way
   bool overdue_ = false;                    // its receiver has a deadline that has passed
   std::uint32_t arriving_epoch_ = 0;        // where its receiver stood before

@@ -65,6 +65,7 @@ void Watch::read_needed(std::size_t machine) {
 }
 
 void Watch::stepped(std::size_t machine) {
+  datagram_.reset();
   const auto& engine = *fleet_.machine(machine).engine;
   ++figures_.checks;
   const LiveCount live = live_count(owner_of(machine));
@@ -91,19 +92,18 @@ void Watch::check_rest(std::size_t machine) {
   }
   watched.unrested = false;
   read_needed(machine);
+  std::unordered_set<SecretName> needed;
+  for (const auto& [id, of_record] : watched.needed) needed.insert(of_record.begin(), of_record.end());
   struct Search {
     const std::unordered_set<SecretName>& derived;
-    const Watched& watched;
+    const std::unordered_set<SecretName>& needed;
     std::size_t left = 0;
     std::size_t size = 0;
-  } search{derived_by(owner_of(machine)), watched};
+  } search{derived_by(owner_of(machine)), needed};
   const auto visit = [](void* context, std::span<const std::uint8_t> secret) {
     auto& look = *static_cast<Search*>(context);
     const SecretName name = name_of(secret);
-    if (!look.derived.contains(name)) return;
-    const bool needed = std::ranges::any_of(look.watched.needed,
-                                            [&](const auto& record) { return record.second.contains(name); });
-    if (needed) return;
+    if (!look.derived.contains(name) || look.needed.contains(name)) return;
     ++look.left;
     look.size = secret.size();
   };
@@ -137,8 +137,7 @@ void Watch::finish() {
   for (std::size_t machine = 0; machine < fleet_.size(); ++machine) {
     const auto& derived = derived_by(owner_of(machine));
     for (const auto& [generation, secrets] : secrets_) {
-      const Roster* members = roster(generation);
-      if (members == nullptr || members->members.contains(machine)) continue;
+      if (is_in(generation, machine)) continue;
       const bool knows =
           std::ranges::any_of(secrets, [&](SecretName name) { return derived.contains(name); });
       check(Invariant::eviction, !knows,

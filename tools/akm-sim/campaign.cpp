@@ -23,6 +23,7 @@ struct Sum {
   std::uint64_t largest = 0;  // group
   std::int64_t agree_ns = 0;  // the longest
   std::uint64_t attempts = 0;
+  Watch::Rounds rounds{};
 };
 
 Sum& operator+=(Sum& sum, const Sum& more) {
@@ -31,6 +32,9 @@ Sum& operator+=(Sum& sum, const Sum& more) {
   sum.largest = std::max(sum.largest, more.largest);
   sum.agree_ns = std::max(sum.agree_ns, more.agree_ns);
   sum.attempts = std::max(sum.attempts, more.attempts);
+  for (std::size_t chain = 0; chain < sum.rounds.size(); ++chain) {
+    sum.rounds[chain] = std::max(sum.rounds[chain], more.rounds[chain]);
+  }
   return sum;
 }
 
@@ -70,8 +74,9 @@ Sum run_share(const Options& options, std::uint32_t share) {
     const Plan plan = draw_plan(seed, options.members);
     const Outcome outcome = run_history(plan);
     if (options.chart) draw(plan, options);
-    sum += {outcome.figures, outcome.violations.empty() ? 0U : 1U, plan.setting.members,
-            outcome.to_agree.count(), outcome.attempts};
+    sum += {outcome.figures,      outcome.violations.empty() ? 0U : 1U,
+            plan.setting.members, outcome.to_agree.count(),
+            outcome.attempts,     outcome.rounds};
     if (outcome.violations.empty()) continue;
     print_failure(plan, outcome, options);
     if (!options.keep_going) break;
@@ -122,10 +127,13 @@ int run_campaign(const Options& options) {
   fmt::print(
       "{} histories of up to {} members, {} failed; {} steps, {} invariant checks, {} frames, {} commits, {} "
       "faults; "
-      "longest way to agreement {:.1f} s and {} attempts; {:.1f} s, {:.0f} histories/s\n",
+      "longest way to agreement {:.1f} s and {} attempts, of which failed in one relationship {} where the "
+      "normal "
+      "chain was enough, {} with the fallback, {} with the failsafe chain; {:.1f} s, {:.0f} histories/s\n",
       sum.figures.histories, sum.largest, sum.failed, sum.figures.steps, sum.figures.checks,
       sum.figures.frames, sum.figures.commits, sum.figures.faults, static_cast<double>(sum.agree_ns) / 1e9,
-      sum.attempts, seconds, static_cast<double>(sum.figures.histories) / seconds);
+      sum.attempts, sum.rounds[0], sum.rounds[1], sum.rounds[2], seconds,
+      static_cast<double>(sum.figures.histories) / seconds);
   if (!well) fmt::print("a worker ended badly\n");
   return !well ? 2 : sum.failed == 0 ? 0 : 1;
 }
