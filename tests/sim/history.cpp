@@ -196,8 +196,8 @@ class History {
     fleet_.wire().heal();
     fleet_.revive();
     fleet_.note(kManager, "faults stop");
-    // Of two copies the one with the lower incarnation is refused, and need not be seen: it may lack every key
-    // under which an outsider could not have recorded it. Somebody finds out otherwise.
+    // Of two copies the one with the lower incarnation is refused, and need not be seen: it may lack every
+    // key under which an outsider could not have recorded it. Somebody finds out otherwise.
     if (const auto& copied = fleet_.copied();
         copied && fleet_.machine(copied->from).incarnation != fleet_.machine(copied->to).incarnation) {
       (void)manager_.evict(copied->from, true);

@@ -41,6 +41,11 @@ Figures& Figures::operator+=(const Figures& more) {
   checks += more.checks;
   frames += more.frames;
   commits += more.commits;
+  fallbacks += more.fallbacks;
+  failsafes += more.failsafes;
+  agreed += more.agreed;
+  datagrams += more.datagrams;
+  copies += more.copies;
   faults += more.faults;
   return *this;
 }
@@ -256,6 +261,8 @@ void Watch::check_reports(std::size_t machine, const protocol::Effect& effect) {
     --watched.waiting[response->asr_id];
   } else if (const auto* timeout = std::get_if<protocol::RequestTimedOut>(&effect)) {
     --watched.waiting[timeout->asr_id];
+  } else if (std::holds_alternative<protocol::DataReceived>(effect)) {
+    ++figures_.datagrams;
   } else if (const auto* failed = std::get_if<protocol::AttemptFailed>(&effect)) {
     ++watched.failed[failed->asr_id];
   } else if (const auto* refused = std::get_if<protocol::EventRefused>(&effect)) {
@@ -266,6 +273,7 @@ void Watch::check_reports(std::size_t machine, const protocol::Effect& effect) {
 
 void Watch::check_contradiction(std::size_t machine, const protocol::ContradictionSeen& seen) {
   if (seen.what != protocol::Contradiction::cloned_identity) return;
+  ++figures_.copies;
   const auto view = fleet_.machine(machine).engine->view(seen.asr_id);
   const protocol::Member* const member = view ? view->description.member(seen.member) : nullptr;
   check(Invariant::accusation, member != nullptr && fleet_.machine(machine_of_node(member->node_id)).doubled,

@@ -51,6 +51,11 @@ struct Figures {
   std::uint64_t checks = 0;
   std::uint64_t frames = 0;
   std::uint64_t commits = 0;
+  std::uint64_t fallbacks = 0;  // of these, on the fallback chain
+  std::uint64_t failsafes = 0;  // and on the failsafe chain
+  std::uint64_t agreed = 0;     // frames whose sender and receiver are known to have agreed on a transcript
+  std::uint64_t datagrams = 0;  // received
+  std::uint64_t copies = 0;     // reports of a second copy
   std::uint64_t faults = 0;
   Figures& operator+=(const Figures& more);
 };

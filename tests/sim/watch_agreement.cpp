@@ -86,6 +86,7 @@ void Watch::check_terms(const Packet& packet, const protocol::FrameHeader& heade
   const auto mine = here.find(name);
   const auto theirs = there.find(name);
   if (mine == here.end() || theirs == there.end()) return;
+  ++figures_.agreed;
   check(Invariant::agreement, mine->second == theirs->second,
         name_of_machine(packet.to) + " accepts a frame of " + name_of_machine(packet.from) +
             " with another transcript for " + in_words(header.generation, header.epoch));
@@ -107,6 +108,8 @@ void Watch::check_distance(std::size_t machine, const protocol::SessionCommitted
 
 void Watch::check_commit(std::size_t machine, const protocol::SessionCommitted& committed) {
   ++figures_.commits;
+  if (committed.chain == protocol::Chain::fallback) ++figures_.fallbacks;
+  if (committed.chain == protocol::Chain::failsafe) ++figures_.failsafes;
   Standing& standing = machines_[machine].standing[committed.asr_id];
   standing.generation = committed.generation;
   standing.epoch_before = standing.epoch;

@@ -68,6 +68,26 @@ void print_failure(const Plan& plan, const Outcome& outcome, const Options& opti
   std::fflush(stdout);
 }
 
+void print_sum(const Sum& sum, double seconds) {
+  const Figures& figures = sum.figures;
+  fmt::print(
+      "{} histories of up to {} members, {} failed; {} steps, {} invariant checks, {} frames, {} faults\n",
+      figures.histories, sum.largest, sum.failed, figures.steps, figures.checks, figures.frames,
+      figures.faults);
+  fmt::print(
+      "{} commits, {} of them on the fallback and {} on the failsafe chain; {} frames between members known "
+      "to "
+      "agree; {} datagrams received; {} reports of a second copy\n",
+      figures.commits, figures.fallbacks, figures.failsafes, figures.agreed, figures.datagrams,
+      figures.copies);
+  fmt::print(
+      "longest way to agreement {:.1f} s and {} attempts; failed ones in one relationship at most {}, {} "
+      "where the "
+      "fallback chain was in use, {} where the failsafe chain was\n",
+      static_cast<double>(sum.agree_ns) / 1e9, sum.attempts, sum.rounds[0], sum.rounds[1], sum.rounds[2]);
+  fmt::print("{:.1f} s, {:.0f} histories/s\n", seconds, static_cast<double>(figures.histories) / seconds);
+}
+
 Sum run_share(const Options& options, std::uint32_t share) {
   Sum sum;
   for (std::uint64_t seed = options.first + share; seed < options.end; seed += options.jobs) {
@@ -123,17 +143,7 @@ int run_campaign(const Options& options) {
   } else {
     well = run_workers(options, sum);
   }
-  const double seconds = static_cast<double>((boottime_now() - begin).count()) / 1e9;
-  fmt::print(
-      "{} histories of up to {} members, {} failed; {} steps, {} invariant checks, {} frames, {} commits, {} "
-      "faults; "
-      "longest way to agreement {:.1f} s and {} attempts, of which failed in one relationship {} where the "
-      "normal "
-      "chain was enough, {} with the fallback, {} with the failsafe chain; {:.1f} s, {:.0f} histories/s\n",
-      sum.figures.histories, sum.largest, sum.failed, sum.figures.steps, sum.figures.checks,
-      sum.figures.frames, sum.figures.commits, sum.figures.faults, static_cast<double>(sum.agree_ns) / 1e9,
-      sum.attempts, sum.rounds[0], sum.rounds[1], sum.rounds[2], seconds,
-      static_cast<double>(sum.figures.histories) / seconds);
+  print_sum(sum, static_cast<double>((boottime_now() - begin).count()) / 1e9);
   if (!well) fmt::print("a worker ended badly\n");
   return !well ? 2 : sum.failed == 0 ? 0 : 1;
 }
