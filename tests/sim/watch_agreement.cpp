@@ -95,13 +95,16 @@ void Watch::check_terms(const Packet& packet, const protocol::FrameHeader& heade
 // ---------------------------------------------------------------------------------------------------------------
 // Commits.
 
-/// Re-roots have their distance, by the machine's own clock and in one run of its daemon.
+/// Attempts that re-root begin at a distance from the last re-root, by the machine's own clock and in one run
+/// of its daemon. One that had begun before goes on.
 void Watch::check_distance(std::size_t machine, const protocol::SessionCommitted& committed) {
   if (committed.chain == protocol::Chain::normal) return;
   std::optional<Instant>& last = machines_[machine].standing[committed.asr_id].rerooted;
   const Instant now = fleet_.machine(machine).clock.local(fleet_.now());
   const Duration distance = std::chrono::seconds(policy_of({}).resync_min_interval_s);
-  check(Invariant::limits, !last || now - *last >= distance,
+  const Instant began = now - committed.took;
+  const bool followed = committed.took == Duration{};  // a candidate that it had left
+  check(Invariant::limits, !last || followed || began <= *last || began - *last >= distance,
         name_of_machine(machine) + " re-roots too soon after the last time");
   last = now;
 }
