@@ -17,6 +17,7 @@ constexpr std::size_t kReplayedAtOnce = 6;
 // Above what an honest sender has used, and near enough not to push its next frames out of the window.
 constexpr std::uint64_t kNumbersAhead = 600;
 constexpr std::uint32_t kLies = 5;
+constexpr std::uint32_t kStillAtMost_ms = 6000;
 constexpr std::size_t kTurnedOneIn = 8;
 
 bool is_data(std::span<const std::uint8_t> frame) {
@@ -52,6 +53,7 @@ void Adversary::effect(std::size_t machine, const protocol::Effect& effect, bool
   }
   const auto* key = std::get_if<protocol::InstallKey>(&effect);
   if (key == nullptr || !done || key->slot != protocol::KeySlot::candidate || key->asr_id != kGroup) return;
+  stand_still(machine);
   const auto liar = liars_.find(machine);
   if (liar == liars_.end()) return;
   const std::uint32_t how = liar->second;
@@ -75,6 +77,18 @@ void Adversary::record(std::size_t machine, const Endpoint& to, std::span<const 
   }
   recorded_.push_back(frame);
   if (recorded_.size() > kRecorded) recorded_.pop_front();
+}
+
+void Adversary::stand_still(std::size_t machine) {
+  const auto stall = stalls_.find(machine);
+  const auto view = fleet_.machine(machine).engine->view(kGroup);
+  if (stall == stalls_.end() || !view || view->chain == protocol::Chain::normal) return;
+  const Duration span = std::chrono::milliseconds(300 + stall->second % kStillAtMost_ms);
+  stalls_.erase(stall);
+  fleet_.note(machine, "stands still, unheard");
+  fleet_.wire().mute(machine);
+  fleet_.freeze(machine, span);
+  fleet_.call_at(fleet_.now() + span, [this, machine] { fleet_.wire().unmute(machine); });
 }
 
 void Adversary::turn(const Recorded& frame) {

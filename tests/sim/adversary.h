@@ -21,6 +21,9 @@ class Adversary final : public Observer {
   /// The machine lies once, with its next stored candidate.
   void corrupt(std::size_t machine, std::uint32_t how) { liars_[machine] = how; }
 
+  /// Not a person but bad luck: the machine stands still, unheard, with its next candidate of a chain above.
+  void stall(std::size_t machine, std::uint32_t how) { stalls_[machine] = how; }
+
   void started(std::size_t machine) override;
   void effect(std::size_t machine, const protocol::Effect& effect, bool done) override;
 
@@ -39,6 +42,7 @@ class Adversary final : public Observer {
   void record(std::size_t machine, const Endpoint& to, std::span<const std::uint8_t> bytes);
   /// A frame for one machine comes to another.
   void turn(const Recorded& frame);
+  void stand_still(std::size_t machine);
   void forge(std::size_t machine);
   void forge_data(std::size_t machine, const Guise& guise);
   void lie(std::size_t machine, std::uint32_t how);
@@ -52,6 +56,7 @@ class Adversary final : public Observer {
   std::uint64_t seed_;
   std::deque<Recorded> recorded_;
   std::map<std::size_t, std::uint32_t> liars_;
+  std::map<std::size_t, std::uint32_t> stalls_;
   std::size_t overheard_ = 0;
   std::uint64_t sealed_ = 0;
   std::uint64_t seen_ = 0;  // frames on the network

@@ -36,7 +36,7 @@ class History {
         faults_(plan.seed, plan.faults),
         fleet_(1 + plan.setting.members + plan.setting.spares + plan.setting.copies, plan_.setting, plan.seed,
                faults_),
-        watch_(fleet_, plan.setting.majority),
+        watch_(fleet_, plan_.setting),
         adversary_(fleet_, plan.seed),
         manager_(fleet_, plan_.setting, plan.seed),
         members_(fleet_),
@@ -120,6 +120,8 @@ class History {
         return adversary_.replay(act.a, act.b);
       case ActKind::lie:
         return adversary_.corrupt(any_member(act.a), act.b);
+      case ActKind::stall:
+        return adversary_.stall(any_member(act.a), act.b);
       case ActKind::say:
         return traffic_.say(any_member(act.a), act.b);
       case ActKind::rotate:
@@ -187,6 +189,7 @@ class History {
       case ActKind::replay:
       case ActKind::lie:
       case ActKind::say:
+      case ActKind::stall:
         return;
     }
   }

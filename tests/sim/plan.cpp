@@ -16,13 +16,18 @@ constexpr std::uint32_t kHundredsIn = 1000;
 constexpr std::uint32_t kAlwaysManaged = 64;
 constexpr std::array<std::string_view, kActKinds> kActNames{
     "rekey", "rotate", "ask", "add",  "remove", "evict", "renew", "breach", "crash",
-    "pause", "jump",   "cut", "heal", "replay", "lie",   "say",   "clone"};
+    "pause", "jump",   "cut", "heal", "replay", "lie",   "say",   "clone",  "stall"};
 
 // How often each act is drawn, in the order of the enum.
-constexpr std::array<std::uint32_t, kActKinds> kWeights{24, 6, 8, 6, 5, 6, 7, 3, 9, 4, 3, 7, 4, 8, 6, 10, 2};
+constexpr std::array<std::uint32_t, kActKinds> kWeights{24, 6, 8, 6, 5, 6, 7,  3, 9,
+                                                        4,  3, 7, 4, 8, 6, 10, 2, 2};
 // In a history without loss: what takes no key or machine away.
 constexpr std::array<std::uint32_t, kActKinds> kLosslessWeights{24, 6, 8, 6, 0, 0, 8,  0, 0,
-                                                                0,  0, 0, 0, 4, 0, 12, 0};
+                                                                0,  0, 0, 0, 4, 0, 12, 0, 0};
+
+// Where attempts are to mix: members that come and go, in one generation for long.
+constexpr std::array<std::uint32_t, kActKinds> kHastyWeights{24, 2, 1,  1,  1, 1, 1, 1, 14,
+                                                             8,  3, 24, 12, 6, 4, 2, 1, 24};
 
 std::uint32_t draw_members(Dice& dice) {
   if (dice.below(kOneThousandIn) == 0) return 1000;
@@ -34,7 +39,7 @@ std::uint32_t draw_members(Dice& dice) {
 }
 
 ActKind draw_kind(Dice& dice, const Setting& setting) {
-  const auto& weights = setting.lossless ? kLosslessWeights : kWeights;
+  const auto& weights = setting.lossless ? kLosslessWeights : setting.hasty ? kHastyWeights : kWeights;
   std::uint32_t sum = 0;
   for (const std::uint32_t weight : weights) sum += weight;
   while (true) {
@@ -68,8 +73,9 @@ protocol::Topology draw_topology(Dice& dice, bool small) {
 }
 
 /// Mostly in quick succession; some let all timers of all chains run out.
-Duration draw_pause(Dice& dice) {
+Duration draw_pause(Dice& dice, const Setting& setting) {
   const std::uint32_t lot = dice.below(100);
+  if (setting.hasty) return std::chrono::microseconds(dice.below(lot < 50 ? 400'000 : 3'000'000));
   const std::uint32_t most = lot < 5 ? 15'000'000 : lot < 18 ? 3'000'000 : 300'000;
   return std::chrono::microseconds(dice.below(most));
 }
@@ -90,6 +96,8 @@ Setting draw_setting(Dice& dice, std::uint32_t members) {
   setting.latency_us = dice.percent(30) ? 30'000 : 800;
   setting.drift_ppm = dice.percent(50) ? 0 : 500;
   setting.lossless = small && dice.percent(10);
+  setting.hasty = small && !setting.lossless && dice.percent(25);
+  if (setting.hasty) setting.majority = dice.percent(60);
   if (small && dice.percent(setting.lossless ? 100 : 30)) setting.talk_ms = 5 + dice.below(90);
   setting.faults = draw_faults(dice, setting.lossless);
   return setting;
@@ -102,10 +110,12 @@ Plan draw_plan(std::uint64_t seed, std::uint32_t members) {
   Plan plan;
   plan.seed = seed;
   plan.setting = draw_setting(dice, members);
-  const std::uint32_t acts = plan.setting.members <= 16 ? 2 + dice.below(11) : 2 + dice.below(4);
+  const std::uint32_t acts = plan.setting.hasty           ? 4 + dice.below(16)
+                             : plan.setting.members <= 16 ? 2 + dice.below(11)
+                                                          : 2 + dice.below(4);
   Duration at{};
   for (std::uint32_t i = 0; i < acts; ++i) {
-    at += draw_pause(dice);
+    at += draw_pause(dice, plan.setting);
     plan.acts.push_back({at, draw_kind(dice, plan.setting), static_cast<std::uint32_t>(dice.next() >> 40),
                          static_cast<std::uint32_t>(dice.next() >> 40)});
   }
@@ -123,6 +133,13 @@ protocol::Policy policy_of(const Setting& setting) {
   policy.install_deadline_s = 6;
   policy.control_deadline_s = 5;
   policy.resync_min_interval_s = 5;
+  if (setting.hasty) {
+    policy.nnrt_ms = 100;
+    policy.nset_ms = 250;
+    policy.fbset_ms = 350;
+    policy.fsset_ms = 500;
+    policy.resync_min_interval_s = 1;
+  }
   policy.topology = setting.topology;
   if (setting.topology == protocol::Topology::multicast) policy.multicast_group = kGroupAddress;
   policy.quorum = setting.majority ? protocol::Quorum::majority : protocol::Quorum::all;
@@ -145,6 +162,7 @@ std::string describe(const Plan& plan) {
                                                               : "";
   if (setting.majority) text += ", majority";
   if (setting.lossless) text += ", lossless";
+  if (setting.hasty) text += ", hasty";
   text += ", " + std::to_string(plan.acts.size()) + " acts";
   if (plan.faults) text += ", " + std::to_string(plan.faults->size()) + " faults";
   return text;

@@ -33,6 +33,7 @@ struct Setting {
   protocol::Topology topology = protocol::Topology::mesh;
   bool majority = false;      // quorum
   bool lossless = false;      // nothing is lost, late or down: each datagram must arrive
+  bool hasty = false;         // timeouts about as long as packets take: attempts of all chains mix
   std::uint32_t talk_ms = 0;  // a datagram of some local program this often; 0: only where an act says so
   std::uint32_t latency_us = 500;  // the longest usual delay of a packet
   std::uint32_t drift_ppm = 0;     // the most that a clock is off
@@ -58,8 +59,9 @@ enum class ActKind : std::uint8_t {
   lie,     // a member seals what no honest one says, under the candidate that it has just stored
   say,     // local programs of a member send datagrams, to all (b odd) or to one
   clone,   // a member starts twice, from one disk, with one incarnation: both copies live
+  stall,  // a member stores a candidate of a chain above, nobody hears of it, and it stands still for a while
 };
-inline constexpr std::size_t kActKinds = static_cast<std::size_t>(ActKind::clone) + 1;
+inline constexpr std::size_t kActKinds = static_cast<std::size_t>(ActKind::stall) + 1;
 
 struct Act {
   Duration at{};  // from the start of the history

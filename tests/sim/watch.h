@@ -62,8 +62,8 @@ struct Figures {
 
 class Watch final : public Observer {
  public:
-  /// `majority`: a commit need not be everybody's.
-  Watch(Fleet& fleet, bool majority) : fleet_(fleet), majority_(majority), machines_(fleet.size()) {}
+  Watch(Fleet& fleet, const Setting& setting)
+      : fleet_(fleet), majority_(setting.majority), policy_(policy_of(setting)), machines_(fleet.size()) {}
 
   void generation_made(std::uint32_t generation, std::set<std::size_t> members, bool at_once);
   void violate(Invariant invariant, const std::string& what);
@@ -164,7 +164,8 @@ class Watch final : public Observer {
   [[nodiscard]] const Roster* roster(std::uint32_t generation) const;
 
   Fleet& fleet_;
-  bool majority_;
+  bool majority_;  // a commit need not be everybody's
+  protocol::Policy policy_;
   std::vector<Watched> machines_;
   std::vector<Violation> violations_;
   Figures figures_;

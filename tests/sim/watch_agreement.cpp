@@ -100,8 +100,15 @@ void Watch::check_terms(const Packet& packet, const protocol::FrameHeader& heade
 void Watch::check_distance(std::size_t machine, const protocol::SessionCommitted& committed) {
   if (committed.chain == protocol::Chain::normal) return;
   std::optional<Instant>& last = machines_[machine].standing[committed.asr_id].rerooted;
+  if (committed.chain == protocol::Chain::failsafe) {
+    const auto record = fleet_.machine(machine).disk.find(committed.asr_id);
+    const auto restored = protocol::decode_record(record->second, fleet_.now());
+    check(Invariant::erasure,
+          restored && restored->state.current->chain(protocol::Chain::failsafe).link().is_spent(),
+          name_of_machine(machine) + " keeps a failsafe chain that was used");
+  }
   const Instant now = fleet_.machine(machine).clock.local(fleet_.now());
-  const Duration distance = std::chrono::seconds(policy_of({}).resync_min_interval_s);
+  const Duration distance = std::chrono::seconds(policy_.resync_min_interval_s);
   const Instant began = now - committed.took;
   const bool followed = committed.took == Duration{};  // a candidate that it had left
   check(Invariant::limits, !last || followed || began <= *last || began - *last >= distance,

@@ -2,6 +2,7 @@
 // The network: how long a packet takes on each way, and which ways are cut.
 #include <chrono>
 #include <cstdint>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -63,8 +64,15 @@ class Wire {
   }
   /// A partition by lot: `how` draws the sides; odd: only one direction is cut. It replaces the one before.
   void cut(std::uint32_t how) { cut_ = how + 1; }
-  void heal() { cut_ = 0; }
+  void heal() {
+    cut_ = 0;
+    mute_.clear();
+  }
+  /// Nothing that a machine sends arrives, until it may speak again.
+  void mute(std::size_t machine) { mute_.insert(machine); }
+  void unmute(std::size_t machine) { mute_.erase(machine); }
   [[nodiscard]] bool blocked(std::size_t from, std::size_t to) const {
+    if (mute_.contains(from)) return true;
     if (cut_ == 0) return false;
     const bool here = side(from);
     if (here == side(to)) return false;
@@ -77,6 +85,7 @@ class Wire {
   const Setting& setting_;
   std::uint64_t seed_;
   std::uint64_t cut_ = 0;
+  std::set<std::size_t> mute_;
   std::unordered_map<std::uint64_t, std::uint64_t> sent_;
 };
 
