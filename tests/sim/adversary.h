@@ -23,6 +23,7 @@ class Adversary final : public Observer {
 
   /// Not a person but bad luck: the machine stands still, unheard, with its next candidate of a chain above.
   void stall(std::size_t machine, std::uint32_t how) { stalls_[machine] = how; }
+  void end_faults() { stalls_.clear(); }
 
   void started(std::size_t machine) override;
   void effect(std::size_t machine, const protocol::Effect& effect, bool done) override;

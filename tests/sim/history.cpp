@@ -16,6 +16,10 @@ using namespace std::chrono_literals;
 // Pauses between failed attempts double up to 60 s (section 5), so that the last one before agreement may
 // begin that late; a rollout behind it takes its own deadlines.
 constexpr Duration kAgreeWithin = 240s;
+// What usual sizes need is far below that, and below the interval of timed rekeys, which would bring back
+// whoever is not reminded.
+constexpr Duration kAgreeWithinIfSmall = 30s;
+constexpr std::uint32_t kSmall = 64;
 constexpr std::size_t kAskedAtOnce = protocol::limits::kPendingRequestsPerPeer + 8;
 constexpr Duration kContradictionHeard = 50ms;
 constexpr Duration kPollFirst = 40ms;
@@ -173,7 +177,9 @@ class History {
         (void)manager_.evict(any_member(act.a), odd, act.b / 2 % 4 != 0);
         return;
       case ActKind::renew:
-        // At once, a machine that has not got it yet loses what is said meanwhile.
+        // At once, a machine that has not got it yet loses what is said meanwhile; so does one whose
+        // installed generation is replaced while others switch to it.
+        if (plan_.setting.lossless && !manager_.settled()) return;
         (void)manager_.renew(odd && !plan_.setting.lossless);
         return;
       case ActKind::clone:
@@ -196,6 +202,7 @@ class History {
 
   void end_faults() {
     faults_.stop(true);
+    adversary_.end_faults();
     fleet_.wire().heal();
     fleet_.revive();
     fleet_.note(kManager, "faults stop");
@@ -273,7 +280,7 @@ class History {
 
   void agree() {
     const Instant start = fleet_.now();
-    if (!within(kAgreeWithin, {})) return;
+    if (!within(plan_.setting.members <= kSmall ? kAgreeWithinIfSmall : kAgreeWithin, {})) return;
     to_agree_ = fleet_.now() - start;
     rounds_ = watch_.rounds();
     for (const std::uint64_t rounds : rounds_) {

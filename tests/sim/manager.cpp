@@ -248,7 +248,10 @@ void Manager::executed(const protocol::RequestReceived& request) {
   if (request.method == Method::breach_report) breach(request);
   if (request.method == Method::resync) {
     const auto body = protocol::ResyncRequest::decode(request.body.reveal());
-    if (body && body->generation == generation() && settled()) next_generation(true);
+    if (body && body->generation == generation() && resync_from_ <= fleet_.now()) {
+      resync_from_ = fleet_.now() + std::chrono::seconds(description_.policy.resync_min_interval_s);
+      next_generation(false);
+    }
   }
   if (!request.expects_response) return;
   fleet_.post(kManager, protocol::SendResponse{request.asr_id, request.request_id, request.method,

@@ -86,6 +86,7 @@ class Manager {
   bool at_once_ = false;
   std::uint32_t retire_ = 0;
   Instant install_until_;
+  Instant resync_from_;
   policy::ActionHistory history_;
 };
 

@@ -11,6 +11,7 @@ using protocol::ControlStatus;
 using protocol::Method;
 
 constexpr Duration kHeartbeat = 4s;
+constexpr Duration kResyncAgain = 6s;
 constexpr std::uint64_t kBreach = 1;
 constexpr std::uint64_t kAsk = 2;
 
@@ -65,8 +66,14 @@ void Members::ask(std::size_t from, std::size_t node, bool large) {
 void Members::report(std::size_t machine, protocol::Effect& effect) {
   if (const auto* request = std::get_if<protocol::RequestReceived>(&effect))
     return executed(machine, *request);
-  if (const auto* exhausted = std::get_if<protocol::ChainsExhausted>(&effect))
-    return resync(machine, *exhausted);
+  if (const auto* exhausted = std::get_if<protocol::ChainsExhausted>(&effect)) {
+    if (exhausted->asr_id != kGroup) return;
+    const auto last = exhausted_.find(machine);
+    const std::pair now{exhausted->generation, fleet_.machine(machine).incarnation};
+    if (last != exhausted_.end() && last->second == now) return;
+    exhausted_[machine] = now;
+    return resync(machine, now.first, now.second);
+  }
   const auto* response = std::get_if<protocol::ResponseReceived>(&effect);
   const auto* timeout = std::get_if<protocol::RequestTimedOut>(&effect);
   const bool heard =
@@ -100,15 +107,21 @@ void Members::tell_if_unheard(std::size_t machine) {
   if (unheard_.contains(machine) && fleet_.machine(machine).engine) tell(machine);
 }
 
-/// The engine says it again after each round, so one request for each is enough.
-void Members::resync(std::size_t machine, const protocol::ChainsExhausted& exhausted) {
-  if (exhausted.asr_id != kGroup || !fleet_.machine(machine).engine->view(link_of(machine))) return;
+/// Again and again until another generation is there: whoever has used the failsafe chain well has no further
+/// round in which the engine would say it again, and a member that was left out waits for it.
+void Members::resync(std::size_t machine, std::uint32_t generation, std::uint32_t incarnation) {
+  const Fleet::Machine& here = fleet_.machine(machine);
+  if (!here.engine || here.incarnation != incarnation || !here.engine->view(link_of(machine))) return;
+  const auto view = here.engine->view(kGroup);
+  if (!view || view->description.generation != generation) return;
   protocol::SendRequest request;
   request.asr_id = link_of(machine);
   request.method = Method::resync;
-  request.body = protocol::ResyncRequest{kGroup, exhausted.generation}.encode();
+  request.body = protocol::ResyncRequest{kGroup, generation}.encode();
   request.cookie = kAsk;
   fleet_.post(machine, std::move(request));
+  fleet_.call_at(fleet_.now() + kResyncAgain,
+                 [this, machine, generation, incarnation] { resync(machine, generation, incarnation); });
 }
 
 void Members::executed(std::size_t machine, const protocol::RequestReceived& request) {

@@ -2,7 +2,9 @@
 // A node's part of section 6, without its daemon: carries requests out and answers them; reports a breach
 // until somebody has heard it.
 #include <cstdint>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "tests/sim/domain.h"
 #include "tests/sim/fleet.h"
@@ -29,7 +31,7 @@ class Members {
   void tell_if_unheard(std::size_t machine);
   /// An NMM that has restarted learns by it where the node is.
   void heartbeat(std::size_t machine, std::uint32_t incarnation);
-  void resync(std::size_t machine, const protocol::ChainsExhausted& exhausted);
+  void resync(std::size_t machine, std::uint32_t generation, std::uint32_t incarnation);
   void executed(std::size_t machine, const protocol::RequestReceived& request);
   void install(std::size_t machine, const protocol::RequestReceived& request);
   /// Posts an event, and its outcome as the answer.
@@ -39,6 +41,7 @@ class Members {
 
   Fleet& fleet_;
   std::set<std::size_t> unheard_;  // breaches; durable, as in the daemon
+  std::map<std::size_t, std::pair<std::uint32_t, std::uint32_t>> exhausted_;  // generation, own incarnation
   std::uint32_t asked_ = 0;
 };
 

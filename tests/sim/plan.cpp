@@ -21,8 +21,9 @@ constexpr std::array<std::string_view, kActKinds> kActNames{
 // How often each act is drawn, in the order of the enum.
 constexpr std::array<std::uint32_t, kActKinds> kWeights{24, 6, 8, 6, 5, 6, 7,  3, 9,
                                                         4,  3, 7, 4, 8, 6, 10, 2, 2};
-// In a history without loss: what takes no key or machine away.
-constexpr std::array<std::uint32_t, kActKinds> kLosslessWeights{24, 6, 8, 6, 0, 0, 8,  0, 0,
+// In a history without loss: what takes no key or machine away. Nor a new member: its first frame makes
+// others switch before all have the generation.
+constexpr std::array<std::uint32_t, kActKinds> kLosslessWeights{24, 6, 8, 0, 0, 0, 8,  0, 0,
                                                                 0,  0, 0, 0, 4, 0, 12, 0, 0};
 
 // Where attempts are to mix: members that come and go, in one generation for long.
@@ -85,6 +86,8 @@ Setting draw_setting(Dice& dice, std::uint32_t members) {
   const std::uint32_t drawn = draw_members(dice);
   setting.members = members != 0 ? members : drawn;
   const bool small = setting.members <= 16;
+  setting.hasty = small && dice.percent(25);
+  if (setting.hasty && members == 0) setting.members = 3 + dice.below(3);
   setting.managed = setting.members <= kAlwaysManaged || dice.percent(50);
   setting.spares = setting.managed ? dice.below(3) : 0;
   setting.copies = setting.managed && small ? 1 : 0;
@@ -95,8 +98,7 @@ Setting draw_setting(Dice& dice, std::uint32_t members) {
   setting.majority = dice.percent(30);
   setting.latency_us = dice.percent(30) ? 30'000 : 800;
   setting.drift_ppm = dice.percent(50) ? 0 : 500;
-  setting.lossless = small && dice.percent(10);
-  setting.hasty = small && !setting.lossless && dice.percent(25);
+  setting.lossless = small && !setting.hasty && dice.percent(13);
   if (setting.hasty) setting.majority = dice.percent(60);
   if (small && dice.percent(setting.lossless ? 100 : 30)) setting.talk_ms = 5 + dice.below(90);
   setting.faults = draw_faults(dice, setting.lossless);

@@ -106,6 +106,10 @@ void Watch::check_distance(std::size_t machine, const protocol::SessionCommitted
     check(Invariant::erasure,
           restored && restored->state.current->chain(protocol::Chain::failsafe).link().is_spent(),
           name_of_machine(machine) + " keeps a failsafe chain that was used");
+    check(Invariant::agreement,
+          restored &&
+              restored->state.current->chain(protocol::Chain::fallback).link().epoch() == committed.epoch,
+          name_of_machine(machine) + " has not re-rooted its fallback chain");
   }
   const Instant now = fleet_.machine(machine).clock.local(fleet_.now());
   const Duration distance = std::chrono::seconds(policy_.resync_min_interval_s);
