@@ -126,10 +126,11 @@ class Watch final : public Observer {
     bool unrested = false;             // something was stored; what it replaced must go
     Instant rests_at;
     std::map<std::tuple<protocol::AsrId, std::uint32_t, std::uint16_t>, Speaker> speakers;
-    std::map<EpochName, Terms> agreed;                // by normal epoch
-    std::map<protocol::AsrId, std::size_t> waiting;   // requests without an outcome
-    std::map<protocol::AsrId, std::uint64_t> failed;  // attempts, since faults stopped
-    Instant sending_since;                            // of the span in which frames are counted
+    std::map<EpochName, std::set<std::uint32_t>> stored;  // targets by chain, since its last commit
+    std::map<EpochName, Terms> agreed;                    // by normal epoch
+    std::map<protocol::AsrId, std::size_t> waiting;       // requests without an outcome
+    std::map<protocol::AsrId, std::uint64_t> failed;      // attempts, since faults stopped
+    Instant sending_since;                                // of the span in which frames are counted
     std::uint64_t sent = 0;
   };
   struct Roster {
@@ -142,6 +143,7 @@ class Watch final : public Observer {
   void check_terms(const Packet& packet, const protocol::FrameHeader& header);
   void check_reports(std::size_t machine, const protocol::Effect& effect);
   void check_contradiction(std::size_t machine, const protocol::ContradictionSeen& seen);
+  void check_spent(std::size_t machine, const protocol::SessionCommitted& committed);
   void check_distance(std::size_t machine, const protocol::SessionCommitted& committed);
   void note_terms(std::size_t machine, protocol::AsrId id);
   void agree_on_terms(std::size_t machine, const protocol::SessionCommitted& committed);

@@ -1,6 +1,7 @@
 // The part of the watch that asks whether members agree: on what they have committed, and that all can
 // follow.
 #include <algorithm>
+#include <utility>
 
 #include "daemon/protocol/asr_record.h"
 #include "tests/sim/watch.h"
@@ -54,6 +55,8 @@ void Watch::note_terms(std::size_t machine, protocol::AsrId id) {
       const protocol::Session& next = start != nullptr ? *start->session : *candidate->session;
       const Terms terms{current.number(),     link->chain(),         candidate->target,
                         candidate->initiator, candidate->high_epoch, candidate->transcript};
+      const auto chain = static_cast<std::uint64_t>(link->chain());
+      machines_[machine].stored[{id, current.number(), chain}].insert(candidate->target);
       const auto [known, first] = terms_.try_emplace(name_of(next.secret().reveal()), terms);
       check(Invariant::agreement, known->second == terms,
             name_of_machine(machine) + " has derived one key by another transcript");
@@ -95,29 +98,37 @@ void Watch::check_terms(const Packet& packet, const protocol::FrameHeader& heade
 // ---------------------------------------------------------------------------------------------------------------
 // Commits.
 
+/// The failsafe chain is used once, and gives both others a new start.
+void Watch::check_spent(std::size_t machine, const protocol::SessionCommitted& committed) {
+  if (committed.chain != protocol::Chain::failsafe) return;
+  const auto record = fleet_.machine(machine).disk.find(committed.asr_id);
+  const auto restored = protocol::decode_record(record->second, fleet_.now());
+  if (!check(Invariant::durable, restored.has_value(), "a record that cannot be read")) return;
+  const protocol::Generation& current = *restored->state.current;
+  check(Invariant::erasure, current.chain(protocol::Chain::failsafe).link().is_spent(),
+        name_of_machine(machine) + " keeps a failsafe chain that was used");
+  check(Invariant::agreement, current.chain(protocol::Chain::fallback).link().epoch() == committed.epoch,
+        name_of_machine(machine) + " has not re-rooted its fallback chain");
+}
+
 /// Attempts that re-root begin at a distance from the last re-root, by the machine's own clock and in one run
-/// of its daemon. One that had begun before goes on.
+/// of its daemon. One that had begun before goes on; who holds a candidate of the chain begins its next
+/// rounds there.
 void Watch::check_distance(std::size_t machine, const protocol::SessionCommitted& committed) {
   if (committed.chain == protocol::Chain::normal) return;
-  std::optional<Instant>& last = machines_[machine].standing[committed.asr_id].rerooted;
-  if (committed.chain == protocol::Chain::failsafe) {
-    const auto record = fleet_.machine(machine).disk.find(committed.asr_id);
-    const auto restored = protocol::decode_record(record->second, fleet_.now());
-    check(Invariant::erasure,
-          restored && restored->state.current->chain(protocol::Chain::failsafe).link().is_spent(),
-          name_of_machine(machine) + " keeps a failsafe chain that was used");
-    check(Invariant::agreement,
-          restored &&
-              restored->state.current->chain(protocol::Chain::fallback).link().epoch() == committed.epoch,
-          name_of_machine(machine) + " has not re-rooted its fallback chain");
-  }
+  Standing& standing = machines_[machine].standing[committed.asr_id];
+  auto& stored =
+      machines_[machine]
+          .stored[{committed.asr_id, committed.generation, static_cast<std::uint64_t>(committed.chain)}];
+  if (const auto terms = terms_.find(standing.key); terms != terms_.end()) stored.erase(terms->second.target);
+  const bool held = !std::exchange(stored, {}).empty();
   const Instant now = fleet_.machine(machine).clock.local(fleet_.now());
   const Duration distance = std::chrono::seconds(policy_.resync_min_interval_s);
+  const std::optional<Instant> last = std::exchange(standing.rerooted, now);
   const Instant began = now - committed.took;
   const bool followed = committed.took == Duration{};  // a candidate that it had left
-  check(Invariant::limits, !last || followed || began <= *last || began - *last >= distance,
+  check(Invariant::limits, !last || followed || held || began <= *last || began - *last >= distance,
         name_of_machine(machine) + " re-roots too soon after the last time");
-  last = now;
 }
 
 void Watch::check_commit(std::size_t machine, const protocol::SessionCommitted& committed) {
@@ -131,6 +142,7 @@ void Watch::check_commit(std::size_t machine, const protocol::SessionCommitted& 
   standing.epoch_since = fleet_.now();
   check(Invariant::limits, committed.epoch - standing.epoch_before <= protocol::limits::kTargetSkip + 1,
         name_of_machine(machine) + " has skipped too many epochs");
+  check_spent(machine, committed);
   check_distance(machine, committed);
   agree_on_terms(machine, committed);
   const EpochName name{committed.asr_id, committed.generation,
