@@ -50,6 +50,7 @@ RolloutPlan Generations::plan_for(const AsrRecord& record) const {
   std::vector<std::pair<Instant, protocol::NodeId>> by_hearing;
   for (const protocol::Member& member : record.description.roster) {
     const NodeRecord* node = parts_.registry.node(member.node_id);
+    if (node != nullptr && !node->reported.contains(plan.asr_id)) plan.newcomers.insert(member.node_id);
     by_hearing.emplace_back(node != nullptr ? node->last_heard : Instant{}, member.node_id);
   }
   // Those heard of late first: an answer that is slow to come must not hold a place that others need.

@@ -42,8 +42,12 @@ Rollout::Rollout(RolloutPlan plan, Instant now) : plan_(std::move(plan)), starte
     Member& member = members_.emplace_back();
     member.node_id = node_id;
     member.since = now;
+    member.last = !plan_.immediate && plan_.newcomers.contains(node_id);
+    if (member.last) ++newcomers_;
   }
-  for (Member& member : members_) enqueue(member);
+  for (Member& member : members_) {
+    if (!member.last) enqueue(member);
+  }
   advance(now);
 }
 
@@ -80,6 +84,7 @@ void Rollout::land(Member& member) {
 void Rollout::finish(Member& member) {
   land(member);
   if (member.progress == Progress::done) return;
+  if (std::exchange(member.last, false)) --newcomers_;
   if (member.progress == Progress::to_install) ++installed_;
   member.progress = Progress::done;
   ++done_;
@@ -156,7 +161,7 @@ void Rollout::heard(protocol::NodeId node_id, std::uint32_t generation, Instant 
   if (member == nullptr) return;
   if (generation >= plan_.generation) {
     finish(*member);  // a node also switches by itself, on the first frame of another member
-  } else if (member->failures > 0 &&
+  } else if (!member->last && member->failures > 0 &&
              (member->progress == Progress::to_install || member->progress == Progress::installed)) {
     set_timer(*member, std::nullopt);
     enqueue(*member);
@@ -189,6 +194,15 @@ std::optional<Instant> Rollout::next_deadline() const {
   return earliest;
 }
 
+void Rollout::let_newcomers_in(Instant now) {
+  newcomers_ = 0;
+  for (Member& member : members_) {
+    if (!std::exchange(member.last, false)) continue;
+    member.since = now;
+    enqueue(member);
+  }
+}
+
 void Rollout::begin_switch(Instant now) {
   phase_ = Phase::switching;
   phase_since_ = now;
@@ -200,6 +214,7 @@ void Rollout::begin_switch(Instant now) {
 
 void Rollout::advance(Instant now) {
   const bool overdue = now >= started_ + plan_.install_deadline;
+  if (newcomers_ > 0 && (installed_ + newcomers_ >= members_.size() || overdue)) let_newcomers_in(now);
   if (phase_ == Phase::installing && !plan_.immediate && (all_installed() || overdue)) begin_switch(now);
   if (phase_ != Phase::completed && done_ == members_.size()) {
     phase_ = Phase::completed;

@@ -38,6 +38,10 @@ struct RolloutPlan {
   Reason reason = Reason::created;
   bool immediate = false;                 // members switch as they store (breach, removal)
   std::vector<protocol::NodeId> members;  // in the order of sending: those heard of late first
+  // Of the members, who has no earlier generation. It uses this one as it stores it, and its first frame
+  // switches whoever hears it: so it comes when the others have installed, or data under the new generation
+  // would reach members without it.
+  std::set<protocol::NodeId> newcomers;
   Duration install_deadline{};  // after it those who have it are switched, the others are stragglers
   Duration request_deadline{};  // how long the engine repeats one request
 };
@@ -141,6 +145,7 @@ class Rollout {
     Instant since;                 // of this stage; from its first request on, when that was sent
     std::optional<Instant> timer;  // in flight: when it counts as lost; else: when to try again
     bool queued = false;           // in ready_
+    bool last = false;             // a newcomer that waits for the others
     bool at_once = false;          // the install under way makes the member switch as it stores
   };
 
@@ -151,6 +156,7 @@ class Rollout {
   void retry(Member& member, std::string why, Instant now);
   void finish(Member& member);
   void begin_switch(Instant now);
+  void let_newcomers_in(Instant now);
   void advance(Instant now);
   void report(RolloutReport::What what);
   [[nodiscard]] std::size_t index_of(const Member& member) const;
@@ -167,6 +173,7 @@ class Rollout {
   std::size_t in_flight_ = 0;
   std::size_t installed_ = 0;  // stored it, switched or not
   std::size_t done_ = 0;
+  std::size_t newcomers_ = 0;  // that wait for the others
   std::vector<RolloutReport> reports_;
 };
 

@@ -88,6 +88,7 @@ void Node::send_heartbeat() {
     if (beat.asrs.size() == protocol::kHeartbeatAsrs) break;
     const auto view = shell_->engine().view(id);
     if (!view) continue;
+    if (view->failsafe_spent) ask_for_generation(id);  // once more: what was asked at its commit may be lost
     beat.asrs.push_back(
         {id, view->description.generation, view->epoch, static_cast<std::uint8_t>(view->phase)});
   }

@@ -61,6 +61,39 @@ Test(rollout, installs_all_waits_then_switches_all) {
   cr_assert_not(rollout.next_deadline().has_value());
 }
 
+Test(rollout, who_has_no_earlier_generation_comes_last) {
+  RolloutPlan adding = plan(3);
+  adding.newcomers = {2};
+  Rollout rollout(adding, kStart);
+  cr_assert(nodes_of(rollout.take_commands(kStart), What::install) == std::set<protocol::NodeId>({1, 3}));
+  rollout.heard(2, 0, kStart);
+  rollout.installed(1, kStart);
+  cr_assert(rollout.take_commands(kStart).empty(), "its first frame would switch 1, and 3 has nothing yet");
+  rollout.installed(3, kStart);
+  cr_assert(nodes_of(rollout.take_commands(kStart), What::install) == std::set<protocol::NodeId>({2}));
+  cr_assert(rollout.phase() == Rollout::Phase::installing);
+  rollout.installed(2, kStart);
+  cr_assert(rollout.phase() == Rollout::Phase::switching);
+}
+
+Test(rollout, a_newcomer_waits_no_longer_than_the_deadline_and_not_for_newcomers) {
+  RolloutPlan adding = plan(3);
+  adding.newcomers = {2};
+  Rollout late(adding, kStart);
+  (void)late.take_commands(kStart);
+  late.installed(1, kStart);
+  late.deadline_reached(kStart + kDeadline);
+  const auto commands = late.take_commands(kStart + kDeadline);
+  cr_assert(nodes_of(commands, What::install).contains(2));
+  adding.newcomers = {1, 2, 3};
+  Rollout created(adding, kStart);
+  cr_assert_eq(nodes_of(created.take_commands(kStart), What::install).size(), 3U);
+  adding.immediate = true;
+  adding.newcomers = {2};
+  Rollout breach(adding, kStart);
+  cr_assert_eq(breach.take_commands(kStart).size(), 3U, "a breach waits for nobody");
+}
+
 Test(rollout, immediate_has_no_switch_and_waits_for_nobody) {
   Rollout rollout(plan(3, true), kStart);
   const auto commands = rollout.take_commands(kStart);
