@@ -20,12 +20,18 @@ std::string blob_path(const std::string& folder) {
   return folder + "/" + kSealedKeyFile;
 }
 
+// The file is there and cannot be had: without it no record opens, and a new key would lose them all.
+Error unreadable(const Error& error) {
+  return {Errc::sealed_unavailable,
+          error.detail + "; make it a readable file again or put it back from a copy, then restart"};
+}
+
 // With what the stored key was sealed; nothing when there is none yet. A damaged blob counts as the TPM's: no
 // new key may come into being beside it.
 Result<std::optional<SealerKind>> stored_kind(const std::string& folder) {
   const auto bytes = read_file(blob_path(folder), kSealedBlobMaxBytes);
   if (!bytes && bytes.error().code == Errc::not_found) return std::optional<SealerKind>();
-  if (!bytes && bytes.error().code != Errc::too_large) return std::unexpected(bytes.error());
+  if (!bytes && bytes.error().code != Errc::too_large) return std::unexpected(unreadable(bytes.error()));
   if (!bytes) return std::optional(SealerKind::tpm);
   const auto blob = decode_sealed_blob(*bytes);
   return std::optional(blob ? blob->kind : SealerKind::tpm);
@@ -88,8 +94,10 @@ Result<StorageKey> open_storage_key(Sealer& sealer, const std::string& folder) {
   }
   if (!stored && stored.error().code == Errc::too_large)
     return fail(Errc::sealed_unavailable, path + " is too large");
-  if (!stored) return std::unexpected(stored.error());
-  return sealer.unseal(*stored);
+  if (!stored) return std::unexpected(unreadable(stored.error()));
+  auto key = sealer.unseal(*stored);
+  if (!key) return fail(key.error().code, path + ": " + key.error().detail);
+  return key;
 }
 
 }  // namespace akm::keyring

@@ -48,7 +48,7 @@ constexpr std::array<ErrcText, kErrcCount> kTexts{{
     {Errc::state_corrupt, "state_corrupt",
      "A state file is damaged or was changed; it was kept for inspection"},
     {Errc::disk_full, "disk_full", "The disk is full; free space on it, nothing was changed"},
-    {Errc::read_only, "read_only", "The file system is read-only; nothing was changed"},
+    {Errc::read_only, "read_only", "The file system is read-only; make it writable, nothing was changed"},
     {Errc::sealed_unavailable, "sealed_unavailable",
      "The storage key could not be unsealed; nothing was deleted, see the log for the cause"},
     {Errc::no_secure_element, "no_secure_element",

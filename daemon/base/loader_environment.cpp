@@ -16,11 +16,19 @@ constexpr std::string_view kBindNow = "LD_BIND_NOW=";
 constexpr std::string_view kTunables = "GLIBC_TUNABLES=";
 constexpr std::string_view kNoCache = "glibc.malloc.tcache_count=0";
 
+char* const* arguments_at_start = nullptr;  // main's own: they live as long as the process
+
 std::string* find(std::vector<std::string>& environment, std::string_view start) {
   for (std::string& entry : environment) {
     if (entry.starts_with(start)) return &entry;
   }
   return nullptr;
+}
+
+/// By the descriptor: the file may have been replaced, or be out of sight, since the start. Returns on failure.
+int execute_self(char* const* arguments, char* const* environment) {
+  const UniqueFd self(::open("/proc/self/exe", O_PATH | O_CLOEXEC));
+  return self ? ::execveat(self.get(), "", arguments, environment, AT_EMPTY_PATH) : -1;
 }
 
 }  // namespace
@@ -47,6 +55,7 @@ std::optional<std::vector<std::string>> complete_environment(std::vector<std::st
 }
 
 Status settle_environment(char** argv) {
+  arguments_at_start = argv;
   std::vector<std::string> now;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) now.emplace_back(*entry);
   auto wanted = complete_environment(std::move(now));
@@ -58,11 +67,15 @@ Status settle_environment(char** argv) {
   std::vector<char*> entries;
   for (std::string& entry : *wanted) entries.push_back(entry.data());
   entries.push_back(nullptr);
-  // By the descriptor: the file may have been replaced, or be out of sight, since the start.
-  const UniqueFd self(::open("/proc/self/exe", O_PATH | O_CLOEXEC));
-  if (self) (void)::execveat(self.get(), "", argv, entries.data(), AT_EMPTY_PATH);
+  (void)execute_self(argv, entries.data());
   return fail_errno(Errc::internal, "cannot start anew; set LD_BIND_NOW=1 and GLIBC_TUNABLES=" +
                                         std::string(kNoCache) + " for this program");
+}
+
+Status start_anew() {
+  if (arguments_at_start == nullptr) return fail(Errc::wrong_state, "the arguments of this program are not known");
+  (void)execute_self(arguments_at_start, environ);
+  return fail_errno(Errc::internal, "cannot start anew");
 }
 
 }  // namespace akm

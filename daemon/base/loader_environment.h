@@ -22,4 +22,7 @@ std::optional<std::vector<std::string>> complete_environment(std::vector<std::st
 /// cannot be done.
 Status settle_environment(char** argv);
 
+/// Starts this program anew with the arguments that settle_environment() was given. Returns only on failure.
+Status start_anew();
+
 }  // namespace akm

@@ -20,5 +20,6 @@ inline constexpr std::string_view kNodeReadmitted = "5f1b7c0a6d5e4f0b9c2f0a1d3e4
 inline constexpr std::string_view kProbeDegraded = "5f1b7c0a6d5e4f0b9c2f0a1d3e4b5c0e";
 inline constexpr std::string_view kProvisioned = "5f1b7c0a6d5e4f0b9c2f0a1d3e4b5c0f";
 inline constexpr std::string_view kNodeActivated = "5f1b7c0a6d5e4f0b9c2f0a1d3e4b5c10";
+inline constexpr std::string_view kStateDoubtful = "5f1b7c0a6d5e4f0b9c2f0a1d3e4b5c11";
 
 }  // namespace akm::message_id

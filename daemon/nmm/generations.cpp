@@ -84,7 +84,23 @@ Status Generations::resume(Instant now) {
   return parts_.credentials.sweep([this](protocol::AsrId asr_id) { return entries_.contains(asr_id); });
 }
 
+/// The members are ahead of these records, which are an older copy: whom the roster has lost since then, nobody
+/// here knows, and it must not get keys again by itself. An operator looks first, and asks for a generation.
+bool Generations::held(protocol::AsrId asr_id, Reason reason) const {
+  return ahead_.contains(asr_id) && (reason == Reason::resync || reason == Reason::renewal);
+}
+
+bool Generations::note_ahead(protocol::AsrId asr_id, std::uint32_t generation) {
+  std::uint32_t& known = ahead_[asr_id];
+  if (known >= generation) return false;
+  known = generation;
+  return true;
+}
+
 Status Generations::start(AsrRecord next, Reason reason, bool immediate, Instant now, Done done) {
+  if (held(next.description.id, reason)) {
+    return fail(Errc::wrong_state, "its members are ahead of this NMM's records; see the findings of nmm status");
+  }
   AKM_ASSIGN(Prepared prepared, prepare(std::move(next), reason, immediate, now));
   Registry::Change change;
   change.others.push_back({prepared.credentials.name, prepared.credentials.record.reveal()});
@@ -102,6 +118,10 @@ Result<Generations::Prepared> Generations::prepare(AsrRecord next, Reason reason
     if (present->description.generation == UINT32_MAX) return fail(Errc::exhausted, "generations");
     // The caller may ask for a higher number: where members are ahead of a restored registry.
     generation = std::max(present->description.generation + 1, next.description.generation);
+  }
+  if (const auto ahead = ahead_.find(asr_id); ahead != ahead_.end()) {
+    if (ahead->second == UINT32_MAX) return fail(Errc::exhausted, "generations");
+    generation = std::max(generation, ahead->second + 1);
   }
   const auto old = entries_.find(asr_id);
   // Members may still be on what a breach made unsafe.
@@ -121,6 +141,7 @@ Result<Generations::Prepared> Generations::prepare(AsrRecord next, Reason reason
 
 void Generations::begin(Prepared prepared, Instant now, Done done) {
   const protocol::AsrId asr_id = prepared.record.description.id;
+  ahead_.erase(asr_id);
   std::vector<Done> waiters;
   if (const auto old = entries_.find(asr_id); old != entries_.end()) {
     waiters = std::move(old->second.waiters);
@@ -143,6 +164,7 @@ void Generations::drop(protocol::AsrId asr_id) {
     entries_.erase(at);
   }
   dirty_.erase(asr_id);
+  ahead_.erase(asr_id);
   (void)parts_.credentials.erase(asr_id);  // what is left is swept at the next start
 }
 

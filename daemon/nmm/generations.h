@@ -72,6 +72,12 @@ class Generations {
   /// The relationship is deleted: nobody is to get its credentials any more.
   void drop(protocol::AsrId asr_id);
 
+  /// A member holds a newer generation than is known here: this NMM's records are an older copy. The next one
+  /// made goes above it, and no resync or renewal is made by itself. True when this is news.
+  bool note_ahead(protocol::AsrId asr_id, std::uint32_t generation);
+  /// The relationships that this was noted of, with the newest generation that a member named.
+  [[nodiscard]] const std::map<protocol::AsrId, std::uint32_t>& ahead() const { return ahead_; }
+
   /// What a member's heartbeat said. True when a rollout of this ASR is under way and takes care of it.
   bool heard(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation, Instant now);
   [[nodiscard]] const Rollout* rollout(protocol::AsrId asr_id) const;
@@ -107,12 +113,14 @@ class Generations {
   void complete(Entries::iterator at);
   void close(Entries::iterator at);
   void touch(protocol::AsrId asr_id) { dirty_.insert(asr_id); }
+  [[nodiscard]] bool held(protocol::AsrId asr_id, Reason reason) const;
   void set_timer(Entry& entry);
   void clear_timer(Entry& entry);
 
   Parts parts_;
   Entries entries_;
   std::set<protocol::AsrId> dirty_;
+  std::map<protocol::AsrId, std::uint32_t> ahead_;
   std::set<std::pair<Instant, protocol::AsrId>> timers_;
   std::function<void(const GenerationNews&)> news_;
   std::function<void(protocol::NodeId, Instant)> installed_;

@@ -24,6 +24,14 @@ std::string clean(std::string_view text) {
   return protocol::is_clean_text(text) ? std::string(text) : "?";
 }
 
+/// What a member says of an address, when it is one.
+std::string endpoint_text(const std::map<std::string, std::string>& facts, const std::string& name) {
+  const auto at = facts.find(name);
+  if (at == facts.end()) return {};
+  const auto endpoint = parse_endpoint(at->second);
+  return endpoint ? format_endpoint(*endpoint) : std::string();
+}
+
 }  // namespace
 
 void Incoming::heard(protocol::NodeId node_id) {
@@ -253,19 +261,44 @@ void Incoming::compare_one(const AsrRecord& record, protocol::NodeId node_id, st
     behind.erase(asr_id);
     return;
   }
+  if (reported > present) return ahead(record, node_id, reported);
   // A heartbeat may have been made before the install that it arrives after: only the second one counts.
   const auto noted = behind.find(asr_id);
   if (noted == behind.end() || noted->second != present) {
     behind[asr_id] = present;
     return;
   }
-  if (reported > present) {
-    core_.announce("generation-ahead", 4, message_id::kStateChanged,
-                   "A member is on a newer generation than its NMM.", asr_id,
-                   {{"node", core_.name_of(node_id)}, {"generation", std::to_string(reported)}});
-    if (reported - present > kBelievedAhead) return;
+  (void)resynchronise(record, present + 1);
+}
+
+/// The claim of one member that the others contradict leads them together; one that nobody contradicts says that
+/// our records are an older copy.
+void Incoming::ahead(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported) {
+  const protocol::AsrId asr_id = record.description.id;
+  const std::uint32_t present = record.description.generation;
+  const bool believed = reported - present <= kBelievedAhead;
+  const bool contradicted =
+      std::ranges::any_of(record.description.roster, [&](const protocol::Member& member) {
+        const NodeRecord* node = member.node_id == node_id ? nullptr : core_.registry.node(member.node_id);
+        if (node == nullptr) return false;
+        const auto at = node->reported.find(asr_id);
+        return at != node->reported.end() && at->second.generation == present;
+      });
+  const bool older = believed && !contradicted;
+  std::uint32_t& told = core_.registry.volatile_part(node_id)->behind[asr_id];
+  const bool news = older ? core_.generations.note_ahead(asr_id, reported) : told != reported;
+  told = reported;
+  if (news) {
+    core_.announce("generation-ahead", older ? 3 : 4, message_id::kStateDoubtful,
+                   older ? "The members are ahead of this NMM: its records are an older copy."
+                         : "A member is on a newer generation than its NMM and the others.",
+                   asr_id,
+                   {{"node", core_.name_of(node_id)},
+                    {"generation", std::to_string(reported)},
+                    {"known", std::to_string(present)}});
+    core_.status_changed();
   }
-  (void)resynchronise(record, std::max(present, reported) + 1);
+  if (believed && contradicted) (void)resynchronise(record, reported + 1);
 }
 
 /// A new generation for all, since this one's credentials are gone; not more often than the policy says.
@@ -329,6 +362,8 @@ Incoming::Answer Incoming::breach_report(const protocol::RequestReceived& reques
     const auto node_id = parse_hex_id(accused->second);
     if (!node_id || core_.registry.node(*node_id) == nullptr) return {ControlStatus::malformed, {}, {}};
     breach.node_id = *node_id;
+    breach.from = endpoint_text(body->evidence, "from");
+    breach.expected_at = endpoint_text(body->evidence, "expected_at");
     outcome = parts_.recovery.accuse(breach, node.node_id);
   }
   // The node goes on reporting until it is done: its keys may be known, and the others still use them.
@@ -350,6 +385,8 @@ void Incoming::contradiction(const protocol::ContradictionSeen& seen) {
   detection.detection = breach.detection;
   breach.grade = policy::grade(detection);
   breach.reported_by = "nmm";
+  breach.from = format_endpoint(seen.from);
+  if (seen.expected) breach.expected_at = format_endpoint(*seen.expected);
   (void)parts_.recovery.breach(breach);
 }
 

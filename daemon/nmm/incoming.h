@@ -47,6 +47,7 @@ class Incoming {
   void follow_binding(const protocol::RequestReceived& request, const NodeRecord& node);
   void take_over(NodeRecord& node, std::map<protocol::AsrId, ReportedAsr> reported);
   void compare(protocol::NodeId node_id, const std::map<protocol::AsrId, ReportedAsr>& reported);
+  void ahead(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported);
   void compare_one(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported);
   bool resynchronise(const AsrRecord& record, std::uint32_t at_least);
 

@@ -31,11 +31,19 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
 Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   const Instant now = core_.now();
   if (loop != nullptr) direct_.emplace(*loop, provisioner_, [this] { settle(); });
-  AKM_TRY(core_.clock.load(boot, now));
+  if (const Status clock = core_.clock.load(boot, now); !clock) {
+    if (clock.error().code != Errc::state_corrupt) return clock;
+    find(clock.error().message() + "; the time of running begins anew: bundles that are out expire later");
+  }
   AKM_TRY(core_.root.load());
   AKM_ASSIGN(const auto findings, core_.registry.load());
-  identity_.findings.insert(identity_.findings.end(), findings.begin(), findings.end());
+  for (const std::string& finding : findings) find(finding);
   for (const auto& [node_id, node] : core_.registry.nodes()) {
+    if (node.state != NodeState::retired && !core_.shell.engine().view(node.provisioning_asr)) {
+      find("The provisioning relationship of " + node.name +
+           " is not there: this node is not reached until it is provisioned anew (akmctl nmm prepare " + node.name +
+           ", on the node akmctl node zeroize and akmctl node provision)");
+    }
     const std::string& known =
         node.peer.empty() && !node.endpoints.empty() ? node.endpoints.front() : node.peer;
     if (const auto endpoint = parse_endpoint(known)) {
@@ -49,6 +57,11 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   upkeep_.resume(now);
   settle();
   return {};
+}
+
+void Nmm::find(std::string sentence) {
+  log::write(log::Level::error, message_id::kStateDoubtful, sentence);
+  identity_.findings.push_back(std::move(sentence));
 }
 
 void Nmm::set_observer(Observer observer) {

@@ -118,6 +118,15 @@ StatusSnapshot Nmm::status() const {
   out.io_backend = identity_.io_backend;
   out.listen = identity_.listen;
   out.findings = identity_.findings;
+  for (const auto& [asr_id, generation] : core_.generations.ahead()) {
+    const AsrRecord* record = core_.registry.asr(asr_id);
+    if (record == nullptr) continue;
+    const std::string& label = record->description.label;
+    out.findings.push_back("The members of " + label + " hold generation " + std::to_string(generation) +
+                           ", newer than this NMM knows of: its records are an older copy. Nothing is issued by "
+                           "itself. Put the newest state back, or look who is a member (akmctl asr show " +
+                           label + "), put out who does not belong, and akmctl asr rekey " + label);
+  }
   out.counters = service::counter_map(core_.shell.engine().counters());
   out.counters["store_failures"] = core_.shell.counters().store_failures;
   out.counters["events_dropped"] = core_.shell.counters().events_dropped;

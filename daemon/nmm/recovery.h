@@ -21,6 +21,8 @@ struct Breach {
   policy::Grade grade = policy::Grade::observe;
   std::int64_t boottime_ns = 0;  // when its kernel saw it; 0: not known
   std::string reported_by;       // the node itself, "nmm"
+  std::string from = {};         // of a second holder of its keys: where it was heard,
+  std::string expected_at = {};  // and where the node is
 };
 
 struct BreachOutcome {

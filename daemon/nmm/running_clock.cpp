@@ -30,18 +30,28 @@ Status RunningClock::load(const BootId& boot, Instant now) {
   origin_ = now;
   base_s_ = 0;
   const auto record = store_.read(kRecord);
+  Status taken;
   if (record) {
     Reader reader(record->reveal());
     const std::uint8_t version = reader.u8();
     const auto stored_boot = reader.bytes(boot.size());
     const Instant at{static_cast<std::int64_t>(reader.u64())};
     base_s_ = reader.u64();
-    if (!reader.done() || version != kVersion) return fail(Errc::state_corrupt, std::string(kRecord));
-    if (std::ranges::equal(stored_boot, boot)) base_s_ += whole_seconds(now - at);
+    if (!reader.done() || version != kVersion) {
+      base_s_ = 0;
+      taken = fail(Errc::state_corrupt, std::string(kRecord));
+    } else if (std::ranges::equal(stored_boot, boot)) {
+      base_s_ += whole_seconds(now - at);
+    }
   } else if (record.error().code != Errc::not_found) {
-    return std::unexpected(record.error());
+    taken = std::unexpected(record.error());
   }
-  return save(now);
+  if (!taken && taken.error().code != Errc::state_corrupt) return taken;
+  if (!taken) {
+    if (const auto kept = store_.set_aside(kRecord)) taken.error().detail += ", as " + *kept;
+  }
+  AKM_TRY(save(now));
+  return taken;
 }
 
 std::uint64_t RunningClock::seconds(Instant now) const {

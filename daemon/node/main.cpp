@@ -72,7 +72,7 @@ Status run(const NodeSettings& settings) {
   observe(node, events, adaptor.observer(), manager, data);
 
   AKM_TRY(service::stop_on_signal(*loop, signals));
-  AKM_TRY(watch_role(*loop, node));
+  AKM_TRY(watch_role(*loop, node, settings.common, state.failure));
   start(node, data);
   AKM_TRY(wiring.start([&] { manager.ready(node_state_name(node.status().state)); }));
   log::write(

@@ -42,42 +42,34 @@ Node::Node(const NodeSettings& settings, Parts parts)
 
 void Node::start() {
   if (!shell_) return;
-  if (const Status resumed = resume(); !resumed) {
-    // The record is kept for inspection, and nothing acts on a state that is not understood.
-    findings_["node-record"] = resumed.error().message();
-    parts_.failure = resumed.error();
-    state_ = NodeState::sealed_unavailable;
-    say({.name = "state-unusable", .severity = 2, .fields = {{"error", resumed.error().message()}}},
-        message_id::kSealedUnavailable, "The node's own record cannot be used");
-    shell_.reset();
-    return;
-  }
+  resume();
   if (parts_.keys != nullptr) sentry_.guard(*parts_.keys);
   for (const protocol::AsrId asr_id : operational()) join_group_of(asr_id);
 }
 
-Status Node::resume() {
-  AKM_ASSIGN(record_, records_->load());
+void Node::resume() {
+  auto loaded = records_->load();
+  if (loaded) record_ = std::move(*loaded);
   for (const std::string& finding : shell_->restore()) {
     findings_["restore " + std::to_string(findings_.size())] = finding;
     say({.name = "record-unusable", .severity = 3, .fields = {{"error", finding}}}, {},
-        "A stored relationship cannot be used; it was kept");
+        "A stored relationship cannot be used; its file was kept, and the NMM brings a new generation");
   }
   const bool whole = record_ && shell_->engine().view(record_->identity.asr_id);
   if (!whole) {
-    if (record_) {
+    if (record_ || !loaded) {
       // One damaged record is no reason to leave the groups: they go on, and new credentials bring the NMM
-      // back.
+      // back. The node's own record stays in its place: without it the groups would have no owner.
       findings_["credentials"] =
           "The provisioning credentials cannot be used: the NMM is not reachable until the node is "
-          "provisioned "
-          "anew";
+          "provisioned anew (akmctl nmm prepare, akmctl node provision)";
+      if (!loaded) unusable_record(loaded.error());
       record_.reset();
-      return {};
+      return;
     }
     // Provisioning or zeroize was interrupted: relationships without an owner are of no use to anybody.
     for (const protocol::AsrId id : shell_->engine().relationships()) shell_->post(protocol::RetireAsr{id});
-    return {};
+    return;
   }
   link_.use(record_->identity.asr_id);
   state_ = record_->state;
@@ -86,7 +78,12 @@ Status Node::resume() {
   if (!record_->pending_report.empty()) report_due_ = parts_.now();
   if (has_nmm()) heartbeat_due_ = parts_.now();
   if (state_ == NodeState::provisioned && settings_.activate_automatically) activation_due_ = parts_.now();
-  return {};
+}
+
+void Node::unusable_record(const Error& error) {
+  findings_["node-record"] = error.message();
+  say({.name = "state-unusable", .severity = 2, .fields = {{"error", error.message()}}},
+      message_id::kStateDoubtful, "The node's own record cannot be used");
 }
 
 /// The credentials are bound to the machine that they came to (section 7). It is said, and the NMM decides:
@@ -220,6 +217,7 @@ Status Node::erase_everything() {
   // The record first: what a crash leaves after it has no owner, and goes at the next start.
   note(records_->erase());
   for (const protocol::AsrId id : shell_->engine().relationships()) shell_->post(protocol::RetireAsr{id});
+  note(records_->erase_damaged());
   link_.use(0);
   record_.reset();
   activation_due_.reset();

@@ -87,7 +87,8 @@ class Node final : public ControlPort {
 
  private:
   // node.cpp: state
-  Status resume();
+  void resume();
+  void unusable_record(const Error& error);
   void compare_hardware();
   void set_state(NodeState state);
   Status save_state(NodeState state);

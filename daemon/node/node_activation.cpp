@@ -47,6 +47,7 @@ void Node::activation_ended(Result<NmmLink::Answer> outcome) {
   Status result = outcome ? take_activation(*outcome) : std::unexpected(outcome.error());
   if (result) {
     activation_backoff_.reset();
+    findings_.erase("nmm-chains");
     say({.name = "activated", .severity = 5, .fields = {{"nmm", record_->identity.nmm_name}}},
         message_id::kNodeActivated, "The NMM has activated this node");
     set_state(NodeState::active);
@@ -112,7 +113,7 @@ void Node::heartbeat_ended(const Result<NmmLink::Answer>& outcome) {
     if (outcome.error().code == Errc::timed_out) findings_["nmm"] = "The NMM does not answer";
     return status_changed();
   }
-  if (findings_.erase("nmm") != 0) status_changed();
+  if (findings_.erase("nmm") + findings_.erase("nmm-chains") != 0) status_changed();
   // An NMM that was restored from an older state may not know that it has activated us.
   if (outcome->status == protocol::ControlStatus::not_activated && state_ == NodeState::active) {
     if (const Status saved = save_state(NodeState::provisioned); !saved) return;

@@ -113,6 +113,8 @@ void Node::command_install(RequestReceived& request) {
   protocol::InstallAsr event{std::move(install->asr), install->index, install->immediate, install->retire};
   shell_->post(std::move(event), [this, kind, asr_id, generation, immediate,
                                   answer = answer_to(request)](const Status& status) mutable {
+    // The NMM may have been restored from an older state: it is to learn soon what is in use here.
+    if (!status && status.error().code == Errc::stale_generation) heartbeat_soon();
     answer(status ? installed(kind, asr_id, generation, immediate) : status);
   });
 }

@@ -148,6 +148,16 @@ Status NodeRecords::erase() {
   return store_.remove(kRecordName);
 }
 
+Status NodeRecords::erase_damaged() {
+  AKM_ASSIGN(const auto names, store_.list());
+  Status first;
+  for (const std::string& name : names) {
+    if (!name.starts_with(store::kDamagedPrefix)) continue;
+    if (const Status removed = store_.remove(name); !removed && first) first = removed;
+  }
+  return first;
+}
+
 Result<std::vector<protocol::SingleUseId>> NodeRecords::used() {
   std::vector<protocol::SingleUseId> out;
   const auto stored = store_.read(kUsedName);

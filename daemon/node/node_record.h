@@ -40,6 +40,8 @@ class NodeRecords {
   Result<std::optional<NodeRecord>> load();
   Status save(const NodeRecord& record);
   Status erase();
+  /// Whatever was set aside as damaged: it may hold secrets all the same.
+  Status erase_damaged();
 
   /// Whether a bundle with this id was used before, ever: the list outlives zeroize.
   Result<bool> was_used(const protocol::SingleUseId& id);

@@ -133,7 +133,8 @@ void Sentry::contradiction(const protocol::ContradictionSeen& seen, std::uint64_
                             : DetectionClass::stale_incarnation;
   detection.boottime_ns = now_().ns;
   detection.subject = {{"node_id", hex_id(member_node_id)}, {"member", std::to_string(seen.member)}};
-  detection.evidence = {{"asr", hex_id(seen.asr_id)}};
+  detection.evidence = {{"asr", hex_id(seen.asr_id)}, {"from", format_endpoint(seen.from)}};
+  if (seen.expected) detection.evidence.emplace("expected_at", format_endpoint(*seen.expected));
   judge(detection);
 }
 

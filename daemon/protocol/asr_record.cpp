@@ -111,7 +111,8 @@ SecretBuffer encode_generation(const Generation& generation) {
   std::size_t candidates = 0;
   std::size_t known = 0;
   for (const Chain chain : kChains) candidates += generation.chain(chain).link().stored().size();
-  for (const Peer& peer : generation.peers->all()) known += peer.incarnation != 0 ? 1 : 0;
+  for (const Peer& peer : generation.peers->all())
+    known += peer.incarnation != 0 && !peer.from_before ? 1 : 0;
   writer.map(6);
   writer.text("asr");
   const ChainState spent;  // zeros
@@ -126,7 +127,7 @@ SecretBuffer encode_generation(const Generation& generation) {
   writer.text("known");
   writer.array(known);
   for (const Peer& peer : generation.peers->all()) {
-    if (peer.incarnation == 0) continue;
+    if (peer.incarnation == 0 || peer.from_before) continue;
     writer.array(3);
     writer.unsigned_integer(peer.index);
     writer.unsigned_integer(peer.incarnation);

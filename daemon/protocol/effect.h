@@ -2,6 +2,7 @@
 // What an engine can ask for. The shell carries effects out in order; when a PersistAsr fails, it drops the
 // rest of the list and tells the engine StoreFailed.
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -97,6 +98,8 @@ struct ContradictionSeen {
   Contradiction what{};
   AsrId asr_id = 0;
   std::uint16_t member = 0;
+  Endpoint from = {};                     // where this frame came from
+  std::optional<Endpoint> expected = {};  // where the member is, as far as we know
 };
 
 /// A datagram of another member. The bytes are the engine's, lent until its next step.

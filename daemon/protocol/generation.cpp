@@ -99,6 +99,10 @@ void Generation::learn_from(const Generation& before) {
     if (again == nullptr) continue;
     Peer& peer = *peers->find(again->index);
     if (peer.last_heard > known.last_heard) continue;
+    // It holds until the member is heard under these keys: a machine that took its place may count its starts
+    // anew.
+    const bool same = peer.incarnation == known.incarnation && peer.salt == known.salt;
+    peer.from_before = known.incarnation != 0 && (!same || peer.from_before);
     peer.incarnation = known.incarnation;
     peer.salt = known.salt;
     peer.incarnation_since = known.incarnation_since;

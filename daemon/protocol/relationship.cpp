@@ -187,6 +187,7 @@ void Relationship::install_key(KeySlot slot, const Session& session, StepContext
 /// Section 4: cheapest check first. Nothing is written.
 std::expected<Relationship::Opened, Refusal> Relationship::open(const FrameHeader& header,
                                                                 std::span<const std::uint8_t> datagram,
+                                                                const Endpoint& from,
                                                                 std::span<std::uint8_t> plain,
                                                                 StepContext& step) {
   Generation* generation = find(header.generation);
@@ -196,8 +197,9 @@ std::expected<Relationship::Opened, Refusal> Relationship::open(const FrameHeade
   Peer* peer = generation->peers->find(header.index);
   if (peer == nullptr) return std::unexpected(Refusal::unknown_sender);
   if (header.index == generation->own_index) return std::unexpected(Refusal::own_index);
-  const bool stale = header.incarnation < peer->incarnation;
-  const bool cloned = header.incarnation == peer->incarnation && header.salt != peer->salt;
+  const bool stale = !peer->from_before && header.incarnation < peer->incarnation;
+  const bool cloned =
+      !peer->from_before && header.incarnation == peer->incarnation && header.salt != peer->salt;
   Refusal refusal = Refusal::not_authentic;
   // Two candidates may have the same target: each has its own key and its own window.
   for (const auto& session : sessions) {
@@ -208,7 +210,7 @@ std::expected<Relationship::Opened, Refusal> Relationship::open(const FrameHeade
     }
     if (!stale && !cloned) return Opened{generation, session, plain.first(*size)};
     session->accept(header, false);
-    contradiction(header, *generation, *session, *peer, step);
+    contradiction(header, *generation, *session, from, step);
     return std::unexpected(stale ? Refusal::stale_incarnation : Refusal::cloned_identity);
   }
   return std::unexpected(refusal);
@@ -216,18 +218,21 @@ std::expected<Relationship::Opened, Refusal> Relationship::open(const FrameHeade
 
 /// An authentic frame of a second holder of a member's place, or of an old copy of it (section 4).
 void Relationship::contradiction(const FrameHeader& header, const Generation& generation,
-                                 const Session& session, Peer& peer, StepContext& step) {
+                                 const Session& session, const Endpoint& from, StepContext& step) {
+  Peer& peer = *generation.peers->find(header.index);
   const Duration nnrt = std::chrono::milliseconds(generation.description->policy.nnrt_ms);
   const bool stale = header.incarnation < peer.incarnation;
-  // Merely late: soon after the restart, or under what is being left (who has restarted starts a rekey).
+  // Merely late: soon after the restart, or under what is being left (who has restarted starts a rekey). An
+  // old copy that has missed epochs is heard on the chains that have not moved since.
   const bool present = state_.current && &generation == &*state_.current &&
-                       &session == generation.normal().link().session().get();
+                       &session == generation.chain(header.chain).link().session().get();
   if (stale && (!present || step.now - peer.incarnation_since <= nnrt)) return;
   // One report for each span: frames that were recorded and not delivered must not become a flood of reports.
   if (peer.last_contradiction && step.now - *peer.last_contradiction <= nnrt) return;
   peer.last_contradiction = step.now;
-  step.effects.emplace_back(ContradictionSeen{
-      stale ? Contradiction::stale_incarnation : Contradiction::cloned_identity, id_, peer.index});
+  step.effects.emplace_back(
+      ContradictionSeen{stale ? Contradiction::stale_incarnation : Contradiction::cloned_identity, id_,
+                        peer.index, from, peer.endpoint});
 }
 
 /// Window, incarnation and salt are written; the frame counts from here on.
@@ -235,12 +240,18 @@ void Relationship::accept(const FrameHeader& header, const Opened& opened, const
                           StepContext& step) {
   Peer& peer = *opened.generation->peers->find(header.index);
   opened.session->accept(header, true);
-  if (header.incarnation != peer.incarnation) {
+  if (header.incarnation != peer.incarnation || header.salt != peer.salt) {
     if (kind() == Kind::provisioning && peer.incarnation != 0) control_.peer_restarted();
+    // First heard under a new serial, with a count of starts that began anew: another machine has its place.
+    const bool first = peer.from_before || peer.incarnation == 0;
+    if (kind() == Kind::provisioning && first && header.incarnation <= state_.executed.incarnation) {
+      state_.executed = {};
+    }
     peer.incarnation = header.incarnation;
     peer.salt = header.salt;
     peer.incarnation_since = step.now;
   }
+  peer.from_before = false;
   peer.last_heard = step.now;
   ++step.counters.frames_accepted;
   // A frame that was overtaken says nothing about where its sender is now.
@@ -277,7 +288,7 @@ void Relationship::note_heard(const FrameHeader& header, StepContext& step) {
 std::expected<void, Refusal> Relationship::take(const FrameHeader& header,
                                                 std::span<const std::uint8_t> datagram, const Endpoint& from,
                                                 std::span<std::uint8_t> plain, StepContext& step) {
-  auto opened = open(header, datagram, plain, step);
+  auto opened = open(header, datagram, from, plain, step);
   if (!opened) return std::unexpected(opened.error());
   switch (header.type) {
     case FrameType::session:
@@ -333,6 +344,9 @@ std::expected<void, Refusal> Relationship::receive_control(const FrameHeader& he
   if (!fragment) return std::unexpected(Refusal::malformed_payload);
   if (header.chain != Chain::normal || kind() != Kind::provisioning)
     return std::unexpected(Refusal::not_expected);
+  // Requests are repeated under the keys that are in use now; what was executed under older ones is not kept.
+  const bool left = state_.grace && opened.generation == &*state_.grace;
+  if (left && fragment->header.kind != MessageKind::response) return std::unexpected(Refusal::not_expected);
   accept(header, opened, from, step);
   catch_up(header, opened, step);
   const ControlLink::Sender sender{header.incarnation, header.salt, from};

@@ -70,9 +70,9 @@ class Relationship {
     std::span<const std::uint8_t> payload;
   };
   std::expected<Opened, Refusal> open(const FrameHeader& header, std::span<const std::uint8_t> datagram,
-                                      std::span<std::uint8_t> plain, StepContext& step);
+                                      const Endpoint& from, std::span<std::uint8_t> plain, StepContext& step);
   void contradiction(const FrameHeader& header, const Generation& generation, const Session& session,
-                     Peer& peer, StepContext& step);
+                     const Endpoint& from, StepContext& step);
   void accept(const FrameHeader& header, const Opened& opened, const Endpoint& from, StepContext& step);
   void note_heard(const FrameHeader& header, StepContext& step);
   std::expected<void, Refusal> take(const FrameHeader& header, std::span<const std::uint8_t> datagram,

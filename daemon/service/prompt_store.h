@@ -28,6 +28,10 @@ class PromptStore final : public store::SealedStore {
     loop_.send_queued();
     return store_->remove(name);
   }
+  Result<std::string> set_aside(std::string_view name) override {
+    loop_.send_queued();
+    return store_->set_aside(name);
+  }
   Result<std::vector<std::string>> list() override { return store_->list(); }
 
  private:

@@ -40,18 +40,26 @@ std::vector<std::string> Shell::restore() {
   for (const std::string& name : *names) {
     if (!name.starts_with(kAsrRecordPrefix)) continue;
     auto record = parts_.store.read(name);
-    if (!record) {
-      findings.push_back(record.error().message());
-      continue;
+    Status taken = record ? Status{} : std::unexpected(record.error());
+    if (record) {
+      post(protocol::RestoreAsr{std::move(*record)});
+      const auto id = parse_hex_id(std::string_view(name).substr(kAsrRecordPrefix.size()));
+      if (!id || !engine_.view(*id)) {
+        taken = fail(Errc::state_corrupt, "record " + name + " holds no usable relationship");
+      }
     }
-    post(protocol::RestoreAsr{std::move(*record)});
-    const auto id = parse_hex_id(std::string_view(name).substr(kAsrRecordPrefix.size()));
-    if (!id || !engine_.view(*id)) {
-      findings.push_back(
-          Error{Errc::state_corrupt, "record " + name + " holds no usable relationship"}.message());
-    }
+    if (!taken) findings.push_back(unusable(name, taken.error()));
   }
   return findings;
+}
+
+/// A damaged record makes room for the next one of its relationship. One that merely cannot be read now stays.
+std::string Shell::unusable(const std::string& name, const Error& error) {
+  if (error.code != Errc::state_corrupt) {
+    return error.message() + "; make it readable for this daemon and restart it, or wait for a new generation";
+  }
+  const auto kept = parts_.store.set_aside(name);
+  return error.message() + (kept ? ", as " + *kept : "; it could not be renamed: " + kept.error().message());
 }
 
 void Shell::post(protocol::Event event, AfterStep after) {

@@ -57,8 +57,8 @@ class Shell {
   };
   Shell(Parts parts, const protocol::Engine::Options& options, ReportHandler handler);
 
-  /// Feeds every stored relationship to the engine. A record that does not open is kept and returned as a
-  /// finding.
+  /// Feeds every stored relationship to the engine. A record that does not open is set aside, and the finding
+  /// about it names its path.
   std::vector<std::string> restore();
   /// One event, now, or after the present step when called from a report handler.
   void post(protocol::Event event, AfterStep after = {});
@@ -84,6 +84,7 @@ class Shell {
   [[nodiscard]] const Counters& counters() const { return counters_; }
 
  private:
+  std::string unusable(const std::string& name, const Error& error);
   void drain();
   Status step(protocol::Event event);
   Status carry_out();  // effects_

@@ -19,6 +19,8 @@ namespace {
 constexpr std::string_view kRecordsFolder = "/records";
 constexpr std::string_view kStartRecord = "start";
 constexpr std::size_t kStartRecordBytes = 4;
+constexpr std::string_view kProbeRecord = "space";
+constexpr std::size_t kProbeBytes = 8192;  // a start stores little; what follows stores more
 
 keyring::SealerOptions sealer_options(const Settings& settings) {
   keyring::SealerOptions out;
@@ -40,40 +42,61 @@ keyring::SealerOptions sealer_options(const Settings& settings) {
   return out;
 }
 
-Status open_all(const Settings& settings, RandomSource& random, OpenedState& out) {
+void find(OpenedState& out, std::string sentence) {
+  log::write(log::Level::warning, message_id::kStateDoubtful, sentence);
+  out.findings.push_back(std::move(sentence));
+}
+
+Result<std::unique_ptr<keyring::Sealer>> open_store(const Settings& settings, RandomSource& random,
+                                                    OpenedState& out) {
   // Only the last folder of the path is made: what is above it is the packager's or the operator's.
   AKM_TRY(make_folder(settings.state_folder));
-  AKM_ASSIGN(const std::unique_ptr<keyring::Sealer> sealer, keyring::make_sealer(sealer_options(settings)));
+  AKM_ASSIGN(std::unique_ptr<keyring::Sealer> sealer, keyring::make_sealer(sealer_options(settings)));
   out.key_storage = sealer->description();
   out.hardware_protected = sealer->kind() == keyring::SealerKind::tpm;
   AKM_ASSIGN(const keyring::StorageKey key, keyring::open_storage_key(*sealer, settings.state_folder));
-  AKM_ASSIGN(auto store,
+  AKM_ASSIGN(out.store,
              store::SealedStore::open(settings.state_folder + std::string(kRecordsFolder), key, random));
+  return sealer;
+}
+
+Status open_all(const Settings& settings, RandomSource& random, OpenedState& out) {
+  AKM_ASSIGN(const auto sealer, open_store(settings, random, out));
   AKM_ASSIGN(out.engine.incarnation, sealer->next_incarnation());
   AKM_ASSIGN(out.engine.salt, random_u32(random));
-  AKM_ASSIGN(const bool skipped, note_start(*store, out.engine.incarnation));
-  if (skipped && out.hardware_protected) {
-    out.findings.emplace_back(
-        "The start counter is more than one above the last start that this state knows: the state may be an "
-        "older copy");
+  AKM_ASSIGN(const StartNote note, note_start(*out.store, out.engine.incarnation));
+  if (note.missed > 0 && out.hardware_protected) {
+    find(out, "This state is perhaps an older copy: the TPM has counted " + std::to_string(note.missed) +
+                  " starts that it does not know of (restored, or starts that could not store). Newer keys "
+                  "come from "
+                  "the other members and the NMM; if you restored nothing, look into who did");
   }
-  out.store = std::move(store);
+  if (!note.damaged.empty()) find(out, note.damaged);
   return {};
 }
 
 }  // namespace
 
-Result<bool> note_start(store::SealedStore& store, std::uint32_t incarnation) {
-  std::uint32_t last = 0;
+Result<StartNote> note_start(store::SealedStore& store, std::uint32_t incarnation) {
+  StartNote out;
   const auto record = store.read(kStartRecord);
-  if (record) {
+  if (record && record->size() == kStartRecordBytes) {
     Reader reader(record->reveal());
-    last = reader.u32();
-    if (!reader.done()) return fail(Errc::state_corrupt, std::string(kStartRecord));
+    const std::uint32_t last = reader.u32();
     if (incarnation <= last) {
-      return fail(Errc::state_corrupt,
-                  "the start counter went back: this state or the counter was restored or copied");
+      return fail(
+          Errc::state_corrupt,
+          "the start counter went back from " + std::to_string(last) + " to " + std::to_string(incarnation) +
+              ": this state or the counter was restored or copied; put the newest state back, or move "
+              "the state folder away and provision again");
     }
+    out.missed = incarnation - last - 1;
+  } else if (record || record.error().code == Errc::state_corrupt) {
+    // It guards against an honest mistake: whoever can damage it could also remove it.
+    const Error why = record ? Error{Errc::state_corrupt, std::string(kStartRecord)} : record.error();
+    const auto kept = store.set_aside(kStartRecord);
+    out.damaged = why.message() + (kept ? ", as " + *kept : "") +
+                  "; whether this state is an older copy is not known of this start";
   } else if (record.error().code != Errc::not_found) {
     return std::unexpected(record.error());
   }
@@ -81,7 +104,15 @@ Result<bool> note_start(store::SealedStore& store, std::uint32_t incarnation) {
   Writer writer(bytes);
   writer.u32(incarnation);
   AKM_TRY(store.write(kStartRecord, writer.written()));
-  return record && incarnation - last > 1;
+  return out;
+}
+
+Status state_can_be_opened(const Settings& settings) {
+  SystemRandom random;
+  OpenedState out;
+  AKM_ASSIGN(const auto sealer, open_store(settings, random, out));
+  AKM_TRY(out.store->write(kProbeRecord, std::vector<std::uint8_t>(kProbeBytes)));
+  return out.store->remove(kProbeRecord);
 }
 
 OpenedState open_state(const Settings& settings, RandomSource& random) {
@@ -91,6 +122,7 @@ OpenedState open_state(const Settings& settings, RandomSource& random) {
     log::write(log::Level::warning, {}, out.findings.back());
   }
   if (const Status opened = open_all(settings, random, out); !opened) {
+    out.store.reset();
     out.failure = opened.error();
     out.findings.push_back(opened.error().message());
     log::write(log::Level::critical, message_id::kSealedUnavailable, opened.error().message(),

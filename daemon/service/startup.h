@@ -31,9 +31,17 @@ struct OpenedState {
   std::vector<std::string> findings;  // one sentence each
 };
 
+struct StartNote {
+  std::uint32_t missed = 0;  // starts between the last one that this state knows of and this one
+  std::string damaged;       // the record of the last start was of no use: what was found and done
+};
 /// The guard against restored state: refuses (state_corrupt) a start counter that is not above the one of the
-/// last start, and stores it. True when starts lie between that this state does not know of.
-Result<bool> note_start(store::SealedStore& store, std::uint32_t incarnation);
+/// last start, and stores it.
+Result<StartNote> note_start(store::SealedStore& store, std::uint32_t incarnation);
+
+/// Whether open_state() would come through: the key opens, and a record can be stored. Does not count as a
+/// start.
+Status state_can_be_opened(const Settings& settings);
 
 /// Never fails: a failure is in the result. Takes the incarnation from the sealer before anything can be
 /// sent, and refuses (state_corrupt) when it is not above the one stored at the last start: that is a

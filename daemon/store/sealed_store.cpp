@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <optional>
 
 #include "daemon/base/atomic_file.h"
@@ -98,31 +100,36 @@ class FileStore final : public SealedStore {
 
   Result<SecretBuffer> read(std::string_view name) override {
     AKM_TRY(check_name(name));
+    AKM_TRY(check_kind(name));
     auto sealed = read_file(path_of(name), kRecordMaxBytes + kSealedOverheadBytes);
     // What this store never wrote is not an input error but a changed file.
-    if (!sealed && sealed.error().code == Errc::too_large)
-      return fail(Errc::state_corrupt, std::string(name));
+    if (!sealed && sealed.error().code == Errc::too_large) return fail(Errc::state_corrupt, path_of(name));
     if (!sealed) return std::unexpected(std::move(sealed).error());
-    return open_record(storage_key_, name, *sealed);
+    auto record = open_record(storage_key_, name, *sealed);
+    if (!record && record.error().code == Errc::state_corrupt)
+      return fail(Errc::state_corrupt, path_of(name));
+    return record;
   }
 
   Status write(std::string_view name, std::span<const std::uint8_t> record) override {
     AKM_TRY(check_name(name));
     if (record.size() > kRecordMaxBytes) return fail(Errc::too_large, std::string(name));
     AKM_ASSIGN(const std::vector<std::uint8_t> sealed, seal_record(storage_key_, name, record, random_));
-    return write_file_atomically(path_of(name), sealed, 0600);
+    return with_space(write_file_atomically(path_of(name), sealed, 0600), sealed.size());
   }
 
   Status write_all(std::span<const NamedRecord> records) override {
     std::vector<NamedFile> files;
     files.reserve(records.size());
+    std::size_t bytes = 0;
     for (const auto& [name, record] : records) {
       AKM_TRY(check_name(name));
       if (record.size() > kRecordMaxBytes) return fail(Errc::too_large, name);
       AKM_ASSIGN(auto sealed, seal_record(storage_key_, name, record, random_));
+      bytes += sealed.size();
       files.push_back({name, std::move(sealed)});
     }
-    return write_files_atomically(folder_, files, 0600);
+    return with_space(write_files_atomically(folder_, files, 0600), bytes);
   }
 
   Status remove(std::string_view name) override {
@@ -144,6 +151,22 @@ class FileStore final : public SealedStore {
     return wipe(folder, doomed, folder_);
   }
 
+  Result<std::string> set_aside(std::string_view name) override {
+    AKM_TRY(check_name(name));
+    const std::string file(name);
+    for (int number = 1; number <= kDamagedKept; ++number) {
+      const std::string kept = std::string(kDamagedPrefix) + std::to_string(number) + "-" + file;
+      if (::renameat2(folder_fd_.get(), file.c_str(), folder_fd_.get(), kept.c_str(), RENAME_NOREPLACE) !=
+          0) {
+        if (errno == EEXIST) continue;
+        return fail_errno(Errc::storage_failed, "rename " + path_of(name));
+      }
+      if (::fsync(folder_fd_.get()) != 0) return fail_errno(Errc::storage_failed, "fsync folder " + folder_);
+      return path_of(kept);
+    }
+    return fail(Errc::limit_exceeded, "damaged files kept of " + path_of(name));
+  }
+
   Result<std::vector<std::string>> list() override {
     AKM_ASSIGN(std::vector<std::string> names, names_in(folder_));
     std::erase_if(names, [](const std::string& name) { return !check_name(name); });
@@ -153,6 +176,35 @@ class FileStore final : public SealedStore {
 
  private:
   [[nodiscard]] std::string path_of(std::string_view name) const { return folder_ + "/" + std::string(name); }
+
+  /// Only what this store made: a file. Opening anything else could wait for ever, or lead out of the folder.
+  [[nodiscard]] Status check_kind(std::string_view name) const {
+    struct stat status{};
+    if (::fstatat(folder_fd_.get(), std::string(name).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) return fail(Errc::not_found, path_of(name));
+      return fail_errno(Errc::storage_failed, "stat " + path_of(name));
+    }
+    if (S_ISREG(status.st_mode)) return {};
+    const std::string_view kind = S_ISDIR(status.st_mode)    ? "a folder"
+                                  : S_ISLNK(status.st_mode)  ? "a symbolic link"
+                                  : S_ISFIFO(status.st_mode) ? "a named pipe"
+                                                             : "no regular file";
+    return fail(Errc::state_corrupt, path_of(name) + " is " + std::string(kind));
+  }
+
+  /// What the disk lacks is said with the error: whoever frees space is to know how much.
+  [[nodiscard]] Status with_space(Status written, std::size_t bytes) const {
+    struct statvfs disk{};
+    if (written || written.error().code != Errc::disk_full || ::fstatvfs(folder_fd_.get(), &disk) != 0) {
+      return written;
+    }
+    const auto kib = [](std::uint64_t size) { return std::to_string((size + 1023) / 1024) + " KiB"; };
+    Error error = std::move(written).error();
+    error.detail += "; it needs " + kib(bytes + disk.f_frsize) + " in " + folder_ + ", where " +
+                    kib(disk.f_bavail * disk.f_frsize) + " and " + std::to_string(disk.f_favail) +
+                    " files are free";
+    return std::unexpected(std::move(error));
+  }
 
   std::string folder_;
   UniqueFd folder_fd_;
@@ -173,9 +225,11 @@ Result<UniqueFd> open_folder(const std::string& folder) {
   return fd;
 }
 
-// flock: gone with the process, however it ends, so that no stale lock can remain.
+// flock: gone with the process, however it ends, so that no stale lock can remain. Open for reading: a file
+// open for writing would keep the operator from making the file system read-only.
 Result<UniqueFd> lock_folder(int folder_fd, const std::string& folder) {
-  UniqueFd lock(::openat(folder_fd, kLockName, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  UniqueFd lock(
+      ::openat(folder_fd, kLockName, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
   if (!lock) return fail_errno(Errc::storage_failed, "open " + folder + "/" + kLockName);
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) return fail(Errc::busy, folder + " is used by another process");

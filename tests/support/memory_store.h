@@ -30,6 +30,17 @@ class MemoryStore final : public store::SealedStore {
     log.push_back("remove " + std::string(name));
     return {};
   }
+  Result<std::string> set_aside(std::string_view name) override {
+    const std::string kept = std::string(store::kDamagedPrefix) + "1-" + std::string(name);
+    auto record = records.extract(std::string(name));
+    if (!record.empty()) {
+      record.key() = kept;
+      records.insert(std::move(record));
+    }
+    corrupt.erase(std::string(name));
+    log.push_back("set aside " + std::string(name));
+    return kept;
+  }
   Result<std::vector<std::string>> list() override {
     std::vector<std::string> out;
     for (const auto& [name, record] : records) out.push_back(name);

@@ -15,6 +15,18 @@ using std::chrono::seconds;
 
 TestSuite(incoming, .init = quiet);
 
+namespace {
+
+/// A heartbeat by which a member says that it holds this generation.
+void claim(NmmNet& net, std::size_t member, protocol::AsrId asr, std::uint32_t generation) {
+  protocol::Heartbeat beat;
+  beat.asrs.push_back({asr, generation, 1, 0});
+  net.nodes[member]->send(protocol::Method::heartbeat, beat.encode());
+  net.run(seconds(2));
+}
+
+}  // namespace
+
 Test(incoming, a_stray_relationship_is_retired) {
   NmmNet net(3);
   net.activate_all();
@@ -224,23 +236,40 @@ Test(incoming, one_old_heartbeat_changes_nothing_a_second_does) {
   cr_assert(net.agreed(asr, 2, {0, 1}));
 }
 
-Test(incoming, a_member_far_ahead_is_not_believed) {
+Test(incoming, a_member_ahead_of_nmm_and_others_is_led_together_with_them) {
   NmmNet net(2);
   net.activate_all();
   const auto asr = net.create(2);
-  for (const std::uint32_t generation : {1'000'000U, 1'000'000U}) {
-    protocol::Heartbeat beat;
-    beat.asrs.push_back({asr, generation, 1, 0});
-    net.nodes[0]->send(protocol::Method::heartbeat, beat.encode());
-    net.run(seconds(2));
-  }
+  claim(net, 1, asr, 1);
+  claim(net, 0, asr, 1'000'000);
+  claim(net, 0, asr, 1'000'000);
   cr_assert_not_null(net.event("generation-ahead"));
+  cr_assert(net.agreed(asr, 1, {0, 1}), "one far ahead is not believed");
+  claim(net, 0, asr, 5);
+  cr_assert(net.agreed(asr, 6, {0, 1}));
+}
+
+Test(incoming, records_older_than_what_the_members_hold_are_told_and_issue_nothing_by_themselves) {
+  NmmNet net(2);
+  net.activate_all();
+  const auto asr = net.create(2);
+  for (const std::size_t member : {0U, 1U, 0U, 1U}) claim(net, member, asr, 5);
+  const auto* event = net.event("generation-ahead");
+  cr_assert_not_null(event);
+  cr_assert_eq(event->severity, 3);
+  const auto findings = net.nmm->status().findings;
+  const auto told = std::ranges::find_if(findings, [](const std::string& one) {
+    return one.contains("hold generation 5") && one.contains("akmctl asr rekey");
+  });
+  cr_assert(told != findings.end());
+  net.nodes[1]->send(protocol::Method::resync, protocol::ResyncRequest{asr, 5}.encode());
+  net.run(seconds(2));
+  cr_assert(net.nodes[1]->last_response->status == protocol::ControlStatus::busy);
   cr_assert(net.agreed(asr, 1, {0, 1}));
-  for (int i = 0; i < 2; ++i) {
-    protocol::Heartbeat beat;
-    beat.asrs.push_back({asr, 5, 1, 0});
-    net.nodes[0]->send(protocol::Method::heartbeat, beat.encode());
-    net.run(seconds(2));
-  }
-  cr_assert(net.agreed(asr, 6, {0, 1}), "a restored registry goes above what members have");
+  // An operator has looked.
+  net.nmm->rekey(asr, [](const Status&) {});
+  net.run(seconds(2));
+  cr_assert(net.agreed(asr, 6, {0, 1}), "above what the members have");
+  const auto after = net.nmm->status().findings;
+  cr_assert(std::ranges::none_of(after, [](const std::string& one) { return one.contains("older copy"); }));
 }

@@ -81,11 +81,23 @@ Test(startup, a_folder_that_cannot_be_made_is_told_and_nothing_is_deleted) {
 
 Test(startup, a_start_counter_that_went_back_is_refused) {
   test::MemoryStore store;
-  cr_assert_eq(note_start(store, 5).value(), false);
-  cr_assert_eq(note_start(store, 6).value(), false);
-  cr_assert_eq(note_start(store, 9).value(), true, "starts that this state does not know of");
+  cr_assert_eq(note_start(store, 5)->missed, 0);
+  cr_assert_eq(note_start(store, 6)->missed, 0);
+  cr_assert_eq(note_start(store, 9)->missed, 2, "starts that this state does not know of");
   cr_assert_eq(note_start(store, 9).error().code, Errc::state_corrupt);
   cr_assert_eq(note_start(store, 3).error().code, Errc::state_corrupt);
+  const std::string why = note_start(store, 3).error().message();
+  cr_assert(why.contains("from 9 to 3") && why.contains("provision again"), "%s", why.c_str());
+}
+
+Test(startup, a_damaged_record_of_the_last_start_is_kept_and_told) {
+  test::MemoryStore store;
+  cr_assert(note_start(store, 5).has_value());
   store.corrupt["start"] = true;
-  cr_assert_eq(note_start(store, 10).error().code, Errc::state_corrupt);
+  const auto note = note_start(store, 6);
+  cr_assert(note && note->damaged.contains("damaged-1-start"), "%s", note ? note->damaged.c_str() : "refused");
+  cr_assert(store.records.contains("damaged-1-start"));
+  cr_assert_eq(note_start(store, 7)->missed, 0);
+  store.records["start"] = {1, 2, 3};
+  cr_assert(note_start(store, 8)->damaged.contains("damaged-1-start"), "one of another length too");
 }

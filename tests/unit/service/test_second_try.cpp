@@ -1,0 +1,66 @@
+#include "daemon/service/second_try.h"
+
+#include <criterion/criterion.h>
+
+#include <filesystem>
+
+#include "daemon/base/log.h"
+#include "daemon/service/startup.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace akm;
+using namespace akm::service;
+
+namespace {
+
+Settings software(const test::TemporaryFolder& folder) {
+  cr_assert(log::open({.target = log::Options::Target::text, .file = folder.file("log")}).has_value());
+  Settings settings;
+  settings.state_folder = folder.file("state");
+  settings.sealing = SealingChoice::software;
+  return settings;
+}
+
+}  // namespace
+
+Test(second_try, what_does_not_pass_by_itself_is_not_tried_again) {
+  for (const Errc code : {Errc::disk_full, Errc::read_only, Errc::tpm_failed, Errc::sealed_unavailable}) {
+    cr_assert(may_pass(code));
+  }
+  for (const Errc code : {Errc::state_corrupt, Errc::config_invalid, Errc::exhausted}) {
+    cr_assert_not(may_pass(code));
+  }
+}
+
+Test(second_try, looking_whether_the_state_opens_counts_no_start_and_leaves_nothing) {
+  const test::TemporaryFolder folder;
+  const Settings settings = software(folder);
+  SystemRandom random;
+  OpenedState first = open_state(settings, random);
+  cr_assert(first.store != nullptr);
+  cr_assert_eq(state_can_be_opened(settings).error().code, Errc::busy, "the first has the folder");
+  const auto incarnation = first.engine.incarnation;
+  first.store.reset();
+  cr_assert(state_can_be_opened(settings).has_value());
+  const OpenedState second = open_state(settings, random);
+  cr_assert_eq(second.engine.incarnation, incarnation + 1);
+  cr_assert_eq(second.store->list().value(), std::vector<std::string>{"start"});
+}
+
+Test(second_try, a_state_that_does_not_open_is_looked_at_again_later) {
+  const test::TemporaryFolder folder;
+  Settings settings = software(folder);
+  settings.state_folder = folder.write("file", "content");
+  const auto loop = io::Loop::create(io::BackendChoice::epoll);
+  cr_assert(loop.has_value());
+  try_again(**loop, settings);
+  int turns = 0;
+  (*loop)->add_deadline([due = boottime_now() + kSecondTryFirst + std::chrono::milliseconds(50)] { return std::optional(due); },
+                        [&] {
+                          ++turns;
+                          (*loop)->stop();
+                        });
+  cr_assert((*loop)->run().has_value());
+  cr_assert_eq(turns, 1, "the program goes on");
+  cr_assert_eq(std::filesystem::file_size(folder.file("file")), 7);
+}
