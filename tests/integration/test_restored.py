@@ -55,9 +55,9 @@ class Restored(IntegrationTest):
         self.nodes[by].akmctl("asr", "rekey", "asr-1", check=False)
         return cluster.wait_agreed(self.lab, names, "asr-1", epoch=epoch + 1)
 
-    def no_number_twice(self):
+    def no_number_twice(self, least=100):
         counts = collections.Counter(frame.nonce() for frame in self.lab.captured())
-        self.assertGreater(len(counts), 100)
+        self.assertGreater(len(counts), least)
         self.assertEqual([nonce for nonce, count in counts.items() if count > 1], [])
 
     def test_nodes(self):
@@ -112,6 +112,71 @@ class Restored(IntegrationTest):
         # The way back that the finding names, with the old state and its low count.
         c.akmctl("node", "zeroize", "--yes", check=False)
         self.provision_anew(c)
+
+    def test_cloned_machine(self):
+        """Sealed in software, so that a copy opens; a clone has its hardware values too, and another address."""
+        self.lab = Lab(BUILD, nodes=("a", "b", "c", "clone"))
+        self.lab.__enter__()
+        self.addCleanup(self.lab.close)
+        self.nmm, self.nodes = self.lab.nmm, self.lab.nodes
+        self.nmm.overrides |= NMM_POLICY
+        clone = self.nodes.pop("clone")
+        a = self.nodes["a"]
+        a.overrides["sealing.mode"] = clone.overrides["sealing.mode"] = "software"
+        self.lab.start_capture()
+        cluster.activate_all(self.lab)
+        generation = cluster.create(self.lab, **TIMES)[0]
+        a.stop()
+        shutil.copytree(a.state, clone.state)
+        shutil.copytree(a.folder / "sys", clone.folder / "sys", dirs_exist_ok=True)
+        a.start()
+        clone.start()
+
+        def accused(host, name):
+            return [line for line in events(host, name) if "AKM_CLASS=cloned-identity" in line]
+        for name in "bc":
+            line = wait_until(lambda: accused(self.nodes[name], "breach-detected"), f"{name} sees two of a")[0]
+            self.assertIn(f"{a.address}:7400", line)
+            self.assertIn(f"{clone.address}:7400", line)
+        wait_until(lambda: [line for line in accused(self.nmm, "breach-reported") if "AKM_DECISION=evict" in line],
+                   "the word of two members puts it out")
+        line = accused(self.nmm, "breach-reported")[-1]
+        self.assertTrue(a.address in line and clone.address in line, line)
+        cluster.wait_agreed(self.lab, "bc", "asr-1", generation=generation + 1)
+        self.assertIsNone(cluster.agreed(self.lab, "abc", "asr-1"))
+        self.no_number_twice(least=10)
+        # The way back: one of the two is switched off and erased, the other is taken back.
+        clone.stop()
+        shutil.rmtree(clone.state)
+        self.nmm.akmctl("readmit", "a")
+        wait_until(lambda: a.status()["state"] == "active", "a is taken back")
+        cluster.wait_agreed(self.lab, "abc", "asr-1")
+
+    def test_nmm(self):
+        self.make(("a", "b", "c"))
+        self.nmm.stop()
+        copy = copy_state(self.nmm, "older")
+        self.nmm.start()
+        self.nmm.akmctl("asr", "rekey", "asr-1")
+        self.nmm.akmctl("asr", "remove", "asr-1", "c")
+        newest = cluster.wait_agreed(self.lab, "ab", "asr-1", generation=3)
+        self.nmm.stop()
+        put_back(self.nmm, copy)
+        self.nmm.start()
+        self.assertTrue(found(self.nmm, "older copy"), self.nmm.status()["findings"])
+        wait_until(lambda: found(self.nmm, "hold generation 3, newer than this NMM knows of"), "it learns from them", 30)
+        self.assertIn("generation-ahead", self.nmm.log.read_text())
+        # Nothing is issued by itself: c, which was removed, is a member in the old records.
+        executed = self.nmm.status()["counters"]["requests_executed"]
+        wait_until(lambda: self.nmm.status()["counters"]["requests_executed"] > executed + 9, "three heartbeats of each")
+        self.assertEqual(cluster.agreed(self.lab, "ab", "asr-1")[0], newest[0])
+        self.assertIsNone(self.nodes["c"].asr("asr-1"))
+        # The members go on without it, and the operator puts things in order.
+        self.rekey("ab")
+        self.nmm.akmctl("asr", "remove", "asr-1", "c")
+        cluster.wait_agreed(self.lab, "ab", "asr-1", generation=4)
+        self.assertEqual(found(self.nmm, "hold generation"), [])
+        self.assertIsNone(self.nodes["c"].asr("asr-1"))
 
     def provision_anew(self, node):
         usb = node.folder / "usb"
