@@ -242,8 +242,7 @@ void Incoming::take_over(NodeRecord& node, std::map<protocol::AsrId, ReportedAsr
 void Incoming::compare(protocol::NodeId node_id, const std::map<protocol::AsrId, ReportedAsr>& reported) {
   const std::set<protocol::AsrId> wanted = core_.registry.asrs_of(node_id);
   for (const auto& [asr_id, asr] : reported) {
-    if (wanted.contains(asr_id)) continue;
-    core_.departures.retire_stray(node_id, asr_id, core_.now());
+    if (!wanted.contains(asr_id)) stray(node_id, asr_id, asr.generation);
   }
   const NodeRecord* node = core_.registry.node(node_id);
   if (node->state == NodeState::quarantined || node->state == NodeState::retired) return;
@@ -271,20 +270,41 @@ void Incoming::compare_one(const AsrRecord& record, protocol::NodeId node_id, st
   (void)resynchronise(record, present + 1);
 }
 
+/// A node holds what is not meant for it, as far as we know. Only what we know to have taken from it is taken
+/// again: a damaged record, or an older copy of our state, must not destroy the groups that it does not know of.
+void Incoming::stray(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation) {
+  const AsrRecord* record = core_.registry.asr(asr_id);
+  if (record != nullptr) {
+    const bool newer = generation > record->description.generation && !record->deleted;
+    if (newer && !contradicted(*record, node_id)) return ahead(*record, node_id, generation);
+    core_.departures.retire_stray(node_id, asr_id, core_.now());
+    return;
+  }
+  if (told_unknown_.contains(asr_id) || told_unknown_.size() >= kAsrs) return;
+  told_unknown_.insert(asr_id);
+  core_.announce("relationship-unknown", 3, message_id::kStateDoubtful,
+                 "A node holds a relationship that this NMM has no record of; it is left alone.", asr_id,
+                 {{"node", core_.name_of(node_id)}, {"generation", std::to_string(generation)}});
+  core_.status_changed();
+}
+
+bool Incoming::contradicted(const AsrRecord& record, protocol::NodeId claimant) const {
+  return std::ranges::any_of(record.description.roster, [&](const protocol::Member& member) {
+    const NodeRecord* node = member.node_id == claimant ? nullptr : core_.registry.node(member.node_id);
+    if (node == nullptr) return false;
+    const auto at = node->reported.find(record.description.id);
+    return at != node->reported.end() && at->second.generation == record.description.generation;
+  });
+}
+
 /// The claim of one member that the others contradict leads them together; one that nobody contradicts says that
 /// our records are an older copy.
 void Incoming::ahead(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported) {
   const protocol::AsrId asr_id = record.description.id;
   const std::uint32_t present = record.description.generation;
   const bool believed = reported - present <= kBelievedAhead;
-  const bool contradicted =
-      std::ranges::any_of(record.description.roster, [&](const protocol::Member& member) {
-        const NodeRecord* node = member.node_id == node_id ? nullptr : core_.registry.node(member.node_id);
-        if (node == nullptr) return false;
-        const auto at = node->reported.find(asr_id);
-        return at != node->reported.end() && at->second.generation == present;
-      });
-  const bool older = believed && !contradicted;
+  const bool alone = contradicted(record, node_id);
+  const bool older = believed && !alone;
   std::uint32_t& told = core_.registry.volatile_part(node_id)->behind[asr_id];
   const bool news = older ? core_.generations.note_ahead(asr_id, reported) : told != reported;
   told = reported;
@@ -298,7 +318,7 @@ void Incoming::ahead(const AsrRecord& record, protocol::NodeId node_id, std::uin
                     {"known", std::to_string(present)}});
     core_.status_changed();
   }
-  if (believed && contradicted) (void)resynchronise(record, reported + 1);
+  if (believed && alone) (void)resynchronise(record, reported + 1);
 }
 
 /// A new generation for all, since this one's credentials are gone; not more often than the policy says.

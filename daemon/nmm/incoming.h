@@ -47,6 +47,9 @@ class Incoming {
   void follow_binding(const protocol::RequestReceived& request, const NodeRecord& node);
   void take_over(NodeRecord& node, std::map<protocol::AsrId, ReportedAsr> reported);
   void compare(protocol::NodeId node_id, const std::map<protocol::AsrId, ReportedAsr>& reported);
+  void stray(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation);
+  /// Another member reports the generation that is known here.
+  [[nodiscard]] bool contradicted(const AsrRecord& record, protocol::NodeId claimant) const;
   void ahead(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported);
   void compare_one(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported);
   bool resynchronise(const AsrRecord& record, std::uint32_t at_least);
@@ -54,6 +57,7 @@ class Incoming {
   Core& core_;
   Parts parts_;
   std::map<protocol::AsrId, Instant> last_resync_;
+  std::set<protocol::AsrId> told_unknown_;
 };
 
 }  // namespace akm::nmm

@@ -203,7 +203,10 @@ Status Membership::retire_all(protocol::AsrId asr_id) {
 void Membership::erase(protocol::AsrId asr_id, Done done) {
   const auto present = living(asr_id);
   if (!present) {
-    done(std::unexpected(present.error()));
+    // One without a record: whoever says that it holds it is told to erase it.
+    const auto holders = core_.registry.holders_of_unknown(asr_id);
+    for (const protocol::NodeId node_id : holders) core_.departures.retire_stray(node_id, asr_id, core_.now());
+    done(holders.empty() ? std::unexpected(present.error()) : Status{});
     return;
   }
   const auto patience = std::chrono::seconds((*present)->description.policy.install_deadline_s);

@@ -78,6 +78,7 @@ class Nmm final : public ControlPort {
   void handle(service::KeysChanged& report);
   void handle(service::EffectFailed& report);
   void news(const GenerationNews& news);
+  void add_doubts(std::vector<std::string>& findings) const;
   void find(std::string sentence);  // at the start: said once in the log, and in the status from then on
 
   Core core_;

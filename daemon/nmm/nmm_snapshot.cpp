@@ -1,11 +1,14 @@
 // What an NMM shows of itself: the const half of its control port.
 #include <algorithm>
 
+#include "daemon/base/hex.h"
 #include "daemon/nmm/nmm.h"
 #include "daemon/service/snapshot.h"
 
 namespace akm::nmm {
 namespace {
+
+constexpr std::size_t kNamesShown = 200;  // bytes, about
 
 std::string phase_of(const AsrRecord& record, const Rollout* rollout) {
   if (record.deleted) return "retiring";
@@ -106,6 +109,32 @@ void show_leaving(const Departures& departures, const AsrRecord& record, const N
 
 }  // namespace
 
+/// What the members say, and the records do not know.
+void Nmm::add_doubts(std::vector<std::string>& findings) const {
+  for (const auto& [asr_id, generation] : core_.generations.ahead()) {
+    const AsrRecord* record = core_.registry.asr(asr_id);
+    if (record == nullptr) continue;
+    const std::string& label = record->description.label;
+    findings.push_back("The members of " + label + " hold generation " + std::to_string(generation) +
+                           ", newer than this NMM knows of: its records are an older copy. Nothing is issued by "
+                           "itself. Put the newest state back, or look who is a member (akmctl asr show " +
+                           label + "), put out who does not belong, and akmctl asr rekey " + label);
+  }
+  std::map<protocol::AsrId, std::string> unknown;
+  for (const auto& [node_id, node] : core_.registry.nodes()) {
+    for (const auto& [asr_id, reported] : node.reported) {
+      if (core_.registry.asr(asr_id) != nullptr) continue;
+      std::string& names = unknown[asr_id];
+      if (names.size() < kNamesShown) names += (names.empty() ? "" : ", ") + node.name;
+    }
+  }
+  for (const auto& [asr_id, names] : unknown) {
+    findings.push_back("There is no record of relationship " + hex_id(asr_id) + ", which is held by " + names +
+                       ": a file is damaged, or this state is an older copy. Its members go on without this NMM. "
+                       "Put the newest state back, or have them erase it: akmctl asr delete " + hex_id(asr_id));
+  }
+}
+
 StatusSnapshot Nmm::status() const {
   StatusSnapshot out;
   out.state = core_.root.nmm_id() == 0 ? "no-root-secret" : "ready";
@@ -118,15 +147,7 @@ StatusSnapshot Nmm::status() const {
   out.io_backend = identity_.io_backend;
   out.listen = identity_.listen;
   out.findings = identity_.findings;
-  for (const auto& [asr_id, generation] : core_.generations.ahead()) {
-    const AsrRecord* record = core_.registry.asr(asr_id);
-    if (record == nullptr) continue;
-    const std::string& label = record->description.label;
-    out.findings.push_back("The members of " + label + " hold generation " + std::to_string(generation) +
-                           ", newer than this NMM knows of: its records are an older copy. Nothing is issued by "
-                           "itself. Put the newest state back, or look who is a member (akmctl asr show " +
-                           label + "), put out who does not belong, and akmctl asr rekey " + label);
-  }
+  add_doubts(out.findings);
   out.counters = service::counter_map(core_.shell.engine().counters());
   out.counters["store_failures"] = core_.shell.counters().store_failures;
   out.counters["events_dropped"] = core_.shell.counters().events_dropped;

@@ -111,6 +111,15 @@ std::string Registry::names_of(const std::set<protocol::NodeId>& nodes) const {
   return names;
 }
 
+std::vector<protocol::NodeId> Registry::holders_of_unknown(protocol::AsrId asr_id) const {
+  std::vector<protocol::NodeId> out;
+  if (asrs_.contains(asr_id)) return out;
+  for (const auto& [node_id, node] : nodes_) {
+    if (node.reported.contains(asr_id)) out.push_back(node_id);
+  }
+  return out;
+}
+
 NodeRecord* Registry::volatile_part(protocol::NodeId node_id) {
   const auto at = nodes_.find(node_id);
   return at == nodes_.end() ? nullptr : &at->second;

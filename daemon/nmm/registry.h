@@ -93,6 +93,8 @@ class Registry {
   [[nodiscard]] const AsrRecord* asr(protocol::AsrId asr_id) const;
   /// ASRs that have the node in their roster.
   [[nodiscard]] const std::set<protocol::AsrId>& asrs_of(protocol::NodeId node_id) const;
+  /// The nodes that report a relationship of which there is no record; none when there is one.
+  [[nodiscard]] std::vector<protocol::NodeId> holders_of_unknown(protocol::AsrId asr_id) const;
   [[nodiscard]] const std::map<protocol::NodeId, NodeRecord>& nodes() const { return nodes_; }
   [[nodiscard]] const std::map<protocol::AsrId, AsrRecord>& asrs() const { return asrs_; }
 

@@ -11,6 +11,7 @@ namespace akm::ctl {
 namespace {
 
 constexpr std::size_t kShortestStart = 4;
+constexpr std::size_t kWholeId = 16;
 
 std::vector<Named> those(const std::vector<Named>& all, const std::function<bool(const Named&)>& wanted) {
   std::vector<Named> out;
@@ -55,7 +56,11 @@ Result<std::uint64_t> resolve_asr(std::string_view text, const std::vector<AsrSn
   }
   auto found = resolve(text, "relationship", living);
   if (found || found.error().code != Errc::not_found) return found;
-  return resolve(text, "relationship", all);
+  found = resolve(text, "relationship", all);
+  // A whole id is taken as it is: an NMM may be asked to have one erased that it has no record of.
+  const auto id = parse_hex_id(text);
+  if (!found && found.error().code == Errc::not_found && id && text.size() == kWholeId) return *id;
+  return found;
 }
 
 }  // namespace akm::ctl

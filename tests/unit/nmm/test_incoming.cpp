@@ -273,3 +273,42 @@ Test(incoming, records_older_than_what_the_members_hold_are_told_and_issue_nothi
   const auto after = net.nmm->status().findings;
   cr_assert(std::ranges::none_of(after, [](const std::string& one) { return one.contains("older copy"); }));
 }
+
+Test(incoming, a_relationship_without_a_record_is_told_and_left_alone) {
+  NmmNet net(2);
+  net.activate_all();
+  const auto asr = net.create(2);
+  net.store.records.erase(Registry::asr_record_name(asr));
+  net.restart_nmm();
+  for (const std::size_t member : {0U, 1U}) claim(net, member, asr, 1);
+  net.run(minutes(1));
+  cr_assert_not_null(net.event("relationship-unknown"));
+  cr_assert(net.agreed(asr, 1, {0, 1}), "the group was destroyed");
+  const auto told = [&] {
+    return std::ranges::any_of(net.nmm->status().findings,
+                               [](const std::string& one) { return one.contains("akmctl asr delete"); });
+  };
+  cr_assert(told());
+  // An operator wants it so.
+  Status done = fail(Errc::internal);
+  net.nmm->delete_asr(asr, [&done](const Status& status) { done = status; });
+  cr_assert(done.has_value());
+  net.run(seconds(5));
+  cr_assert_not(net.nodes[0]->shell->engine().view(asr).has_value());
+  for (const std::size_t member : {0U, 1U}) net.nodes[member]->heartbeat();
+  net.run(seconds(2));
+  cr_assert_not(told());
+  net.nmm->delete_asr(asr, [&done](const Status& status) { done = status; });
+  cr_assert_eq(done.error().code, Errc::not_found);
+}
+
+Test(incoming, whom_an_older_copy_does_not_know_as_a_member_yet_stays_one) {
+  NmmNet net(3);
+  net.activate_all();
+  const auto asr = net.create(2);
+  claim(net, 2, asr, 7);
+  net.run(minutes(1));
+  const auto* event = net.event("generation-ahead");
+  cr_assert_not_null(event);
+  cr_assert_eq(event->fields.at("known"), "1");
+}
