@@ -75,6 +75,7 @@ class Host:
         self.tpm_socket = self.folder / "tpm"
         self.environment = {}
         self.overrides = {}
+        self.wrapper = []  # a program that runs the daemon, with its arguments
         self.journal = None
         self.bus = None
         self.tpm = None
@@ -183,7 +184,7 @@ class Host:
         """Starts the daemon in the namespace; waits until it answers on D-Bus."""
         self.write_config()
         program = self.lab.program(("akmd" if self.role == "node" else "akm-nmmd") + self.lab.suffix)
-        self.daemon = self.lab.spawn(self.lab.inside(self.namespace, program, "--config", self.config), self.log,
+        self.daemon = self.lab.spawn(self.lab.inside(self.namespace, *self.wrapper, program, "--config", self.config), self.log,
                                      self.environment)
         if wait:
             wait_until(self.answers, f"{program.name} of {self.name} on D-Bus (log: {self.log})")
