@@ -25,7 +25,8 @@ std::string* find(std::vector<std::string>& environment, std::string_view start)
   return nullptr;
 }
 
-/// By the descriptor: the file may have been replaced, or be out of sight, since the start. Returns on failure.
+/// By the descriptor: the file may have been replaced, or be out of sight, since the start. Returns on
+/// failure.
 int execute_self(char* const* arguments, char* const* environment) {
   const UniqueFd self(::open("/proc/self/exe", O_PATH | O_CLOEXEC));
   return self ? ::execveat(self.get(), "", arguments, environment, AT_EMPTY_PATH) : -1;
@@ -73,7 +74,8 @@ Status settle_environment(char** argv) {
 }
 
 Status start_anew() {
-  if (arguments_at_start == nullptr) return fail(Errc::wrong_state, "the arguments of this program are not known");
+  if (arguments_at_start == nullptr)
+    return fail(Errc::wrong_state, "the arguments of this program are not known");
   (void)execute_self(arguments_at_start, environ);
   return fail_errno(Errc::internal, "cannot start anew");
 }

@@ -84,8 +84,9 @@ Status Generations::resume(Instant now) {
   return parts_.credentials.sweep([this](protocol::AsrId asr_id) { return entries_.contains(asr_id); });
 }
 
-/// The members are ahead of these records, which are an older copy: whom the roster has lost since then, nobody
-/// here knows, and it must not get keys again by itself. An operator looks first, and asks for a generation.
+/// The members are ahead of these records, which are an older copy: whom the roster has lost since then,
+/// nobody here knows, and it must not get keys again by itself. An operator looks first, and asks for a
+/// generation.
 bool Generations::held(protocol::AsrId asr_id, Reason reason) const {
   return ahead_.contains(asr_id) && (reason == Reason::resync || reason == Reason::renewal);
 }
@@ -99,7 +100,8 @@ bool Generations::note_ahead(protocol::AsrId asr_id, std::uint32_t generation) {
 
 Status Generations::start(AsrRecord next, Reason reason, bool immediate, Instant now, Done done) {
   if (held(next.description.id, reason)) {
-    return fail(Errc::wrong_state, "its members are ahead of this NMM's records; see the findings of nmm status");
+    return fail(Errc::wrong_state,
+                "its members are ahead of this NMM's records; see the findings of nmm status");
   }
   AKM_ASSIGN(Prepared prepared, prepare(std::move(next), reason, immediate, now));
   Registry::Change change;

@@ -271,7 +271,8 @@ void Incoming::compare_one(const AsrRecord& record, protocol::NodeId node_id, st
 }
 
 /// A node holds what is not meant for it, as far as we know. Only what we know to have taken from it is taken
-/// again: a damaged record, or an older copy of our state, must not destroy the groups that it does not know of.
+/// again: a damaged record, or an older copy of our state, must not destroy the groups that it does not know
+/// of.
 void Incoming::stray(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation) {
   const AsrRecord* record = core_.registry.asr(asr_id);
   if (record != nullptr) {
@@ -297,8 +298,8 @@ bool Incoming::contradicted(const AsrRecord& record, protocol::NodeId claimant) 
   });
 }
 
-/// The claim of one member that the others contradict leads them together; one that nobody contradicts says that
-/// our records are an older copy.
+/// The claim of one member that the others contradict leads them together; one that nobody contradicts says
+/// that our records are an older copy.
 void Incoming::ahead(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported) {
   const protocol::AsrId asr_id = record.description.id;
   const std::uint32_t present = record.description.generation;

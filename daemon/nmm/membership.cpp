@@ -205,7 +205,8 @@ void Membership::erase(protocol::AsrId asr_id, Done done) {
   if (!present) {
     // One without a record: whoever says that it holds it is told to erase it.
     const auto holders = core_.registry.holders_of_unknown(asr_id);
-    for (const protocol::NodeId node_id : holders) core_.departures.retire_stray(node_id, asr_id, core_.now());
+    for (const protocol::NodeId node_id : holders)
+      core_.departures.retire_stray(node_id, asr_id, core_.now());
     done(holders.empty() ? std::unexpected(present.error()) : Status{});
     return;
   }

@@ -41,8 +41,8 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   for (const auto& [node_id, node] : core_.registry.nodes()) {
     if (node.state != NodeState::retired && !core_.shell.engine().view(node.provisioning_asr)) {
       find("The provisioning relationship of " + node.name +
-           " is not there: this node is not reached until it is provisioned anew (akmctl nmm prepare " + node.name +
-           ", on the node akmctl node zeroize and akmctl node provision)");
+           " is not there: this node is not reached until it is provisioned anew (akmctl nmm prepare " +
+           node.name + ", on the node akmctl node zeroize and akmctl node provision)");
     }
     const std::string& known =
         node.peer.empty() && !node.endpoints.empty() ? node.endpoints.front() : node.peer;

@@ -116,9 +116,9 @@ void Nmm::add_doubts(std::vector<std::string>& findings) const {
     if (record == nullptr) continue;
     const std::string& label = record->description.label;
     findings.push_back("The members of " + label + " hold generation " + std::to_string(generation) +
-                           ", newer than this NMM knows of: its records are an older copy. Nothing is issued by "
-                           "itself. Put the newest state back, or look who is a member (akmctl asr show " +
-                           label + "), put out who does not belong, and akmctl asr rekey " + label);
+                       ", newer than this NMM knows of: its records are an older copy. Nothing is issued by "
+                       "itself. Put the newest state back, or look who is a member (akmctl asr show " +
+                       label + "), put out who does not belong, and akmctl asr rekey " + label);
   }
   std::map<protocol::AsrId, std::string> unknown;
   for (const auto& [node_id, node] : core_.registry.nodes()) {
@@ -129,9 +129,11 @@ void Nmm::add_doubts(std::vector<std::string>& findings) const {
     }
   }
   for (const auto& [asr_id, names] : unknown) {
-    findings.push_back("There is no record of relationship " + hex_id(asr_id) + ", which is held by " + names +
-                       ": a file is damaged, or this state is an older copy. Its members go on without this NMM. "
-                       "Put the newest state back, or have them erase it: akmctl asr delete " + hex_id(asr_id));
+    findings.push_back(
+        "There is no record of relationship " + hex_id(asr_id) + ", which is held by " + names +
+        ": a file is damaged, or this state is an older copy. Its members go on without this NMM. "
+        "Put the newest state back, or have them erase it: akmctl asr delete " +
+        hex_id(asr_id));
   }
 }
 

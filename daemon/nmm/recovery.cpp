@@ -132,16 +132,15 @@ BreachOutcome Recovery::accuse(const Breach& breach, protocol::NodeId accuser) {
 }
 
 void Recovery::announce(const Breach& breach, const BreachOutcome& outcome) {
-  std::map<std::string, std::string> fields{
-      {"node", core_.name_of(breach.node_id)},
-      {"node_id", hex_id(breach.node_id)},
-      {"class", std::string(policy::detection_name(breach.detection))},
-      {"grade", std::string(policy::grade_name(breach.grade))},
-      {"reported_by", breach.reported_by},
-      {"breach_boottime_ns", std::to_string(breach.boottime_ns)},
-      {"decision", std::string(policy::verdict_name(outcome.verdict))},
-      {"reason", outcome.reason},
-      {"asrs", list_of(outcome.asrs)}};
+  std::map<std::string, std::string> fields{{"node", core_.name_of(breach.node_id)},
+                                            {"node_id", hex_id(breach.node_id)},
+                                            {"class", std::string(policy::detection_name(breach.detection))},
+                                            {"grade", std::string(policy::grade_name(breach.grade))},
+                                            {"reported_by", breach.reported_by},
+                                            {"breach_boottime_ns", std::to_string(breach.boottime_ns)},
+                                            {"decision", std::string(policy::verdict_name(outcome.verdict))},
+                                            {"reason", outcome.reason},
+                                            {"asrs", list_of(outcome.asrs)}};
   if (!breach.from.empty()) fields.emplace("from", breach.from);
   if (!breach.expected_at.empty()) fields.emplace("expected_at", breach.expected_at);
   core_.announce("breach-reported", policy::severity_of_grade(breach.grade), message_id::kBreachReported,

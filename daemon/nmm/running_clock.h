@@ -23,8 +23,8 @@ class RunningClock {
   explicit RunningClock(store::SealedStore& store) : store_(store) {}
 
   /// Goes on from the stored value: exactly within one boot, from the last saved value after another.
-  /// state_corrupt when it was of no use and was set aside: the clock then runs from 0, and what was to expire
-  /// lives on.
+  /// state_corrupt when it was of no use and was set aside: the clock then runs from 0, and what was to
+  /// expire lives on.
   Status load(const BootId& boot, Instant now);
   [[nodiscard]] std::uint64_t seconds(Instant now) const;
   /// When this clock showed `seconds`: before 0 for what was before this boot.

@@ -87,7 +87,8 @@ void Node::on(protocol::ChainsExhausted& exhausted) {
   const bool operational = exhausted.asr_id != link_.provisioning();
   if (!operational) {
     findings_["nmm-chains"] =
-        "The NMM is not reached on any chain. If it runs, this node's state is perhaps an older copy, or another "
+        "The NMM is not reached on any chain. If it runs, this node's state is perhaps an older copy, or "
+        "another "
         "machine is this node: put the newest state back, or provision this node again (akmctl node zeroize, "
         "akmctl nmm prepare, akmctl node provision)";
     status_changed();

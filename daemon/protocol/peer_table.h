@@ -17,7 +17,7 @@ struct Peer {
   std::uint16_t index = 0;
   std::uint32_t incarnation = 0;  // highest accepted; 0: none yet
   std::uint32_t salt = 0;
-  bool from_before = false;  // of an earlier generation: not heard in this one yet
+  bool from_before = false;   // of an earlier generation: not heard in this one yet
   Instant incarnation_since;  // its first frame, or the start of this daemon
   std::optional<Instant> last_heard;
   std::optional<Instant> last_contradiction;

@@ -30,7 +30,7 @@ struct Tries {
 }  // namespace
 
 bool may_pass(Errc code) {
-  constexpr std::array kPassing{Errc::disk_full,  Errc::read_only,         Errc::storage_failed,
+  constexpr std::array kPassing{Errc::disk_full,  Errc::read_only,          Errc::storage_failed,
                                 Errc::tpm_failed, Errc::sealed_unavailable, Errc::no_secure_element,
                                 Errc::busy};
   return std::ranges::find(kPassing, code) != kPassing.end();

@@ -1,5 +1,6 @@
 #pragma once
-// A start that failed for want of a disk or a TPM is made good when they are there again, without an operator.
+// A start that failed for want of a disk or a TPM is made good when they are there again, without an
+// operator.
 #include "daemon/base/error.h"
 #include "daemon/io/loop.h"
 #include "daemon/service/settings.h"
@@ -10,8 +11,8 @@ namespace akm::service {
 inline constexpr Duration kSecondTryFirst = std::chrono::seconds(2);
 inline constexpr Duration kSecondTryLast = std::chrono::seconds(60);
 
-/// True for what may pass by itself: no space, no write access, no answer of the TPM, a folder in use. A state
-/// that is damaged or was restored is not tried again: each try would count as a start.
+/// True for what may pass by itself: no space, no write access, no answer of the TPM, a folder in use. A
+/// state that is damaged or was restored is not tried again: each try would count as a start.
 bool may_pass(Errc code);
 
 /// From a daemon that runs without its state: tries it from time to time, and starts the program anew when it

@@ -42,9 +42,9 @@ std::vector<std::string> Shell::restore() {
     auto record = parts_.store.read(name);
     Status taken = record ? Status{} : std::unexpected(record.error());
     if (record) {
-      post(protocol::RestoreAsr{std::move(*record)});
+      post(protocol::RestoreAsr{std::move(*record)}, [&taken](const Status& status) { taken = status; });
       const auto id = parse_hex_id(std::string_view(name).substr(kAsrRecordPrefix.size()));
-      if (!id || !engine_.view(*id)) {
+      if (taken && (!id || !engine_.view(*id))) {
         taken = fail(Errc::state_corrupt, "record " + name + " holds no usable relationship");
       }
     }
@@ -53,11 +53,10 @@ std::vector<std::string> Shell::restore() {
   return findings;
 }
 
-/// A damaged record makes room for the next one of its relationship. One that merely cannot be read now stays.
+/// A damaged record makes room for the next one of its relationship. One that merely cannot be read now
+/// stays.
 std::string Shell::unusable(const std::string& name, const Error& error) {
-  if (error.code != Errc::state_corrupt) {
-    return error.message() + "; make it readable for this daemon and restart it, or wait for a new generation";
-  }
+  if (error.code != Errc::state_corrupt) return error.message() + "; " + name + " was left in its place";
   const auto kept = parts_.store.set_aside(name);
   return error.message() + (kept ? ", as " + *kept : "; it could not be renamed: " + kept.error().message());
 }

@@ -62,7 +62,9 @@ class SealedStore {
   /// Gives a record that is of no use a name beginning with kDamagedPrefix, so that nothing overwrites it;
   /// the path it has now. Of one record at most kDamagedKept are kept, a further one stays in its place
   /// (limit_exceeded).
-  virtual Result<std::string> set_aside(std::string_view name) { return fail(Errc::not_supported, std::string(name)); }
+  virtual Result<std::string> set_aside(std::string_view name) {
+    return fail(Errc::not_supported, std::string(name));
+  }
   /// Names of all records, sorted; those that were set aside are among them.
   virtual Result<std::vector<std::string>> list() = 0;
 };

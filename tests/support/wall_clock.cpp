@@ -1,5 +1,5 @@
-// Preloaded into a daemon: its wall clock is off by the seconds that the file AKM_WALL_CLOCK holds, at this moment.
-// The clock of the machine stays as it is, and all others too.
+// Preloaded into a daemon: its wall clock is off by the seconds that the file AKM_WALL_CLOCK holds, at this
+// moment. The clock of the machine stays as it is, and all others too.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -60,6 +60,11 @@ int gettimeofday(timeval* out, void* /*zone*/) noexcept {
   out->tv_sec = now.tv_sec;
   out->tv_usec = now.tv_nsec / 1000;
   return 0;
+}
+
+int timespec_get(timespec* out, int base) noexcept {
+  *out = shifted();
+  return base;
 }
 
 time_t time(time_t* out) noexcept {

@@ -59,11 +59,15 @@ Test(running_clock, never_goes_back) {
   cr_assert_eq(again.seconds(kStart), 3600U);
 }
 
-Test(running_clock, damaged_record_is_an_error) {
+Test(running_clock, damaged_record_is_an_error_and_it_runs_from_zero) {
   MemoryStore store;
   store.records["nmm-clock"] = {1, 2};
   RunningClock clock(store);
   cr_assert(clock.load(kBoot, kStart).error().code == Errc::state_corrupt);
+  cr_assert_eq(clock.seconds(kStart + seconds(7)), 7U);
+  RunningClock next(store);
+  cr_assert(next.load(kBoot, kStart + seconds(8)).has_value());
+  cr_assert_eq(next.seconds(kStart + seconds(8)), 8U);
 }
 
 Test(running_clock, boot_id_is_read_from_the_kernel) {

@@ -176,13 +176,20 @@ Test(node_breach, another_members_contradiction_is_reported_and_our_keys_stay) {
   bench.make_member();
   bench.asked.clear();
   bench.asked_bodies.clear();
-  bench.node->sentry().contradiction({protocol::Contradiction::cloned_identity, kOperationalAsr, 1}, 0xa002);
+  bench.node->sentry().contradiction({.what = protocol::Contradiction::cloned_identity,
+                                      .asr_id = kOperationalAsr,
+                                      .member = 1,
+                                      .from = *parse_endpoint("10.0.0.9:7400"),
+                                      .expected = parse_endpoint("10.0.0.2:7400").value()},
+                                     0xa002);
   bench.settle();
   cr_assert_eq(bench.state(), NodeState::active);
   cr_assert(bench.keys.has_keys_of(kOperationalAsr));
   cr_assert_eq(bench.count(Method::breach_report), 1);
-  cr_assert_eq(protocol::BreachReport::decode(bench.asked_bodies.at(0))->subject.at("node_id"),
-               "000000000000a002");
+  const auto report = protocol::BreachReport::decode(bench.asked_bodies.at(0));
+  cr_assert_eq(report->subject.at("node_id"), "000000000000a002");
+  cr_assert_eq(report->evidence.at("from"), "10.0.0.9:7400");
+  cr_assert_eq(report->evidence.at("expected_at"), "10.0.0.2:7400");
 }
 
 Test(node_breach, an_unprovisioned_node_only_says_it) {

@@ -68,3 +68,17 @@ Test(node_reports, the_group_of_a_multicast_relationship_is_joined_once) {
   cr_assert_eq(bench.groups.size(), 1U);
   cr_assert(bench.groups[0] == *parse_endpoint("239.192.0.1:7400"));
 }
+
+Test(node_reports, an_nmm_that_is_not_reached_on_any_chain_is_a_finding_that_says_what_to_do) {
+  NodeBench bench;
+  bench.make_member();
+  service::Report report = protocol::ChainsExhausted{kProvisioningAsr, 1};
+  bench.node->report(report);
+  const auto findings = bench.node->status().findings;
+  cr_assert(std::ranges::any_of(findings, [](const std::string& one) {
+    return one.contains("older copy") && one.contains("akmctl node zeroize");
+  }));
+  bench.pass(std::chrono::seconds(40));  // a heartbeat is answered
+  cr_assert(std::ranges::none_of(bench.node->status().findings,
+                                 [](const std::string& one) { return one.contains("older copy"); }));
+}

@@ -55,11 +55,12 @@ Test(second_try, a_state_that_does_not_open_is_looked_at_again_later) {
   cr_assert(loop.has_value());
   try_again(**loop, settings);
   int turns = 0;
-  (*loop)->add_deadline([due = boottime_now() + kSecondTryFirst + std::chrono::milliseconds(50)] { return std::optional(due); },
-                        [&] {
-                          ++turns;
-                          (*loop)->stop();
-                        });
+  (*loop)->add_deadline(
+      [due = boottime_now() + kSecondTryFirst + std::chrono::milliseconds(50)] { return std::optional(due); },
+      [&] {
+        ++turns;
+        (*loop)->stop();
+      });
   cr_assert((*loop)->run().has_value());
   cr_assert_eq(turns, 1, "the program goes on");
   cr_assert_eq(std::filesystem::file_size(folder.file("file")), 7);

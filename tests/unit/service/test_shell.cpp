@@ -113,7 +113,11 @@ Test(shell, a_restart_restores_everything_and_keeps_what_is_damaged) {
   cr_assert_eq(findings.size(), 2);
   cr_assert(after.shell.engine().view(kId).has_value());
   cr_assert(after.keys.has_keys_of(kId));
-  cr_assert(after.store.records.contains("asr-00000000000000aa"), "a damaged record was deleted");
+  for (const std::string name : {"asr-00000000000000aa", "asr-00000000000000bb"}) {
+    cr_assert(after.store.records.contains("damaged-1-" + name), "a damaged record was deleted");
+    cr_assert_not(after.store.records.contains(name), "it is in the way of the next one");
+  }
+  cr_assert(findings[0].contains("damaged-1-asr-00000000000000aa"), "%s", findings[0].c_str());
 }
 
 Test(shell, nothing_reenters_the_engine) {

@@ -95,7 +95,8 @@ Test(startup, a_damaged_record_of_the_last_start_is_kept_and_told) {
   cr_assert(note_start(store, 5).has_value());
   store.corrupt["start"] = true;
   const auto note = note_start(store, 6);
-  cr_assert(note && note->damaged.contains("damaged-1-start"), "%s", note ? note->damaged.c_str() : "refused");
+  cr_assert(note && note->damaged.contains("damaged-1-start"), "%s",
+            note ? note->damaged.c_str() : "refused");
   cr_assert(store.records.contains("damaged-1-start"));
   cr_assert_eq(note_start(store, 7)->missed, 0);
   store.records["start"] = {1, 2, 3};

@@ -277,9 +277,36 @@ Test(sealed_store, what_is_not_a_file_is_an_error) {
   cr_assert(!store->remove("dir").has_value());
   cr_assert_eq(symlink("/etc/hostname", (folder / "state/link").c_str()), 0);
   cr_assert(!store->remove("link").has_value());
+  cr_assert_eq(mkfifo((folder / "state/pipe").c_str(), 0600), 0);
+  for (const auto& [name, kind] : {std::pair{"dir", "a folder"}, std::pair{"link", "a symbolic link"},
+                                   std::pair{"pipe", "a named pipe"}}) {
+    const auto read = store->read(name);
+    cr_assert(!read && read.error().code == Errc::state_corrupt && read.error().detail.ends_with(kind), "%s",
+              read ? name : read.error().detail.c_str());
+  }
   std::ofstream(folder / "file") << "x";
   cr_assert(SealedStore::open(folder / "file", storage_key(), g_random).error().code == Errc::storage_failed);
   cr_assert(!SealedStore::open(folder / "no/folder", storage_key(), g_random).has_value());
+}
+
+Test(sealed_store, what_is_set_aside_makes_room_and_is_kept) {
+  const Folder folder;
+  const auto store = open_store(folder.state());
+  cr_assert(store->set_aside("a").error().code == Errc::storage_failed, "there is none");
+  for (int number = 1; number <= kDamagedKept; ++number) {
+    cr_assert(store->write("a", record(static_cast<std::uint8_t>(number))).has_value());
+    const auto kept = store->set_aside("a");
+    cr_assert(kept.has_value());
+    cr_assert_eq(*kept, folder.state() + "/damaged-" + std::to_string(number) + "-a");
+    cr_assert(fs::exists(*kept));
+    cr_assert(store->read("a").error().code == Errc::not_found);
+  }
+  cr_assert(store->write("a", record(0)).has_value());
+  cr_assert(store->set_aside("a").error().code == Errc::limit_exceeded);
+  cr_assert(holds(*store, "a", record(0)));
+  cr_assert_eq(mkdir((folder / "state/dir").c_str(), 0700), 0);
+  cr_assert(store->set_aside("dir").has_value(), "whatever it is");
+  cr_assert(store->write("dir", record(1)).has_value());
 }
 
 Test(sealed_store, a_full_disk_leaves_the_old_record) {
@@ -291,6 +318,7 @@ Test(sealed_store, a_full_disk_leaves_the_old_record) {
   const auto full = store->write("a", record(2, 250'000));
   cr_assert(!full.has_value());
   cr_assert(full.error().code == Errc::disk_full);
+  cr_assert(full.error().detail.contains("it needs 249 KiB in"), "%s", full.error().detail.c_str());
   cr_assert(holds(*store, "a", record(1, 100'000)));
   for (const auto& entry : fs::directory_iterator(folder / "disk/state")) {
     cr_assert(!is_temporary_file_name(entry.path().filename().string()));
@@ -304,8 +332,10 @@ Test(sealed_store, a_read_only_disk_says_so) {
   if (!disk.mounted()) cr_skip_test("needs root to mount a small file system");
   auto store = open_store(folder / "disk/state");
   cr_assert(store->write("a", record(1)).has_value());
-  store.reset();  // the lock is open for writing
-  cr_assert(disk.make_read_only());
+  cr_assert(disk.make_read_only(), "an open store is no hindrance");
+  cr_assert(store->write("a", record(2)).error().code == Errc::read_only);
+  cr_assert(holds(*store, "a", record(1)));
+  store.reset();
   cr_assert(SealedStore::open(folder / "disk/state", storage_key(), g_random).error().code ==
             Errc::read_only);
   cr_assert(SealedStore::open(folder / "disk/new", storage_key(), g_random).error().code == Errc::read_only);
