@@ -39,6 +39,7 @@ void Incoming::heard(protocol::NodeId node_id) {
   if (node == nullptr) return;
   const Instant now = core_.now();
   node->last_heard = now;
+  node->out_of_reach = false;
   parts_.upkeep.heard(node_id, now);
   core_.departures.heard(node_id, now);
   core_.policy_changes.heard(node_id, now);

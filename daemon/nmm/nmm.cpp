@@ -116,8 +116,16 @@ void Nmm::deadline_reached() {
 
 void Nmm::handle(protocol::AsrRetired&) {}
 void Nmm::handle(protocol::AttemptFailed&) {}
-// Its node is missed by its heartbeats, or gets new credentials with the next one.
-void Nmm::handle(protocol::ChainsExhausted&) {}
+
+/// Its node is away, which its heartbeats tell too and who gets new credentials with the next one, or this
+/// state is an older copy.
+void Nmm::handle(protocol::ChainsExhausted& report) {
+  const NodeRecord* node = core_.registry.node_by_provisioning_asr(report.asr_id);
+  if (node == nullptr || node->out_of_reach) return;
+  core_.registry.volatile_part(node->node_id)->out_of_reach = true;
+  core_.status_changed();
+}
+
 void Nmm::handle(service::KeysChanged&) {}
 
 void Nmm::handle(protocol::SessionCommitted& report) {

@@ -121,12 +121,21 @@ void Nmm::add_doubts(std::vector<std::string>& findings) const {
                        label + "), put out who does not belong, and akmctl asr rekey " + label);
   }
   std::map<protocol::AsrId, std::string> unknown;
+  std::string out_of_reach;
   for (const auto& [node_id, node] : core_.registry.nodes()) {
+    if (node.out_of_reach && out_of_reach.size() < kNamesShown)
+      out_of_reach += (out_of_reach.empty() ? "" : ", ") + node.name;
     for (const auto& [asr_id, reported] : node.reported) {
       if (core_.registry.asr(asr_id) != nullptr) continue;
       std::string& names = unknown[asr_id];
       if (names.size() < kNamesShown) names += (names.empty() ? "" : ", ") + node.name;
     }
+  }
+  if (!out_of_reach.empty()) {
+    findings.push_back(
+        "Not reached on any chain: " + out_of_reach +
+        ". If they run, this NMM's state is perhaps an older copy: put the newest state back, or "
+        "prepare them again (akmctl nmm prepare)");
   }
   for (const auto& [asr_id, names] : unknown) {
     findings.push_back(

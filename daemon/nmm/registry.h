@@ -57,8 +57,9 @@ struct NodeRecord {
   std::string peer;  // "address:port" where it was heard when this record was written
 
   // Not stored.
-  Instant last_heard{};  // 0: never since the start
-  std::string tier;      // of its probes, and their health, in its own words
+  Instant last_heard{};       // 0: never since the start
+  bool out_of_reach = false;  // no chain of its provisioning ASR has led to it
+  std::string tier;           // of its probes, and their health, in its own words
   std::uint64_t dropped_events = 0;
   std::map<protocol::AsrId, ReportedAsr> reported;
   std::map<protocol::AsrId, std::uint32_t> behind;  // the generation that a heartbeat has missed once

@@ -152,14 +152,20 @@ class Restored(IntegrationTest):
         wait_until(lambda: a.status()["state"] == "active", "a is taken back")
         cluster.wait_agreed(self.lab, "abc", "asr-1")
 
+    def provisioning_epoch(self, name):
+        return next(asr["epoch"] for asr in self.nodes[name].json("asr", "list", "--from", "node")
+                    if asr["kind"] == "provisioning")
+
     def test_nmm(self):
-        self.make(("a", "b", "c"))
+        self.make(("a", "b", "c"), **{"policy.rekey_interval_s": 20})
         self.nmm.stop()
         copy = copy_state(self.nmm, "older")
+        epoch = self.provisioning_epoch("a")
         self.nmm.start()
         self.nmm.akmctl("asr", "rekey", "asr-1")
         self.nmm.akmctl("asr", "remove", "asr-1", "c")
         newest = cluster.wait_agreed(self.lab, "ab", "asr-1", generation=3)
+        wait_until(lambda: self.provisioning_epoch("a") > epoch, "a rekey with the NMM that the copy does not know of")
         self.nmm.stop()
         put_back(self.nmm, copy)
         self.nmm.start()
