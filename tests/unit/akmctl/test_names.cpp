@@ -49,6 +49,7 @@ Test(names, a_relationship_that_is_being_deleted_gives_way_to_one_of_its_name) {
   cr_assert_eq(resolve_asr("line", {old, living}).value(), 2);
   cr_assert_eq(resolve_asr("line", {old}).value(), 1);
   cr_assert_eq(resolve_asr("0000000000000001", {old, living}).value(), 1);
+}
 
 Test(names, a_whole_id_of_a_relationship_is_taken_as_it_is) {
   cr_assert_eq(*resolve_asr("00000000000000f1", {}), 0xf1);

@@ -6,6 +6,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/service/startup.h"
+#include "keyring/sealer_factory.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace akm;
@@ -18,6 +19,7 @@ Settings software(const test::TemporaryFolder& folder) {
   Settings settings;
   settings.state_folder = folder.file("state");
   settings.sealing = SealingChoice::software;
+  settings.nv_index = keyring::kDefaultNvIndex;
   return settings;
 }
 
