@@ -9,6 +9,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 BUILD = pathlib.Path(os.environ.get("AKM_BUILD", ROOT / "build" / "dev"))
 NEEDED = ("swtpm", "dbus-daemon", "ip", "nsenter", "tcpdump", "keyctl")
+# Short times, so that what takes half a minute by default is over in some seconds.
+HASTY = {"nnrt_ms": 300, "nset_ms": 600, "fbset_ms": 800, "fsset_ms": 1000, "grace_ms": 300}
+HASTY_NMM = {f"policy.{key}": value for key, value in HASTY.items()} | {
+    "policy.resync_min_interval_s": 1, "policy.heartbeat_interval_s": 1, "policy.control_deadline_s": 5}
+
+
+def found(host, *words):
+    """The findings of its status that hold all these words."""
+    return [finding for finding in (host.status() or {"findings": []})["findings"]
+            if all(word in finding for word in words)]
 
 
 class IntegrationTest(unittest.TestCase):

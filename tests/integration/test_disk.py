@@ -6,20 +6,17 @@ import json
 import os
 import shutil
 
-from support import BUILD, IntegrationTest, main
+from support import BUILD, HASTY, HASTY_NMM, IntegrationTest, found, main
 from tools.lab import cluster
 from tools.lab.lab import Lab, run, wait_until
 
-TIMES = {"nnrt_ms": 300, "nset_ms": 600, "fbset_ms": 800, "fsset_ms": 1000, "grace_ms": 300, "resync_min_interval_s": 1}
-NMM_POLICY = {f"policy.{key}": value for key, value in TIMES.items()} | {
-    "policy.heartbeat_interval_s": 1, "policy.control_deadline_s": 5}
+TIMES = HASTY | {"resync_min_interval_s": 1}
 DISK_BYTES = 1 << 20
 
 
-def found(host, *words):
-    """The findings that hold all these words."""
-    return [finding for finding in (host.status() or {"findings": []})["findings"]
-            if all(word in finding for word in words)]
+def state(host):
+    """Also while it starts anew."""
+    return (host.status() or {"state": ""})["state"]
 
 
 class Disk:
@@ -53,7 +50,7 @@ class HostTest(IntegrationTest):
         self.lab.__enter__()
         self.addCleanup(self.lab.close)
         self.nmm, self.nodes = self.lab.nmm, self.lab.nodes
-        self.nmm.overrides |= NMM_POLICY
+        self.nmm.overrides |= HASTY_NMM
         self.disks = {host.name: Disk(self, host) for host in self.lab.hosts if host.name in disks}
         for name in software:
             self.nodes[name].overrides["sealing.mode"] = "software"
@@ -101,7 +98,7 @@ class FullAndReadOnly(HostTest):
         self.assertEqual(a.status()["state"], "sealed-unavailable")
         self.assertTrue(found(a, sentence), a.status()["findings"])
         mend()
-        wait_until(lambda: (a.status() or {"state": ""})["state"] == "active", "it starts anew by itself", 30)
+        wait_until(lambda: state(a) == "active", "it starts anew by itself", 30)
         self.assertGreater(a.status()["incarnation"], incarnation)
         self.rekey()
 
@@ -122,7 +119,7 @@ class FullAndReadOnly(HostTest):
         self.assertEqual(self.nmm.status()["state"], "sealed-unavailable")
         self.assertTrue(found(self.nmm, sentence), self.nmm.status()["findings"])
         mend()
-        wait_until(lambda: (self.nmm.status() or {"state": ""})["state"] == "ready", "it starts anew by itself", 30)
+        wait_until(lambda: state(self.nmm) == "ready", "it starts anew by itself", 30)
         self.nmm.akmctl("asr", "rekey", "asr-1")
         self.agreed(generation=generation + 2)
 
@@ -243,7 +240,7 @@ class StateFiles(HostTest):
             put(node.state / "kek.sealed", saved[name])
         self.nodes["e"].start()
         for name, node in self.nodes.items():
-            wait_until(lambda: (node.status() or {"state": ""})["state"] == "active", f"{name} starts anew by itself", 30)
+            wait_until(lambda: state(node) == "active", f"{name} starts anew by itself", 30)
         self.agreed("abcde")
 
     def of_the_nmm(self):
@@ -261,7 +258,7 @@ class StateFiles(HostTest):
         self.assertTrue(found(self.nmm, "The provisioning relationship of", "akmctl nmm prepare"))
         self.assertTrue((records / f"nmm-asr-{asr_id}").exists())
         # A group whose record is lost at the NMM lives on: its members are not told to erase it.
-        wait_until(lambda: found(self.nmm, f"no record of relationship {asr_id}", "akmctl asr delete"), "it is told", 30)
+        wait_until(lambda: found(self.nmm, f"no record of relationship {asr_id}", "akmctl asr delete"), "told", 30)
         self.rekey("abcde")
         self.nmm.stop()
         flip(records / "nmm-root")
@@ -288,7 +285,7 @@ class Tpm(HostTest):
         self.assertTrue(found(a, "could not be unsealed", "no TPM at"), a.status()["findings"])
         cluster.wait_agreed(self.lab, "bc", "asr-1")
         a.start_tpm()
-        wait_until(lambda: (a.status() or {"state": ""})["state"] == "active", "it starts anew when the TPM is there", 30)
+        wait_until(lambda: state(a) == "active", "it starts anew when the TPM is there", 30)
         self.rekey()
         # The disk in another machine.
         a.stop()

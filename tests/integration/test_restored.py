@@ -1,18 +1,16 @@
-"""An older image of a state put back, and a machine that is there twice: noticed, said, and no key or number is used again.
+"""An older image of a state put back, and a machine that is there twice: noticed, said, and no key or number is
+used again.
 
 With a TPM its counter of starts tells a restored state; without one the others refuse the stale incarnation.
 """
 import collections
-import re
 import shutil
 
-from support import BUILD, IntegrationTest, main
+from support import BUILD, HASTY, HASTY_NMM, IntegrationTest, found, main
 from tools.lab import cluster
 from tools.lab.lab import Lab, wait_until
 
-TIMES = {"nnrt_ms": 300, "nset_ms": 600, "fbset_ms": 800, "fsset_ms": 1000, "grace_ms": 300, "resync_min_interval_s": 1}
-NMM_POLICY = {f"policy.{key}": value for key, value in TIMES.items()} | {
-    "policy.heartbeat_interval_s": 1, "policy.control_deadline_s": 5}
+TIMES = HASTY | {"resync_min_interval_s": 1}
 
 
 def copy_state(host, name):
@@ -32,18 +30,13 @@ def events(host, name):
     return [line for line in host.log.read_text(errors="replace").splitlines() if f"AKM_EVENT={name}" in line]
 
 
-def found(host, words):
-    """The findings that hold these words."""
-    return [finding for finding in (host.status() or {"findings": []})["findings"] if words in finding]
-
-
 class Restored(IntegrationTest):
     def make(self, nodes, software=(), **nmm):
         self.lab = Lab(BUILD, nodes=nodes)
         self.lab.__enter__()
         self.addCleanup(self.lab.close)
         self.nmm, self.nodes = self.lab.nmm, self.lab.nodes
-        self.nmm.overrides |= NMM_POLICY | nmm
+        self.nmm.overrides |= HASTY_NMM | nmm
         for name in software:
             self.nodes[name].overrides["sealing.mode"] = "software"
         self.lab.start_capture()
@@ -119,7 +112,7 @@ class Restored(IntegrationTest):
         self.lab.__enter__()
         self.addCleanup(self.lab.close)
         self.nmm, self.nodes = self.lab.nmm, self.lab.nodes
-        self.nmm.overrides |= NMM_POLICY
+        self.nmm.overrides |= HASTY_NMM
         clone = self.nodes.pop("clone")
         a = self.nodes["a"]
         a.overrides["sealing.mode"] = clone.overrides["sealing.mode"] = "software"
@@ -165,16 +158,16 @@ class Restored(IntegrationTest):
         self.nmm.akmctl("asr", "rekey", "asr-1")
         self.nmm.akmctl("asr", "remove", "asr-1", "c")
         newest = cluster.wait_agreed(self.lab, "ab", "asr-1", generation=3)
-        wait_until(lambda: self.provisioning_epoch("a") > epoch, "a rekey with the NMM that the copy does not know of")
+        wait_until(lambda: self.provisioning_epoch("a") > epoch, "a rekey that the copy does not know of")
         self.nmm.stop()
         put_back(self.nmm, copy)
         self.nmm.start()
         self.assertTrue(found(self.nmm, "older copy"), self.nmm.status()["findings"])
-        wait_until(lambda: found(self.nmm, "hold generation 3, newer than this NMM knows of"), "it learns from them", 30)
+        wait_until(lambda: found(self.nmm, "hold generation 3, newer than this NMM knows of"), "it learns of it", 30)
         self.assertIn("generation-ahead", self.nmm.log.read_text())
         # Nothing is issued by itself: c, which was removed, is a member in the old records.
         executed = self.nmm.status()["counters"]["requests_executed"]
-        wait_until(lambda: self.nmm.status()["counters"]["requests_executed"] > executed + 9, "three heartbeats of each")
+        wait_until(lambda: self.nmm.status()["counters"]["requests_executed"] > executed + 9, "their heartbeats")
         self.assertEqual(cluster.agreed(self.lab, "ab", "asr-1")[0], newest[0])
         self.assertIsNone(self.nodes["c"].asr("asr-1"))
         # The members go on without it, and the operator puts things in order.

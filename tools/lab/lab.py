@@ -184,8 +184,8 @@ class Host:
         """Starts the daemon in the namespace; waits until it answers on D-Bus."""
         self.write_config()
         program = self.lab.program(("akmd" if self.role == "node" else "akm-nmmd") + self.lab.suffix)
-        self.daemon = self.lab.spawn(self.lab.inside(self.namespace, *self.wrapper, program, "--config", self.config), self.log,
-                                     self.environment)
+        argv = self.lab.inside(self.namespace, *self.wrapper, program, "--config", self.config)
+        self.daemon = self.lab.spawn(argv, self.log, self.environment)
         if wait:
             wait_until(self.answers, f"{program.name} of {self.name} on D-Bus (log: {self.log})")
 
