@@ -37,9 +37,8 @@ struct NamedRecord {
 class SealedStore {
  public:
   /// Creates the folder where it is missing; what can be read of it is durable from then on; wipes leftover
-  /// temporary files; takes a lock, so that two daemons cannot share a folder (busy). On a read-only disk what
-  /// is there can be read. storage_failed,
-  /// read_only, disk_full. `random` outlives the store.
+  /// temporary files; takes a lock, so that two daemons cannot share a folder (busy). On a read-only disk
+  /// what is there can be read. storage_failed, read_only, disk_full. `random` outlives the store.
   static Result<std::unique_ptr<SealedStore>> open(const std::string& folder,
                                                    const SecretBytes<32>& storage_key, RandomSource& random);
   virtual ~SealedStore() = default;
