@@ -295,7 +295,8 @@ bool Incoming::contradicted(const AsrRecord& record, protocol::NodeId claimant) 
     const NodeRecord* node = member.node_id == claimant ? nullptr : core_.registry.node(member.node_id);
     if (node == nullptr) return false;
     const auto at = node->reported.find(record.description.id);
-    return at != node->reported.end() && at->second.generation == record.description.generation;
+    return at != node->reported.end() && !at->second.by_answer &&
+           at->second.generation == record.description.generation;
   });
 }
 

@@ -99,6 +99,7 @@ void Generation::learn_from(const Generation& before) {
     if (again == nullptr) continue;
     Peer& peer = *peers->find(again->index);
     if (peer.last_heard > known.last_heard) continue;
+    if (peer.last_heard && peer.last_heard == known.last_heard && !peer.from_before) continue;
     // It holds until the member is heard under these keys: a machine that took its place may count its starts
     // anew.
     const bool same = peer.incarnation == known.incarnation && peer.salt == known.salt;
