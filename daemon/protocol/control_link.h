@@ -63,6 +63,10 @@ class ControlLink {
 
   /// The other side started anew: what it had begun is over.
   void peer_restarted();
+  /// The id of the next request; 0: none was drawn yet.
+  [[nodiscard]] std::uint32_t next_id() const { return next_id_; }
+  /// Ids go on where those of this run's earlier link to the same peer ended.
+  void continue_ids(std::uint32_t next) { next_id_ = next; }
   /// Storing failed: requests that are not executed after all may come again.
   void forget_unexecuted(const ExecutedIds& executed);
 

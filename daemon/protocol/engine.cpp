@@ -71,7 +71,12 @@ class Engine::Impl {
   std::optional<AsrId> unsettled_;           // stored in the last step; StoreFailed may still come
   Instant unsettled_until_;
   std::array<std::uint8_t, limits::kFrameBytes> data_{};  // what effects of a data frame point to
-  std::map<AsrId, std::uint32_t> spent_;                  // of relationships that were erased in this run
+  /// Of a relationship that was erased in this run: what must not come again.
+  struct Spent {
+    std::uint32_t generation = 0;  // and those before it
+    std::uint32_t next_request_id = 0;
+  };
+  std::map<AsrId, Spent> spent_;
 
  private:
   /// Any event but StoreFailed says that the last step's record was stored.
@@ -96,7 +101,7 @@ class Engine::Impl {
     if (const std::uint32_t spent = entry->second.relationship.spent_generation(); spent != 0) {
       // Bounded: what was erased longest ago is not known, so the lowest id goes.
       if (spent_.size() >= limits::kRelationships) spent_.erase(spent_.begin());
-      spent_[entry->first] = spent;
+      spent_[entry->first] = {spent, entry->second.relationship.next_request_id()};
     }
     if (entry->second.due) due_.erase({*entry->second.due, entry->first});
     entries_.erase(entry);
@@ -189,10 +194,11 @@ class Engine::Impl {
     // A repeated install of what was erased since would use each (key, nonce) twice; the NMM sends a newer
     // one.
     const auto spent = spent_.find(id);
-    if (!known && spent != spent_.end() && event.asr.description.generation <= spent->second) {
+    if (!known && spent != spent_.end() && event.asr.description.generation <= spent->second.generation) {
       return refuse(id, "InstallAsr", {Errc::stale_generation, "erased in this run"}, step);
     }
-    const auto entry = entries_.try_emplace(id, Entry{Relationship(id), std::nullopt}).first;
+    const std::uint32_t next_request_id = spent == spent_.end() ? 0 : spent->second.next_request_id;
+    const auto entry = entries_.try_emplace(id, Entry{Relationship(id, next_request_id), std::nullopt}).first;
     const std::size_t first = step.effects.size();
     const Status status = entry->second.relationship.install(std::move(event), step);
     if (!status) {

@@ -24,8 +24,11 @@ struct StepContext {
 
 class Relationship {
  public:
-  /// Empty until the first install.
-  explicit Relationship(AsrId id) : id_(id) {}
+  /// Empty until the first install. `next_request_id`: after one of this run that was erased, since request
+  /// ids of an incarnation only rise; 0: none.
+  explicit Relationship(AsrId id, std::uint32_t next_request_id = 0) : id_(id) {
+    control_.continue_ids(next_request_id);
+  }
   static Result<Relationship> restore(const SecretBuffer& record, StepContext& step);
 
   [[nodiscard]] AsrId id() const { return id_; }
@@ -53,6 +56,7 @@ class Relationship {
   /// The newest generation under which frames may have been sent; 0: none. Once this object is gone, it must
   /// not come again in this run: its sequence numbers would start anew under the same keys.
   [[nodiscard]] std::uint32_t spent_generation() const;
+  [[nodiscard]] std::uint32_t next_request_id() const { return control_.next_id(); }
 
   /// The step must be stored: the caller puts record() before all other effects of the step.
   [[nodiscard]] bool dirty() const { return dirty_; }

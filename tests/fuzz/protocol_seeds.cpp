@@ -114,10 +114,10 @@ void bodies(Seeds& seeds) {
 }
 
 void quotes(Seeds& seeds) {
-  const auto quote = test::PaperTpm::quote_of(Bytes(kAttestationNonceBytes), 0xff, {7}, {});
+  const auto quote = testing::PaperTpm::quote_of(Bytes(kAttestationNonceBytes), 0xff, {7}, {});
   seeds.add("attestation", "quote", quote, {1});
-  const Bytes key = test::PaperTpm::public_area(Bytes(32, 1), Bytes(32, 2));
-  const Bytes signature = test::PaperTpm::signature_of(Bytes(32, 3), Bytes(31, 4));
+  const Bytes key = testing::PaperTpm::public_area(Bytes(32, 1), Bytes(32, 2));
+  const Bytes signature = testing::PaperTpm::signature_of(Bytes(32, 3), Bytes(31, 4));
   Bytes all{0};
   for (const Bytes* part : {&key, &signature}) {
     all.push_back(static_cast<std::uint8_t>(part->size() >> 8));

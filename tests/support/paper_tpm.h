@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-namespace akm::test {
+namespace akm::testing {
 
 class PaperTpm {
  public:
@@ -127,4 +127,4 @@ class PaperTpm {
   EVP_PKEY* key_;
 };
 
-}  // namespace akm::test
+}  // namespace akm::testing

@@ -67,7 +67,7 @@ class FakeNode {
   std::size_t installs = 0;
   std::size_t policies = 0;
   bool attests = false;  // activates with a quote, and answers `attest`
-  akm::test::PaperTpm tpm;
+  akm::testing::PaperTpm tpm;
   std::optional<protocol::ResponseReceived> last_response;
   MemoryStore store;
   SeededRandom random;

@@ -8,7 +8,7 @@
 
 using namespace akm;
 using namespace akm::protocol;
-using akm::test::PaperTpm;
+using akm::testing::PaperTpm;
 
 namespace {
 

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "tests/support/asr_fixture.h"
+#include "tests/support/engine_net.h"
 
 using namespace akm;
 using namespace akm::protocol;
@@ -57,6 +58,29 @@ Test(engine_incarnations, an_old_copy_is_heard_on_the_chains_that_have_not_moved
   cr_assert(seen && seen->what == Contradiction::stale_incarnation);
   cr_assert_eq(format_endpoint(seen->from), "10.0.0.9:7400");
   cr_assert(seen->expected.has_value());
+}
+
+/// A node that was zeroized and is provisioned again is the same incarnation still: what it asks must not
+/// look like what was asked before.
+Test(engine_incarnations, request_ids_go_on_after_an_erased_link) {
+  testing::EngineNet net(2, 11);
+  Asr asr = fixed_asr(2, 1, Kind::provisioning);
+  for (std::uint32_t generation = 1; generation <= 12; ++generation) {
+    asr.description.generation = generation;
+    net.install_everywhere(asr, true);
+    SendRequest request;
+    request.asr_id = kId;
+    request.method = Method::rotate_provisioning;
+    request.cookie = generation;
+    request.body = {0xa1, 0x61, 0x6e, static_cast<std::uint8_t>(generation)};
+    net.give(1, std::move(request));
+    net.run(1s);
+    const auto answers = net.take<ResponseReceived>(1);
+    cr_assert_eq(answers.size(), 1U, "time %u", generation);
+    cr_assert(answers[0].status == ControlStatus::ok, "time %u", generation);
+    net.give(1, RetireAsr{kId});
+  }
+  cr_assert_eq(net.counters(0).requests_executed, 12U);
 }
 
 /// A machine that takes a member's place may count its starts anew; its requests are new ones too.
