@@ -84,6 +84,7 @@ void Departures::ended(const Errand& errand, const Outcome& outcome, Instant now
   const bool wanted = errands_.contains(errand);
   errands_.answered(errand);
   if (!wanted) return;
+  registry_.note_erased(errand.node_id, errand.asr_id);
   if (errand.asr_id != 0) {
     left(errand.asr_id, errand.node_id);
     return;

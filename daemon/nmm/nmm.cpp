@@ -39,7 +39,9 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   AKM_ASSIGN(const auto findings, core_.registry.load());
   for (const std::string& finding : findings) find(finding);
   for (const auto& [node_id, node] : core_.registry.nodes()) {
-    if (node.state != NodeState::retired && !core_.shell.engine().view(node.provisioning_asr)) {
+    // One that was never activated was perhaps being prepared when the power went: nobody has its bundle.
+    if (node.activated_serial != 0 && node.state != NodeState::retired &&
+        !core_.shell.engine().view(node.provisioning_asr)) {
       find("The provisioning relationship of " + node.name +
            " is not there: this node is not reached until it is provisioned anew (akmctl nmm prepare " +
            node.name + ", on the node akmctl node zeroize and akmctl node provision)");

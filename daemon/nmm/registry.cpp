@@ -133,6 +133,16 @@ void Registry::note_held(protocol::NodeId node_id, protocol::AsrId asr_id, std::
   if (held.generation < generation) held = {generation, 1, 0, now, true};
 }
 
+void Registry::note_erased(protocol::NodeId node_id, protocol::AsrId asr_id) {
+  NodeRecord* node = volatile_part(node_id);
+  if (node == nullptr) return;
+  if (asr_id == 0) {
+    node->reported.clear();
+  } else {
+    node->reported.erase(asr_id);
+  }
+}
+
 Status Registry::check(const NodeRecord& record) const {
   if (!nodes_.contains(record.node_id) && nodes_.size() >= kNodes) {
     return fail(Errc::limit_exceeded, "nodes of one NMM");

@@ -120,6 +120,8 @@ class Registry {
   NodeRecord* volatile_part(protocol::NodeId node_id);
   /// A member has answered that it holds this generation. Its epoch is 1 at least.
   void note_held(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation, Instant now);
+  /// It has answered that it erased the relationship; 0: all of them.
+  void note_erased(protocol::NodeId node_id, protocol::AsrId asr_id);
   /// Node and ASR ids in the record names, for tests and for people.
   static std::string node_record_name(protocol::NodeId node_id);
   static std::string asr_record_name(protocol::AsrId asr_id);
