@@ -1,15 +1,16 @@
 #include "tests/sim/shrink.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace akm::sim {
 namespace {
 
 class Shrinker {
  public:
-  Shrinker(const Plan& plan, std::size_t most) : most_(most) {
+  Shrinker(const Plan& plan, std::size_t most, Run run) : run_(std::move(run)), most_(most) {
     best_.plan = plan;
-    best_.outcome = run_history(plan);
+    best_.outcome = run_(plan);
     best_.plan.faults = best_.outcome.faults;
     invariant_ = best_.outcome.violations.front().invariant;
   }
@@ -31,7 +32,7 @@ class Shrinker {
   bool attempt(const Plan& plan) {
     if (best_.runs >= most_) return false;
     ++best_.runs;
-    Outcome outcome = run_history(plan);
+    Outcome outcome = run_(plan);
     if (outcome.violations.empty() || outcome.violations.front().invariant != invariant_) return false;
     best_.plan = plan;
     best_.plan.faults = outcome.faults;  // those that never fired are gone
@@ -107,6 +108,7 @@ class Shrinker {
     return smaller;
   }
 
+  Run run_;
   std::size_t most_;
   Shrunk best_;
   Invariant invariant_{};
@@ -114,8 +116,8 @@ class Shrinker {
 
 }  // namespace
 
-Shrunk shrink(const Plan& plan, std::size_t most) {
-  return Shrinker(plan, most).run();
+Shrunk shrink(const Plan& plan, std::size_t most, Run run) {
+  return Shrinker(plan, most, std::move(run)).run();
 }
 
 }  // namespace akm::sim

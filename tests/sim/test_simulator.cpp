@@ -2,6 +2,8 @@
 // that a plan with a violation becomes a short one, and the clock.
 #include <criterion/criterion.h>
 
+#include <algorithm>
+
 #include "tests/sim/chart.h"
 #include "tests/sim/clock.h"
 #include "tests/sim/live_secrets.h"
@@ -69,6 +71,30 @@ Test(simulator, the_chart_shows_frames_and_commits) {
        {"SEI t2", "SEC t2", "SEF t2", "SE t2", "commits generation 1 epoch 2", "n1 rekey"}) {
     cr_assert(text.find(word) != std::string::npos, "%s is not in the chart:\n%s", word, text.c_str());
   }
+}
+
+/// The product has no bug to shrink, so one is made up: a datagram is lost and somebody asks for a rekey.
+Test(simulator, a_violation_becomes_short) {
+  const auto run = [](const Plan& plan) {
+    Outcome outcome = run_history(plan);
+    const bool asked = std::ranges::count(plan.acts, ActKind::rekey, &Act::kind) > 0;
+    const bool lost = std::ranges::count(outcome.faults, FaultKind::loss, &FaultPoint::kind) > 0;
+    if (asked && lost) outcome.violations.push_back({Invariant{}, Instant{}, "made up"});
+    return outcome;
+  };
+  Plan plan;
+  for (std::uint64_t seed = 0; plan.acts.size() < 3 || run(plan).violations.empty(); ++seed) {
+    cr_assert_lt(seed, 200U);
+    plan = draw_plan(seed, 5);
+  }
+  const Shrunk shrunk = shrink(plan, 2000, run);
+  cr_assert_not(shrunk.outcome.violations.empty());
+  cr_assert_eq(shrunk.plan.acts.size(), 1U);
+  cr_assert(shrunk.plan.acts[0].kind == ActKind::rekey);
+  cr_assert_eq(shrunk.plan.faults->size(), 1U);
+  cr_assert(shrunk.plan.faults->begin()->kind == FaultKind::loss);
+  cr_assert_eq(shrunk.plan.setting.members, 2U);
+  cr_assert_leq(shrunk.runs, 2000U);
 }
 
 Test(simulator, observers_see_commits) {

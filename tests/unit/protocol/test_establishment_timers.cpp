@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include <algorithm>
+#include <set>
 
 #include "daemon/protocol/establishment.h"
 #include "tests/support/establishment_group.h"
@@ -183,6 +184,25 @@ Test(establishment_timers, timed_rekeys_follow_the_interval) {
   cr_assert_geq(epoch, 10U);
   cr_assert_leq(epoch, 13U);
   cr_assert(group.all_at(epoch));
+}
+
+Test(establishment_timers, timed_rekeys_are_spread) {
+  Asr asr = group_of(3);
+  asr.description.policy.rekey_interval_s = 1000;
+  EstablishmentGroup group(asr);
+  std::set<std::int64_t> lowest;
+  for (int i = 0; i < 32; ++i) {
+    group.at(0).plan_rekey(group.around(0));
+    group.at(1).plan_rekey(group.around(1));
+    const auto after = [&](std::size_t member) {
+      return std::chrono::duration_cast<std::chrono::seconds>(*group.at(member).next_deadline() - group.now)
+          .count();
+    };
+    cr_assert(after(0) >= 900 && after(0) < 1000, "up to a tenth early");
+    cr_assert_geq(after(1), 1000, "the others follow the lowest index");
+    lowest.insert(after(0));
+  }
+  cr_assert_gt(lowest.size(), 8U, "not always at the same time");
 }
 
 Test(establishment_timers, nobody_reachable_nothing_started) {
