@@ -52,8 +52,10 @@ class Chains(IntegrationTest):
         for _ in range(3):
             self.rekey(["a", "b", "c", "d"])
         self.assertEqual(nodes["e"].asr("asr-1")["epoch"], 1)
+        mended = time.monotonic()
         self.mend("e")
         cluster.wait_agreed(self.lab, everyone, "asr-1")
+        print(f"back by the fallback chain in {time.monotonic() - mended:.1f} s (FBSET {TIMES['fbset_ms'] / 1000} s)")
         self.assertEqual(chains(nodes["e"])[-1], "fallback", "three epochs were missed, one re-root brings them back")
 
         # A fallback that d does not see: e was cut off for a moment and comes back first.
