@@ -8,7 +8,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 BUILD = pathlib.Path(os.environ.get("AKM_BUILD", ROOT / "build" / "dev"))
-NEEDED = ("swtpm", "dbus-daemon", "ip", "nsenter", "tcpdump", "keyctl")
+NEEDED = ("swtpm", "dbus-daemon", "ip", "nsenter", "tcpdump", "keyctl", "mount")
 # Short times, so that what takes half a minute by default is over in some seconds.
 HASTY = {"nnrt_ms": 300, "nset_ms": 600, "fbset_ms": 800, "fsset_ms": 1000, "grace_ms": 300}
 HASTY_NMM = {f"policy.{key}": value for key, value in HASTY.items()} | {
@@ -23,12 +23,13 @@ def found(host, *words):
 
 class IntegrationTest(unittest.TestCase):
     """Real daemons in namespaces. Skips, with the reason, where the machine cannot have them."""
+    needed = ()  # the programs that a test needs besides
 
     @classmethod
     def setUpClass(cls):
         if os.geteuid() != 0:
             raise unittest.SkipTest("network namespaces need root")
-        missing = [program for program in NEEDED if shutil.which(program) is None]
+        missing = [program for program in (*NEEDED, *cls.needed) if shutil.which(program) is None]
         if missing:
             raise unittest.SkipTest(f"not installed: {', '.join(missing)}")
 

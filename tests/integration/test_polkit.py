@@ -49,14 +49,13 @@ def enter_private_mounts():
 
 
 class Polkit(IntegrationTest):
+    needed = ("setpriv", "dbus-send")
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         if not POLKITD.exists():
             raise unittest.SkipTest(f"not installed: {POLKITD}")
-        missing = [program for program in ("setpriv", "dbus-send") if shutil.which(program) is None]
-        if missing:
-            raise unittest.SkipTest(f"not installed: {', '.join(missing)}")
         enter_private_mounts()
 
     def setUp(self):

@@ -11,35 +11,29 @@
 
 namespace {
 
-// The file: seconds to add, and how often the wall clock was asked for.
-struct Shared {
-  std::int64_t offset_s;
-  std::int64_t asked;
-};
-
-Shared* shared() {
-  static Shared* const mapped = []() -> Shared* {
+// The file: seconds to add.
+const std::int64_t* offset_s() {
+  static const std::int64_t* const mapped = []() -> const std::int64_t* {
     const char* path = std::getenv("AKM_WALL_CLOCK");
-    const int fd = path == nullptr ? -1 : open(path, O_RDWR | O_CLOEXEC);
+    const int fd = path == nullptr ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) std::abort();  // a test that would show nothing
-    void* at = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void* at = mmap(nullptr, sizeof(std::int64_t), PROT_READ, MAP_SHARED, fd, 0);
     close(fd);
     if (at == MAP_FAILED) std::abort();
-    return static_cast<Shared*>(at);
+    return static_cast<const std::int64_t*>(at);
   }();
   return mapped;
 }
 
 // As soon as it is loaded: a daemon that never asks for the time is to have it all the same.
 [[gnu::constructor]] void load() {
-  (void)shared();
+  (void)offset_s();
 }
 
 timespec shifted() {
   timespec now{};
   (void)syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
-  now.tv_sec += __atomic_load_n(&shared()->offset_s, __ATOMIC_RELAXED);
-  __atomic_add_fetch(&shared()->asked, 1, __ATOMIC_RELAXED);
+  now.tv_sec += __atomic_load_n(offset_s(), __ATOMIC_RELAXED);
   return now;
 }
 
