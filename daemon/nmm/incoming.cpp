@@ -183,7 +183,10 @@ Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
 void Incoming::follow_binding(const protocol::RequestReceived& request, const NodeRecord& node) {
   const auto view = core_.shell.engine().view(request.asr_id);
   if (!node.bind_pending) {
-    if (!view || !view->failsafe_spent || !node.is_bound()) return;
+    // A newer serial is in a bundle for a machine that may be another one: who still uses the one before gets
+    // nothing.
+    const bool newest = view && view->description.generation == node.serial;
+    if (!newest || !view->failsafe_spent || !node.is_bound()) return;
     if (const Status sent = parts_.provisioner.bind(node.node_id, node.hardware_value); !sent) {
       log::error("a node's used failsafe chain could not be replaced: " + sent.error().message());
     }

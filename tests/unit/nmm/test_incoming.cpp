@@ -312,3 +312,28 @@ Test(incoming, whom_an_older_copy_does_not_know_as_a_member_yet_stays_one) {
   cr_assert_not_null(event);
   cr_assert_eq(event->fields.at("known"), "1");
 }
+
+Test(incoming,
+     credentials_prepared_for_another_machine_are_not_replaced_by_the_old_ones_used_failsafe_chain) {
+  NmmNet net(1);
+  net.activate_all();
+  FakeNode& node = *net.nodes[0];
+  const auto at_nmm = [&] { return *net.shell->engine().view(node.provisioning); };
+  node.down = true;
+  net.shell->post(protocol::RequestRekey{node.provisioning});
+  for (int s = 0; s < 7200 && at_nmm().chain != protocol::Chain::failsafe; ++s) net.run(seconds(1));
+  node.down = false;
+  net.run(seconds(5));
+  cr_assert(at_nmm().failsafe_spent);
+  const protocol::HardwareValue old = node.hardware;
+  node.hardware.fill(0xee);  // the machine that takes its place
+  cr_assert(net.prepare(node, true).has_value());
+  node.hardware = old;
+  const std::uint32_t prepared = net.nmm->nodes().at(0).serial;
+  for (int i = 0; i < 3; ++i) {
+    node.heartbeat();
+    net.run(seconds(2));
+  }
+  cr_assert_eq(net.nmm->nodes().at(0).serial, prepared, "the bundle that is out is of no use any more");
+  cr_assert_lt(node.generation(node.provisioning), prepared, "the old machine has the new one's credentials");
+}
