@@ -75,6 +75,8 @@ class Generations {
   /// A member holds a newer generation than is known here: this NMM's records are an older copy. The next one
   /// made goes above it, and no resync or renewal is made by itself. True when this is news.
   bool note_ahead(protocol::AsrId asr_id, std::uint32_t generation);
+  /// The members say otherwise.
+  void forget_ahead(protocol::AsrId asr_id) { ahead_.erase(asr_id); }
   /// The relationships that this was noted of, with the newest generation that a member named.
   [[nodiscard]] const std::map<protocol::AsrId, std::uint32_t>& ahead() const { return ahead_; }
 

@@ -260,6 +260,7 @@ void Incoming::compare_one(const AsrRecord& record, protocol::NodeId node_id, st
   const protocol::AsrId asr_id = record.description.id;
   const std::uint32_t present = record.description.generation;
   std::map<protocol::AsrId, std::uint32_t>& behind = core_.registry.volatile_part(node_id)->behind;
+  if (reported == present) weigh(record);
   if (core_.generations.heard(node_id, asr_id, reported, core_.now()) || reported == present) {
     behind.erase(asr_id);
     return;
@@ -301,6 +302,26 @@ bool Incoming::contradicted(const AsrRecord& record, protocol::NodeId claimant) 
     return at != node->reported.end() && !at->second.by_answer &&
            at->second.generation == record.description.generation;
   });
+}
+
+/// A claim that nobody contradicted when it was made is over when more members say otherwise: one that lies,
+/// or was put out, must not keep a relationship from its renewals.
+void Incoming::weigh(const AsrRecord& record) {
+  const protocol::AsrId asr_id = record.description.id;
+  if (!core_.generations.ahead().contains(asr_id)) return;
+  std::size_t here = 0;
+  std::size_t ahead = 0;
+  for (const protocol::Member& member : record.description.roster) {
+    const NodeRecord* node = core_.registry.node(member.node_id);
+    if (node == nullptr) continue;
+    const auto at = node->reported.find(asr_id);
+    if (at == node->reported.end() || at->second.by_answer) continue;
+    here += at->second.generation == record.description.generation ? 1U : 0U;
+    ahead += at->second.generation > record.description.generation ? 1U : 0U;
+  }
+  if (here <= ahead) return;
+  core_.generations.forget_ahead(asr_id);
+  core_.status_changed();
 }
 
 /// The claim of one member that the others contradict leads them together; one that nobody contradicts says

@@ -50,6 +50,7 @@ class Incoming {
   void stray(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation);
   /// Another member reports the generation that is known here.
   [[nodiscard]] bool contradicted(const AsrRecord& record, protocol::NodeId claimant) const;
+  void weigh(const AsrRecord& record);
   void ahead(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported);
   void compare_one(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported);
   bool resynchronise(const AsrRecord& record, std::uint32_t at_least);

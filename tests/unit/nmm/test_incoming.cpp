@@ -313,6 +313,30 @@ Test(incoming, whom_an_older_copy_does_not_know_as_a_member_yet_stays_one) {
   cr_assert_eq(event->fields.at("known"), "1");
 }
 
+Test(incoming, a_claim_that_the_members_contradict_later_holds_nothing_back) {
+  NmmNet net(4);
+  net.activate_all();
+  const auto asr = net.create(3);
+  net.restart_nmm();
+  const auto older_copy = [&] {
+    const auto findings = net.nmm->status().findings;
+    return std::ranges::any_of(findings, [](const std::string& one) { return one.contains("older copy"); });
+  };
+  claim(net, 3, asr, 5);  // it is no member, and nobody else was heard yet
+  cr_assert(older_copy());
+  claim(net, 1, asr, 1);
+  cr_assert_not(older_copy());
+  net.restart_nmm();
+  claim(net, 0, asr, 5);
+  claim(net, 1, asr, 1);
+  cr_assert(older_copy(), "one against one");
+  claim(net, 2, asr, 1);
+  cr_assert_not(older_copy());
+  net.nodes[1]->send(protocol::Method::resync, protocol::ResyncRequest{asr, 1}.encode());
+  net.run(seconds(2));
+  cr_assert(net.agreed(asr, 2, {0, 1, 2}), "an automatic generation was held back");
+}
+
 Test(incoming,
      credentials_prepared_for_another_machine_are_not_replaced_by_the_old_ones_used_failsafe_chain) {
   NmmNet net(1);
