@@ -9,6 +9,7 @@ namespace akm::nmm {
 namespace {
 
 constexpr std::size_t kNamesShown = 200;  // bytes, about
+constexpr std::size_t kUnknownShown = 8;
 
 std::string phase_of(const AsrRecord& record, const Rollout* rollout) {
   if (record.deleted) return "retiring";
@@ -137,7 +138,13 @@ void Nmm::add_doubts(std::vector<std::string>& findings) const {
         ". If they run, this NMM's state is perhaps an older copy: put the newest state back, or "
         "prepare them again (akmctl nmm prepare)");
   }
+  std::size_t shown = 0;
   for (const auto& [asr_id, names] : unknown) {
+    if (shown++ == kUnknownShown) {  // one node can claim many, and the rest is to be seen too
+      findings.push_back("There is no record of " + std::to_string(unknown.size() - kUnknownShown) +
+                         " more relationships that nodes say they hold");
+      break;
+    }
     findings.push_back(
         "There is no record of relationship " + hex_id(asr_id) + ", which is held by " + names +
         ": a file is damaged, or this state is an older copy. Its members go on without this NMM. "

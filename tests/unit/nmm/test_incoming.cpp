@@ -302,6 +302,18 @@ Test(incoming, a_relationship_without_a_record_is_told_and_left_alone) {
   cr_assert_eq(done.error().code, Errc::not_found);
 }
 
+Test(incoming, one_that_claims_many_relationships_does_not_fill_the_findings) {
+  NmmNet net(1);
+  net.activate_all();
+  protocol::Heartbeat beat;
+  for (std::size_t i = 0; i < protocol::kHeartbeatAsrs; ++i) beat.asrs.push_back({0x1000 + i, 1, 1, 0});
+  net.nodes[0]->send(protocol::Method::heartbeat, beat.encode());
+  net.run(seconds(2));
+  const auto findings = net.nmm->status().findings;
+  cr_assert_leq(findings.size(), 9U);
+  cr_assert(findings.back().contains("248 more"));
+}
+
 Test(incoming, whom_an_older_copy_does_not_know_as_a_member_yet_stays_one) {
   NmmNet net(3);
   net.activate_all();
