@@ -164,6 +164,8 @@ void Node::command_retire(RequestReceived& request) {
 }
 
 void Node::command_policy(RequestReceived& request) {
+  // Somebody may have held it back until another one was set. The NMM asks anew, and says then what holds.
+  if (request.overtaken) return respond(request, fail(Errc::busy, "a later request came first"));
   const auto body = protocol::PolicyUpdate::decode(request.body.reveal());
   if (!body) return respond(request, std::unexpected(body.error()));
   if (body->asr_id != 0) {

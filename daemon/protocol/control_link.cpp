@@ -24,6 +24,10 @@ bool ExecutedIds::has(std::uint32_t incarnation_of, std::uint32_t salt_of, std::
   return distance >= limits::kRequestSpread || ((below >> distance) & 1) != 0;
 }
 
+bool ExecutedIds::overtaken(std::uint32_t incarnation_of, std::uint32_t salt_of, std::uint32_t id) const {
+  return incarnation_of == incarnation && salt_of == salt && id < highest;
+}
+
 void ExecutedIds::mark(std::uint32_t incarnation_of, std::uint32_t salt_of, std::uint32_t id) {
   if (incarnation_of != incarnation || salt_of != salt) *this = {incarnation_of, salt_of, 0, 0};
   if (id > highest) {
@@ -178,13 +182,14 @@ std::optional<Refusal> ControlLink::hear(const Fragment& fragment, const Sender&
   // the execution but never repeats it; the sender learns it as `busy` when it repeats, and asks under a new
   // id.
   before_execution();
+  const bool overtaken = executed.overtaken(sender.incarnation, sender.salt, header.request_id);
   executed.mark(sender.incarnation, sender.salt, header.request_id);
   durable = changes_state(header.method);
   const bool expects_response = header.kind == MessageKind::request;
   if (expects_response) executing_.push_back(header.request_id);
   ++counters.requests_executed;
   reports.emplace_back(RequestReceived{asr_id, header.request_id, header.method, expects_response,
-                                       std::move((*message)->body), sender.from});
+                                       std::move((*message)->body), sender.from, overtaken});
   return std::nullopt;
 }
 

@@ -26,6 +26,8 @@ struct ExecutedIds {
 
   /// Executed, or too far below the highest to be known.
   [[nodiscard]] bool has(std::uint32_t incarnation_of, std::uint32_t salt_of, std::uint32_t id) const;
+  /// A later one of the same incarnation was executed.
+  [[nodiscard]] bool overtaken(std::uint32_t incarnation_of, std::uint32_t salt_of, std::uint32_t id) const;
   /// A newer incarnation starts anew.
   void mark(std::uint32_t incarnation_of, std::uint32_t salt_of, std::uint32_t id);
   bool operator==(const ExecutedIds&) const = default;

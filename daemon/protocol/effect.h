@@ -118,6 +118,7 @@ struct RequestReceived {
   bool expects_response = true;
   SecretBuffer body;  // may hold credentials (install)
   Endpoint from;
+  bool overtaken = false;  // a later one of the same sender was taken before it
 };
 
 struct ResponseReceived {

@@ -172,6 +172,23 @@ Test(node_commands, a_policy_of_one_relationship_is_durable_before_it_is_answere
   cr_assert_eq(bench.node->asrs().at(1).policy.at("rekey_interval_s"), "77");
 }
 
+Test(node_commands, a_policy_that_was_held_back_is_not_followed) {
+  NodeBench bench;
+  bench.make_member();
+  protocol::PolicyUpdate update;
+  update.asr_id = kOperationalAsr;
+  update.policy.rekey_interval_s = 77;
+  bench.drop_all = true;
+  bench.ask(Method::policy, update.encode());
+  bench.drop_all = false;
+  update.policy.rekey_interval_s = 88;
+  bench.ask(Method::policy, update.encode());
+  cr_assert_eq(*bench.last_answer(), ControlStatus::ok);
+  bench.pass(std::chrono::seconds(1));
+  cr_assert_eq(*bench.last_answer(), ControlStatus::busy, "the first one comes now");
+  cr_assert_eq(bench.node->asrs().at(1).policy.at("rekey_interval_s"), "88");
+}
+
 Test(node_commands, a_group_of_a_new_policy_is_joined) {
   NodeBench bench;
   bench.make_member();

@@ -124,6 +124,18 @@ Test(control_link, requests_may_overtake_each_other) {
   cr_assert_eq(pair.counters.requests_executed, 3U);
 }
 
+Test(control_link, a_request_that_was_overtaken_says_so) {
+  Pair pair;
+  const auto heard = [&](std::uint32_t id, std::uint32_t incarnation = 1) {
+    cr_assert(!pair.hear_request(id, Method::policy, incarnation));
+    return std::get<RequestReceived>(pair.reports.back()).overtaken;
+  };
+  cr_assert_not(heard(12));
+  cr_assert(heard(11));
+  cr_assert_not(heard(13));
+  cr_assert_not(heard(1, 2), "the sender restarted");
+}
+
 Test(control_link, after_a_restart_nothing_runs_again_and_the_sender_is_told) {
   Pair pair;
   cr_assert(!pair.hear_request(10));
