@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstdlib>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "daemon/base/loader_environment.h"
@@ -12,17 +16,23 @@
 namespace akm::service {
 namespace {
 
+// Goes on through exec, and no further: whoever starts this program begins anew.
+constexpr const char* kVariable = "AKM_STARTED_ANEW";
+constexpr std::uint32_t kCounted = 20;
+
 struct Tries {
   Settings settings;
-  Duration pause = kSecondTryFirst;
-  Instant due = boottime_now() + kSecondTryFirst;
+  const Duration least = pause_after(started_anew());
+  Duration pause = least;
+  Instant due = boottime_now() + pause;
 
   void next() {
     if (const Status possible = state_can_be_opened(settings)) {
       log::write(log::Level::notice, {}, "The state can be opened now: the daemon starts anew");
+      (void)::setenv(kVariable, std::to_string(std::min(started_anew() + 1, kCounted)).c_str(), 1);
       if (const Status failed = start_anew(); !failed) log::error(failed.error().message());
     }
-    pause = std::min(2 * pause, kSecondTryLast);
+    pause = std::max(least, std::min(2 * pause, kSecondTryLast));
     due = boottime_now() + pause;
   }
 };
@@ -34,6 +44,20 @@ bool may_pass(Errc code) {
                                 Errc::tpm_failed, Errc::sealed_unavailable, Errc::no_secure_element,
                                 Errc::busy};
   return std::ranges::find(kPassing, code) != kPassing.end();
+}
+
+std::uint32_t started_anew() {
+  const char* text = ::getenv(kVariable);
+  const std::string_view digits = text != nullptr ? text : "";
+  std::uint32_t times = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), times);
+  return read.ec == std::errc() ? std::min(times, kCounted) : 0;
+}
+
+Duration pause_after(std::uint32_t starts) {
+  Duration pause = kSecondTryFirst;
+  for (std::uint32_t i = 0; i < starts && pause < kStartAnewLast; ++i) pause *= 2;
+  return std::min(pause, kStartAnewLast);
 }
 
 void try_again(io::Loop& loop, const Settings& settings) {

@@ -10,10 +10,18 @@ namespace akm::service {
 /// First pause before the state is tried again; doubled up to the last.
 inline constexpr Duration kSecondTryFirst = std::chrono::seconds(2);
 inline constexpr Duration kSecondTryLast = std::chrono::seconds(60);
+/// Most of the first pause of a program that has started itself anew in vain: such a start may have counted
+/// in the TPM, whose memory wears out.
+inline constexpr Duration kStartAnewLast = std::chrono::hours(1);
 
 /// True for what may pass by itself: no space, no write access, no answer of the TPM, a folder in use. A
 /// state that is damaged or was restored is not tried again: each try would count as a start.
 bool may_pass(Errc code);
+
+/// How often this process has started itself anew.
+std::uint32_t started_anew();
+/// The first pause after so many of these: doubled with each.
+Duration pause_after(std::uint32_t starts);
 
 /// From a daemon that runs without its state: tries it from time to time, and starts the program anew when it
 /// can be had.

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "daemon/base/log.h"
@@ -66,4 +67,18 @@ Test(second_try, a_state_that_does_not_open_is_looked_at_again_later) {
   cr_assert((*loop)->run().has_value());
   cr_assert_eq(turns, 1, "the program goes on");
   cr_assert_eq(std::filesystem::file_size(folder.file("file")), 7);
+}
+
+Test(second_try, a_program_that_starts_itself_anew_in_vain_does_so_less_and_less_often) {
+  (void)::unsetenv("AKM_STARTED_ANEW");
+  cr_assert_eq(started_anew(), 0U);
+  (void)::setenv("AKM_STARTED_ANEW", "3", 1);
+  cr_assert_eq(started_anew(), 3U);
+  (void)::setenv("AKM_STARTED_ANEW", "4000000000", 1);
+  cr_assert_eq(pause_after(started_anew()), kStartAnewLast);
+  (void)::setenv("AKM_STARTED_ANEW", "x", 1);
+  cr_assert_eq(started_anew(), 0U);
+  cr_assert_eq(pause_after(0), kSecondTryFirst);
+  cr_assert_eq(pause_after(1), 2 * kSecondTryFirst);
+  cr_assert_eq(pause_after(UINT32_MAX), kStartAnewLast);
 }
