@@ -127,6 +127,7 @@ class Node final : public ControlPort {
   void erase_on_command();
   void command_retire(protocol::RequestReceived& request);
   void command_policy(protocol::RequestReceived& request);
+  static bool comes_too_late(const protocol::RequestReceived& request);
   void policy_set(protocol::AsrId asr_id);
   void command_attest(protocol::RequestReceived& request);
   void attested(const protocol::RequestReceived& request, const Result<keyring::TpmQuote>& quote);

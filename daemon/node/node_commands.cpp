@@ -40,12 +40,21 @@ service::AfterStep Node::answer_to(const RequestReceived& request) {
   return [this, asked = head_of(request)](const Status& status) { respond(asked, status); };
 }
 
+/// Somebody may have held it back until it undoes what came later: a policy that was replaced, the retirement
+/// of a member that was taken back. The NMM asks anew where it still holds. An install has its generation.
+bool Node::comes_too_late(const RequestReceived& request) {
+  const bool undoes = request.method == Method::policy || request.method == Method::retire ||
+                      request.method == Method::quarantine;
+  return undoes && request.overtaken;
+}
+
 void Node::command(RequestReceived& request) {
   if (request.asr_id != link_.provisioning() || !record_) return;
   ++counters_["commands_received"];
   const bool early = !has_nmm() && request.method != Method::install && request.method != Method::zeroize &&
                      request.method != Method::rotate_provisioning;
   if (early) return respond(request, fail(Errc::not_activated));
+  if (comes_too_late(request)) return respond(request, fail(Errc::busy, "a later request came first"));
   switch (request.method) {
     case Method::install:
       return command_install(request);
@@ -164,8 +173,6 @@ void Node::command_retire(RequestReceived& request) {
 }
 
 void Node::command_policy(RequestReceived& request) {
-  // Somebody may have held it back until another one was set. The NMM asks anew, and says then what holds.
-  if (request.overtaken) return respond(request, fail(Errc::busy, "a later request came first"));
   const auto body = protocol::PolicyUpdate::decode(request.body.reveal());
   if (!body) return respond(request, std::unexpected(body.error()));
   if (body->asr_id != 0) {

@@ -189,6 +189,26 @@ Test(node_commands, a_policy_that_was_held_back_is_not_followed) {
   cr_assert_eq(bench.node->asrs().at(1).policy.at("rekey_interval_s"), "88");
 }
 
+Test(node_commands, a_retirement_or_quarantine_that_was_held_back_is_not_followed) {
+  for (const Method method : {Method::retire, Method::quarantine}) {
+    NodeBench bench;
+    bench.make_member();
+    bench.drop_all = true;
+    bench.ask(method, method == Method::retire ? protocol::RetireRequest{kOperationalAsr}.encode()
+                                               : protocol::empty_body());
+    bench.drop_all = false;
+    protocol::PolicyUpdate later;
+    later.asr_id = kOperationalAsr;
+    bench.ask(Method::policy, later.encode());
+    bench.pass(std::chrono::seconds(1));
+    cr_assert_eq(*bench.last_answer(), ControlStatus::busy);
+    cr_assert_eq(bench.node->asrs().size(), 2U);
+    bench.ask(method, method == Method::retire ? protocol::RetireRequest{kOperationalAsr}.encode()
+                                               : protocol::empty_body());
+    cr_assert_eq(*bench.last_answer(), ControlStatus::ok, "asked anew");
+  }
+}
+
 Test(node_commands, a_group_of_a_new_policy_is_joined) {
   NodeBench bench;
   bench.make_member();
