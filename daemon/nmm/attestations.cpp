@@ -110,8 +110,12 @@ void Attestations::attest(protocol::NodeId node_id, bool accept, Reply<ControlPo
     return reply(std::unexpected(drawn.error()));
   request.pcrs.assign(protocol::kAttestedPcrs.begin(), protocol::kAttestedPcrs.end());
   const auto deadline = std::chrono::seconds(core_.settings.policy.control_deadline_s);
-  auto handler = [this, node_id, accept, nonce = request.nonce, reply = std::move(reply)](
-                     const Outcome& outcome, Instant) mutable {
+  auto handler = [this, node_id, accept, serial = node->serial, nonce = request.nonce,
+                  reply = std::move(reply)](const Outcome& outcome, Instant) mutable {
+    const NodeRecord* now = core_.registry.node(node_id);
+    // The next serial may be for another machine, whose key is another one.
+    if (now != nullptr && now->serial != serial)
+      return reply(fail(Errc::interrupted, now->name + " was prepared anew meanwhile"));
     reply(answered(node_id, accept, nonce, outcome));
   };
   core_.requests.send(node->provisioning_asr, protocol::Method::attest, request.encode(), deadline,

@@ -294,32 +294,28 @@ void Incoming::stray(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint
   core_.status_changed();
 }
 
+/// More members report the generation that is known here than a newer one, the claimant counted whether it is
+/// a member or not. One voice is not enough: who was put out after our records were made is in them again.
 bool Incoming::contradicted(const AsrRecord& record, protocol::NodeId claimant) const {
-  return std::ranges::any_of(record.description.roster, [&](const protocol::Member& member) {
-    const NodeRecord* node = member.node_id == claimant ? nullptr : core_.registry.node(member.node_id);
-    if (node == nullptr) return false;
-    const auto at = node->reported.find(record.description.id);
-    return at != node->reported.end() && !at->second.by_answer &&
-           at->second.generation == record.description.generation;
-  });
+  const protocol::AsrDescription& asr = record.description;
+  std::size_t here = 0;
+  std::size_t ahead = claimant != 0 && asr.member_by_node(claimant) == nullptr ? 1U : 0U;
+  for (const protocol::Member& member : asr.roster) {
+    const NodeRecord* node = core_.registry.node(member.node_id);
+    if (node == nullptr) continue;
+    const auto at = node->reported.find(asr.id);
+    if (at == node->reported.end() || at->second.by_answer) continue;
+    here += at->second.generation == asr.generation ? 1U : 0U;
+    ahead += at->second.generation > asr.generation ? 1U : 0U;
+  }
+  return here > ahead;
 }
 
 /// A claim that nobody contradicted when it was made is over when more members say otherwise: one that lies,
 /// or was put out, must not keep a relationship from its renewals.
 void Incoming::weigh(const AsrRecord& record) {
   const protocol::AsrId asr_id = record.description.id;
-  if (!core_.generations.ahead().contains(asr_id)) return;
-  std::size_t here = 0;
-  std::size_t ahead = 0;
-  for (const protocol::Member& member : record.description.roster) {
-    const NodeRecord* node = core_.registry.node(member.node_id);
-    if (node == nullptr) continue;
-    const auto at = node->reported.find(asr_id);
-    if (at == node->reported.end() || at->second.by_answer) continue;
-    here += at->second.generation == record.description.generation ? 1U : 0U;
-    ahead += at->second.generation > record.description.generation ? 1U : 0U;
-  }
-  if (here <= ahead) return;
+  if (!core_.generations.ahead().contains(asr_id) || !contradicted(record, 0)) return;
   core_.generations.forget_ahead(asr_id);
   core_.status_changed();
 }
@@ -360,6 +356,7 @@ bool Incoming::resynchronise(const AsrRecord& record, std::uint32_t at_least) {
   const Status started = core_.generations.start(std::move(next), Reason::resync, false, now);
   if (!started) {
     log::error("a resync failed: " + started.error().message(), {{"AKM_ASR", hex_id(asr_id)}});
+    last_resync_[asr_id] = now;  // a line for each interval
     return false;
   }
   last_resync_[asr_id] = now;

@@ -48,7 +48,7 @@ class Incoming {
   void take_over(NodeRecord& node, std::map<protocol::AsrId, ReportedAsr> reported);
   void compare(protocol::NodeId node_id, const std::map<protocol::AsrId, ReportedAsr>& reported);
   void stray(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation);
-  /// Another member reports the generation that is known here.
+  /// More members report the generation that is known here than a newer one; 0: nobody claims it just now.
   [[nodiscard]] bool contradicted(const AsrRecord& record, protocol::NodeId claimant) const;
   void weigh(const AsrRecord& record);
   void ahead(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported);

@@ -214,7 +214,9 @@ void Rollout::begin_switch(Instant now) {
 
 void Rollout::advance(Instant now) {
   const bool overdue = now >= started_ + plan_.install_deadline;
-  if (newcomers_ > 0 && (installed_ + newcomers_ >= members_.size() || overdue)) let_newcomers_in(now);
+  const bool all_others_installed = installed_ + newcomers_ >= members_.size();
+  const bool let_in = newcomers_ > 0 && (all_others_installed || overdue);
+  if (let_in) let_newcomers_in(now);
   if (phase_ == Phase::installing && !plan_.immediate && (all_installed() || overdue)) begin_switch(now);
   if (phase_ != Phase::completed && done_ == members_.size()) {
     phase_ = Phase::completed;
@@ -226,7 +228,7 @@ void Rollout::advance(Instant now) {
     report(RolloutReport::What::completed);
     return;
   }
-  if (settled_ || !overdue) return;
+  if (settled_ || !overdue || let_in) return;
   const bool all_switched = plan_.immediate || installed_ == done_;
   if (all_switched || now >= started_ + plan_.install_deadline + kSwitchAllowance) {
     settled_ = true;

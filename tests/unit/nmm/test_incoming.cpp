@@ -237,16 +237,31 @@ Test(incoming, one_old_heartbeat_changes_nothing_a_second_does) {
 }
 
 Test(incoming, a_member_ahead_of_nmm_and_others_is_led_together_with_them) {
-  NmmNet net(2);
+  NmmNet net(3);
   net.activate_all();
-  const auto asr = net.create(2);
+  const auto asr = net.create(3);
   claim(net, 1, asr, 1);
+  claim(net, 2, asr, 1);
   claim(net, 0, asr, 1'000'000);
   claim(net, 0, asr, 1'000'000);
   cr_assert_not_null(net.event("generation-ahead"));
-  cr_assert(net.agreed(asr, 1, {0, 1}), "one far ahead is not believed");
+  cr_assert(net.agreed(asr, 1, {0, 1, 2}), "one far ahead is not believed");
   claim(net, 0, asr, 5);
-  cr_assert(net.agreed(asr, 6, {0, 1}));
+  cr_assert(net.agreed(asr, 6, {0, 1, 2}));
+}
+
+/// It was put out after the records were copied that this NMM was restored from.
+Test(incoming, one_that_was_put_out_does_not_make_an_older_copy_issue_to_it) {
+  NmmNet net(3);
+  net.activate_all();
+  const auto asr = net.create(3);
+  net.restart_nmm();
+  claim(net, 2, asr, 1);
+  claim(net, 0, asr, 5);
+  claim(net, 1, asr, 5);
+  net.run(seconds(120));
+  cr_assert_eq(net.nodes[2]->generation(asr), 1U, "it has keys again");
+  cr_assert_eq(net.nmm->asrs().at(0).generation, 1U);
 }
 
 Test(incoming, records_older_than_what_the_members_hold_are_told_and_issue_nothing_by_themselves) {
