@@ -50,7 +50,7 @@ Result<std::string> Attestations::compare(const NodeRecord& node, const protocol
     AKM_TRY(core_.put(std::move(next)));
   }
   if (same) return "same";
-  const std::string outcome = first ? "first" : "accepted";
+  std::string outcome = first ? "first" : "accepted";
   core_.announce("attestation-pinned", 5, message_id::kStateChanged, "The state of a node's TPM was noted.",
                  0,
                  {{"node", core_.name_of(node_id)},

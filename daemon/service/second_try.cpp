@@ -29,6 +29,7 @@ struct Tries {
   void next() {
     if (const Status possible = state_can_be_opened(settings)) {
       log::write(log::Level::notice, {}, "The state can be opened now: the daemon starts anew");
+      // NOLINTNEXTLINE(concurrency-mt-unsafe): a daemon without its state has one thread, and exec follows
       (void)::setenv(kVariable, std::to_string(std::min(started_anew() + 1, kCounted)).c_str(), 1);
       if (const Status failed = start_anew(); !failed) log::error(failed.error().message());
     }
