@@ -38,7 +38,7 @@ Result<Key> load(const P256PublicKey& public_key) {
   if (!put(public_key.x, coordinates.first(kP256Bytes)) || !put(public_key.y, coordinates.last(kP256Bytes)))
     return fail(Errc::malformed, "a coordinate of the key is too long");
   char group[] = "prime256v1";
-  const std::array parameters{
+  std::array parameters{
       OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
       OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()),
       OSSL_PARAM_construct_end()};
@@ -46,8 +46,7 @@ Result<Key> load(const P256PublicKey& public_key) {
   if (!context || EVP_PKEY_fromdata_init(context.get()) != 1) return fail(Errc::crypto_failed, "EC");
   EVP_PKEY* made = nullptr;
   // Refuses a point that is not on the curve.
-  if (EVP_PKEY_fromdata(context.get(), &made, EVP_PKEY_PUBLIC_KEY,
-                        const_cast<OSSL_PARAM*>(parameters.data())) != 1) {
+  if (EVP_PKEY_fromdata(context.get(), &made, EVP_PKEY_PUBLIC_KEY, parameters.data()) != 1) {
     return fail(Errc::malformed, "the key is no point of P-256");
   }
   return Key(made);

@@ -1,5 +1,6 @@
 #include "daemon/nmm/departures.h"
 
+#include "daemon/base/earliest.h"
 #include "daemon/protocol/control_body.h"
 
 namespace akm::nmm {
@@ -123,10 +124,10 @@ void Departures::finish(protocol::AsrId asr_id) {
 }
 
 std::optional<Instant> Departures::next_deadline() const {
-  auto earliest = errands_.next_deadline();
-  const auto waiter = waiters_.next_deadline();
-  if (waiter && (!earliest || *waiter < *earliest)) earliest = waiter;
-  return earliest;
+  Earliest next;
+  next.consider(errands_.next_deadline());
+  next.consider(waiters_.next_deadline());
+  return next.at();
 }
 
 void Departures::deadline_reached(Instant now) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemon/base/earliest.h"
 #include "daemon/base/instant.h"
 #include "daemon/protocol/bundle.h"
 #include "dbus/sealed_memfd.h"
@@ -12,12 +13,11 @@ DirectProvisioning::DirectProvisioning(io::Loop& loop, Provisioner& provisioner,
     : loop_(loop), provisioner_(provisioner), after_(std::move(after)) {
   loop_.add_deadline(
       [this]() -> std::optional<Instant> {
-        std::optional<Instant> earliest;
+        Earliest next;
         for (const Session& session : sessions_) {
-          const auto at = session.over ? std::nullopt : session.node->timeout();
-          if (at && (!earliest || *at < *earliest)) earliest = at;
+          if (!session.over) next.consider(session.node->timeout());
         }
-        return earliest;
+        return next.at();
       },
       [this] {
         for (Session& session : sessions_) process(session);

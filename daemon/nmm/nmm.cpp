@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "daemon/base/earliest.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
@@ -96,12 +97,13 @@ void Nmm::report(service::Report& report) {
 }
 
 std::optional<Instant> Nmm::next_deadline() const {
-  auto earliest = upkeep_.next_deadline();
-  for (const auto& at : {core_.requests.next_deadline(), core_.departures.next_deadline(),
-                         core_.policy_changes.next_deadline(), core_.generations.next_deadline()}) {
-    if (at && (!earliest || *at < *earliest)) earliest = at;
-  }
-  return earliest;
+  Earliest next;
+  next.consider(upkeep_.next_deadline());
+  next.consider(core_.requests.next_deadline());
+  next.consider(core_.departures.next_deadline());
+  next.consider(core_.policy_changes.next_deadline());
+  next.consider(core_.generations.next_deadline());
+  return next.at();
 }
 
 void Nmm::deadline_reached() {
@@ -119,11 +121,13 @@ void Nmm::deadline_reached() {
 void Nmm::handle(protocol::AsrRetired&) {}
 void Nmm::handle(protocol::AttemptFailed&) {}
 
-/// Its node is away, which its heartbeats tell too and who gets new credentials with the next one, or this
-/// state is an older copy.
+/// Its node is away, as its missing heartbeats will tell too, or this state is an older copy. One that came
+/// back by the failsafe chain is reached, and gets a new serial with its next heartbeat.
 void Nmm::handle(protocol::ChainsExhausted& report) {
   const NodeRecord* node = core_.registry.node_by_provisioning_asr(report.asr_id);
   if (node == nullptr || node->out_of_reach) return;
+  const auto view = core_.shell.engine().view(report.asr_id);
+  if (view && view->failsafe_spent) return;
   core_.registry.volatile_part(node->node_id)->out_of_reach = true;
   core_.status_changed();
 }

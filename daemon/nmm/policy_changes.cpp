@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "daemon/base/earliest.h"
 #include "daemon/protocol/control_body.h"
 
 namespace akm::nmm {
@@ -86,10 +87,10 @@ void PolicyChanges::done_with(const Errand& errand) {
 }
 
 std::optional<Instant> PolicyChanges::next_deadline() const {
-  auto earliest = errands_.next_deadline();
-  const auto waiter = waiters_.next_deadline();
-  if (waiter && (!earliest || *waiter < *earliest)) earliest = waiter;
-  return earliest;
+  Earliest next;
+  next.consider(errands_.next_deadline());
+  next.consider(waiters_.next_deadline());
+  return next.at();
 }
 
 void PolicyChanges::deadline_reached(Instant now) {

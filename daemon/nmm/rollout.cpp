@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "daemon/base/earliest.h"
+
 namespace akm::nmm {
 namespace {
 
@@ -183,15 +185,12 @@ void Rollout::deadline_reached(Instant now) {
 }
 
 std::optional<Instant> Rollout::next_deadline() const {
-  std::optional<Instant> earliest;
-  const auto consider = [&earliest](Instant at) {
-    if (!earliest || at < *earliest) earliest = at;
-  };
-  if (!timers_.empty()) consider(timers_.begin()->first);
-  if (phase_ == Phase::installing && !plan_.immediate) consider(started_ + plan_.install_deadline);
+  Earliest next;
+  if (!timers_.empty()) next.consider(timers_.begin()->first);
+  if (phase_ == Phase::installing && !plan_.immediate) next.consider(started_ + plan_.install_deadline);
   if (!settled_)
-    consider(started_ + plan_.install_deadline + (plan_.immediate ? Duration{} : kSwitchAllowance));
-  return earliest;
+    next.consider(started_ + plan_.install_deadline + (plan_.immediate ? Duration{} : kSwitchAllowance));
+  return next.at();
 }
 
 void Rollout::let_newcomers_in(Instant now) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "daemon/base/earliest.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
@@ -102,11 +103,12 @@ void Upkeep::rotated(const AsrRecord& record, protocol::NodeId node_id) {
 }
 
 std::optional<Instant> Upkeep::next_deadline() const {
-  std::optional<Instant> earliest = core_.clock.next_save();
-  for (const auto& at : {silence_.earliest(), rekeys_.earliest(), renewals_.earliest()}) {
-    if (at && (!earliest || *at < *earliest)) earliest = at;
-  }
-  return earliest;
+  Earliest next;
+  next.consider(core_.clock.next_save());
+  next.consider(silence_.earliest());
+  next.consider(rekeys_.earliest());
+  next.consider(renewals_.earliest());
+  return next.at();
 }
 
 void Upkeep::fall_silent(protocol::NodeId node_id) {

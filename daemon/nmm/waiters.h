@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/base/control_types.h"
+#include "daemon/base/earliest.h"
 #include "daemon/base/instant.h"
 #include "daemon/protocol/asr.h"
 
@@ -38,11 +39,9 @@ class Waiters {
     return out;
   }
   [[nodiscard]] std::optional<Instant> next_deadline() const {
-    std::optional<Instant> earliest;
-    for (const auto& [asr_id, waiter] : waiting_) {
-      if (!earliest || waiter.deadline < *earliest) earliest = waiter.deadline;
-    }
-    return earliest;
+    Earliest next;
+    for (const auto& [asr_id, waiter] : waiting_) next.consider(waiter.deadline);
+    return next.at();
   }
 
  private:

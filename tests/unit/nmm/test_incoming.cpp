@@ -152,6 +152,9 @@ Test(incoming, a_used_failsafe_chain_is_replaced_by_a_new_serial) {
   net.run(seconds(10));
   cr_assert(at_nmm().failsafe_spent);
   cr_assert(node.view(node.provisioning)->failsafe_spent);
+  cr_assert(std::ranges::none_of(net.nmm->status().findings,
+                                 [](const std::string& one) { return one.contains("Not reached"); }),
+            "it has just been reached");
   node.heartbeat();
   net.run(seconds(3));
   node.heartbeat();
