@@ -31,6 +31,8 @@ constexpr std::array kRules{
     AccessRule{kNmm, "Attest", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Readmit", "org.akm.nmm.admin", Access::admin},
     AccessRule{kAsr, "Rekey", "org.akm.asr.change", Access::change},
+    AccessRule{kAsr, "ExportKey", "", Access::caller},
+    AccessRule{kAsr, "ReleaseKey", "", Access::caller},
 };
 
 }  // namespace

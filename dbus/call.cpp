@@ -71,4 +71,21 @@ int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> par
   return 1;
 }
 
+int dispatch_caller(Authorizer& authorizer, sd_bus_message* message, Result<CallerAction> parsed) {
+  Call call(message);
+  if (!parsed) {
+    call.fail(parsed.error());
+    return 1;
+  }
+  authorizer.identify(message,
+                      [call = std::move(call), action = std::move(*parsed)](Result<Caller> caller) mutable {
+                        if (caller) {
+                          action(std::move(call), std::move(*caller));
+                        } else {
+                          call.fail(caller.error());
+                        }
+                      });
+  return 1;
+}
+
 }  // namespace akm::dbus

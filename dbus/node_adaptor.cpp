@@ -104,7 +104,13 @@ NodeAdaptor::NodeAdaptor(Bus& bus, Authorizer& authorizer, node::ControlPort& po
       port_(port),
       asrs_(bus, authorizer, kNodePath,
             {[&port] { return port.asrs(); },
-             [&port](std::uint64_t id, Done done) { port.rekey(id, std::move(done)); }}) {
+             [&port](std::uint64_t id, Done done) { port.rekey(id, std::move(done)); },
+             [&port](const node::ControlPort::KeyExport& what, const Caller& caller) {
+               return port.export_key(what, caller);
+             },
+             [&port](std::uint64_t id, std::int32_t serial, const Caller& caller) {
+               return port.release_key(id, serial, caller);
+             }}) {
   bus_.add_export([this](sd_bus* handle) { return export_on(handle); });
   bus_.add_flush([this] { flush(); });
 }
@@ -137,6 +143,8 @@ Observer NodeAdaptor::observer() {
       .status_changed = [this] { dirty_ = true; },
       .asr_changed = [this](std::uint64_t id) { asrs_.changed(id); },
       .event = [this](const EventRecord& event) { emit_event(bus_.handle(), kNodePath, kNodeName, event); },
+      .key_changed = [this](std::uint64_t id, const ExportedKey& key,
+                            bool revoked) { asrs_.key_changed(id, key, revoked); },
   };
 }
 

@@ -14,6 +14,7 @@ namespace akm::dbus {
 
 inline constexpr const char* kMembersType = "a(qtsassuuxxusx)";
 inline constexpr const char* kStragglersType = "a(tssx)";
+inline constexpr const char* kExportedKeysType = "a(sssiuuau)";
 
 inline void put(Writer& out, const std::string& value) {
   out.text(value);
@@ -62,6 +63,15 @@ inline void put(Writer& out, const std::vector<StragglerSnapshot>& stragglers) {
   out.open('a', kStragglersType + 1);
   for (const StragglerSnapshot& one : stragglers) {
     out.open('r', "tssx").u64(one.node_id).text(one.name).text(one.waits_for).i64(one.since_ns).close();
+  }
+  out.close();
+}
+
+inline void put(Writer& out, const std::vector<ExportedKey>& keys) {
+  out.open('a', kExportedKeysType + 1);
+  for (const ExportedKey& one : keys) {
+    out.open('r', "sssiuuau").text(one.name).text(one.context).text(one.type).i32(one.serial);
+    out.u32(one.generation).u32(one.epoch).u32s(one.users).close();
   }
   out.close();
 }

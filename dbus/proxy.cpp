@@ -136,6 +136,26 @@ Status Proxy::rekey(Service service, std::uint64_t asr_id) {
               no_arguments, nothing);
 }
 
+Result<std::int32_t> Proxy::export_key(const node::ControlPort::KeyExport& what) {
+  std::int32_t serial = 0;
+  AKM_TRY(call(
+      {service_name(Service::node), root_of(Service::node) + "/asr/" + hex_id(what.asr_id), "org.akm.Asr1",
+       "ExportKey"},
+      [&](Writer& out) { out.text(what.name).bytes(what.context).text(what.type).i32(what.keyring); },
+      [&](Reader& in) -> Status {
+        AKM_ASSIGN(serial, in.i32());
+        return {};
+      }));
+  return serial;
+}
+
+Status Proxy::release_key(std::uint64_t asr_id, std::int32_t serial) {
+  return call(
+      {service_name(Service::node), root_of(Service::node) + "/asr/" + hex_id(asr_id), "org.akm.Asr1",
+       "ReleaseKey"},
+      [&](Writer& out) { out.i32(serial); }, nothing);
+}
+
 Result<Proxy::HardwareIdentity> Proxy::hardware_identity() {
   HardwareIdentity identity;
   const std::string name = service_name(Service::node);

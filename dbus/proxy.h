@@ -42,6 +42,8 @@ class Proxy {
   /// By id.
   Result<std::vector<AsrSnapshot>> asrs(Service service);
   Status rekey(Service service, std::uint64_t asr_id);
+  Result<std::int32_t> export_key(const node::ControlPort::KeyExport& what);
+  Status release_key(std::uint64_t asr_id, std::int32_t serial);
 
   Result<HardwareIdentity> hardware_identity();
   Status provision_from_file(const std::string& path, const UniqueFd& code);

@@ -134,6 +134,27 @@ Status take(Reader& in, std::vector<StragglerSnapshot>& to) {
   }
   return in.exit();
 }
+Status take(Reader& in, std::vector<std::uint32_t>& to) {
+  return keep(to, in.u32s(limits::kHoldersOfAKey));
+}
+Status take(Reader& in, std::vector<ExportedKey>& to) {
+  AKM_TRY(in.enter('a', kExportedKeysType + 1));
+  while (true) {
+    AKM_ASSIGN(const bool more, in.enter('r', "sssiuuau"));
+    if (!more) break;
+    if (to.size() == limits::kExportedKeys) return fail(Errc::too_large, "exported keys");
+    ExportedKey& one = to.emplace_back();
+    AKM_TRY(take(in, one.name));
+    AKM_TRY(take(in, one.context));
+    AKM_TRY(take(in, one.type));
+    AKM_TRY(take(in, one.serial));
+    AKM_TRY(take(in, one.generation));
+    AKM_TRY(take(in, one.epoch));
+    AKM_TRY(take(in, one.users));
+    AKM_TRY(in.exit());
+  }
+  return in.exit();
+}
 
 template <typename Snapshot>
 struct Field {
@@ -238,6 +259,7 @@ Result<AsrSnapshot> read_asr(Reader& in) {
       field<S, &S::waits_until_ns>("WaitsUntil", "x"),
       field<S, &S::stragglers>("Stragglers", kStragglersType),
       field<S, &S::counters>("Counters", "a{st}"),
+      field<S, &S::exported_keys>("ExportedKeys", kExportedKeysType),
   };
   return read_properties<S>(in, kFields);
 }

@@ -77,6 +77,18 @@ class ControlPort {
   /// Reaches the NMM under the provisioning ASR; done when it answers.
   virtual void activate(Done done) = 0;
   virtual void rekey(std::uint64_t asr_id, Done done) = 0;
+  struct KeyExport {
+    std::uint64_t asr_id = 0;
+    std::string name;
+    std::vector<std::uint8_t> context = {};  // at most 64 bytes
+    std::string type;                        // "user", "logon"
+    std::int32_t keyring = 0;                // of the caller: the key is linked into it
+  };
+  /// Serial of a key for a local consumer (docs/keys.md). Whether the caller may have it, the configuration
+  /// says.
+  virtual Result<std::int32_t> export_key(const KeyExport& what, const Caller& caller) = 0;
+  /// The caller's user needs it no longer.
+  virtual Status release_key(std::uint64_t asr_id, std::int32_t serial, const Caller& caller) = 0;
   /// Erases everything: back to unprovisioned.
   virtual void zeroize(Done done) = 0;
 };

@@ -20,6 +20,12 @@ constexpr Duration kReportPauseMost = std::chrono::seconds(30);
 Node::Node(const NodeSettings& settings, Parts parts)
     : settings_(settings),
       parts_(std::move(parts)),
+      exports_(
+          {.keys = parts_.keys,
+           .view = [this](protocol::AsrId id) { return shell_ ? shell_->engine().view(id) : std::nullopt; },
+           .changed = [this](protocol::AsrId id, const ExportedKey& key,
+                             bool revoked) { export_changed(id, key, revoked); }},
+          settings.consumers),
       link_([this](protocol::Event event, service::AfterStep after) {
         shell_->post(std::move(event), std::move(after));
       }),
@@ -176,6 +182,7 @@ std::vector<AsrSnapshot> Node::asrs() const {
     if (const auto view = shell_->engine().view(id)) {
       out.push_back(service::asr_snapshot(*view, parts_.now(), parts_.keys));
       if (parts_.data.add_to_asr) parts_.data.add_to_asr(out.back());
+      out.back().exported_keys = exports_.of(id);
     }
   }
   return out;
@@ -212,6 +219,7 @@ Status Node::erase_everything() {
   const auto note = [&first](const Status& status) {
     if (first && !status) first = status;
   };
+  exports_.revoke_all();
   if (parts_.keys != nullptr) note(parts_.keys->revoke_all());
   link_.abandon();
   // The record first: what a crash leaves after it has no owner, and goes at the next start.

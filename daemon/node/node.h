@@ -13,6 +13,7 @@
 #include "daemon/node/bundle_file.h"
 #include "daemon/node/control_port.h"
 #include "daemon/node/hardware.h"
+#include "daemon/node/key_exports.h"
 #include "daemon/node/nmm_link.h"
 #include "daemon/node/node_record.h"
 #include "daemon/node/node_settings.h"
@@ -71,6 +72,7 @@ class Node final : public ControlPort {
   /// Null while sealed-unavailable.
   [[nodiscard]] service::Shell* shell() { return shell_ ? &*shell_ : nullptr; }
   [[nodiscard]] Sentry& sentry() { return sentry_; }
+  [[nodiscard]] const ConsumerAccess& consumers() const { return exports_.access(); }
   /// Of the role alone: heartbeats, retries, probes. The engine's are the shell's.
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   void deadline_reached();
@@ -84,6 +86,8 @@ class Node final : public ControlPort {
   void activate(Done done) override;
   void rekey(std::uint64_t asr_id, Done done) override;
   void zeroize(Done done) override;
+  Result<std::int32_t> export_key(const KeyExport& what, const Caller& caller) override;
+  Status release_key(std::uint64_t asr_id, std::int32_t serial, const Caller& caller) override;
 
  private:
   // node.cpp: state
@@ -151,6 +155,9 @@ class Node final : public ControlPort {
   void on(service::EffectFailed& failed);
   void ask_for_generation(protocol::AsrId asr_id);
 
+  // node_exports.cpp: keys for local consumers
+  void export_changed(protocol::AsrId asr_id, const ExportedKey& key, bool revoked);
+
   // node_breach.cpp: detections
   void decided(const policy::Detection& detection, const policy::Decision& decision);
   void revoke_local_keys();
@@ -168,6 +175,7 @@ class Node final : public ControlPort {
   std::optional<NodeRecords> records_;
   std::optional<NodeRecord> record_;
   std::optional<service::Shell> shell_;
+  KeyExports exports_;
   NmmLink link_;
   Sentry sentry_;
   Observer observer_;

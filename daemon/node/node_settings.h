@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/node/consumer_access.h"
 #include "daemon/policy/response.h"
 #include "daemon/service/settings.h"
 #include "keyring/hardware_identity.h"
@@ -32,6 +33,7 @@ struct NodeSettings {
   policy::NodePolicy responses;
   bool activate_automatically = true;
   DataSettings data;
+  std::vector<ConsumerRule> consumers;
 };
 
 service::Schema node_schema();

@@ -92,6 +92,9 @@ Status watch_role(io::Loop& loop, Node& node, const service::Settings& settings,
 }
 
 void start(Node& node, DataService& data) {
+  for (const std::string& name : node.consumers().unknown())
+    log::warning("[[consumers]] of the configuration names what this machine does not know",
+                 {{"AKM_NAME", name}});
   node.start();
   data.start(node.shell());
 }
@@ -109,7 +112,8 @@ void observe(Node& node, service::EventLog& events, Observer bus, service::Servi
                            data.asr_changed(asr_id);
                            if (to_bus) to_bus(asr_id);
                          },
-                     .event = {}});
+                     .event = {},
+                     .key_changed = std::move(bus.key_changed)});
 }
 
 }  // namespace akm::node

@@ -38,6 +38,8 @@ inline AsrSnapshot sample_asr(std::uint64_t id, const std::string& label) {
   asr.stragglers = {{0xb2, "B", "its SEI", 996 * kSecond},
                     {0xc3, "C", "retire sent, not confirmed", 940 * kSecond}};
   asr.counters = {{"data_received", 5}, {"data_sent", 7}};
+  asr.exported_keys = {{"backup", "00ff", "logon", 815, 3, 17, {0, 1000}},
+                       {"vpn", "", "user", 816, 3, 17, {7}}};
   return asr;
 }
 
@@ -105,12 +107,26 @@ class FakeNode final : public node::ControlPort {
     calls.emplace_back("zeroize");
     deferred.answer(std::move(done));
   }
+  Result<std::int32_t> export_key(const KeyExport& what, const Caller& caller) override {
+    calls.push_back("export_key " + std::to_string(what.asr_id) + " " + what.name + " " +
+                    std::to_string(what.context.size()) + " " + what.type + " " +
+                    std::to_string(what.keyring) + " for " + std::to_string(caller.uid));
+    caller_pid = caller.pid;
+    if (!deferred.result) return std::unexpected(deferred.result.error());
+    return 4711;
+  }
+  Status release_key(std::uint64_t asr_id, std::int32_t serial, const Caller& caller) override {
+    calls.push_back("release_key " + std::to_string(asr_id) + " " + std::to_string(serial) + " for " +
+                    std::to_string(caller.uid));
+    return deferred.result;
+  }
 
   node::StatusSnapshot snapshot;
   std::vector<AsrSnapshot> relationships;
   HardwareIdentity identity;
   std::vector<std::string> calls;
   UniqueFd received;
+  std::int32_t caller_pid = 0;
   Deferred deferred;
 };
 

@@ -45,6 +45,16 @@ Json asr_json(const AsrSnapshot& asr) {
                           {"waits_for", one.waits_for},
                           {"since_ns", one.since_ns}});
   }
+  Json exported = Json::array();
+  for (const ExportedKey& one : asr.exported_keys) {
+    exported.push_back({{"name", one.name},
+                        {"context", one.context},
+                        {"type", one.type},
+                        {"serial", one.serial},
+                        {"generation", one.generation},
+                        {"epoch", one.epoch},
+                        {"users", one.users}});
+  }
   return {{"id", hex_id(asr.id)},
           {"kind", asr.kind},
           {"label", asr.label},
@@ -66,7 +76,8 @@ Json asr_json(const AsrSnapshot& asr) {
           {"waits_for", asr.waits_for},
           {"waits_until_ns", asr.waits_until_ns},
           {"stragglers", stragglers},
-          {"counters", Json(asr.counters)}};
+          {"counters", Json(asr.counters)},
+          {"exported_keys", exported}};
 }
 
 }  // namespace
@@ -147,6 +158,10 @@ std::string json_of(dbus::Service service, const EventRecord& event) {
 
 std::string json_id(const char* key, std::uint64_t id) {
   return line({{key, hex_id(id)}});
+}
+
+std::string json_serial(std::int32_t serial) {
+  return line({{"serial", serial}});
 }
 
 std::string json_escaped(const std::string& text) {

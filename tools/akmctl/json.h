@@ -17,6 +17,7 @@ std::string json_of(const std::vector<AsrSnapshot>& asrs);
 std::string json_of(dbus::Service service, const EventRecord& event);
 /// {"key": "16 hex digits"}
 std::string json_id(const char* key, std::uint64_t id);
+std::string json_serial(std::int32_t serial);
 /// The inside of a JSON text.
 std::string json_escaped(const std::string& text);
 

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <sys/syscall.h>
 
 #include "dbus/sealed_memfd.h"
 #include "tests/unit/akmctl/akmctl_fixture.h"
@@ -206,6 +207,35 @@ Test(akmctl_asr, changes) {
   cr_assert_str_eq(world.nmm.calls.back().c_str(), "quarantine 178");
   cr_assert_eq(world.run({"readmit", "B"}).exit_code, 0);
   cr_assert_str_eq(world.nmm.calls.back().c_str(), "readmit 178");
+}
+
+Test(akmctl_asr, export_key_tells_the_serial_alone_and_leaves_no_keyring_open) {
+  NEED_ROOT();
+  World world(With::both);
+  const auto outer = static_cast<std::int32_t>(syscall(SYS_add_key, "keyring", "outer", nullptr, 0, -4));
+  if (outer < 0) cr_skip_test("no kernel keyring here");
+  // The fake has no key to give: akmctl looks for it, and says that it is not what was promised.
+  const Outcome none = world.run(
+      {"asr", "export-key", "alpha", "vpn", "--keyring", std::to_string(outer), "--context", "00ff"});
+  cr_assert_neq(none.exit_code, 0);
+  const std::string asked = world.node.calls.back();
+  cr_assert(asked.starts_with("export_key 1 vpn 2 user "), "%s", asked.c_str());
+  const auto inner =
+      static_cast<std::int32_t>(std::stol(asked.substr(std::string("export_key 1 vpn 2 user ").size())));
+  char text[256] = {};
+  cr_assert_gt(syscall(SYS_keyctl, 6 /* KEYCTL_DESCRIBE */, inner, text, sizeof text), 0);
+  cr_assert_str_eq(text, "keyring;0;0;3f030000;akm", "closed again: %s", text);
+  world.node.deferred.result = fail(Errc::not_authorized, "the consumer is another user");
+  const Outcome refused =
+      world.run({"asr", "export-key", "alpha", "vpn", "--keyring", std::to_string(outer)});
+  cr_assert_eq(refused.exit_code, 4);
+  cr_assert(world.node.calls.back().contains(std::to_string(inner)), "the same keyring again");
+  cr_assert_eq(world.run({"asr", "export-key", "alpha", "vpn", "--keyring", "@x"}).exit_code, 2);
+  cr_assert_neq(world.run({"asr", "export-key", "alpha", "vpn", "--type", "keyring"}).exit_code, 0);
+  world.node.deferred.result = {};
+  cr_assert_eq(world.run({"asr", "release-key", "alpha", "815"}).exit_code, 0);
+  cr_assert_str_eq(world.node.calls.back().c_str(), "release_key 1 815 for 0");
+  (void)syscall(SYS_keyctl, 3 /* KEYCTL_REVOKE */, outer);
 }
 
 Test(akmctl, exit_codes_tell_usage_absence_and_refusal_apart) {
