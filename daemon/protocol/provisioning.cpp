@@ -109,10 +109,12 @@ Result<Mask> mask_chains(const Chains& chains, const HardwareValue& hardware, co
   xor_into(bytes.reveal_mutable(), join(chains).reveal());
   Mask out{};
   std::ranges::copy(bytes.reveal(), out.begin());
+  crypto::observe_secret("bundle mask", out);
   return out;
 }
 
 Result<Chains> unmask_chains(const Mask& mask, const HardwareValue& hardware, const SingleUseId& use_id) {
+  crypto::observe_secret("bundle mask", mask);  // who knows the machine has the credentials of it
   AKM_ASSIGN(ChainBytes bytes, mask_stream(hardware, use_id));
   xor_into(bytes.reveal_mutable(), mask);
   return split(bytes);
