@@ -237,11 +237,11 @@ Result<NodeSettings> node_settings(const Config& config) {
   out.probes_check_interval_s = static_cast<std::uint32_t>(config.integer("probes.check_interval_s"));
   out.activate_automatically = config.boolean("activation.automatic");
   AKM_ASSIGN(out.data, read_data(config));
+  AKM_ASSIGN(out.responses, read_policy(config));
   for (const Config& table : config.tables("consumers")) {
     AKM_ASSIGN(ConsumerRule rule, read_consumer(table));
     out.consumers.push_back(std::move(rule));
   }
-  AKM_ASSIGN(out.responses, read_policy(config));
   return out;
 }
 

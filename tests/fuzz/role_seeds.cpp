@@ -109,6 +109,10 @@ void configuration(Seeds& seeds) {
   seeds.add_text("config", "akmd", uncommented(service::example_config("akmd", node::node_schema())), {0});
   seeds.add_text("config", "akm-nmmd", uncommented(service::example_config("akm-nmmd", nmm::nmm_schema())),
                  {1});
+  seeds.add_text("config", "consumers",
+                 "[[consumers]]\nname = \"vpn\"\nasr = \"asr-1\"\nuser = \"0\"\nexecutable = \"/sbin/vpnd\"\n"
+                 "types = [\"user\", \"logon\"]\n[[consumers]]\nname = \"x\"\nkey_bytes = 64\n",
+                 {0});
   seeds.add_text("config", "wrong-type", "[network]\nlisten = 7\n", {0});
   seeds.add_text("config", "dotted", "network.listen = '[::]:7400'\nlog = { level = \"debug\" }\n", {0});
 }
@@ -138,6 +142,7 @@ void arguments(Seeds& seeds, WireBus& bus) {
   add("policy", 6, [](dbus::Writer& out) { out.text_map({{"nnrt_ms", "500"}, {"topology", "star"}}); });
   add("prepare", 8, [](dbus::Writer& out) { out.text("node-1").texts({"192.0.2.1:7400"}).bytes({}); });
   add("create", 9, [](dbus::Writer& out) { out.text("label").u64s({1, 2}).text_map({}); });
+  add("export", 10, [](dbus::Writer& out) { out.text("vpn").bytes(Bytes(2, 7)).text("logon").i32(815); });
   // An index into the descriptors of the message.
   seeds.add("dbus_arguments", "fd-sealed", Bytes(4), {7, 0xff, 1});
   seeds.add("dbus_arguments", "fd-open", Bytes(4), {7, 0xff, 2});
@@ -164,6 +169,8 @@ void asr_properties(dbus::Writer& out) {
   property(out, "Stragglers", dbus::kStragglersType,
            [&] { dbus::put(out, std::vector<StragglerSnapshot>{{5, "n0", "its SEI", 9'000}}); });
   property(out, "Counters", "a{st}", [&] { out.counter_map({{"data_sent", 7}}); });
+  property(out, "ExportedKeys", dbus::kExportedKeysType,
+           [&] { dbus::put(out, std::vector<ExportedKey>{{"vpn", "00ff", "user", 815, 1, 2, {0, 1000}}}); });
   property(out, "Policy", "a{ss}", [&] { out.text_map({{"nnrt_ms", "500"}}); });
   property(out, "OfALaterVersion", "a(ii)", [&] { out.open('a', "(ii)").close(); });
   out.close();
