@@ -6,8 +6,6 @@ two instructions as a debugger would, and what it leaves in a core file. The NMM
 """
 import os
 import pathlib
-import re
-import shutil
 import signal
 import subprocess
 import time
@@ -79,7 +77,7 @@ class Images(IntegrationTest):
         lab = Lab(BUILD, nodes=("a", "b"), suffix="-observed")
         self.addCleanup(lab.close)
         lab.__enter__()
-        disks = [self.disk(lab, node.name) for node in lab.nodes.values()]
+        disks = [self.disk(lab, host) for host in lab.hosts]
         drive = Disk(self, lab.folder / "drive.img", lab.folder / "drive")
         disks.append(drive)
         for host in lab.hosts:
@@ -105,9 +103,9 @@ class Images(IntegrationTest):
         print(f"{len(labels)} kinds of secrets; searched {len(disks)} disks and {len(places) - len(disks)} mappings, "
               f"{sum(p.stat().st_size for p in places) >> 20} MiB", flush=True)
 
-    def disk(self, lab, name):
-        disk = Disk(self, lab.folder / f"{name}.img", lab.folder / f"{name}-disk")
-        lab.nodes[name].state = disk.folder / "state"
+    def disk(self, lab, host):
+        disk = Disk(self, lab.folder / f"{host.name}.img", lab.folder / f"{host.name}-disk")
+        host.state = disk.folder / "state"
         return disk
 
     def use(self, lab, drive):
@@ -174,6 +172,10 @@ class Images(IntegrationTest):
             # The arena, which the kernel itself does not read (memfd_secret), and nothing else.
             self.assertTrue(unreadable, f"{host.name}: the arena could be read: no memfd_secret here?")
             self.assertLessEqual(set(unreadable), {"/secretmem (deleted)"}, host.name)
+            # The search sees what is there: the daemon was started with this path.
+            control = lab.folder / f"{host.name}.control"
+            record(control, "path of the configuration", str(host.config).encode())
+            self.assertEqual(self.search(lab, [control], found).returncode, 1, host.name)
             places += found
         return places
 
@@ -185,9 +187,9 @@ class Images(IntegrationTest):
         wait_until(lambda: "sleep" in pathlib.Path(f"/proc/{control.pid}/comm").read_text(), "sleep")
         if not self.dumps_core(control):
             print("not tested: core files are switched off on this machine", flush=True)
-        for node in lab.nodes.values():
-            self.assertFalse(self.dumps_core(node.daemon), f"{node.name} has dumped core")
-            node.daemon = None
+        for host in lab.hosts:
+            self.assertFalse(self.dumps_core(host.daemon), f"{host.name} has dumped core")
+            host.daemon = None
 
     def dumps_core(self, process):
         os.kill(process.pid, signal.SIGABRT)
