@@ -1,5 +1,6 @@
 #include "daemon/node/consumer_access.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,6 +14,20 @@
 namespace akm::node {
 namespace {
 
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+
+/// Without asking a file system over the network or in a program, which could keep us waiting for ever.
+std::optional<FileIdentity> identity_of(const std::string& path) {
+  struct statx info{};
+  if (::statx(AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &info) != 0)
+    return std::nullopt;
+  return FileIdentity{(std::uint64_t{info.stx_dev_major} << 32) | info.stx_dev_minor, info.stx_ino};
+}
+
 /// A process that is held while it is looked at: its number cannot come to stand for another one unseen.
 class HeldProcess {
  public:
@@ -22,15 +37,13 @@ class HeldProcess {
         fd_(caller.process ? caller.process.get() : opened_.get()) {}
 
   /// Of the program that it runs; none when it has ended.
-  [[nodiscard]] std::optional<struct stat> executable() const {
-    struct stat info{};
+  [[nodiscard]] std::optional<FileIdentity> executable() const {
     if (pid_ <= 0 || fd_ < 0) return std::nullopt;
-    const std::string path = "/proc/" + std::to_string(pid_) + "/exe";
-    if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+    auto file = identity_of("/proc/" + std::to_string(pid_) + "/exe");
     // Still there, so it was it that the path stood for.
     pollfd ended{.fd = fd_, .events = POLLIN, .revents = 0};
     if (::poll(&ended, 1, 0) != 0) return std::nullopt;
-    return info;
+    return file;
   }
 
  private:
@@ -40,13 +53,12 @@ class HeldProcess {
 };
 
 Status runs(const Caller& caller, const std::string& executable) {
-  struct stat wanted{};
-  if (::stat(executable.c_str(), &wanted) != 0)
+  const auto wanted = identity_of(executable);
+  if (!wanted)
     return fail(Errc::not_authorized, "the executable of the configuration is not there: " + executable);
   const auto running = HeldProcess(caller).executable();
   if (!running) return fail(Errc::not_authorized, "the program that asks cannot be looked at");
-  if (running->st_dev != wanted.st_dev || running->st_ino != wanted.st_ino)
-    return fail(Errc::not_authorized, "another program than " + executable + " asks");
+  if (*running != *wanted) return fail(Errc::not_authorized, "another program than " + executable + " asks");
   return {};
 }
 

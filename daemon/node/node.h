@@ -197,7 +197,8 @@ class Node final : public ControlPort {
   bool report_under_way_ = false;
   std::optional<Instant> save_due_;  // the record is newer than what is stored
   std::map<protocol::AsrId, Instant> resync_not_before_;
-  std::set<Endpoint> groups_;  // joined, until the daemon ends
+  std::set<Endpoint> groups_;          // joined, until the daemon ends
+  Instant export_refusal_not_before_;  // is an event again
 };
 
 }  // namespace akm::node

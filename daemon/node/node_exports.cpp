@@ -3,10 +3,19 @@
 #include "daemon/node/node.h"
 
 namespace akm::node {
+namespace {
+
+constexpr Duration kRefusalPause = std::chrono::seconds(10);
+
+}  // namespace
 
 Result<std::int32_t> Node::export_key(const KeyExport& what, const Caller& caller) {
   if (!shell_) return fail(Errc::sealed_unavailable);
   auto serial = exports_.add(what, caller);
+  ++counters_[serial ? "keys_exported" : "key_exports_refused"];
+  // Anybody can ask: a flood of refusals must not push other events out of the history.
+  if (!serial && parts_.now() < export_refusal_not_before_) return serial;
+  if (!serial) export_refusal_not_before_ = parts_.now() + kRefusalPause;
   EventRecord event{
       .name = serial ? "key-exported" : "key-export-refused",
       .severity = static_cast<std::uint8_t>(serial ? 6 : 5),

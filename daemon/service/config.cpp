@@ -224,6 +224,8 @@ class Config::Collector {
     for (const auto& [key, node] : table) {
       const std::string name = prefix + std::string(key.str());
       const std::string where = place(key.source());
+      // The mark of an array is of the schema alone.
+      if (key.str().contains('[')) return invalid_at(where, "unknown key " + name);
       const auto setting = std::ranges::find(schema, name, &Setting::name);
       if (setting != schema.end()) {
         auto value = convert(node, *setting);

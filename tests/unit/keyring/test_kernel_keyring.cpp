@@ -382,3 +382,46 @@ Test(kernel_keyring, who_holds_an_exported_key_sees_it_renewed_and_revoked) {
   cr_assert_lt(keyctl_read(*serial, text, sizeof text), 0);
   cr_assert_eq(errno, EKEYREVOKED);
 }
+
+Test(kernel_keyring, a_consumer_without_room_is_told_which_quota) {
+  if (::geteuid() != 0) cr_skip("needs uid 0: takes another identity");
+  constexpr uid_t kPoor = 64999;  // nobody's, so that nobody else's quota is used up
+  auto keys = keyring();
+  cr_assert(keys->put(kExported, secret_of(1), 60));
+  int up[2];
+  int down[2];
+  cr_assert_eq(::pipe(up), 0);
+  cr_assert_eq(::pipe(down), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::setresuid(kPoor, kPoor, kPoor) != 0) ::_exit(90);
+    (void)keyctl_join_session_keyring(nullptr);
+    Serial ring = add_key("keyring", "mine", nullptr, 0, KEY_SPEC_SESSION_KEYRING);
+    if (keyctl_setperm(ring, kOpenToOthers) != 0) ::_exit(91);
+    const Serial store = add_key("keyring", "store", nullptr, 0, KEY_SPEC_SESSION_KEYRING);
+    // Down to the last byte: what a link costs is smaller than any key.
+    const std::string content(16384, 'x');
+    int number = 0;
+    for (std::size_t size = content.size(); size > 0; size = size == 1 ? 0 : size / 2) {
+      while (number < 150 &&
+             add_key("user", std::to_string(number).c_str(), content.data(), size, store) >= 0)
+        ++number;
+    }
+    Serial filler = add_key("user", "0", content.data(), 1, store);  // its content is replaced, byte for byte
+    for (std::size_t size = 2; filler >= 0 && size < 64; ++size)
+      (void)keyctl_update(filler, content.data(), size);
+    char go = 0;
+    if (::write(up[1], &ring, sizeof ring) != sizeof ring || ::read(down[0], &go, 1) != 1) ::_exit(92);
+    ::_exit(0);
+  }
+  Serial ring = 0;
+  cr_assert_eq(::read(up[0], &ring, sizeof ring), static_cast<ssize_t>(sizeof ring));
+  const akm::Status given = keys->give(kExported, ring, kPoor);
+  cr_assert_eq(::write(down[1], "x", 1), 1);
+  int status = 0;
+  cr_assert_eq(::waitpid(child, &status, 0), child);
+  cr_assert_eq(status, 0);
+  cr_assert(given.error().code == Errc::quota_exceeded, "%s",
+            given ? "given" : given.error().message().c_str());
+  cr_assert(given.error().detail.contains("maxbytes"), "%s", given.error().message().c_str());
+}

@@ -75,6 +75,15 @@ Test(node_exports, a_refused_one_is_said_too) {
   Exporting bench;
   cr_assert(bench.get("other").error().code == Errc::not_authorized);
   cr_assert_not_null(bench.event("key-export-refused"));
+  const auto said = [&] {
+    return std::ranges::count(bench.events.history(), "key-export-refused", &EventRecord::name);
+  };
+  for (int i = 0; i < 50; ++i) (void)bench.get("other");
+  cr_assert_eq(said(), 1, "a flood is not told one by one");
+  cr_assert_eq(bench.node->status().counters.at("key_exports_refused"), 51);
+  bench.pass(std::chrono::seconds(11));
+  (void)bench.get("other");
+  cr_assert_eq(said(), 2);
   cr_assert_eq(bench.shown().size(), 0);
 }
 

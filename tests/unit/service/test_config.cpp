@@ -198,6 +198,7 @@ Test(config, tables_of_an_array_are_checked_like_all_else) {
   cr_assert_eq(error_of_tables("[[users]]\nother = 1\n"), "a.toml:2: unknown key other");
   cr_assert_eq(error_of_tables("[users]\nname = \"a\"\n"), "a.toml:1: users must be tables: [[users]]");
   cr_assert_eq(error_of_tables("users = [1]\n"), "a.toml:1: users must be tables: [[users]]");
+  cr_assert_eq(error_of_tables("\"users[]\".name = \"a\"\n"), "a.toml:1: unknown key users[]");
   std::string many;
   for (std::size_t i = 0; i <= kConfigTables; ++i) many += "[[users]]\n";
   cr_assert(error_of_tables(many).ends_with("more than 64 tables users"));
