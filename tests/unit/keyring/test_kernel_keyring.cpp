@@ -401,15 +401,15 @@ Test(kernel_keyring, a_consumer_without_room_is_told_which_quota) {
     const Serial store = add_key("keyring", "store", nullptr, 0, KEY_SPEC_SESSION_KEYRING);
     // Down to the last byte: what a link costs is smaller than any key.
     const std::string content(16384, 'x');
+    Serial last = 0;
     int number = 0;
-    for (std::size_t size = content.size(); size > 0; size = size == 1 ? 0 : size / 2) {
-      while (number < 150 &&
-             add_key("user", std::to_string(number).c_str(), content.data(), size, store) >= 0)
-        ++number;
+    for (std::size_t size = content.size(); size > 0; size /= 2) {
+      for (Serial made = 1; made > 0 && number < 150; ++number) {
+        made = add_key("user", std::to_string(number).c_str(), content.data(), size, store);
+        if (made > 0) last = made;
+      }
     }
-    Serial filler = add_key("user", "0", content.data(), 1, store);  // its content is replaced, byte for byte
-    for (std::size_t size = 2; filler >= 0 && size < 64; ++size)
-      (void)keyctl_update(filler, content.data(), size);
+    for (std::size_t size = 2; size < 64; ++size) (void)keyctl_update(last, content.data(), size);
     char go = 0;
     if (::write(up[1], &ring, sizeof ring) != sizeof ring || ::read(down[0], &go, 1) != 1) ::_exit(92);
     ::_exit(0);
