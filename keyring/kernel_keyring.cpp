@@ -118,7 +118,7 @@ KernelKeyring::~KernelKeyring() {
 }
 
 std::string KernelKeyring::description(const KeyId& id) const {
-  const std::string text = name_ + ":asr:" + hex_id(id.asr_id) + ":";
+  std::string text = name_ + ":asr:" + hex_id(id.asr_id) + ":";
   switch (id.slot) {
     case KeyId::Slot::current:
       return text + "current";
