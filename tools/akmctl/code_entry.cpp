@@ -59,7 +59,7 @@ Result<SecretBuffer> ask(const std::string& what) {
   const UniqueFd tty(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!tty)
     return fail(Errc::invalid_argument,
-                "there is no terminal to ask for the " + what + "; name a file with it");
+                "there is no terminal to ask for the " + what + "; use --code-file or --recovery-file");
   std::string prompt = what + ": ";
   prompt[0] = static_cast<char>(std::toupper(prompt[0]));
   (void)!write(tty.get(), prompt.data(), prompt.size());

@@ -101,9 +101,10 @@ Test(second_try, a_reason_to_believe_brings_the_next_try_forward) {
     (*loop)->stop();
     return busy;
   });
+  // Later than what is due soon, and before the ordinary first pause is over.
+  (*loop)->add_deadline([due = boottime_now() + kSecondTryFirst / 2] { return std::optional(due); },
+                        [&] { (*loop)->stop(); });
   tried.soon();
-  const Instant before = boottime_now();
   cr_assert((*loop)->run().has_value());
   cr_assert(asked);
-  cr_assert(boottime_now() - before < kSecondTryFirst, "before the ordinary first pause is over");
 }
