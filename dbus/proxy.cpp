@@ -28,7 +28,7 @@ std::uint64_t microseconds(Duration duration) {
 
 }  // namespace
 
-const char* root_of(Service service) {
+std::string root_of(Service service) {
   return service == Service::node ? "/org/akm/Node1" : "/org/akm/Nmm1";
 }
 

@@ -23,7 +23,7 @@ enum class Service : std::uint8_t { node, nmm };
 /// "org.akm.Node1" or "org.akm.Nmm1".
 const char* service_name(Service service);
 /// "/org/akm/Node1" or "/org/akm/Nmm1".
-const char* root_of(Service service);
+std::string root_of(Service service);
 
 class Proxy {
  public:
@@ -90,6 +90,8 @@ class Proxy {
   Proxy(sd_bus* bus, Duration timeout) : bus_(bus), timeout_(timeout) {}
   Status call(const Target& target, const std::function<void(Writer&)>& write,
               const std::function<Status(Reader&)>& read);
+  Status sealing_call(Service service, const char* member, const std::function<void(Writer&)>& write,
+                      const std::function<Status(Reader&)>& read);
   Status nmm_call(const char* member, const std::vector<std::uint64_t>& ids);
 
   sd_bus* bus_;

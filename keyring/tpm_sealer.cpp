@@ -91,17 +91,20 @@ using Meet = std::function<TSS2_RC(ESYS_TR session)>;
 // `refused` is the TPM's last word when it opens nothing.
 Result<StorageKey> unseal_by(TpmContext& tpm, const Loaded& loaded, const Meet& meet, TSS2_RC& refused) {
   refused = TPM2_RC_PCR_CHANGED;
+  // A session of its own hides the answer: with the policy's, the TPM would encrypt under the object's
+  // authorisation value too (part 1, 21.3), which only the recovery secret gives.
+  AKM_ASSIGN(const TpmHandle cover,
+             tpm.start_session(TPM2_SE_HMAC, loaded.root.handle.get(), TPMA_SESSION_ENCRYPT));
   // Any PCR update between PolicyPCR and Unseal, also of PCRs that do not matter here, makes the TPM drop the
   // session.
   for (int attempt = 0; attempt < kPcrChangedTriesMax && is_tpm_code(refused, TPM2_RC_PCR_CHANGED);
        ++attempt) {
-    AKM_ASSIGN(const TpmHandle session,
-               tpm.start_session(TPM2_SE_POLICY, loaded.root.handle.get(), TPMA_SESSION_ENCRYPT));
+    AKM_ASSIGN(const TpmHandle session, tpm.start_session(TPM2_SE_POLICY, loaded.root.handle.get(), 0));
     refused = meet(session.get());
     if (refused != TSS2_RC_SUCCESS) continue;
     TPM2B_SENSITIVE_DATA* data = nullptr;
     refused = tpm.submit([&] {
-      return Esys_Unseal(tpm.esys(), loaded.object.get(), session.get(), ESYS_TR_NONE, ESYS_TR_NONE, &data);
+      return Esys_Unseal(tpm.esys(), loaded.object.get(), session.get(), cover.get(), ESYS_TR_NONE, &data);
     });
     if (refused == TSS2_RC_SUCCESS) return take_storage_key(tpm, data);
   }

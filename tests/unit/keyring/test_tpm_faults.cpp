@@ -32,7 +32,7 @@ std::vector<TpmFault> all_faults() {
                             {.kind = Kind::cut_short},
                             {.kind = Kind::flip_last_bit},
                             {.kind = Kind::delay}};
-  for (const std::size_t octet : {1, 5, 9, 13, 17, 24, 40, 61, 90, 131}) {
+  for (const std::size_t octet : {1U, 5U, 9U, 13U, 17U, 24U, 40U, 61U, 90U, 131U}) {
     out.push_back({.kind = Kind::flip_octet, .octet = octet});
   }
   return out;

@@ -4,6 +4,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/service/startup.h"
+#include "keyring/tpm_sealer.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tpm_bench.h"
 

@@ -36,7 +36,8 @@ Test(settings, words_become_types) {
       "\"text\"\nlevel = \"debug\"\n");
   cr_assert(settings.has_value());
   cr_assert_eq(settings->sealing, SealingChoice::software);
-  cr_assert(settings->pcrs == std::vector<std::uint32_t>{7, 11});
+  const std::vector<std::uint32_t> pcrs{7, 11};
+  cr_assert(settings->pcrs == pcrs);
   cr_assert_eq(settings->io_backend, io::BackendChoice::epoll);
   cr_assert_eq(settings->log.target, log::Options::Target::text);
   cr_assert_eq(settings->log.level, log::Level::debug);
