@@ -47,7 +47,8 @@ Test(akmctl_sealing, what_is_to_be_signed_goes_to_a_file_and_the_signature_comes
   cr_assert_eq(world.run({"node", "pcr", "authorize", "--set", set, "--signature", file}).exit_code, 0);
   cr_assert_eq(world.sealing.signature.size(), 2);
   cr_assert_eq(world.sealing.asked.size(), 1);
-  for (const std::string bad : {"7", "x=" + std::string(64, 'a'), "7=abc", "=" + std::string(64, 'a')}) {
+  for (const std::string& bad :
+       std::vector<std::string>{"7", "x=" + std::string(64, 'a'), "7=abc", "=" + std::string(64, 'a')}) {
     cr_assert_eq(world.run({"node", "pcr", "predict", "--set", bad, "--out", file}).exit_code, 2, "%s",
                  bad.c_str());
   }

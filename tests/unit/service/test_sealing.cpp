@@ -24,10 +24,7 @@ struct Bench {
     settings.nv_index = test::kCounterIndex;
     test::extend_pcr(*tpm, ESYS_TR_PCR7);
   }
-  OpenedState start() const {
-    SystemRandom random;
-    return open_state(settings, random);
-  }
+  OpenedState start() { return open_state(settings, random); }
   void run_jobs() {
     while (!jobs.empty()) {
       auto completion = jobs.front()();
@@ -56,6 +53,7 @@ struct Bench {
   const test::TemporaryFolder folder;
   std::unique_ptr<test::SwTpm> tpm;
   Settings settings;
+  SystemRandom random;
   std::deque<keyring::TpmWorker::Job> jobs;
   std::size_t most = 4;
 };
