@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::string_view kNode = "org.akm.Node1";
 constexpr std::string_view kNmm = "org.akm.Nmm1";
+constexpr std::string_view kSealing = "org.akm.Sealing1";
 constexpr std::string_view kAsr = "org.akm.Asr1";
 
 // Actions are those of packaging/polkit-1: one for each (service, access), so that an administrator grants by
@@ -30,6 +31,11 @@ constexpr std::array kRules{
     AccessRule{kNmm, "Quarantine", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Attest", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Readmit", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kSealing, "GetPcrs", "org.akm.sealing.read", Access::read},
+    AccessRule{kSealing, "PredictPcrs", "org.akm.sealing.read", Access::read},
+    AccessRule{kSealing, "AuthorizePcrs", "org.akm.sealing.admin", Access::admin},
+    AccessRule{kSealing, "Reseal", "org.akm.sealing.admin", Access::admin},
+    AccessRule{kSealing, "Recover", "org.akm.sealing.admin", Access::admin},
     AccessRule{kAsr, "Rekey", "org.akm.asr.change", Access::change},
     AccessRule{kAsr, "ExportKey", "", Access::caller},
     AccessRule{kAsr, "ReleaseKey", "", Access::caller},

@@ -16,10 +16,6 @@ namespace {
 constexpr std::size_t kSources = 64;
 constexpr const char* kProperties = "org.freedesktop.DBus.Properties";
 
-std::string root_of(Service service) {
-  return service == Service::node ? "/org/akm/Node1" : "/org/akm/Nmm1";
-}
-
 Status nothing(Reader&) {
   return {};
 }
@@ -31,6 +27,10 @@ std::uint64_t microseconds(Duration duration) {
 }
 
 }  // namespace
+
+std::string root_of(Service service) {
+  return service == Service::node ? "/org/akm/Node1" : "/org/akm/Nmm1";
+}
 
 const char* service_name(Service service) {
   return service == Service::node ? "org.akm.Node1" : "org.akm.Nmm1";

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "daemon/base/log.h"
-#include "daemon/service/second_try.h"
 #include "keyring/kernel_keyring.h"
 
 namespace akm::node {
@@ -73,9 +72,7 @@ std::string backend_text(const io::Loop& loop) {
   return loop.backend_reason().empty() ? "epoll" : "epoll (" + loop.backend_reason() + ")";
 }
 
-Status watch_role(io::Loop& loop, Node& node, const service::Settings& settings,
-                  const std::optional<Error>& failure) {
-  if (failure && service::may_pass(failure->code)) service::try_again(loop, settings);
+Status watch_role(io::Loop& loop, Node& node) {
   loop.add_deadline(
       [&node]() -> std::optional<Instant> {
         return node.shell() == nullptr ? std::nullopt : node.shell()->next_deadline();

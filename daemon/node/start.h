@@ -27,9 +27,8 @@ void look_at_hardware(Hardware& hardware, std::vector<std::string>& findings);
 std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::vector<std::string>& findings);
 /// "io_uring", or "epoll (why)".
 std::string backend_text(const io::Loop& loop);
-/// The role's deadlines and probes on the loop; without its state (failure) what is to bring that back.
-Status watch_role(io::Loop& loop, Node& node, const service::Settings& settings,
-                  const std::optional<Error>& failure);
+/// The role's deadlines and probes on the loop.
+Status watch_role(io::Loop& loop, Node& node);
 
 /// The role first: it restores what the data service opens sockets for.
 void start(Node& node, DataService& data);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/base/sealing_port.h"
 #include "daemon/nmm/control_port.h"
 #include "daemon/node/control_port.h"
 
@@ -55,6 +56,30 @@ struct Deferred {
       done(result);
     }
   }
+};
+
+class FakeSealing final : public SealingPort {
+ public:
+  void pcrs(Reply<PcrFacts> reply) override { reply(facts); }
+  void predict(PcrChanges changes, Reply<PcrPrediction> reply) override {
+    asked = std::move(changes);
+    reply(PcrPrediction{{1}, {2, 3}});
+  }
+  void authorise(PcrChanges changes, std::vector<std::uint8_t> given, Done done) override {
+    asked = std::move(changes);
+    signature = std::move(given);
+    done({});
+  }
+  void reseal(SecretBuffer given, Done done) override {
+    secret = std::move(given);
+    done({});
+  }
+  void recover(SecretBuffer, Done done) override { done(fail(Errc::not_authentic, "another secret")); }
+
+  PcrFacts facts{1U << 7, std::vector<std::uint8_t>(32, 1), std::vector<std::uint8_t>(32, 2), 3, true};
+  PcrChanges asked;
+  std::vector<std::uint8_t> signature;
+  SecretBuffer secret;
 };
 
 class FakeNode final : public node::ControlPort {

@@ -181,6 +181,7 @@ void add_nmm_commands(CLI::App& app, Session& session) {
   nmm->add_subcommand("nodes", "All nodes and their state")->callback([&session] {
     session.command = [&session] { return list_nodes(session); };
   });
+  add_sealing_commands(*nmm, session, dbus::Service::nmm);
 }
 
 }  // namespace akm::ctl

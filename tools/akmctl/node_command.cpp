@@ -118,6 +118,7 @@ void add_node_commands(CLI::App& app, Session& session) {
   erase->add_flag("--yes", args->yes, "Really");
   erase->callback(
       [&session, args] { session.command = [&session, args] { return zeroize(session, args->yes); }; });
+  add_sealing_commands(*node, session, dbus::Service::node);
 }
 
 }  // namespace akm::ctl

@@ -11,6 +11,7 @@
 #include "dbus/authorizer.h"
 #include "dbus/nmm_adaptor.h"
 #include "dbus/node_adaptor.h"
+#include "dbus/sealing_adaptor.h"
 #include "tests/support/dbus_fixture.h"
 #include "tests/support/fake_ports.h"
 
@@ -37,6 +38,7 @@ class World {
         node_authorizer(node_bus, {"", false}),
         nmm_authorizer(nmm_bus, {"", false}),
         node_adaptor(node_bus, node_authorizer, node),
+        sealing_adaptor(node_bus, node_authorizer, dbus::kNodePath, sealing),
         nmm_adaptor(nmm_bus, nmm_authorizer, nmm) {
     if (with == With::node || with == With::both) begin(node_bus);
     if (with == With::nmm || with == With::both) begin(nmm_bus);
@@ -64,12 +66,14 @@ class World {
 
   PrivateBus daemon;
   FakeNode node;
+  FakeSealing sealing;
   FakeNmm nmm;
   dbus::Bus node_bus;
   dbus::Bus nmm_bus;
   dbus::Authorizer node_authorizer;
   dbus::Authorizer nmm_authorizer;
   dbus::NodeAdaptor node_adaptor;
+  dbus::SealingAdaptor sealing_adaptor;
   dbus::NmmAdaptor nmm_adaptor;
   std::vector<Pumped> servers;
 

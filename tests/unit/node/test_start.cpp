@@ -21,7 +21,7 @@ Test(start, the_backend_is_said_with_its_reason) {
 Test(start, the_role_is_wired_to_the_loop) {
   NodeBench bench;
   FakeLoop loop;
-  cr_assert(node::watch_role(loop, *bench.node, bench.settings.common, {}).has_value());
+  cr_assert(node::watch_role(loop, *bench.node).has_value());
   cr_assert_eq(loop.deadlines.size(), 2);
   cr_assert_eq(loop.watches.size(), 1);
   bench.probes.records.push_back(foreign_key_read(1));
@@ -34,7 +34,7 @@ Test(start, the_role_is_wired_to_the_loop) {
 Test(start, a_node_without_probes_is_wired_too) {
   NodeBench bench(false);
   FakeLoop loop;
-  cr_assert(node::watch_role(loop, *bench.node, bench.settings.common, {}).has_value());
+  cr_assert(node::watch_role(loop, *bench.node).has_value());
   cr_assert(loop.watches.empty());
 }
 
