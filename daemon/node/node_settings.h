@@ -32,6 +32,8 @@ struct NodeSettings {
   policy::NodePolicy responses;
   bool activate_automatically = true;
   DataSettings data;
+  bool drives_watch = true;              // bundles on drives that are plugged in are offered
+  std::vector<std::string> drives_also;  // devices that count as removable
 };
 
 service::Schema node_schema();
