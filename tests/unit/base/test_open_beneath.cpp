@@ -13,7 +13,7 @@ using akm::test::TemporaryFolder;
 namespace {
 
 Errc refusal(const UniqueFd& folder, const std::string& name, int flags = O_RDONLY) {
-  const auto fd = open_beneath(folder.get(), name, flags, name, 0600);
+  const auto fd = open_beneath(folder.get(), name, flags, name, (flags & O_CREAT) != 0 ? 0600 : 0);
   return fd ? Errc::internal : fd.error().code;
 }
 
