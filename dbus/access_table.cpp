@@ -20,6 +20,7 @@ constexpr std::array kRules{
     AccessRule{kNode, "Zeroize", "org.akm.node.admin", Access::admin},
     AccessRule{kNmm, "CreateRootSecret", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "PrepareBundle", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "ListDrives", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "ProvisionDirect", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "ListNodes", "org.akm.nmm.read", Access::read},
     AccessRule{kNmm, "CreateAsr", "org.akm.nmm.admin", Access::admin},

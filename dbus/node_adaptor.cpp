@@ -37,6 +37,7 @@ std::span<const Property<Snapshot>> properties() {
       property<Snapshot, &Snapshot::keyring>("Keyring"),
       property<Snapshot, &Snapshot::findings>("Findings"),
       property<Snapshot, &Snapshot::probes>("Probes"),
+      property<Snapshot, &Snapshot::bundles>("Bundles"),
       property<Snapshot, &Snapshot::counters>("Counters", false),
   };
   return table;
@@ -92,6 +93,7 @@ const sd_bus_vtable* NodeAdaptor::Vtable::table() {
       SD_BUS_PROPERTY("Keyring", "i", get, 0, kSignals),
       SD_BUS_PROPERTY("Findings", "as", get, 0, kSignals),
       SD_BUS_PROPERTY("Probes", "a{ss}", get, 0, kSignals),
+      SD_BUS_PROPERTY("Bundles", "a(ssus)", get, 0, kSignals),
       SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
       SD_BUS_VTABLE_END,
   };

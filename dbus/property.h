@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "daemon/base/control_types.h"
+#include "daemon/node/control_port.h"
 #include "dbus/message.h"
 
 namespace akm::dbus {
 
 inline constexpr const char* kMembersType = "a(qtsassuuxxusx)";
+inline constexpr const char* kBundlesType = "a(ssus)";
 inline constexpr const char* kStragglersType = "a(tssx)";
 inline constexpr const char* kExportedKeysType = "a(sssiuuau)";
 
@@ -48,6 +50,13 @@ inline void put(Writer& out, const std::map<std::string, std::uint64_t>& value) 
 }
 inline void put(Writer& out, const std::vector<std::pair<std::string, std::string>>& value) {
   out.pairs('e', value);
+}
+inline void put(Writer& out, const std::vector<node::BundleSnapshot>& bundles) {
+  out.open('a', kBundlesType + 1);
+  for (const node::BundleSnapshot& one : bundles) {
+    out.open('r', "ssus").text(one.device).text(one.file).u32(one.tries_left).text(one.refusal).close();
+  }
+  out.close();
 }
 inline void put(Writer& out, const std::vector<MemberSnapshot>& members) {
   out.open('a', kMembersType + 1);

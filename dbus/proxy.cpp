@@ -199,13 +199,14 @@ Status Proxy::create_root_secret() {
   return nmm_call("CreateRootSecret", {});
 }
 
-Result<Proxy::Prepared> Proxy::prepare_bundle(const Prepare& what, const std::string& directory) {
+Result<Proxy::Prepared> Proxy::prepare_bundle(const Prepare& what, const std::string& place, bool force) {
   Prepared prepared;
   const std::string name = service_name(Service::nmm);
   AKM_TRY(call(
       {name, root_of(Service::nmm), name, "PrepareBundle"},
       [&](Writer& out) {
-        out.text(what.node_name).bytes(what.hardware_value).texts(what.node_endpoints).text(directory);
+        out.text(what.node_name).bytes(what.hardware_value).texts(what.node_endpoints);
+        out.text(place).boolean(force);
       },
       [&](Reader& in) -> Status {
         AKM_ASSIGN(prepared.node_id, in.u64());
@@ -214,6 +215,16 @@ Result<Proxy::Prepared> Proxy::prepare_bundle(const Prepare& what, const std::st
         return {};
       }));
   return prepared;
+}
+
+Result<std::vector<nmm::DriveSnapshot>> Proxy::drives() {
+  std::vector<nmm::DriveSnapshot> drives;
+  const std::string name = service_name(Service::nmm);
+  AKM_TRY(call({name, root_of(Service::nmm), name, "ListDrives"}, no_arguments, [&](Reader& in) -> Status {
+    AKM_ASSIGN(drives, read_drives(in));
+    return {};
+  }));
+  return drives;
 }
 
 Result<std::uint64_t> Proxy::provision_direct(const Prepare& what, const std::string& bus_address) {

@@ -62,7 +62,8 @@ class Proxy {
   Status reseal(Service service, const UniqueFd& secret, bool recover);
 
   Status create_root_secret();
-  Result<Prepared> prepare_bundle(const Prepare& what, const std::string& directory);
+  Result<Prepared> prepare_bundle(const Prepare& what, const std::string& place, bool force);
+  Result<std::vector<nmm::DriveSnapshot>> drives();
   Result<std::uint64_t> provision_direct(const Prepare& what, const std::string& bus_address);
   Result<std::vector<nmm::NodeSnapshot>> nodes();
   Result<std::uint64_t> create_asr(const std::string& label, const std::vector<std::uint64_t>& node_ids,

@@ -213,9 +213,12 @@ void Nmm::create_root_secret(Done done) {
   settle();
 }
 
-void Nmm::prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) {
-  provisioner_.prepare_file(what, directory, std::move(reply));
-  settle();
+void Nmm::prepare_bundle(Prepare what, Destination to, Reply<Prepared> reply) {
+  provisioner_.prepare_file(what, to, [this] { settle(); }, std::move(reply));
+}
+
+void Nmm::list_drives(Reply<std::vector<DriveSnapshot>> reply) {
+  provisioner_.list_drives(std::move(reply));
 }
 
 void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) {

@@ -73,7 +73,7 @@ Status run(const NodeSettings& settings) {
 
   AKM_TRY(service::stop_on_signal(*loop, signals));
   AKM_TRY(watch_role(*loop, node));
-  start(node, data);
+  const auto drives = start(node, data, *loop, settings);
   AKM_TRY(wiring.start([&] { manager.ready(node_state_name(node.status().state)); }));
   log::write(
       log::Level::notice, message_id::kStarted, "akmd has started",

@@ -10,7 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "daemon/node/bundle_file.h"
+#include "daemon/node/bundle_source.h"
+#include "daemon/node/bundle_tries.h"
 #include "daemon/node/control_port.h"
 #include "daemon/node/hardware.h"
 #include "daemon/node/key_exports.h"
@@ -77,6 +78,11 @@ class Node final : public ControlPort {
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   void deadline_reached();
 
+  /// From now on bundles on drives are offered; `look` is called aside, on another thread.
+  void offer_bundles(std::function<std::vector<BundleOffer>()> look);
+  /// A drive came or went: what is on them is looked at soon, as long as the node is unprovisioned.
+  void drives_changed();
+
   // ControlPort
   [[nodiscard]] StatusSnapshot status() const override;
   [[nodiscard]] std::vector<AsrSnapshot> asrs() const override;
@@ -109,9 +115,22 @@ class Node final : public ControlPort {
   // node_provisioning.cpp: bundles
   [[nodiscard]] Status may_be_provisioned() const;
   void answer_rekey(protocol::AsrId asr_id, const Status& outcome);
-  void provision(Result<protocol::BundleContent> content, std::optional<BundleFile> file, Done done);
+  struct Import;
+  using SharedImport = std::shared_ptr<Import>;
+  void aside(const SharedImport& import, std::function<void(Import&)> work,
+             void (Node::*then)(const SharedImport&));
+  void found(const SharedImport& import);
+  void opened(const SharedImport& import);
+  void consumed(const SharedImport& import);
+  void end_import(const SharedImport& import, const Status& outcome);
+  Status take_up(const protocol::BundleContent& content, const std::string& way);
   Status take_credentials(const protocol::BundleContent& content);
-  void consume(BundleFile& file, const protocol::BundleContent& content);
+  Status remember(const NodeRecord& record);
+
+  // node_offers.cpp: drives that are plugged in
+  void look_at_drives();
+  void offer(std::vector<BundleOffer> found);
+  [[nodiscard]] std::vector<BundleSnapshot> bundles() const;
 
   // node_activation.cpp: reaching the NMM, heartbeats
   void try_activation();
@@ -174,6 +193,7 @@ class Node final : public ControlPort {
   Parts parts_;
   std::optional<NodeRecords> records_;
   std::optional<NodeRecord> record_;
+  std::optional<BundleTries> tries_;
   std::optional<service::Shell> shell_;
   KeyExports exports_;
   NmmLink link_;
@@ -183,6 +203,9 @@ class Node final : public ControlPort {
   std::map<std::string, std::string> findings_;  // that come and go
   std::map<std::string, std::uint64_t> counters_;
   bool provisioning_under_way_ = false;
+  std::function<std::vector<BundleOffer>()> look_for_bundles_;  // null: drives are not looked at
+  std::vector<BundleOffer> offers_;
+  std::optional<Instant> look_due_;
 
   std::vector<Done> activation_waiters_;
   // Who asked for a rekey, answered when the members have agreed or an attempt of theirs has failed.

@@ -1,5 +1,6 @@
 #include "daemon/node/node_settings.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "keyring/kernel_keyring.h"
@@ -84,6 +85,23 @@ Result<policy::NodePolicy> read_policy(const Config& config) {
   }
   AKM_TRY(out.check());
   return out;
+}
+
+constexpr std::size_t kDrivesAlso = 16;
+
+void add_drives(service::Schema& schema) {
+  schema.push_back(
+      {.name = "drives.watch",
+       .standard = true,
+       .doc = "While unprovisioned, look at removable drives that are plugged in, read-only, and offer "
+              "the bundles on them.",
+       .choices = {}});
+  schema.push_back(
+      {.name = "drives.also",
+       .standard = std::vector<std::string>(),
+       .doc = "Block devices (/dev/NAME) that count as removable though the kernel does not say so: a "
+              "card slot, a virtual drive.",
+       .choices = {}});
 }
 
 constexpr std::size_t kDataFolderBytes = 36;  // the paths in it have to fit a socket's address
@@ -212,6 +230,7 @@ service::Schema node_schema() {
                     .standard = true,
                     .doc = "Activate as soon as credentials are there; else akmctl node activate does.",
                     .choices = {}});
+  add_drives(schema);
   add_data(schema);
   add_consumers(schema);
   add_responses(schema);
@@ -236,6 +255,13 @@ Result<NodeSettings> node_settings(const Config& config) {
   out.probes_config_folder = config.text("probes.config_folder");
   out.probes_check_interval_s = static_cast<std::uint32_t>(config.integer("probes.check_interval_s"));
   out.activate_automatically = config.boolean("activation.automatic");
+  out.drives_watch = config.boolean("drives.watch");
+  out.drives_also = config.list("drives.also");
+  const bool devices =
+      std::ranges::all_of(out.drives_also, [](const std::string& one) { return one.starts_with("/dev/"); });
+  if (!devices || out.drives_also.size() > kDrivesAlso) {
+    return std::unexpected(config.invalid("drives.also", "at most 16 names that begin with /dev/"));
+  }
   AKM_ASSIGN(out.data, read_data(config));
   AKM_ASSIGN(out.responses, read_policy(config));
   for (const Config& table : config.tables("consumers")) {

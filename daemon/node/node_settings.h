@@ -34,6 +34,8 @@ struct NodeSettings {
   bool activate_automatically = true;
   DataSettings data;
   std::vector<ConsumerRule> consumers;
+  bool drives_watch = true;              // bundles on drives that are plugged in are offered
+  std::vector<std::string> drives_also;  // devices that count as removable
 };
 
 service::Schema node_schema();

@@ -88,12 +88,19 @@ Status watch_role(io::Loop& loop, Node& node) {
   return {};
 }
 
-void start(Node& node, DataService& data) {
+std::unique_ptr<DriveWatch> start(Node& node, DataService& data, io::Loop& loop,
+                                  const NodeSettings& settings) {
   for (const std::string& name : node.consumers().unknown())
     log::warning("[[consumers]] of the configuration names what this machine does not know",
                  {{"AKM_NAME", name}});
   node.start();
   data.start(node.shell());
+  if (!settings.drives_watch) return nullptr;
+  auto watch = DriveWatch::create(loop, [&node] { node.drives_changed(); });
+  node.offer_bundles([also = settings.drives_also] { return look_for_bundles(also); });
+  if (watch) return std::move(*watch);
+  log::warning("Drives that are plugged in are not noticed", {{"AKM_ERROR", watch.error().message()}});
+  return nullptr;
 }
 
 void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager,

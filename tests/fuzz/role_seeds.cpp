@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <cstring>
 
 #include "bpf/include/akm_events.h"
 #include "daemon/nmm/nmm_settings.h"
 #include "daemon/nmm/record_codec.h"
+#include "daemon/node/bundle_tries.h"
 #include "daemon/node/node_record.h"
 #include "daemon/node/node_settings.h"
 #include "daemon/service/policy_text.h"
@@ -215,8 +217,35 @@ void snapshots(Seeds& seeds, WireBus& bus) {
         .i64(-1);
     out.u64s({1, 2}).text("v").close().close();
   });
+  add("drives", 6, [](dbus::Writer& out) {
+    out.open('a', "(sstsass)").open('r', "sstsass").text("/dev/sdb1").text("Stick").u64(9).text("vfat");
+    out.texts({"/media/usb"}).text("").close().close();
+  });
+  add("node-bundles", 0, [&](dbus::Writer& out) {
+    out.open('a', "{sv}");
+    property(out, "Bundles", dbus::kBundlesType,
+             [&] { dbus::put(out, std::vector<node::BundleSnapshot>{{"/dev/sdb1", "a.akmbundle", 4, ""}}); });
+    out.close();
+  });
   add("event", 5,
       [](dbus::Writer& out) { out.text("breach-detected").u8(3).i64(4).u64(5).text_map({{"k", "v"}}); });
+}
+
+void drives(Seeds& seeds) {
+  Bytes head(4096);
+  const auto put = [&head](std::size_t at, std::string_view text) {
+    std::ranges::copy(text, head.begin() + static_cast<std::ptrdiff_t>(at));
+  };
+  put(1080, "\x53\xef");
+  seeds.add("drive", "ext4", head, {0});
+  put(1080, std::string_view("\0\0", 2));
+  put(82, "FAT32   ");
+  put(510, "\x55\xaa");
+  seeds.add("drive", "vfat", head, {0});
+  seeds.add_text("drive", "mountinfo",
+                 "22 1 8:17 / /media/usb rw - vfat /dev/sdb1 rw\n23 1 8:17 / /boot/efi rw\n", {1});
+  seeds.add_text("drive", "name", "node-1.akmbundle", {2});
+  seeds.add("drive", "tries", node::BundleTries::encode({{{1}, 1}, {{2}, 5}}), {3});
 }
 
 }  // namespace
@@ -227,6 +256,7 @@ void add_role_seeds(Seeds& seeds) {
   probes(seeds);
   configuration(seeds);
   texts(seeds);
+  drives(seeds);
   WireBus bus;
   arguments(seeds, bus);
   snapshots(seeds, bus);

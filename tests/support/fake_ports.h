@@ -177,11 +177,16 @@ class FakeNmm final : public nmm::ControlPort {
   [[nodiscard]] std::vector<nmm::NodeSnapshot> nodes() const override { return members; }
   [[nodiscard]] std::vector<AsrSnapshot> asrs() const override { return relationships; }
   void create_root_secret(Done done) override { note("create_root_secret", std::move(done)); }
-  void prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) override {
-    calls.push_back("prepare_bundle " + what.node_name + " " + directory);
+  void list_drives(Reply<std::vector<nmm::DriveSnapshot>> reply) override {
+    calls.emplace_back("list_drives");
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(drives);
+  }
+  void prepare_bundle(Prepare what, Destination to, Reply<Prepared> reply) override {
+    calls.push_back("prepare_bundle " + what.node_name + " " + to.place + (to.force ? " by force" : ""));
     prepare = std::move(what);
     if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
-    reply(Prepared{0xc3, directory + "/" + prepare.node_name + ".akmbundle", std::move(code)});
+    reply(Prepared{0xc3, to.place + "/" + prepare.node_name + ".akmbundle", std::move(code)});
   }
   void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) override {
     calls.push_back("provision_direct " + what.node_name + " " + bus_address);
@@ -227,6 +232,7 @@ class FakeNmm final : public nmm::ControlPort {
 
   nmm::StatusSnapshot snapshot;
   std::vector<nmm::NodeSnapshot> members;
+  std::vector<nmm::DriveSnapshot> drives;
   std::vector<AsrSnapshot> relationships;
   Attested attested{.outcome = "same", .pcr_digest = {0xaa}, .log_digest = {}};
   std::vector<std::string> calls;

@@ -83,6 +83,13 @@ Json asr_json(const AsrSnapshot& asr) {
 }  // namespace
 
 std::string json_of(const node::StatusSnapshot& s) {
+  Json bundles = Json::array();
+  for (const node::BundleSnapshot& one : s.bundles) {
+    bundles.push_back({{"device", one.device},
+                       {"file", one.file},
+                       {"tries_left", one.tries_left},
+                       {"refusal", one.refusal}});
+  }
   return line({{"service", "node"},
                {"state", node::node_state_name(s.state)},
                {"node_id", hex_id(s.node_id)},
@@ -98,7 +105,21 @@ std::string json_of(const node::StatusSnapshot& s) {
                {"keyring", s.keyring},
                {"findings", s.findings},
                {"probes", pairs(s.probes)},
+               {"bundles", bundles},
                {"counters", Json(s.counters)}});
+}
+
+std::string json_of(const std::vector<nmm::DriveSnapshot>& drives) {
+  Json out = Json::array();
+  for (const nmm::DriveSnapshot& one : drives) {
+    out.push_back({{"device", one.device},
+                   {"model", one.model},
+                   {"bytes", one.bytes},
+                   {"filesystem", one.filesystem},
+                   {"mounted_at", one.mounted_at},
+                   {"refusal", one.refusal}});
+  }
+  return line(out);
 }
 
 std::string json_of(const nmm::StatusSnapshot& s) {

@@ -11,6 +11,7 @@ namespace akm::ctl {
 std::string json_of(const node::StatusSnapshot& status);
 std::string json_of(const nmm::StatusSnapshot& status);
 std::string json_of(const node::ControlPort::HardwareIdentity& identity);
+std::string json_of(const std::vector<nmm::DriveSnapshot>& drives);
 std::string json_of(const std::vector<nmm::NodeSnapshot>& nodes);
 std::string json_of(const AsrSnapshot& asr);
 std::string json_of(const std::vector<AsrSnapshot>& asrs);

@@ -54,6 +54,18 @@ Test(node_settings, mistakes_are_errors) {
   }
 }
 
+Test(node_settings, drives_are_configuration) {
+  cr_assert(settings_of("")->drives_watch);
+  const auto settings = settings_of("[drives]\nwatch = false\nalso = [\"/dev/mmcblk0\"]\n");
+  cr_assert(settings.has_value(), "%s", settings ? "" : settings.error().message().c_str());
+  cr_assert_not(settings->drives_watch);
+  cr_assert_eq(settings->drives_also.at(0), "/dev/mmcblk0");
+  cr_assert_eq(settings_of("[drives]\nalso = [\"sdb\"]\n").error().code, Errc::config_invalid);
+  std::string many = "[drives]\nalso = [";
+  for (int i = 0; i < 17; ++i) many += "\"/dev/loop" + std::to_string(i) + "\",";
+  cr_assert_eq(settings_of(many + "]\n").error().code, Errc::config_invalid);
+}
+
 Test(node_settings, the_data_service_is_configuration) {
   const auto standard = settings_of("");
   cr_assert_eq(standard->data.folder, "/run/akm/asr");

@@ -69,3 +69,17 @@ Test(start, what_happens_goes_to_the_bus) {
   cr_assert_gt(states, 0);
   cr_assert(std::ranges::find(told, "provisioned") != told.end());
 }
+
+Test(start, drives_are_noticed_unless_that_is_switched_off) {
+  NodeBench bench;
+  FakeLoop loop;
+  bench.settings.data.folder.clear();
+  node::DataService data(loop, 0, bench.settings.data);
+  bench.settings.drives_watch = false;
+  cr_assert(node::start(*bench.node, data, loop, bench.settings) == nullptr);
+  cr_assert(loop.watches.empty());
+  bench.settings.drives_watch = true;
+  const auto watch = node::start(*bench.node, data, loop, bench.settings);
+  cr_assert(watch != nullptr);
+  cr_assert_eq(loop.watches.size(), 2);
+}
