@@ -15,6 +15,7 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
       identity_(std::move(identity)),
       membership_(core_),
       provisioner_(core_),
+      token_preparation_(core_, provisioner_, [this] { settle(); }),
       recovery_(core_, membership_),
       upkeep_(core_),
       attestations_(core_, recovery_),
@@ -215,6 +216,11 @@ void Nmm::create_root_secret(Done done) {
 
 void Nmm::prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) {
   provisioner_.prepare_file(what, directory, std::move(reply));
+  settle();
+}
+
+void Nmm::prepare_token(Prepare what, const std::string& uri, UniqueFd pin, Reply<PreparedOnToken> reply) {
+  token_preparation_.start(std::move(what), uri, std::move(pin), std::move(reply));
   settle();
 }
 

@@ -19,6 +19,8 @@ class Provisioner {
   /// the relationship when it returns; an earlier serial stays good until the node is heard under the new
   /// one.
   Result<protocol::BundleContent> prepare(const ControlPort::Prepare& what);
+  /// Whether prepare() would, so that a drive or a token is not touched in vain.
+  [[nodiscard]] Status check(const ControlPort::Prepare& what) const;
   /// (a) of section 7: NODE.akmbundle in `directory`, and the one-time code in a sealed memfd. Sealing and
   /// writing are done aside: `reply` is called when the file is on the drive. busy when many wait.
   void prepare_file(const ControlPort::Prepare& what, const std::string& directory,
@@ -34,7 +36,6 @@ class Provisioner {
   using SharedReply = std::shared_ptr<Reply<ControlPort::Prepared>>;
   Status start_sealing(const ControlPort::Prepare& what, const std::string& directory,
                        const SharedReply& reply);
-  Status check(const ControlPort::Prepare& what) const;
   Result<NodeRecord> next_record(const ControlPort::Prepare& what);
   Result<protocol::Asr> derive(const NodeRecord& record);
   [[nodiscard]] protocol::ProvisioningIdentity identity_of(const NodeRecord& record) const;

@@ -59,17 +59,21 @@ void Node::provision(Result<protocol::BundleContent> content, std::optional<Bund
   if (const Status taken = take_credentials(*content); !taken) return done(taken);
   // From here on the node is provisioned, also if the drive was pulled out.
   if (file) consume(*file, *content);
+  provisioned(file ? "file" : "direct");
+  done({});
+}
+
+void Node::provisioned(std::string_view way) {
   say({.name = "provisioned",
        .severity = 5,
        .fields = {{"node", record_->identity.node_name},
                   {"node_id", hex_id(record_->identity.node_id)},
                   {"nmm", record_->identity.nmm_name},
                   {"nmm_id", hex_id(record_->identity.nmm_id)},
-                  {"way", file ? "file" : "direct"}}},
+                  {"way", std::string(way)}}},
       message_id::kProvisioned, "Provisioning credentials were stored");
   set_state(NodeState::provisioned);
   if (settings_.activate_automatically) activation_due_ = parts_.now();
-  done({});
 }
 
 Status Node::take_credentials(const protocol::BundleContent& content) {
@@ -101,12 +105,14 @@ Status Node::take_credentials(const protocol::BundleContent& content) {
   return {};
 }
 
+std::string Node::receipt_of(const protocol::BundleContent& content) {
+  return "{\"akm-receipt\": 1, \"node\": \"" + hex_id(content.identity.node_id) + "\", \"nmm\": \"" +
+         hex_id(content.identity.nmm_id) + "\", \"serial\": " + std::to_string(content.identity.serial) +
+         ", \"use_id\": \"" + hex(content.use_id) + "\"}\n";
+}
+
 void Node::consume(BundleFile& file, const protocol::BundleContent& content) {
-  const std::string receipt = "{\"akm-receipt\": 1, \"node\": \"" + hex_id(content.identity.node_id) +
-                              "\", \"nmm\": \"" + hex_id(content.identity.nmm_id) +
-                              "\", \"serial\": " + std::to_string(content.identity.serial) +
-                              ", \"use_id\": \"" + hex(content.use_id) + "\"}\n";
-  if (const Status consumed = file.consume(receipt); !consumed) {
+  if (const Status consumed = file.consume(receipt_of(content)); !consumed) {
     say({.name = "bundle-not-removed", .severity = 4, .fields = {{"error", consumed.error().message()}}}, {},
         "The bundle was used, but not wholly removed from the drive; remove it by hand");
   }

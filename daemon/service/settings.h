@@ -11,7 +11,7 @@
 
 namespace akm::service {
 
-enum class SealingChoice : std::uint8_t { automatic, tpm, software };
+enum class SealingChoice : std::uint8_t { automatic, tpm, software, token };
 
 struct Settings {
   std::string state_folder;
@@ -19,6 +19,9 @@ struct Settings {
   bool allow_software = true;  // automatic may fall back to sealing in software
   std::string tcti;            // "" is the kernel's resource manager, device:/dev/tpmrm0
   std::uint32_t nv_index = 0;  // of the start counter: one for each daemon that shares a TPM
+  std::string token_uri;       // RFC 7512: the token that seals
+  std::string pin_file;        // its PIN; "" is the systemd credential token-pin
+  std::string pkcs11_module;   // path; "" is what is registered with p11-kit
   std::string keyring_name;
   Endpoint listen;
   io::BackendChoice io_backend = io::BackendChoice::automatic;

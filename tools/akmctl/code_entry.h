@@ -1,5 +1,6 @@
 #pragma once
-// The one-time code: typed without echo or read from a file, never in argv; shown once.
+// The one-time code and the PIN of a token: typed without echo or read from a file, never in argv; a code is
+// shown once.
 #include <string>
 
 #include "daemon/base/result.h"
@@ -12,6 +13,8 @@ namespace akm::ctl {
 /// around it taken off. invalid_argument when it is empty, longer than 256 bytes or there is no terminal to
 /// ask at.
 Result<UniqueFd> enter_code(const std::string& file);
+/// The PIN of a token, in the same way; only a newline at its end is taken off. 1 to 64 bytes.
+Result<UniqueFd> enter_pin(const std::string& file);
 /// The text of a memfd with a code; malformed when it is not made of A-Z, a-z, 0-9 and "-".
 Result<SecretBuffer> read_code(const UniqueFd& memfd);
 /// Writes to standard output past its buffer, so that no copy stays in this process.

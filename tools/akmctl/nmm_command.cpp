@@ -57,18 +57,46 @@ Status init(Session& session) {
 }
 
 struct Arguments {
-  std::string name, hardware_value, directory, bus_address;
+  std::string name, hardware_value, directory, token, pin_file, bus_address;
   std::vector<std::string> endpoints;
 };
 
-Status prepare(Session& session, const Arguments& args) {
+Result<dbus::Proxy::Prepare> what_to_prepare(const Arguments& args) {
   dbus::Proxy::Prepare what{args.name, {}, args.endpoints};
-  if (!args.hardware_value.empty()) {
-    auto value = parse_hex(args.hardware_value);
-    if (!value || value->size() != 32)
-      return fail(Errc::invalid_argument, "--hardware-value has 64 hex digits (akmctl node identity)");
-    what.hardware_value = std::move(*value);
-  }
+  if (args.hardware_value.empty()) return what;
+  auto value = parse_hex(args.hardware_value);
+  if (!value || value->size() != 32)
+    return fail(Errc::invalid_argument, "--hardware-value has 64 hex digits (akmctl node identity)");
+  what.hardware_value = std::move(*value);
+  return what;
+}
+
+Status prepare_on_token(Session& session, const Arguments& args) {
+  AKM_ASSIGN(const dbus::Proxy::Prepare what, what_to_prepare(args));
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const UniqueFd pin, enter_pin(args.pin_file));
+  AKM_ASSIGN(const auto prepared, proxy->prepare_token(what, args.token, pin));
+  std::string json = json_id("node_id", prepared.node_id);
+  json.pop_back();
+  json += fmt::format(R"(,"token":"{}","sealed":{}}})", json_escaped(prepared.token), prepared.sealed);
+  say(session,
+      facts({{"Node", args.name},
+             {"Node id", hex_id(prepared.node_id)},
+             {"Token", prepared.token},
+             {"Protection", prepared.sealed
+                                ? "sealed by a key that never leaves the token, behind its PIN"
+                                : "a private object behind the token's PIN (it cannot do AES-GCM)"}}) +
+          "\nCarry the token to the node and its PIN apart from it: akmctl node provision --from "
+          "'pkcs11:...'",
+      json);
+  return {};
+}
+
+Status prepare(Session& session, const Arguments& args) {
+  if (args.directory.empty() == args.token.empty())
+    return fail(Errc::invalid_argument, "say either --to or --to-token");
+  if (!args.token.empty()) return prepare_on_token(session, args);
+  AKM_ASSIGN(const dbus::Proxy::Prepare what, what_to_prepare(args));
   AKM_ASSIGN(const std::string directory, absolute_path(args.directory));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const auto prepared, proxy->prepare_bundle(what, directory));
@@ -152,13 +180,18 @@ void add_nmm_commands(CLI::App& app, Session& session) {
   });
 
   const auto args = std::make_shared<Arguments>();
-  CLI::App* bundle = nmm->add_subcommand("prepare", "Make credentials for a node as a bundle file");
+  CLI::App* bundle =
+      nmm->add_subcommand("prepare", "Make credentials for a node, as a bundle file or on a token")
+          ->alias("bundle");
   bundle->add_option("NAME", args->name, "Name of the new node")->required();
   bundle->add_option("--hardware-value", args->hardware_value,
                      "What 'akmctl node identity' shows on the node");
   bundle->add_option("--endpoint", args->endpoints,
                      "ADDRESS:PORT where the node will listen; may be repeated");
-  bundle->add_option("--to", args->directory, "Directory that gets NAME.akmbundle (a USB drive)")->required();
+  bundle->add_option("--to", args->directory, "Directory that gets NAME.akmbundle (a USB drive)");
+  bundle->add_option("--to-token", args->token, "PKCS#11 token that gets it (pkcs11:token=LABEL)");
+  bundle->add_option("--pin-file", args->pin_file,
+                     "Read the token's PIN from here (- is standard input) instead of asking");
   bundle->callback(
       [&session, args] { session.command = [&session, args] { return prepare(session, *args); }; });
 

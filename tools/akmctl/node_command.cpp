@@ -70,6 +70,18 @@ Status provision(Session& session, const std::string& file, const std::string& c
   return {};
 }
 
+Status provision_from_token(Session& session, const std::string& uri, const std::string& pin_file) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
+  AKM_ASSIGN(const UniqueFd pin, enter_pin(pin_file));
+  AKM_TRY(proxy->provision_from_token(uri, pin));
+  AKM_ASSIGN(const node::StatusSnapshot status, proxy->node_status());
+  say(session,
+      fmt::format("Provisioned as '{}' ({}). The token holds a receipt now. Next: akmctl node activate",
+                  status.node_name, hex_id(status.node_id)),
+      json_of(status));
+  return {};
+}
+
 Status activate(Session& session) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
   AKM_TRY(proxy->activate());
@@ -99,17 +111,26 @@ void add_node_commands(CLI::App& app, Session& session) {
   });
 
   struct Arguments {
-    std::string file, code_file;
+    std::string file, from, code_file, pin_file;
     bool yes = false;
   };
   const auto args = std::make_shared<Arguments>();
-  CLI::App* add =
-      node->add_subcommand("provision", "Take credentials from a bundle file and its one-time code");
-  add->add_option("FILE", args->file, "NAME.akmbundle")->required();
+  CLI::App* add = node->add_subcommand(
+      "provision", "Take credentials from a bundle file and its one-time code, or from a token");
+  CLI::Option* const from =
+      add->add_option("--from", args->from, "The same as FILE, or a PKCS#11 token (pkcs11:token=LABEL)");
+  add->add_option("FILE", args->file, "NAME.akmbundle")->excludes(from);
+  add->add_option("--pin-file", args->pin_file,
+                  "Read the token's PIN from here (- is standard input) instead of asking");
   add->add_option("--code-file", args->code_file,
                   "Read the code from here (- is standard input) instead of asking");
   add->callback([&session, args] {
-    session.command = [&session, args] { return provision(session, args->file, args->code_file); };
+    session.command = [&session, args] {
+      const std::string& source = args->from.empty() ? args->file : args->from;
+      if (source.starts_with("pkcs11:")) return provision_from_token(session, source, args->pin_file);
+      if (source.empty()) return Status(fail(Errc::invalid_argument, "say which bundle: FILE or --from"));
+      return provision(session, source, args->code_file);
+    };
   });
   node->add_subcommand("activate", "Reach the NMM and take up service")->callback([&session] {
     session.command = [&session] { return activate(session); };
