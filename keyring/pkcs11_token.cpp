@@ -75,10 +75,18 @@ Status Pkcs11Token::log_in(const SecretBuffer& pin) {
     session_ = CK_INVALID_HANDLE;
     return failed(opened, slot_.facts.text());
   }
-  SecretBuffer given = pin.clone();  // the call takes it as writable
-  const auto bytes = given.reveal_mutable();
-  const CK_RV answer =
-      slot_.functions->C_Login(session_, CKU_USER, bytes.data(), static_cast<CK_ULONG>(bytes.size()));
+  const auto try_pin = [this, &pin] {
+    SecretBuffer given = pin.clone();  // the call takes it as writable
+    const auto bytes = given.reveal_mutable();
+    return slot_.functions->C_Login(session_, CKU_USER, bytes.data(), static_cast<CK_ULONG>(bytes.size()));
+  };
+  CK_RV answer = try_pin();
+  // Left by an earlier session whose end was lost. It says nothing of this PIN, which is checked all the
+  // same.
+  if (answer == CKR_USER_ALREADY_LOGGED_IN) {
+    (void)slot_.functions->C_Logout(session_);
+    answer = try_pin();
+  }
   logged_in_ = answer == CKR_OK;
   if (logged_in_) return {};
   Error error = pkcs11_error(answer, slot_.facts.text());

@@ -101,7 +101,12 @@ struct Thunk<Member> {
       if (plan.without_gcm && std::get<1>(std::tuple(args...)) == CKM_AES_GCM) return CKR_MECHANISM_INVALID;
     }
     if (!now) return answer;
-    if (plan.fault == Pkcs11Fault::lose) return plan.answer;
+    if (plan.fault == Pkcs11Fault::lose) {
+      // A module that could not be initialised is not: else p11-kit takes it for another's, and ends it
+      // never.
+      if constexpr (kSame<Member, &CK_FUNCTION_LIST::C_Initialize>) (void)real->C_Finalize(nullptr);
+      return plan.answer;
+    }
     if (answer == CKR_OK) alter_answer<Member>(args...);
     return answer;
   }

@@ -140,3 +140,12 @@ Test(pkcs11_token, a_session_that_ends_under_it_is_an_error_and_the_next_one_wor
     cr_assert((*token)->find_private({"akm test", ""}));
   }
 }
+
+Test(pkcs11_token, a_login_that_an_earlier_session_left_says_nothing_of_the_pin) {
+  const auto hsm = softhsm();
+  const auto first = Pkcs11Token::open(hsm->place, hsm->pin);
+  cr_assert(first);
+  const auto wrong = Pkcs11Token::open(hsm->place, secret_of("9999"));
+  cr_assert(!wrong && wrong.error().code == Errc::wrong_pin);
+  cr_assert(Pkcs11Token::open(hsm->place, hsm->pin));
+}
