@@ -132,6 +132,8 @@ Status consume_vault(const TokenPlace& place, const SecretBuffer& pin, std::stri
     if (first && !status) first = status;
   };
   AKM_ASSIGN(const auto bundles, token->find_private({kBundle, node}));
+  // It was read a moment ago: a token that knows of none now is not believed to have none.
+  if (bundles.empty()) note(fail(Errc::not_found, "the bundle on the token " + token->facts().text()));
   for (const CK_OBJECT_HANDLE handle : bundles) note(destroy_one(*token, handle));
   if (const auto old = token->find_public({kReceipt, node})) {
     for (const CK_OBJECT_HANDLE handle : *old) note(token->destroy(handle));
