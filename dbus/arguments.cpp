@@ -48,6 +48,20 @@ Result<std::string> read_path(Reader& in, std::string_view what) {
   return path;
 }
 
+Result<std::string> read_token_uri(Reader& in) {
+  constexpr std::string_view kWhat = "the token";
+  AKM_ASSIGN(std::string uri, in.text(limits::kTokenUriBytes));
+  if (!uri.starts_with("pkcs11:")) return bad(kWhat, "is named as in RFC 7512, pkcs11:token=NAME");
+  if (!std::ranges::all_of(uri, [](char c) { return c > ' ' && c < '\x7f'; })) {
+    return bad(kWhat, "must be named in printable ASCII");
+  }
+  // The bus would show it to everybody, and a module is code.
+  for (const std::string_view key : {"pin-value=", "pin-source=", "module-path=", "module-name="}) {
+    if (uri.contains(key)) return bad(kWhat, "must not be named with a PIN or a module");
+  }
+  return uri;
+}
+
 Result<std::vector<std::string>> read_endpoints(Reader& in) {
   AKM_ASSIGN(std::vector<std::string> texts, in.texts(limits::kEndpoints, limits::kEndpointBytes));
   std::set<Endpoint> seen;

@@ -17,6 +17,9 @@ namespace akm::dbus {
 Result<std::string> read_name(Reader& in, std::string_view what);
 /// Absolute, at most 4095 bytes, no empty, "." or ".." component (one "/" at the end is taken off).
 Result<std::string> read_path(Reader& in, std::string_view what);
+/// An RFC 7512 URI: "pkcs11:" and printable ASCII, at most 1024 bytes, without a PIN and without a module in
+/// it.
+Result<std::string> read_token_uri(Reader& in);
 /// At most kEndpoints numeric endpoints with a port, each once.
 Result<std::vector<std::string>> read_endpoints(Reader& in);
 /// 32 bytes, or none.

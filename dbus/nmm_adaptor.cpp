@@ -85,6 +85,9 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
           SD_BUS_ARGS("t", node_id, "s", path, "h", code), method<&Self::prepare_bundle>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ListDrives", SD_BUS_NO_ARGS, SD_BUS_ARGS("a(sstsass)", drives),
                               method<&Self::list_drives>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS(
+          "PrepareToken", SD_BUS_ARGS("s", name, "ay", hardware_value, "as", endpoints, "s", uri, "h", pin),
+          SD_BUS_ARGS("t", node_id, "s", token, "b", sealed), method<&Self::prepare_token>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ProvisionDirect", SD_BUS_ARGS("s", name, "as", endpoints, "s", bus_address),
                               SD_BUS_ARGS("t", node_id), method<&Self::provision_direct>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ListNodes", SD_BUS_NO_ARGS, SD_BUS_ARGS("a(tssusxats)", nodes),
@@ -197,6 +200,23 @@ Result<Action> NmmAdaptor::list_drives(Reader&) {
       call.reply([&](Writer& out) { append_drives(out, *drives); });
     };
     port_.list_drives(std::move(reply));
+  };
+}
+
+Result<Action> NmmAdaptor::prepare_token(Reader& in) {
+  nmm::ControlPort::Prepare what;
+  AKM_ASSIGN(what.node_name, read_name(in, "the name of the node"));
+  AKM_ASSIGN(what.hardware_value, read_hardware_value(in));
+  AKM_ASSIGN(what.node_endpoints, read_endpoints(in));
+  AKM_ASSIGN(std::string uri, read_token_uri(in));
+  AKM_ASSIGN(UniqueFd pin, read_sealed_fd(in, limits::kPinBytes));
+  return [this, what = std::move(what), uri = std::move(uri), pin = std::move(pin)](Call call) mutable {
+    auto reply = [call = std::move(call)](Result<nmm::ControlPort::PreparedOnToken> prepared) mutable {
+      if (!prepared) return call.fail(prepared.error());
+      call.reply(
+          [&](Writer& out) { out.u64(prepared->node_id).text(prepared->token).boolean(prepared->sealed); });
+    };
+    port_.prepare_token(std::move(what), uri, std::move(pin), std::move(reply));
   };
 }
 

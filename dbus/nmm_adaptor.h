@@ -34,6 +34,7 @@ class NmmAdaptor {
   Result<Action> create_root_secret(Reader& in);
   Result<Action> prepare_bundle(Reader& in);
   Result<Action> list_drives(Reader& in);
+  Result<Action> prepare_token(Reader& in);
   Result<Action> provision_direct(Reader& in);
   Result<Action> list_nodes(Reader& in);
   Result<Action> create_asr(Reader& in);

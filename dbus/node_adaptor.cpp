@@ -75,6 +75,8 @@ const sd_bus_vtable* NodeAdaptor::Vtable::table() {
                               method<&Self::provision_from_file>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ProvisionFromMemfd", SD_BUS_ARGS("h", bundle), SD_BUS_NO_RESULT,
                               method<&Self::provision_from_memfd>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionFromToken", SD_BUS_ARGS("s", uri, "h", pin), SD_BUS_NO_RESULT,
+                              method<&Self::provision_from_token>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Activate", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method<&Self::activate>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Zeroize", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method<&Self::zeroize>, kOpen),
       SD_BUS_SIGNAL_WITH_ARGS(
@@ -170,6 +172,14 @@ Result<Action> NodeAdaptor::provision_from_memfd(Reader& in) {
   AKM_ASSIGN(UniqueFd bundle, read_sealed_fd(in, limits::kBundleBytes));
   return [this, bundle = std::move(bundle)](Call call) mutable {
     port_.provision_from_memfd(std::move(bundle), Call::done(std::move(call)));
+  };
+}
+
+Result<Action> NodeAdaptor::provision_from_token(Reader& in) {
+  AKM_ASSIGN(std::string uri, read_token_uri(in));
+  AKM_ASSIGN(UniqueFd pin, read_sealed_fd(in, limits::kPinBytes));
+  return [this, uri = std::move(uri), pin = std::move(pin)](Call call) mutable {
+    port_.provision_from_token(uri, std::move(pin), Call::done(std::move(call)));
   };
 }
 

@@ -175,6 +175,13 @@ Status Proxy::provision_from_file(const std::string& path, const UniqueFd& code)
       [&](Writer& out) { out.text(path).fd(code.get()); }, nothing);
 }
 
+Status Proxy::provision_from_token(const std::string& uri, const UniqueFd& pin) {
+  const std::string name = service_name(Service::node);
+  return call(
+      {name, root_of(Service::node), name, "ProvisionFromToken"},
+      [&](Writer& out) { out.text(uri).fd(pin.get()); }, nothing);
+}
+
 Status Proxy::activate() {
   const std::string name = service_name(Service::node);
   return call({name, root_of(Service::node), name, "Activate"}, no_arguments, nothing);
@@ -225,6 +232,28 @@ Result<std::vector<nmm::DriveSnapshot>> Proxy::drives() {
     return {};
   }));
   return drives;
+}
+
+Result<Proxy::PreparedOnToken> Proxy::prepare_token(const Prepare& what, const std::string& uri,
+                                                    const UniqueFd& pin) {
+  PreparedOnToken prepared;
+  const std::string name = service_name(Service::nmm);
+  AKM_TRY(call(
+      {name, root_of(Service::nmm), name, "PrepareToken"},
+      [&](Writer& out) {
+        out.text(what.node_name)
+            .bytes(what.hardware_value)
+            .texts(what.node_endpoints)
+            .text(uri)
+            .fd(pin.get());
+      },
+      [&](Reader& in) -> Status {
+        AKM_ASSIGN(prepared.node_id, in.u64());
+        AKM_ASSIGN(prepared.token, in.text(limits::kTextBytes));
+        AKM_ASSIGN(prepared.sealed, in.boolean());
+        return {};
+      }));
+  return prepared;
 }
 
 Result<std::uint64_t> Proxy::provision_direct(const Prepare& what, const std::string& bus_address) {

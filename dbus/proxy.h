@@ -50,6 +50,7 @@ class Proxy {
 
   Result<HardwareIdentity> hardware_identity();
   Status provision_from_file(const std::string& path, const UniqueFd& code);
+  Status provision_from_token(const std::string& uri, const UniqueFd& pin);
   Status activate();
   Status zeroize();
 
@@ -64,6 +65,8 @@ class Proxy {
   Status create_root_secret();
   Result<Prepared> prepare_bundle(const Prepare& what, const std::string& place, bool force);
   Result<std::vector<nmm::DriveSnapshot>> drives();
+  using PreparedOnToken = nmm::ControlPort::PreparedOnToken;
+  Result<PreparedOnToken> prepare_token(const Prepare& what, const std::string& uri, const UniqueFd& pin);
   Result<std::uint64_t> provision_direct(const Prepare& what, const std::string& bus_address);
   Result<std::vector<nmm::NodeSnapshot>> nodes();
   Result<std::uint64_t> create_asr(const std::string& label, const std::vector<std::uint64_t>& node_ids,

@@ -15,6 +15,7 @@ constexpr std::uint8_t kVersionPlain = 1;
 constexpr std::uint8_t kVersion = 2;
 constexpr std::uint8_t kKindTpm = 1;
 constexpr std::uint8_t kKindSoftware = 2;
+constexpr std::uint8_t kKindToken = 3;
 constexpr std::size_t kChecksumBytes = 32;
 constexpr std::uint32_t kAllPcrs = (std::uint32_t{1} << kPcrCount) - 1;
 
@@ -38,9 +39,13 @@ std::uint8_t kind_byte(SealerKind kind) {
       return kKindTpm;
     case SealerKind::software:
       return kKindSoftware;
+    case SealerKind::token:
+      return kKindToken;
   }
   return 0;
 }
+
+constexpr std::array kKinds{SealerKind::tpm, SealerKind::software, SealerKind::token};
 
 void write_field(Writer& writer, std::span<const std::uint8_t> field) {
   writer.u16(static_cast<std::uint16_t>(field.size()));
@@ -112,8 +117,9 @@ Result<SealedBlob> decode_sealed_blob(std::span<const std::uint8_t> bytes) {
   }
   SealedBlob blob;
   const std::uint8_t kind = reader.u8();
-  if (kind != kKindTpm && kind != kKindSoftware) return fail(Errc::malformed, "sealed blob: kind");
-  blob.kind = kind == kKindTpm ? SealerKind::tpm : SealerKind::software;
+  const auto known = std::ranges::find(kKinds, kind, kind_byte);
+  if (known == kKinds.end()) return fail(Errc::malformed, "sealed blob: kind");
+  blob.kind = *known;
   blob.pcr_mask = reader.u32();
   blob.parent = read_field(reader);
   blob.pcr_values = read_field(reader);

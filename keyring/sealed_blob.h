@@ -25,21 +25,21 @@ struct AuthorisedPcrs {
   std::vector<std::uint8_t> signature;  // TPMT_SIGNATURE
 };
 
-/// u32 "AKMS", u8 version, u8 kind (1 TPM, 2 software), u32 PCR mask, then each as u16 length and bytes:
-/// parent, PCR values, public part, private part; in version 2, which a blob with any of these has, also
-/// endorsement, policy key, and after a u8 count the values and signature of each authorised set; then
+/// u32 "AKMS", u8 version, u8 kind (1 TPM, 2 software, 3 token), u32 PCR mask, then each as u16 length and
+/// bytes: parent, PCR values, public part, private part; in version 2, which a blob with any of these has,
+/// also endorsement, policy key, and after a u8 count the values and signature of each authorised set; then
 /// SHA-256 of all that. Integers are big-endian.
 struct SealedBlob {
   SealerKind kind = SealerKind::tpm;
   /// Bit n: bound to PCR n (SHA-256 bank). 0 for software.
   std::uint32_t pcr_mask = 0;
-  /// What it opens with. TPM: name of the parent key; software: identifier of the wrapping key.
+  /// What it opens with. TPM: name of the parent key; software and token: identifier of the wrapping key.
   std::vector<std::uint8_t> parent;
   /// PCR values at sealing, by rising number. The check itself is the TPM's.
   std::vector<std::uint8_t> pcr_values;
-  /// TPM: TPM2B_PUBLIC; software: nonce.
+  /// TPM: TPM2B_PUBLIC; software: nonce; token: nonce and check value.
   std::vector<std::uint8_t> public_part;
-  /// TPM: TPM2B_PRIVATE; software: ciphertext and tag.
+  /// TPM: TPM2B_PRIVATE; software and token: ciphertext and tag (none where the token itself keeps the key).
   std::vector<std::uint8_t> private_part;
   /// Name of the TPM's endorsement key: tells another TPM from one that was cleared.
   std::vector<std::uint8_t> endorsement;

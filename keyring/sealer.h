@@ -18,7 +18,7 @@ using StorageKey = SecretBytes<kStorageKeyBytes>;
 /// TCTI string where the configuration names none: the kernel's resource manager.
 inline constexpr const char* kDefaultTcti = "device:/dev/tpmrm0";
 
-enum class SealerKind : std::uint8_t { tpm, software };
+enum class SealerKind : std::uint8_t { tpm, software, token };
 std::string_view sealer_kind_name(SealerKind kind);
 
 /// A blocking interface: run it before the loop starts, or on the TPM thread (TpmWorker).
@@ -36,6 +36,11 @@ class Sealer {
   /// Grows by at least one and never repeats, also after a crash: the node's incarnation (section 1). Called
   /// once a start. exhausted above 2^32 - 1.
   virtual Result<std::uint32_t> next_incarnation() = 0;
+  /// Erases what the sealer itself keeps for this daemon (files, an NV index, an object on a token): what it
+  /// has sealed does not open any more, or is no proof of anything. The names of what is gone, of a-z, "-".
+  virtual Result<std::vector<std::string>> erase() { return std::vector<std::string>{}; }
+  /// The same for one blob of seal() that nothing will refer to.
+  virtual Status discard(std::span<const std::uint8_t> /*blob*/) { return {}; }
 };
 
 }  // namespace akm::keyring

@@ -50,6 +50,8 @@ std::string_view sealer_kind_name(SealerKind kind) {
       return "tpm";
     case SealerKind::software:
       return "software";
+    case SealerKind::token:
+      return "token";
   }
   return "unknown";
 }
@@ -60,6 +62,14 @@ Result<std::unique_ptr<Sealer>> make_sealer(const SealerOptions& options) {
   }
   if (options.state_folder.empty()) return fail(Errc::invalid_argument, "no state folder");
   AKM_ASSIGN(const std::optional<SealerKind> stored, stored_kind(options.state_folder));
+  if (options.mode == SealerMode::token) {
+    TokenSealerOptions token = options.token;
+    token.sealed_file = blob_path(options.state_folder);
+    return std::make_unique<TokenSealer>(std::move(token));
+  }
+  if (options.mode == SealerMode::automatic && stored == SealerKind::token) {
+    return fail(Errc::sealed_unavailable, "the storage key is in a token; set sealing.mode to token");
+  }
   if (options.mode == SealerMode::software) return software(options, "chosen by the configuration");
   if (options.mode == SealerMode::automatic && stored == SealerKind::software) {
     return software(options, "sealed so when the storage key was made");
@@ -83,10 +93,12 @@ Result<StorageKey> open_storage_key(Sealer& sealer, const std::string& folder) {
     crypto::observe_secret("storage key", key.reveal());
     AKM_ASSIGN(const auto blob, sealer.seal(key));
     // A sealer that seals but does not open must be found out before anything depends on it.
-    AKM_ASSIGN(const StorageKey opened, sealer.unseal(blob));
-    if (!(opened == key)) return fail(Errc::tpm_failed, "the sealed key opened to another");
-    const Status created = create_file_atomically(path, blob, 0600);
+    const auto opened = sealer.unseal(blob);
+    Status created = opened ? Status{} : std::unexpected(opened.error());
+    if (opened && !(*opened == key)) created = fail(Errc::tpm_failed, "the sealed key opened to another");
+    if (created) created = create_file_atomically(path, blob, 0600);
     if (created) return key;
+    (void)sealer.discard(blob);  // nothing refers to it; the first error is what counts
     if (created.error().code != Errc::already_exists) return std::unexpected(created.error());
     stored = read_file(path, kSealedBlobMaxBytes);
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "keyring/sealer.h"
+#include "keyring/token_sealer.h"
 
 namespace akm::keyring {
 
@@ -14,7 +15,7 @@ namespace akm::keyring {
 inline constexpr std::uint32_t kDefaultNvIndex = 0x01800A4B;
 inline constexpr const char* kSealedKeyFile = "kek.sealed";
 
-enum class SealerMode : std::uint8_t { automatic, tpm, software };
+enum class SealerMode : std::uint8_t { automatic, tpm, software, token };
 
 struct SealerOptions {
   SealerMode mode = SealerMode::automatic;
@@ -28,12 +29,14 @@ struct SealerOptions {
   bool allow_software = true;
   /// Optional, for the software sealer: software_sealer.h.
   std::vector<std::uint8_t> machine_binding;
+  /// For the mode token.
+  TokenSealerOptions token;
 };
 
 /// automatic: what kek.sealed was sealed with; where there is none yet the TPM, else software if that is
 /// allowed. A missing TPM never turns an existing TPM-sealed key into a new software key: the sealer is made
-/// all the same, and its unseal() says sealed_unavailable. no_secure_element, invalid_argument,
-/// storage_failed.
+/// all the same, and its unseal() says sealed_unavailable; so it is with a token. no_secure_element,
+/// invalid_argument, storage_failed.
 Result<std::unique_ptr<Sealer>> make_sealer(const SealerOptions& options);
 
 /// Loads kek.sealed from `folder`, or draws a new key and stores it there, once and atomically. A blob that

@@ -119,7 +119,9 @@ Result<StorageKey> SoftwareSealer::unseal(std::span<const std::uint8_t> bytes) {
   const auto blob = decode_sealed_blob(bytes);
   if (!blob) return unavailable(blob.error());
   if (blob->kind != SealerKind::software) {
-    return fail(Errc::sealed_unavailable, "the key was sealed by a TPM, the configuration says software");
+    return fail(Errc::sealed_unavailable, std::string("the key was sealed by a ") +
+                                              (blob->kind == SealerKind::tpm ? "TPM" : "token") +
+                                              ", the configuration says software");
   }
   const std::string path = options_.state_folder + "/" + kKeyFile;
   const auto file_key = load_key_file(path);

@@ -64,6 +64,8 @@ constexpr std::array<ErrcText, kErrcCount> kTexts{{
     {Errc::probe_failed, "probe_failed", "A detection probe could not be loaded or attached"},
     {Errc::exhausted, "exhausted", "A counter or key is exhausted; a new generation is needed"},
     {Errc::interrupted, "interrupted", "The operation was interrupted"},
+    {Errc::wrong_pin, "wrong_pin", "The PIN does not open the token; it is not tried again by itself"},
+    {Errc::token_failed, "token_failed", "The token or its PKCS#11 module reported an error"},
     {Errc::internal, "internal", "An internal error; please report it"},
 }};
 

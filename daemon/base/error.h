@@ -47,6 +47,8 @@ enum class Errc : std::uint8_t {
   probe_failed,
   exhausted,
   interrupted,
+  wrong_pin,
+  token_failed,
   internal,
 };
 inline constexpr std::size_t kErrcCount = static_cast<std::size_t>(Errc::internal) + 1;

@@ -75,6 +75,14 @@ class ControlPort {
   virtual void prepare_bundle(Prepare what, Destination to, Reply<Prepared> reply) = 0;
   /// Removable devices with a medium.
   virtual void list_drives(Reply<std::vector<DriveSnapshot>> reply) = 0;
+  struct PreparedOnToken {
+    std::uint64_t node_id = 0;
+    std::string token;    // which one it is on, for people
+    bool sealed = false;  // with a key on the token; else the PIN alone keeps it
+  };
+  /// Writes the bundle to a PKCS#11 token (RFC 7512 URI) with its PIN in a sealed memfd.
+  virtual void prepare_token(Prepare what, const std::string& uri, UniqueFd pin,
+                             Reply<PreparedOnToken> reply) = 0;
   /// Calls org.akm.Node1 at `bus_address` (sd-bus address syntax): reads its hardware identity, passes a
   /// sealed memfd.
   virtual void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) = 0;

@@ -15,6 +15,7 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
       identity_(std::move(identity)),
       membership_(core_),
       provisioner_(core_),
+      token_preparation_(core_, provisioner_, [this] { settle(); }),
       recovery_(core_, membership_),
       upkeep_(core_),
       attestations_(core_, recovery_),
@@ -219,6 +220,11 @@ void Nmm::prepare_bundle(Prepare what, Destination to, Reply<Prepared> reply) {
 
 void Nmm::list_drives(Reply<std::vector<DriveSnapshot>> reply) {
   provisioner_.list_drives(std::move(reply));
+}
+
+void Nmm::prepare_token(Prepare what, const std::string& uri, UniqueFd pin, Reply<PreparedOnToken> reply) {
+  token_preparation_.start(std::move(what), uri, std::move(pin), std::move(reply));
+  settle();
 }
 
 void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) {

@@ -13,6 +13,7 @@
 #include "daemon/nmm/membership.h"
 #include "daemon/nmm/provisioner.h"
 #include "daemon/nmm/recovery.h"
+#include "daemon/nmm/token_preparation.h"
 #include "daemon/nmm/upkeep.h"
 
 namespace akm::nmm {
@@ -46,6 +47,8 @@ class Nmm final : public ControlPort {
   void create_root_secret(Done done) override;
   void prepare_bundle(Prepare what, Destination to, Reply<Prepared> reply) override;
   void list_drives(Reply<std::vector<DriveSnapshot>> reply) override;
+  void prepare_token(Prepare what, const std::string& uri, UniqueFd pin,
+                     Reply<PreparedOnToken> reply) override;
   void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) override;
   void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
                   std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) override;
@@ -86,6 +89,7 @@ class Nmm final : public ControlPort {
   NmmIdentity identity_;
   Membership membership_;
   Provisioner provisioner_;
+  TokenPreparation token_preparation_;
   Recovery recovery_;
   Upkeep upkeep_;
   Attestations attestations_;

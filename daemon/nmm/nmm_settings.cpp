@@ -107,6 +107,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
     return std::unexpected(config.invalid("nmm.name", "1 to 64 bytes"));
   }
   AKM_ASSIGN(out.endpoints, advertised(config, common));
+  out.pkcs11_module = common.pkcs11_module;
   out.policy = service::policy_from(config);
   out.bundle_expiry_s = static_cast<std::uint64_t>(config.integer("nmm.bundle_expiry_s"));
   out.bind_at_activation = config.boolean("nmm.bind_at_activation");

@@ -18,6 +18,7 @@ struct NmmSettings {
   std::string name = "nmm";            // for people; goes into bundles
   std::vector<std::string> endpoints;  // where nodes reach this NMM; goes into bundles
   protocol::Policy policy;             // of new relationships, where the caller says nothing else
+  std::string pkcs11_module;           // as in service::Settings
   std::uint64_t bundle_expiry_s = 7 * 86400;
   bool bind_at_activation = true;        // nodes may be prepared without their hardware value
   std::uint32_t missed_heartbeats = 3;   // then a node is silent

@@ -20,6 +20,8 @@ class Provisioner {
   /// the relationship when it returns; an earlier serial stays good until the node is heard under the new
   /// one.
   Result<protocol::BundleContent> prepare(const ControlPort::Prepare& what);
+  /// Whether prepare() would, so that a drive or a token is not touched in vain.
+  [[nodiscard]] Status check(const ControlPort::Prepare& what) const;
   /// (a) of section 7: NODE.akmbundle in a folder or on a drive, and the one-time code in a sealed memfd.
   /// What touches the drive and the sealing are done aside: `reply` is called when the file is on the drive
   /// and the drive is let go. `settle` is called when the credentials are made, which is later than this
@@ -38,7 +40,6 @@ class Provisioner {
   struct Sealing;
   using SharedSealing = std::shared_ptr<Sealing>;
   Status seal_into_place(const SharedSealing& work);
-  Status check(const ControlPort::Prepare& what) const;
   Result<NodeRecord> next_record(const ControlPort::Prepare& what);
   Result<protocol::Asr> derive(const NodeRecord& record);
   [[nodiscard]] protocol::ProvisioningIdentity identity_of(const NodeRecord& record) const;

@@ -17,6 +17,9 @@ class Unavailable final : public ControlPort {
   void create_root_secret(Done done) override { done(refusal()); }
   void prepare_bundle(Prepare, Destination, Reply<Prepared> reply) override { reply(refusal()); }
   void list_drives(Reply<std::vector<DriveSnapshot>> reply) override { reply(refusal()); }
+  void prepare_token(Prepare, const std::string&, UniqueFd, Reply<PreparedOnToken> reply) override {
+    reply(refusal());
+  }
   void provision_direct(Prepare, const std::string&, Reply<std::uint64_t> reply) override {
     reply(refusal());
   }

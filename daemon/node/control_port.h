@@ -85,6 +85,9 @@ class ControlPort {
   virtual void provision_from_file(const std::string& path, UniqueFd code, Done done) = 0;
   /// Direct connection: a memfd with write, grow and shrink seals that holds a bundle with kdf "none".
   virtual void provision_from_memfd(UniqueFd bundle, Done done) = 0;
+  /// Imports the bundle from a PKCS#11 token (RFC 7512 URI) with its PIN in a sealed memfd; then destroys it
+  /// there and leaves a receipt.
+  virtual void provision_from_token(const std::string& uri, UniqueFd pin, Done done) = 0;
   /// Reaches the NMM under the provisioning ASR; done when it answers.
   virtual void activate(Done done) = 0;
   virtual void rekey(std::uint64_t asr_id, Done done) = 0;

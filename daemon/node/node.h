@@ -89,6 +89,7 @@ class Node final : public ControlPort {
   Result<HardwareIdentity> hardware_identity() override { return parts_.hardware.identity(); }
   void provision_from_file(const std::string& path, UniqueFd code, Done done) override;
   void provision_from_memfd(UniqueFd bundle, Done done) override;
+  void provision_from_token(const std::string& uri, UniqueFd pin, Done done) override;
   void activate(Done done) override;
   void rekey(std::uint64_t asr_id, Done done) override;
   void zeroize(Done done) override;
@@ -123,14 +124,21 @@ class Node final : public ControlPort {
   void opened(const SharedImport& import);
   void consumed(const SharedImport& import);
   void end_import(const SharedImport& import, const Status& outcome);
-  Status take_up(const protocol::BundleContent& content, const std::string& way);
+  Status take_up(const protocol::BundleContent& content, std::string_view way);
   Status take_credentials(const protocol::BundleContent& content);
   Status remember(const NodeRecord& record);
+  void provisioned(std::string_view way);
+  [[nodiscard]] static std::string receipt_of(const protocol::BundleContent& content);
 
   // node_offers.cpp: drives that are plugged in
   void look_at_drives();
   void offer(std::vector<BundleOffer> found);
   [[nodiscard]] std::vector<BundleSnapshot> bundles() const;
+
+  // node_token.cpp: bundles on a PKCS#11 token
+  struct TokenImport;
+  void take_from_token(Result<protocol::BundleContent> content, const std::shared_ptr<TokenImport>& import);
+  void consume_on_token(const protocol::BundleContent& content, const std::shared_ptr<TokenImport>& import);
 
   // node_activation.cpp: reaching the NMM, heartbeats
   void try_activation();

@@ -88,10 +88,7 @@ void Node::opened(const SharedImport& import) {
   const protocol::BundleContent& content = *import->content;
   (void)tries_->opened(import->digest);  // else its tries count on, for a bundle that opens no more
   if (const Status taken = take_up(content, import->source->way()); !taken) return end_import(import, taken);
-  import->receipt = "{\"akm-receipt\": 1, \"node\": \"" + hex_id(content.identity.node_id) +
-                    "\", \"nmm\": \"" + hex_id(content.identity.nmm_id) +
-                    "\", \"serial\": " + std::to_string(content.identity.serial) + ", \"use_id\": \"" +
-                    hex(content.use_id) + "\"}\n";
+  import->receipt = receipt_of(content);
   // From here on the node is provisioned, also if the drive was pulled out.
   import->consumed = fail(Errc::busy);
   const Status started = parts_.run_aside([this, import]() -> keyring::TpmWorker::Completion {
@@ -124,20 +121,24 @@ void Node::provision_from_memfd(UniqueFd bundle, Done done) {
   done(content ? take_up(*content, "direct") : std::unexpected(content.error()));
 }
 
-Status Node::take_up(const protocol::BundleContent& content, const std::string& way) {
+Status Node::take_up(const protocol::BundleContent& content, std::string_view way) {
   AKM_TRY(take_credentials(content));
+  provisioned(way);
+  return {};
+}
+
+void Node::provisioned(std::string_view way) {
   say({.name = "provisioned",
        .severity = 5,
        .fields = {{"node", record_->identity.node_name},
                   {"node_id", hex_id(record_->identity.node_id)},
                   {"nmm", record_->identity.nmm_name},
                   {"nmm_id", hex_id(record_->identity.nmm_id)},
-                  {"way", way}}},
+                  {"way", std::string(way)}}},
       message_id::kProvisioned, "Provisioning credentials were stored");
   set_state(NodeState::provisioned);
   offer({});
   if (settings_.activate_automatically) activation_due_ = parts_.now();
-  return {};
 }
 
 Status Node::take_credentials(const protocol::BundleContent& content) {
@@ -179,6 +180,12 @@ Status Node::remember(const NodeRecord& record) {
   [[maybe_unused]] const Status undone = records_->erase();
   [[maybe_unused]] const Status unused = records_->remove_used(record.use_id);
   return stored;
+}
+
+std::string Node::receipt_of(const protocol::BundleContent& content) {
+  return "{\"akm-receipt\": 1, \"node\": \"" + hex_id(content.identity.node_id) + "\", \"nmm\": \"" +
+         hex_id(content.identity.nmm_id) + "\", \"serial\": " + std::to_string(content.identity.serial) +
+         ", \"use_id\": \"" + hex(content.use_id) + "\"}\n";
 }
 
 }  // namespace akm::node

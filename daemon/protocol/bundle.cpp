@@ -19,6 +19,7 @@ constexpr std::uint64_t kBundleVersion = 1;
 constexpr std::size_t kSaltBytes = 16;
 constexpr std::string_view kScrypt = "scrypt";
 constexpr std::string_view kNone = "none";
+constexpr std::string_view kToken = "pkcs11";
 // What a file may ask of this machine: below, a code could be guessed too cheaply; above, 256 MiB and
 // seconds.
 constexpr std::uint64_t kLeastCost = std::uint64_t{1} << 14;
@@ -104,6 +105,7 @@ Result<Envelope> decode_envelope(std::span<const std::uint8_t> bytes, std::strin
     return fail(Errc::not_supported, out.kdf == kNone
                                          ? "this bundle is not sealed; it may only come over D-Bus"
                                      : out.kdf == kScrypt ? "this bundle needs its one-time code"
+                                     : out.kdf == kToken  ? "this bundle may only come from a token"
                                                           : "unknown way of sealing");
   }
   if (seen != fields) return fail(Errc::malformed, "bundle: fields are missing or too many");
@@ -233,12 +235,15 @@ Result<BundleContent> open_bundle(std::span<const std::uint8_t> bytes, const Sec
   return BundleContent::decode(plain.reveal());
 }
 
-Result<SecretBuffer> encode_direct_bundle(const BundleContent& content) {
+namespace {
+
+// What is not sealed by this map itself but by the way that it comes.
+Result<SecretBuffer> encode_plain(const BundleContent& content, std::string_view kdf) {
   const SecretBuffer plain = content.encode();
   CborWriter writer(CborWriter::Memory::secret);
   writer.map(3);
   writer.text("kdf");
-  writer.text(kNone);
+  writer.text(kdf);
   writer.text("content");
   writer.bytes(plain.reveal());
   writer.text("akm-bundle");
@@ -247,9 +252,27 @@ Result<SecretBuffer> encode_direct_bundle(const BundleContent& content) {
   return writer.take_secret();
 }
 
-Result<BundleContent> decode_direct_bundle(std::span<const std::uint8_t> bytes) {
-  AKM_ASSIGN(const Envelope envelope, decode_envelope(bytes, kNone, kNoneFields));
+Result<BundleContent> decode_plain(std::span<const std::uint8_t> bytes, std::string_view kdf) {
+  AKM_ASSIGN(const Envelope envelope, decode_envelope(bytes, kdf, kNoneFields));
   return BundleContent::decode(envelope.sealed);
+}
+
+}  // namespace
+
+Result<SecretBuffer> encode_direct_bundle(const BundleContent& content) {
+  return encode_plain(content, kNone);
+}
+
+Result<BundleContent> decode_direct_bundle(std::span<const std::uint8_t> bytes) {
+  return decode_plain(bytes, kNone);
+}
+
+Result<SecretBuffer> encode_token_bundle(const BundleContent& content) {
+  return encode_plain(content, kToken);
+}
+
+Result<BundleContent> decode_token_bundle(std::span<const std::uint8_t> bytes) {
+  return decode_plain(bytes, kToken);
 }
 
 }  // namespace akm::protocol

@@ -50,4 +50,9 @@ Result<SecretBuffer> encode_direct_bundle(const BundleContent& content);
 /// malformed; not_supported for a sealed one, which needs its code.
 Result<BundleContent> decode_direct_bundle(std::span<const std::uint8_t> bytes);
 
+/// (b) For a PKCS#11 token, which keeps it as a private object or seals it with a key of its own.
+Result<SecretBuffer> encode_token_bundle(const BundleContent& content);
+/// malformed; not_supported for a bundle that came another way.
+Result<BundleContent> decode_token_bundle(std::span<const std::uint8_t> bytes);
+
 }  // namespace akm::protocol

@@ -22,9 +22,9 @@ constexpr std::uint32_t kCounted = 20;
 }  // namespace
 
 bool may_pass(Errc code) {
-  constexpr std::array kPassing{Errc::disk_full,  Errc::read_only,          Errc::storage_failed,
-                                Errc::tpm_failed, Errc::sealed_unavailable, Errc::no_secure_element,
-                                Errc::busy};
+  constexpr std::array kPassing{
+      Errc::disk_full,          Errc::read_only,         Errc::storage_failed, Errc::tpm_failed,
+      Errc::sealed_unavailable, Errc::no_secure_element, Errc::token_failed,   Errc::busy};
   return std::ranges::find(kPassing, code) != kPassing.end();
 }
 

@@ -18,8 +18,9 @@ inline constexpr Duration kSecondTryLast = std::chrono::seconds(60);
 /// in the TPM, whose memory wears out.
 inline constexpr Duration kStartAnewLast = std::chrono::hours(1);
 
-/// True for what may pass by itself: no space, no write access, no answer of the TPM, a folder in use. A
-/// state that is damaged or was restored is not tried again: each try would count as a start.
+/// True for what may pass by itself: no space, no write access, no answer of the TPM, no token, a folder in
+/// use. A wrong PIN is not tried again: the token locks after some. A state that is damaged or was restored
+/// is not tried again: each try would count as a start.
 bool may_pass(Errc code);
 
 /// How often this process has started itself anew.

@@ -6,6 +6,7 @@
 
 #include "keyring/sealed_blob.h"
 #include "keyring/sealer_factory.h"
+#include "keyring/token_uri.h"
 
 namespace akm::service {
 namespace {
@@ -39,6 +40,22 @@ log::Options log_options(const Config& config, std::string_view program) {
   return out;
 }
 
+Status read_token(const Config& config, Settings& out) {
+  out.token_uri = config.text("sealing.token");
+  out.pin_file = config.text("sealing.pin_file");
+  out.pkcs11_module = config.text("pkcs11.module");
+  if (!out.pkcs11_module.empty() && !out.pkcs11_module.starts_with('/')) {
+    return std::unexpected(config.invalid("pkcs11.module", "must be an absolute path"));
+  }
+  if (!out.pin_file.empty() && !out.pin_file.starts_with('/')) {
+    return std::unexpected(config.invalid("sealing.pin_file", "must be an absolute path"));
+  }
+  if (out.sealing != SealingChoice::token) return {};
+  const auto uri = keyring::TokenUri::parse(out.token_uri);
+  if (!uri) return std::unexpected(config.invalid("sealing.token", uri.error().detail));
+  return {};
+}
+
 }  // namespace
 
 Schema common_schema(std::string_view program, std::uint16_t port, std::uint32_t nv_index) {
@@ -49,7 +66,7 @@ Schema common_schema(std::string_view program, std::uint16_t port, std::uint32_t
       text_setting(
           "sealing.mode", "automatic",
           "What seals the storage key. Automatic takes the TPM, and software only where there is none.",
-          {"automatic", "tpm", "software"}),
+          {"automatic", "tpm", "software", "token"}),
       flag_setting(
           "sealing.allow_software", true,
           "False forbids sealing in software: without a secure element the daemon then opens no state."),
@@ -69,6 +86,12 @@ Schema common_schema(std::string_view program, std::uint16_t port, std::uint32_t
               .minimum = 0x01000000,
               .maximum = 0x01ffffff,
               .choices = {}},
+      text_setting("sealing.token", "",
+                   "For the mode token: which one, as a URI (RFC 7512), pkcs11:token=NAME;serial=..."),
+      text_setting("sealing.pin_file", "",
+                   "File with that token's PIN; empty is the systemd credential token-pin."),
+      text_setting("pkcs11.module", "",
+                   "PKCS#11 module for all tokens, an absolute path; empty is what p11-kit has registered."),
       text_setting("keyring.name", name, "Name of the kernel keyring with the session keys."),
       text_setting("network.listen", "0.0.0.0:" + std::to_string(port), "UDP address and port to listen on."),
       text_setting("network.io_backend", "automatic",
@@ -110,6 +133,8 @@ Result<Settings> common_settings(const Config& config, std::string_view program)
   const std::string& mode = config.text("sealing.mode");
   if (mode == "tpm") out.sealing = SealingChoice::tpm;
   if (mode == "software") out.sealing = SealingChoice::software;
+  if (mode == "token") out.sealing = SealingChoice::token;
+  AKM_TRY(read_token(config, out));
   out.allow_software = config.boolean("sealing.allow_software");
   if (out.sealing == SealingChoice::software && !out.allow_software) {
     return std::unexpected(config.invalid("sealing.mode", "software is forbidden by sealing.allow_software"));

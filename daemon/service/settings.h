@@ -12,7 +12,7 @@
 
 namespace akm::service {
 
-enum class SealingChoice : std::uint8_t { automatic, tpm, software };
+enum class SealingChoice : std::uint8_t { automatic, tpm, software, token };
 
 struct Settings {
   std::string state_folder;
@@ -22,6 +22,9 @@ struct Settings {
   std::vector<std::uint32_t> pcrs;  // that the storage key is to be sealed to (reseal); none by default
   std::string policy_key;           // PEM file of who may sign further values of them; "" nobody
   std::uint32_t nv_index = 0;       // of the start counter: one for each daemon that shares a TPM
+  std::string token_uri;            // RFC 7512: the token that seals
+  std::string pin_file;             // its PIN; "" is the systemd credential token-pin
+  std::string pkcs11_module;        // path; "" is what is registered with p11-kit
   std::string keyring_name;
   Endpoint listen;
   io::BackendChoice io_backend = io::BackendChoice::automatic;

@@ -37,11 +37,15 @@ keyring::SealerOptions sealer_options(const Settings& settings) {
     case SealingChoice::software:
       out.mode = keyring::SealerMode::software;
       break;
+    case SealingChoice::token:
+      out.mode = keyring::SealerMode::token;
+      break;
   }
   if (!settings.tcti.empty()) out.tcti = settings.tcti;
   out.nv_index = settings.nv_index;
   out.state_folder = settings.state_folder;
   out.allow_software = settings.allow_software;
+  out.token = {{settings.pkcs11_module, settings.token_uri}, settings.pin_file, {}};
   return out;
 }
 
@@ -99,8 +103,9 @@ Result<std::unique_ptr<keyring::Sealer>> open_store(const Settings& settings, Ra
   AKM_TRY(make_folder(settings.state_folder));
   AKM_ASSIGN(std::unique_ptr<keyring::Sealer> sealer, keyring::make_sealer(sealer_options(settings)));
   out.key_storage = sealer->description();
-  out.hardware_protected = sealer->kind() == keyring::SealerKind::tpm;
+  out.hardware_protected = sealer->kind() != keyring::SealerKind::software;
   AKM_ASSIGN(const keyring::StorageKey key, keyring::open_storage_key(*sealer, settings.state_folder));
+  out.key_storage = sealer->description();  // a token is known by now
   AKM_ASSIGN(out.store,
              store::SealedStore::open(settings.state_folder + std::string(kRecordsFolder), key, random));
   return sealer;
@@ -111,8 +116,10 @@ Status open_all(const Settings& settings, RandomSource& random, OpenedState& out
   AKM_ASSIGN(out.engine.incarnation, sealer->next_incarnation());
   AKM_ASSIGN(out.engine.salt, random_u32(random));
   AKM_ASSIGN(const StartNote note, note_start(*out.store, out.engine.incarnation));
+  const std::string_view counting = sealer->kind() == keyring::SealerKind::token ? "token" : "TPM";
   if (note.missed > 0 && out.hardware_protected) {
-    find(out, "This state is perhaps an older copy: the TPM has counted " + std::to_string(note.missed) +
+    find(out, "This state is perhaps an older copy: the " + std::string(counting) + " has counted " +
+                  std::to_string(note.missed) +
                   " starts that it does not know of (restored, or starts that could not store). Newer keys "
                   "come from "
                   "the other members and the NMM; if you restored nothing, look into who did");

@@ -1,6 +1,6 @@
-// Covers open_bundle up to its scrypt, decode_direct_bundle, BundleContent::decode. The first byte chooses
-// the form. A code of no symbols is refused just before scrypt, which would take most of the time that there
-// is; what scrypt and cipher protect is covered as content.
+// Covers open_bundle up to its scrypt, decode_direct_bundle, decode_token_bundle, BundleContent::decode. The
+// first byte chooses the form. A code of no symbols is refused just before scrypt, which would take most of
+// the time that there is; what scrypt and cipher protect is covered as content.
 #include <algorithm>
 
 #include "daemon/protocol/bundle.h"
@@ -18,6 +18,8 @@ void comes_back(const BundleContent& content) {
   // Both forms have the same limit, so content that fits into one and not into the other is refused, not cut.
   const auto direct = encode_direct_bundle(content);
   if (direct) require(decode_direct_bundle(direct->reveal()).has_value(), "a direct bundle of ours is taken");
+  const auto token = encode_token_bundle(content);
+  if (token) require(decode_token_bundle(token->reveal()).has_value(), "a token's bundle of ours is taken");
 }
 
 }  // namespace
@@ -25,7 +27,7 @@ void comes_back(const BundleContent& content) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const SecretBuffer no_code;
   fuzz::Input input(data, size);
-  switch (input.below(3)) {
+  switch (input.below(4)) {
     case 0: {
       const auto opened = open_bundle(input.rest(), no_code);
       require(!opened, "nothing opens without a code");
@@ -33,6 +35,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     case 1:
       if (const auto content = decode_direct_bundle(input.rest())) comes_back(*content);
+      break;
+    case 3:
+      if (const auto content = decode_token_bundle(input.rest())) comes_back(*content);
       break;
     default:
       if (const auto content = BundleContent::decode(input.rest())) comes_back(*content);

@@ -1,11 +1,12 @@
-// Covers decode_sealed_blob, encode_sealed_blob, policy_key_of_pem, policy_signature_of_der (keyring),
-// seal_record and open_record (store). The first
-// byte chooses; the storage key is all zeros, so that seeds open.
+// Covers decode_sealed_blob, encode_sealed_blob, policy_key_of_pem, policy_signature_of_der,
+// TokenObject::decode, decode_counter (keyring), seal_record and open_record (store). The first byte chooses;
+// the storage key is all zeros, so that seeds open.
 #include <algorithm>
 
 #include "daemon/store/sealed_record.h"
 #include "keyring/policy_key.h"
 #include "keyring/sealed_blob.h"
+#include "keyring/token_object.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/seeded_random.h"
 
@@ -30,6 +31,18 @@ void record(std::span<const std::uint8_t> bytes) {
   require(opened->size() + store::kSealedOverheadBytes == bytes.size(),
           "a record is as long as what was sealed");
   require(!store::open_record(key, "asr-2", bytes), "a record does not open under another name");
+}
+
+void token_object(std::span<const std::uint8_t> bytes) {
+  if (const auto object = keyring::TokenObject::decode(bytes)) {
+    const auto again = object->encode();
+    require(std::ranges::equal(again.reveal(), bytes), "an object has one encoding");
+  }
+  static const SecretBytes<32> key;
+  const auto counted = keyring::decode_counter(bytes, key.reveal(), {});
+  if (!counted) return;
+  const auto again = keyring::encode_counter(*counted, key.reveal(), {});
+  require(again && std::ranges::equal(*again, bytes), "a counter has one encoding");
 }
 
 /// Whatever is sealed opens, and not when one bit of it is another.
@@ -63,6 +76,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } else if (what == 2) {
     const std::uint16_t place = input.u16();
     sealed(place, input.rest());
+  } else if (what == 3) {
+    token_object(input.rest());
   } else {
     what % 2 == 0 ? blob(input.rest()) : record(input.rest());
   }

@@ -144,6 +144,7 @@ void bundles(Seeds& seeds) {
   const SecretBuffer code = *parse_code("ABCDE-FGHJK-MNPQR-STVWX");
   seeds.add("bundle", "file", *seal_bundle(content, code, random, {.n = 16384}), {0});
   seeds.add("bundle", "direct", encode_direct_bundle(content)->reveal(), {1});
+  seeds.add("bundle", "token", encode_token_bundle(content)->reveal(), {3});
   seeds.add("bundle", "content", content.encode().reveal(), {2});
 }
 

@@ -11,6 +11,7 @@
 #include "daemon/store/sealed_record.h"
 #include "dbus/property.h"
 #include "keyring/sealed_blob.h"
+#include "keyring/token_object.h"
 #include "tests/fuzz/seeds.h"
 #include "tests/fuzz/wire_bus.h"
 #include "tests/support/sample_asr.h"
@@ -33,6 +34,14 @@ void sealed(Seeds& seeds) {
           .private_part = Bytes(48, 3)};
   seeds.add("sealed", "blob-software", *keyring::encode_sealed_blob(blob), {0});
   test::SeededRandom random;
+  blob.kind = keyring::SealerKind::token;
+  seeds.add("sealed", "blob-token", *keyring::encode_sealed_blob(blob), {0});
+  const Bytes body(17, 7);
+  const auto kept = keyring::TokenObject{keyring::TokenObject::Form::kept, {}, {}, body}.encode();
+  seeds.add("sealed", "token-kept", kept.reveal(), {3});
+  const auto with_key = keyring::TokenObject{keyring::TokenObject::Form::sealed, {1}, {2}, body}.encode();
+  seeds.add("sealed", "token-sealed", with_key.reveal(), {3});
+  seeds.add("sealed", "token-counter", *keyring::encode_counter(7, SecretBytes<32>{}.reveal(), {}), {3});
   seeds.add("sealed", "record", *store::seal_record(SecretBytes<32>{}, "asr-1", Bytes(100, 7), random), {1});
   seeds.add("sealed", "round", Bytes(40, 7), {2, 0x20, 9});
 }

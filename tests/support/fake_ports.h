@@ -120,6 +120,11 @@ class FakeNode final : public node::ControlPort {
     received = std::move(bundle);
     deferred.answer(std::move(done));
   }
+  void provision_from_token(const std::string& uri, UniqueFd pin, Done done) override {
+    calls.push_back("provision_from_token " + uri);
+    received = std::move(pin);
+    deferred.answer(std::move(done));
+  }
   void activate(Done done) override {
     calls.emplace_back("activate");
     deferred.answer(std::move(done));
@@ -187,6 +192,14 @@ class FakeNmm final : public nmm::ControlPort {
     prepare = std::move(what);
     if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
     reply(Prepared{0xc3, to.place + "/" + prepare.node_name + ".akmbundle", std::move(code)});
+  }
+  void prepare_token(Prepare what, const std::string& uri, UniqueFd pin,
+                     Reply<PreparedOnToken> reply) override {
+    calls.push_back("prepare_token " + what.node_name + " " + uri);
+    prepare = std::move(what);
+    code = std::move(pin);
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(PreparedOnToken{0xc3, "'carrier'", true});
   }
   void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) override {
     calls.push_back("provision_direct " + what.node_name + " " + bus_address);

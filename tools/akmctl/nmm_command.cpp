@@ -58,19 +58,47 @@ Status init(Session& session) {
 }
 
 struct Arguments {
-  std::string name, hardware_value, place, bus_address;
+  std::string name, hardware_value, place, token, pin_file, bus_address;
   bool force = false;
   std::vector<std::string> endpoints;
 };
 
-Status bundle(Session& session, const Arguments& args) {
+Result<dbus::Proxy::Prepare> what_to_prepare(const Arguments& args) {
   dbus::Proxy::Prepare what{args.name, {}, args.endpoints};
-  if (!args.hardware_value.empty()) {
-    auto value = parse_hex(args.hardware_value);
-    if (!value || value->size() != 32)
-      return fail(Errc::invalid_argument, "--hardware-value has 64 hex digits (akmctl node identity)");
-    what.hardware_value = std::move(*value);
-  }
+  if (args.hardware_value.empty()) return what;
+  auto value = parse_hex(args.hardware_value);
+  if (!value || value->size() != 32)
+    return fail(Errc::invalid_argument, "--hardware-value has 64 hex digits (akmctl node identity)");
+  what.hardware_value = std::move(*value);
+  return what;
+}
+
+Status prepare_on_token(Session& session, const Arguments& args) {
+  AKM_ASSIGN(const dbus::Proxy::Prepare what, what_to_prepare(args));
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const UniqueFd pin, enter_pin(args.pin_file));
+  AKM_ASSIGN(const auto prepared, proxy->prepare_token(what, args.token, pin));
+  std::string json = json_id("node_id", prepared.node_id);
+  json.pop_back();
+  json += fmt::format(R"(,"token":"{}","sealed":{}}})", json_escaped(prepared.token), prepared.sealed);
+  say(session,
+      facts({{"Node", args.name},
+             {"Node id", hex_id(prepared.node_id)},
+             {"Token", prepared.token},
+             {"Protection", prepared.sealed
+                                ? "sealed by a key that never leaves the token, behind its PIN"
+                                : "a private object behind the token's PIN (it cannot do AES-GCM)"}}) +
+          "\nCarry the token to the node and its PIN apart from it: akmctl node provision --from "
+          "'pkcs11:...'",
+      json);
+  return {};
+}
+
+Status bundle(Session& session, const Arguments& args) {
+  if (args.place.empty() == args.token.empty())
+    return fail(Errc::invalid_argument, "say either --to or --to-token");
+  if (!args.token.empty()) return prepare_on_token(session, args);
+  AKM_ASSIGN(const dbus::Proxy::Prepare what, what_to_prepare(args));
   AKM_ASSIGN(const std::string place, absolute_path(args.place));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const auto prepared, proxy->prepare_bundle(what, place, args.force));
@@ -174,11 +202,14 @@ void add_nmm_commands(CLI::App& app, Session& session) {
 
   const auto args = std::make_shared<Arguments>();
   CLI::App* make =
-      nmm->add_subcommand("bundle", "Make credentials for a node as a bundle on a drive")->alias("prepare");
+      nmm->add_subcommand("bundle", "Make credentials for a node, on a drive or a token")->alias("prepare");
   make->add_option("NAME", args->name, "Name of the node")->required();
   make->add_option("--hardware-value", args->hardware_value, "What 'akmctl node identity' shows on the node");
   make->add_option("--endpoint", args->endpoints, "ADDRESS:PORT where the node will listen; may be repeated");
-  make->add_option("--to", args->place, "Drive (/dev/..) or folder that gets NAME.akmbundle")->required();
+  make->add_option("--to", args->place, "Drive (/dev/..) or folder that gets NAME.akmbundle");
+  make->add_option("--to-token", args->token, "PKCS#11 token that gets it (pkcs11:token=LABEL)");
+  make->add_option("--pin-file", args->pin_file,
+                   "Read the token's PIN from here (- is standard input) instead of asking");
   make->add_flag("--force", args->force, "Also a device that is not removable");
   make->callback([&session, args] { session.command = [&session, args] { return bundle(session, *args); }; });
   nmm->add_subcommand("drives", "Drives that could take a bundle")->callback([&session] {

@@ -77,6 +77,18 @@ Status provision(Session& session, const std::string& file, const std::string& c
   return {};
 }
 
+Status provision_from_token(Session& session, const std::string& uri, const std::string& pin_file) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
+  AKM_ASSIGN(const UniqueFd pin, enter_pin(pin_file));
+  AKM_TRY(proxy->provision_from_token(uri, pin));
+  AKM_ASSIGN(const node::StatusSnapshot status, proxy->node_status());
+  say(session,
+      fmt::format("Provisioned as '{}' ({}). The token holds a receipt now. Next: akmctl node activate",
+                  status.node_name, hex_id(status.node_id)),
+      json_of(status));
+  return {};
+}
+
 Status activate(Session& session) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
   AKM_TRY(proxy->activate());
@@ -106,18 +118,25 @@ void add_node_commands(CLI::App& app, Session& session) {
   });
 
   struct Arguments {
-    std::string file, code_file;
+    std::string from, code_file, pin_file;
     bool yes = false;
   };
   const auto args = std::make_shared<Arguments>();
-  CLI::App* add = node->add_subcommand("provision", "Take credentials from a bundle and its one-time code");
-  add->add_option("--from,FROM", args->file,
-                  "NAME.akmbundle, a folder or a drive (/dev/..) that holds one, or DRIVE/NAME.akmbundle")
+  CLI::App* add = node->add_subcommand(
+      "provision", "Take credentials from a bundle and its one-time code, or from a token");
+  add->add_option("--from,FROM", args->from,
+                  "NAME.akmbundle, a folder or a drive (/dev/..) that holds one, DRIVE/NAME.akmbundle, or a "
+                  "PKCS#11 token (pkcs11:token=LABEL)")
       ->required();
+  add->add_option("--pin-file", args->pin_file,
+                  "Read the token's PIN from here (- is standard input) instead of asking");
   add->add_option("--code-file", args->code_file,
                   "Read the code from here (- is standard input) instead of asking");
   add->callback([&session, args] {
-    session.command = [&session, args] { return provision(session, args->file, args->code_file); };
+    session.command = [&session, args] {
+      if (args->from.starts_with("pkcs11:")) return provision_from_token(session, args->from, args->pin_file);
+      return provision(session, args->from, args->code_file);
+    };
   });
   node->add_subcommand("activate", "Reach the NMM and take up service")->callback([&session] {
     session.command = [&session] { return activate(session); };

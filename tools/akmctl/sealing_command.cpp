@@ -101,7 +101,7 @@ Status authorize(Session& session, dbus::Service service, const Arguments& args)
 
 Status reseal(Session& session, dbus::Service service, const Arguments& args, bool recover) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(service));
-  AKM_ASSIGN(const UniqueFd secret, enter_code(args.recovery_file, "recovery secret"));
+  AKM_ASSIGN(const UniqueFd secret, enter_code(args.recovery_file, kRecoverySecret));
   AKM_TRY(proxy->reseal(service, secret, recover));
   say(session,
       recover

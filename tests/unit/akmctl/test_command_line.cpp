@@ -158,6 +158,42 @@ Test(akmctl_node, a_bundle_that_is_plugged_in_is_shown) {
   cr_assert_eq(world.node.calls.back(), "provision_from_file /dev/sdb1");
 }
 
+Test(akmctl_node, provision_takes_a_token_and_its_pin) {
+  NEED_ROOT();
+  World world(With::node);
+  const Outcome done =
+      world.run({"node", "provision", "--from", "pkcs11:token=one", "--pin-file", "-"}, " 12 34\n");
+  cr_assert_eq(done.exit_code, 0, "%s", done.err.c_str());
+  cr_assert_str_eq(world.node.calls.back().c_str(), "provision_from_token pkcs11:token=one");
+  const auto pin = dbus::read_sealed_memfd(world.node.received.get(), 64);
+  cr_assert_eq(std::string(pin->reveal().begin(), pin->reveal().end()), " 12 34",
+               "white space counts in a PIN");
+  cr_assert_eq(world.run({"node", "provision", "pkcs11:token=one", "--pin-file", "-"}, "\n").exit_code, 2);
+  cr_assert_eq(
+      world.run({"node", "provision", "pkcs11:token=one", "--pin-file", "-"}, std::string(66, '1')).exit_code,
+      2);
+  cr_assert_eq(world.run({"node", "provision"}).exit_code, 2);
+  cr_assert_eq(world.node.calls.size(), 1);
+}
+
+Test(akmctl_nmm, prepare_on_a_token) {
+  NEED_ROOT();
+  World world(With::nmm);
+  const Outcome done =
+      world.run({"nmm", "bundle", "C", "--to-token", "pkcs11:token=one", "--pin-file", "-"}, "1234\n");
+  cr_assert_eq(done.exit_code, 0, "%s", done.err.c_str());
+  expect_has(done.out, "'carrier'");
+  expect_has(done.out, "never leaves the token");
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "prepare_token C pkcs11:token=one");
+  const Outcome json = world.run(
+      {"--json", "nmm", "bundle", "C", "--to-token", "pkcs11:token=one", "--pin-file", "-"}, "1234\n");
+  cr_assert_eq(json.json()["token"], "'carrier'", "%s", json.out.c_str());
+  cr_assert_eq(json.json()["sealed"], true);
+  cr_assert_eq(world.run({"nmm", "bundle", "C"}).exit_code, 2);
+  cr_assert_eq(world.run({"nmm", "bundle", "C", "--to", "/x", "--to-token", "pkcs11:token=one"}).exit_code,
+               2);
+}
+
 Test(akmctl_nmm, provision_over_the_bus) {
   NEED_ROOT();
   World world(With::nmm);

@@ -58,6 +58,21 @@ Test(arguments, paths) {
   }
 }
 
+Test(arguments, token_uris) {
+  const LocalMessage good([](Writer& out) { out.text("pkcs11:token=my%20token;object=a"); });
+  Reader in = good.reader();
+  cr_assert_eq(*read_token_uri(in), "pkcs11:token=my%20token;object=a");
+  for (const std::string& uri :
+       {std::string(), std::string("token=a"), std::string("pkcs11:token=a b"),
+        std::string("pkcs11:token=\xc3\xa4"), std::string("pkcs11:token=a?pin-value=1234"),
+        std::string("pkcs11:token=a?pin-source=/pin"), std::string("pkcs11:token=a?module-path=/m.so"),
+        std::string("pkcs11:token=a?module-name=m"), "pkcs11:token=" + std::string(1100, 'a')}) {
+    const LocalMessage message([&](Writer& out) { out.text(uri); });
+    const Errc code = code_of(message, [](Reader& reader) { return read_token_uri(reader); });
+    cr_assert(code == Errc::invalid_argument || code == Errc::too_large, "%s", uri.c_str());
+  }
+}
+
 Test(arguments, endpoints) {
   const auto read = [](const std::vector<std::string>& list) {
     const LocalMessage message([&](Writer& out) { out.texts(list); });

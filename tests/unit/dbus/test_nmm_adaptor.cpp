@@ -233,3 +233,31 @@ Test(nmm_adaptor, changes_and_events_are_signalled) {
   cr_assert_str_eq(sd_bus_message_get_member(signals[1]), "PropertiesChanged");
   for (sd_bus_message* message : signals) sd_bus_message_unref(message);
 }
+
+Test(nmm_adaptor, prepare_token_passes_the_pin_as_a_descriptor) {
+  NEED_ROOT();
+  NmmService service;
+  TestClient client(service.daemon.address());
+  const std::array<std::uint8_t, 4> pin{'1', '2', '3', '4'};
+  const UniqueFd memfd = std::move(*dbus::make_sealed_memfd("test", pin));
+  const auto call = [&](std::string_view uri) {
+    return client.call_akm(service.servers(), "Nmm1", "PrepareToken", [&](sd_bus_message* m) {
+      dbus::Writer out(m);
+      out.text("C").bytes(value(32)).texts({"192.0.2.3:7400"}).text(uri).fd(memfd.get());
+    });
+  };
+  const Answer answer = call("pkcs11:token=one");
+  cr_assert(answer.error.empty(), "%s %s", answer.error.c_str(), answer.text.c_str());
+  std::uint64_t id = 0;
+  const char* token = nullptr;
+  int sealed = 0;
+  cr_assert_gt(sd_bus_message_read(answer.message, "tsb", &id, &token, &sealed), 0);
+  cr_assert_eq(id, 0xc3);
+  cr_assert_str_eq(token, "'carrier'");
+  cr_assert_eq(sealed, 1);
+  cr_assert_str_eq(service.port.calls[0].c_str(), "prepare_token C pkcs11:token=one");
+  cr_assert_eq(dbus::read_sealed_memfd(service.port.code.get(), 16)->size(), 4);
+  cr_assert_eq(call("pkcs11:token=one?module-path=/tmp/m.so").error, "org.akm.Error.InvalidArgument");
+  service.port.deferred.result = fail(Errc::wrong_pin, "'carrier'");
+  cr_assert_eq(call("pkcs11:token=one").error, "org.akm.Error.WrongPin");
+}

@@ -99,6 +99,18 @@ Test(node_adaptor, provisioning_passes_the_descriptor_and_not_the_bytes) {
                       [&](sd_bus_message* m) { (void)sd_bus_message_append(m, "h", code.get()); });
   cr_assert(direct.error.empty());
   cr_assert_str_eq(service.port.calls[1].c_str(), "provision_from_memfd");
+
+  const auto from_token = [&](const char* uri) {
+    return client
+        .call_akm(service.servers(), "Node1", "ProvisionFromToken",
+                  [&](sd_bus_message* m) { (void)sd_bus_message_append(m, "sh", uri, code.get()); })
+        .error;
+  };
+  cr_assert_eq(from_token("pkcs11:token=one"), "");
+  cr_assert_str_eq(service.port.calls[2].c_str(), "provision_from_token pkcs11:token=one");
+  cr_assert_eq(dbus::read_sealed_memfd(service.port.received.get(), 64)->size(), 9);
+  cr_assert_eq(from_token("pkcs11:token=one?pin-value=1"), "org.akm.Error.InvalidArgument");
+  cr_assert_eq(service.port.calls.size(), 3);
 }
 
 Test(node_adaptor, hostile_arguments_never_reach_the_role) {

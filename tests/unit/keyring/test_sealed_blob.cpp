@@ -107,7 +107,7 @@ Test(sealed_blob, a_right_checksum_does_not_make_it_right) {
   version[4] = 3;
   cr_assert(decode_sealed_blob(resealed(version)).error().code == Errc::not_supported);
   Bytes kind = good;
-  kind[5] = 3;
+  kind[5] = 4;
   cr_assert(decode_sealed_blob(resealed(kind)).error().code == Errc::malformed);
   Bytes mask = good;
   mask[9] ^= 1;  // one PCR more than there are values

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "daemon/base/atomic_file.h"
+#include "tests/support/softhsm_fixture.h"
 #include "tests/support/swtpm_fixture.h"
 #include "tests/support/temporary_folder.h"
 
@@ -157,4 +158,42 @@ Test(sealer_factory, bad_options_are_refused) {
 Test(sealer_factory, kinds_have_names) {
   cr_assert(akm::keyring::sealer_kind_name(SealerKind::tpm) == "tpm");
   cr_assert(akm::keyring::sealer_kind_name(SealerKind::software) == "software");
+}
+
+Test(sealer_factory, a_key_in_a_token_is_opened_by_the_token_only) {
+  if (!akm::test::have_softhsm()) cr_skip("%s", akm::test::kNoSoftHsm);
+  const akm::test::SoftHsm hsm;
+  const TemporaryFolder folder;
+  auto options = options_in(folder, SealerMode::token);
+  options.token = {hsm.place, hsm.pin_file("1234"), {}};
+  const auto sealer = make_sealer(options);
+  cr_assert(sealer && (*sealer)->kind() == SealerKind::token);
+  const auto first = open_storage_key(**sealer, folder.path());
+  cr_assert(first, "%s", first.error().message().c_str());
+  cr_assert(*open_storage_key(**sealer, folder.path()) == *first);
+  const auto blob = blob_in(folder);
+  for (const SealerMode mode : {SealerMode::automatic, SealerMode::software}) {
+    const auto other = make_sealer(options_in(folder, mode));
+    const auto opened = other ? open_storage_key(**other, folder.path()) : std::unexpected(other.error());
+    cr_assert(!opened && opened.error().code == Errc::sealed_unavailable);
+    cr_assert(opened.error().detail.contains("token"), "%s", opened.error().detail.c_str());
+  }
+  hsm.pull_out();
+  cr_assert(open_storage_key(**make_sealer(options), folder.path()).error().code == Errc::sealed_unavailable);
+  hsm.put_back();
+  cr_assert(blob_in(folder) == blob, "nothing was made anew");
+  cr_assert_eq((*make_sealer(options))->erase()->size(), 2);
+  cr_assert(!open_storage_key(**sealer, folder.path()));
+}
+
+Test(sealer_factory, a_key_that_cannot_be_stored_leaves_nothing_on_the_token) {
+  if (!akm::test::have_softhsm()) cr_skip("%s", akm::test::kNoSoftHsm);
+  const akm::test::SoftHsm hsm;
+  const TemporaryFolder folder;
+  auto options = options_in(folder, SealerMode::token);
+  options.state_folder = folder.file("not-there");
+  options.token = {hsm.place, hsm.pin_file("1234"), {}};
+  cr_assert(!open_storage_key(**make_sealer(options), options.state_folder));
+  const auto token = akm::keyring::Pkcs11Token::open(hsm.place, hsm.pin);
+  cr_assert((*token)->find_private({"akm starts", ""})->empty());
 }

@@ -180,6 +180,17 @@ Test(bundle, a_direct_bundle_and_a_sealed_one_do_not_pass_for_each_other) {
   cr_assert_eq(decode_direct_bundle(sealed()).error().code, Errc::not_supported);
 }
 
+Test(bundle, a_bundle_for_a_token_comes_from_a_token_only) {
+  const auto token = encode_token_bundle(content());
+  cr_assert(token.has_value());
+  cr_assert(*decode_token_bundle(token->reveal()) == content());
+  cr_assert_eq(decode_direct_bundle(token->reveal()).error().code, Errc::not_supported);
+  cr_assert_eq(open_bundle(token->reveal(), code()).error().code, Errc::not_supported);
+  cr_assert_eq(decode_token_bundle(encode_direct_bundle(content())->reveal()).error().code,
+               Errc::not_supported);
+  cr_assert_eq(decode_token_bundle(sealed()).error().code, Errc::not_supported);
+}
+
 Test(bundle, unknown_fields_of_the_outer_map_are_refused) {
   const akm::SecretBuffer plain = content().encode();
   const auto outer = [&](bool extra, std::uint64_t version) {

@@ -27,10 +27,11 @@ Settings software(const test::TemporaryFolder& folder) {
 }  // namespace
 
 Test(second_try, what_does_not_pass_by_itself_is_not_tried_again) {
-  for (const Errc code : {Errc::disk_full, Errc::read_only, Errc::tpm_failed, Errc::sealed_unavailable}) {
+  for (const Errc code :
+       {Errc::disk_full, Errc::read_only, Errc::tpm_failed, Errc::token_failed, Errc::sealed_unavailable}) {
     cr_assert(may_pass(code));
   }
-  for (const Errc code : {Errc::state_corrupt, Errc::config_invalid, Errc::exhausted}) {
+  for (const Errc code : {Errc::state_corrupt, Errc::config_invalid, Errc::exhausted, Errc::wrong_pin}) {
     cr_assert_not(may_pass(code));
   }
 }

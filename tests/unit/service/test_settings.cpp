@@ -56,3 +56,21 @@ Test(settings, what_does_not_fit_names_its_line) {
                   settings.error().detail.c_str());
   }
 }
+
+Test(settings, a_token_that_seals_is_named_without_a_pin) {
+  const auto settings = settings_of(
+      "[sealing]\nmode = \"token\"\ntoken = \"pkcs11:token=one\"\npin_file = \"/run/pin\"\n[pkcs11]\nmodule "
+      "= "
+      "\"/lib/m.so\"\n");
+  cr_assert(settings.has_value(), "%s", settings.error().message().c_str());
+  cr_assert_eq(settings->sealing, SealingChoice::token);
+  cr_assert_eq(settings->token_uri, "pkcs11:token=one");
+  cr_assert_eq(settings->pin_file, "/run/pin");
+  cr_assert_eq(settings->pkcs11_module, "/lib/m.so");
+  for (const char* text : {"[sealing]\nmode = \"token\"\n", "[sealing]\nmode = \"token\"\ntoken = \"one\"\n",
+                           "[sealing]\nmode = \"token\"\ntoken = \"pkcs11:token=one?pin-value=1234\"\n",
+                           "[sealing]\npin_file = \"pin\"\n", "[pkcs11]\nmodule = \"m.so\"\n"}) {
+    const auto refused = settings_of(text);
+    cr_assert(!refused && refused.error().code == Errc::config_invalid, "was accepted: %s", text);
+  }
+}
