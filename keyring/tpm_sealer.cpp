@@ -10,6 +10,7 @@
 #include "keyring/tpm_marshal.h"
 #include "keyring/tpm_policy.h"
 #include "keyring/tpm_templates.h"
+#include "keyring/tpm_traces.h"
 
 namespace akm::keyring {
 namespace {
@@ -93,22 +94,6 @@ Result<Parent> storage_root_key(TpmContext& tpm, std::span<const std::uint8_t> w
     if (is_wanted(parent)) return parent;
   }
   return std::unexpected(std::move(last));
-}
-
-// ESYS keeps the last response, decrypted, in its buffer and frees it unwiped: a longer response of no
-// importance covers the place.
-void cover_last_response(TpmContext& tpm) {
-  TPM2B_DIGEST* noise = nullptr;
-  if (Esys_GetRandom(tpm.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, 48, &noise) == TSS2_RC_SUCCESS) {
-    Esys_Free(noise);
-  }
-}
-
-// The library leaves parameters that it decrypted in frames that have returned: called from the frame above
-// them, this writes over the place. Twice what its deepest calls were seen to use.
-[[gnu::noinline]] void wipe_stack_below() {
-  std::array<std::uint8_t, 64 * 1024> space;
-  wipe(space.data(), space.size());
 }
 
 Result<StorageKey> take_storage_key(TpmContext& tpm, TPM2B_SENSITIVE_DATA* raw) {
