@@ -34,6 +34,8 @@ class NodeAdaptor {
   Result<Action> get_hardware_identity(Reader& in);
   Result<Action> provision_from_file(Reader& in);
   Result<Action> provision_from_memfd(Reader& in);
+  Result<Action> get_tpm_identity(Reader& in);
+  Result<Action> provision_from_tpm(Reader& in);
   Result<Action> activate(Reader& in);
   Result<Action> zeroize(Reader& in);
 

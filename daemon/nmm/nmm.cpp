@@ -15,6 +15,7 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
       identity_(std::move(identity)),
       membership_(core_),
       provisioner_(core_),
+      tpm_provisioning_(core_, provisioner_, [this] { settle(); }),
       recovery_(core_, membership_),
       upkeep_(core_),
       attestations_(core_, recovery_),
@@ -218,6 +219,11 @@ void Nmm::prepare_bundle(Prepare what, const std::string& directory, Reply<Prepa
   settle();
 }
 
+void Nmm::prepare_for_tpm(PrepareForTpm what, Reply<PreparedForTpm> reply) {
+  tpm_provisioning_.prepare(std::move(what), std::move(reply));
+  settle();
+}
+
 void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) {
   if (!direct_) {
     reply(fail(Errc::not_supported, "direct provisioning"));
@@ -266,6 +272,11 @@ void Nmm::quarantine(std::uint64_t node_id, Done done) {
 
 void Nmm::attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) {
   attestations_.attest(node_id, accept, std::move(reply));
+  settle();
+}
+
+void Nmm::set_golden_pcrs(std::uint64_t node_id, std::array<std::uint8_t, 32> pcr_digest, Done done) {
+  done(attestations_.set_golden(node_id, pcr_digest));
   settle();
 }
 

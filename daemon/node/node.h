@@ -79,6 +79,9 @@ class Node final : public ControlPort {
   [[nodiscard]] StatusSnapshot status() const override;
   [[nodiscard]] std::vector<AsrSnapshot> asrs() const override;
   Result<HardwareIdentity> hardware_identity() override { return parts_.hardware.identity(); }
+  void tpm_identity(Reply<TpmIdentity> reply) override;
+  void provision_from_tpm_file(const std::string& path, const std::vector<std::uint8_t>& digest,
+                               Done done) override;
   void provision_from_file(const std::string& path, UniqueFd code, Done done) override;
   void provision_from_memfd(UniqueFd bundle, Done done) override;
   void activate(Done done) override;

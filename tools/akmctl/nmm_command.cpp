@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "daemon/base/atomic_file.h"
 #include "daemon/base/hex.h"
 #include "tools/akmctl/code_entry.h"
 #include "tools/akmctl/commands.h"
@@ -57,7 +58,7 @@ Status init(Session& session) {
 }
 
 struct Arguments {
-  std::string name, hardware_value, directory, bus_address;
+  std::string name, hardware_value, directory, bus_address, identity, golden;
   std::vector<std::string> endpoints;
 };
 
@@ -89,6 +90,38 @@ Status prepare(Session& session, const Arguments& args) {
   return {};
 }
 
+constexpr std::size_t kIdentityFileBytes = std::size_t{16} << 10;
+
+/// What nobody certifies stands first and in capitals: then only the comparison says which TPM this is.
+Status bundle_for_tpm(Session& session, const Arguments& args) {
+  AKM_ASSIGN(auto identity, read_file(args.identity, kIdentityFileBytes));
+  AKM_ASSIGN(const std::string directory, absolute_path(args.directory));
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const auto made,
+             proxy->prepare_for_tpm({args.name, args.endpoints, std::move(identity), directory}));
+  std::string json = json_id("node_id", made.node_id);
+  json.pop_back();
+  json += fmt::format(
+      R"(,"path":"{}","fingerprint":"{}","digest":"{}","certified":{},"certificate":"{}","pcr_digest":"{}"}})",
+      json_escaped(made.path), json_escaped(made.fingerprint), json_escaped(made.digest), made.certified,
+      json_escaped(made.certificate), json_escaped(made.pcr_digest));
+  const std::string certificate =
+      made.certified ? "by " + made.certificate : "NOT CERTIFIED: " + made.certificate;
+  say(session,
+      facts({{"Certificate", certificate},
+             {"Node", args.name},
+             {"Node id", hex_id(made.node_id)},
+             {"Bundle", made.path},
+             {"Fingerprint", made.fingerprint},
+             {"Bundle digest", made.digest},
+             {"PCR digest", made.pcr_digest}}) +
+          "\nOnly the TPM of this identity opens the bundle, without a code. Compare the fingerprint with "
+          "the "
+          "one that the node has shown.",
+      json);
+  return {};
+}
+
 Status provision(Session& session, const Arguments& args) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const std::uint64_t id,
@@ -107,6 +140,19 @@ Status list_nodes(Session& session) {
                std::to_string(n.asrs.size()), n.version});
   }
   say(session, table.empty() ? "There are no nodes yet." : table.text(), json_of(nodes));
+  return {};
+}
+
+Status set_golden(Session& session, const std::string& name, const std::string& golden) {
+  const auto digest = parse_hex(golden);
+  if (!digest || digest->size() != 32)
+    return fail(Errc::invalid_argument, "--golden has 64 hex digits: SHA-256 over the PCRs 0 to 7");
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const std::vector<nmm::NodeSnapshot> nodes, proxy->nodes());
+  AKM_ASSIGN(const std::uint64_t id, resolve_node(name, nodes));
+  AKM_TRY(proxy->set_golden_pcrs(id, *digest));
+  say(session, fmt::format("The next quote of '{}' is compared with this digest.", name),
+      json_id("node_id", id));
   return {};
 }
 
@@ -162,6 +208,16 @@ void add_nmm_commands(CLI::App& app, Session& session) {
   bundle->callback(
       [&session, args] { session.command = [&session, args] { return prepare(session, *args); }; });
 
+  CLI::App* wrapped = nmm->add_subcommand("bundle", "Make credentials that only one node's TPM opens");
+  wrapped->add_option("NAME", args->name, "Name of the new node")->required();
+  wrapped->add_option("--for", args->identity, "What 'akmctl node identity --out' wrote on the node")
+      ->required();
+  wrapped->add_option("--endpoint", args->endpoints,
+                      "ADDRESS:PORT where the node will listen; may be repeated");
+  wrapped->add_option("--to", args->directory, "Directory that gets NAME.akmbundle")->required();
+  wrapped->callback(
+      [&session, args] { session.command = [&session, args] { return bundle_for_tpm(session, *args); }; });
+
   CLI::App* direct = nmm->add_subcommand("provision", "Hand a node its credentials over its D-Bus");
   direct->add_option("NAME", args->name, "Name of the new node")->required();
   direct->add_option("--bus-address", args->bus_address, "unix:path=... of the node's bus")->required();
@@ -173,9 +229,14 @@ void add_nmm_commands(CLI::App& app, Session& session) {
   const auto accept = std::make_shared<bool>(false);
   CLI::App* quote = nmm->add_subcommand("attest", "Have a node's TPM quote its PCRs, and compare them");
   quote->add_option("NODE", args->name, "Name or id")->required();
-  quote->add_flag("--accept", *accept, "Pin what is quoted now");
+  CLI::Option* pin = quote->add_flag("--accept", *accept, "Pin what is quoted now");
+  quote->add_option("--golden", args->golden, "Only say what the PCR digest is to be (64 hex digits)")
+      ->excludes(pin);
   quote->callback([&session, args, accept] {
-    session.command = [&session, args, accept] { return attest(session, args->name, *accept); };
+    session.command = [&session, args, accept] {
+      return args->golden.empty() ? attest(session, args->name, *accept)
+                                  : set_golden(session, args->name, args->golden);
+    };
   });
 
   nmm->add_subcommand("nodes", "All nodes and their state")->callback([&session] {
