@@ -16,6 +16,7 @@ inline constexpr std::size_t kNodesPerAsr = 4096;
 inline constexpr std::size_t kPolicyFields = 32;
 inline constexpr std::size_t kPolicyTextBytes = 256;
 inline constexpr std::size_t kHardwareValueBytes = 32;
+inline constexpr std::size_t kIdentityBytes = std::size_t{16} << 10;
 inline constexpr std::size_t kCodeBytes = 256;
 inline constexpr std::size_t kContextBytes = 64;     // of an exported key
 inline constexpr std::size_t kExportedKeys = 4096;   // that a client takes from one relationship

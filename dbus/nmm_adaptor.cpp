@@ -2,6 +2,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include <algorithm>
 #include <array>
 
 #include "daemon/base/hex.h"
@@ -109,6 +110,13 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
       SD_BUS_METHOD_WITH_ARGS("Attest", SD_BUS_ARGS("t", node_id, "b", accept),
                               SD_BUS_ARGS("s", outcome, "s", pcr_digest, "s", log_digest),
                               method<&Self::attest>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("PrepareForTpm",
+                              SD_BUS_ARGS("s", name, "as", endpoints, "ay", identity, "s", place),
+                              SD_BUS_ARGS("t", node_id, "s", path, "s", fingerprint, "s", digest, "b",
+                                          certified, "s", certificate, "s", pcr_digest),
+                              method<&Self::prepare_for_tpm>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("SetGoldenPcrs", SD_BUS_ARGS("t", node_id, "ay", pcr_digest), SD_BUS_NO_RESULT,
+                              method<&Self::set_golden_pcrs>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Readmit", SD_BUS_ARGS("t", node_id), SD_BUS_NO_RESULT, method<&Self::readmit>,
                               kOpen),
       SD_BUS_SIGNAL_WITH_ARGS(
@@ -303,6 +311,35 @@ Result<Action> NmmAdaptor::attest(Reader& in) {
       });
     };
     port_.attest(node_id, accept, std::move(reply));
+  };
+}
+
+Result<Action> NmmAdaptor::prepare_for_tpm(Reader& in) {
+  nmm::ControlPort::PrepareForTpm what;
+  AKM_ASSIGN(what.node_name, read_name(in, "the name of the node"));
+  AKM_ASSIGN(what.node_endpoints, read_endpoints(in));
+  AKM_ASSIGN(what.identity, in.bytes(limits::kIdentityBytes));
+  AKM_ASSIGN(what.place, read_path(in, "the directory"));
+  return [this, what = std::move(what)](Call call) mutable {
+    auto reply = [call = std::move(call)](Result<nmm::ControlPort::PreparedForTpm> prepared) mutable {
+      if (!prepared) return call.fail(prepared.error());
+      call.reply([&](Writer& out) {
+        out.u64(prepared->node_id).text(prepared->path).text(prepared->fingerprint).text(prepared->digest);
+        out.boolean(prepared->certified).text(prepared->certificate).text(hex(prepared->pcr_digest));
+      });
+    };
+    port_.prepare_for_tpm(std::move(what), std::move(reply));
+  };
+}
+
+Result<Action> NmmAdaptor::set_golden_pcrs(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
+  std::array<std::uint8_t, 32> digest{};
+  AKM_ASSIGN(const std::vector<std::uint8_t> bytes, in.bytes(digest.size()));
+  if (bytes.size() != digest.size()) return fail(Errc::invalid_argument, "a PCR digest has 32 bytes");
+  std::ranges::copy(bytes, digest.begin());
+  return [this, node_id, digest](Call call) {
+    port_.set_golden_pcrs(node_id, digest, Call::done(std::move(call)));
   };
 }
 

@@ -46,6 +46,8 @@ class NmmAdaptor {
   Result<Action> quarantine(Reader& in);
   Result<Action> attest(Reader& in);
   Result<Action> readmit(Reader& in);
+  Result<Action> prepare_for_tpm(Reader& in);
+  Result<Action> set_golden_pcrs(Reader& in);
 
   Bus& bus_;
   Authorizer& authorizer_;

@@ -15,6 +15,8 @@ namespace {
 
 using Snapshot = node::StatusSnapshot;
 
+constexpr std::size_t kDigestBytes = 32;
+
 Property<Snapshot> state_property() {
   return {"State", true, [](Writer& out, const Snapshot& s) { out.text(node::node_state_name(s.state)); },
           [](const Snapshot& a, const Snapshot& b) { return a.state == b.state; }};
@@ -77,6 +79,10 @@ const sd_bus_vtable* NodeAdaptor::Vtable::table() {
                               method<&Self::provision_from_memfd>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ProvisionFromToken", SD_BUS_ARGS("s", uri, "h", pin), SD_BUS_NO_RESULT,
                               method<&Self::provision_from_token>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("GetTpmIdentity", SD_BUS_NO_ARGS, SD_BUS_ARGS("ay", identity, "s", fingerprint),
+                              method<&Self::get_tpm_identity>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionFromTpm", SD_BUS_ARGS("s", path, "ay", digest), SD_BUS_NO_RESULT,
+                              method<&Self::provision_from_tpm>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Activate", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method<&Self::activate>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Zeroize", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method<&Self::zeroize>, kOpen),
       SD_BUS_SIGNAL_WITH_ARGS(
@@ -180,6 +186,26 @@ Result<Action> NodeAdaptor::provision_from_token(Reader& in) {
   AKM_ASSIGN(UniqueFd pin, read_sealed_fd(in, limits::kPinBytes));
   return [this, uri = std::move(uri), pin = std::move(pin)](Call call) mutable {
     port_.provision_from_token(uri, std::move(pin), Call::done(std::move(call)));
+  };
+}
+
+Result<Action> NodeAdaptor::get_tpm_identity(Reader&) {
+  return [this](Call call) {
+    auto reply = [call = std::move(call)](Result<node::ControlPort::TpmIdentity> identity) mutable {
+      if (!identity) return call.fail(identity.error());
+      call.reply([&](Writer& out) { out.bytes(identity->file).text(identity->fingerprint); });
+    };
+    port_.tpm_identity(std::move(reply));
+  };
+}
+
+Result<Action> NodeAdaptor::provision_from_tpm(Reader& in) {
+  AKM_ASSIGN(std::string path, read_path(in, "the path of the bundle"));
+  AKM_ASSIGN(auto digest, in.bytes(kDigestBytes));
+  if (!digest.empty() && digest.size() != kDigestBytes)
+    return fail(Errc::invalid_argument, "the digest of a bundle has 32 bytes or none");
+  return [this, path = std::move(path), digest = std::move(digest)](Call call) mutable {
+    port_.provision_from_tpm_file(path, digest, Call::done(std::move(call)));
   };
 }
 

@@ -35,6 +35,8 @@ class NodeAdaptor {
   Result<Action> provision_from_file(Reader& in);
   Result<Action> provision_from_memfd(Reader& in);
   Result<Action> provision_from_token(Reader& in);
+  Result<Action> get_tpm_identity(Reader& in);
+  Result<Action> provision_from_tpm(Reader& in);
   Result<Action> activate(Reader& in);
   Result<Action> zeroize(Reader& in);
 

@@ -168,6 +168,25 @@ Result<Proxy::HardwareIdentity> Proxy::hardware_identity() {
   return identity;
 }
 
+Result<Proxy::TpmIdentity> Proxy::tpm_identity() {
+  TpmIdentity identity;
+  const std::string name = service_name(Service::node);
+  AKM_TRY(
+      call({name, root_of(Service::node), name, "GetTpmIdentity"}, no_arguments, [&](Reader& in) -> Status {
+        AKM_ASSIGN(identity.file, in.bytes(limits::kIdentityBytes));
+        AKM_ASSIGN(identity.fingerprint, in.text(limits::kNameBytes));
+        return {};
+      }));
+  return identity;
+}
+
+Status Proxy::provision_from_tpm(const std::string& path, const std::vector<std::uint8_t>& digest) {
+  const std::string name = service_name(Service::node);
+  return call(
+      {name, root_of(Service::node), name, "ProvisionFromTpm"},
+      [&](Writer& out) { out.text(path).bytes(digest); }, nothing);
+}
+
 Status Proxy::provision_from_file(const std::string& path, const UniqueFd& code) {
   const std::string name = service_name(Service::node);
   return call(
@@ -320,6 +339,34 @@ Result<Proxy::Attested> Proxy::attest(std::uint64_t node_id, bool accept) {
         return {};
       }));
   return attested;
+}
+
+Result<Proxy::PreparedForTpm> Proxy::prepare_for_tpm(const PrepareForTpm& what) {
+  PreparedForTpm prepared;
+  const std::string name = service_name(Service::nmm);
+  AKM_TRY(call(
+      {name, root_of(Service::nmm), name, "PrepareForTpm"},
+      [&](Writer& out) {
+        out.text(what.node_name).texts(what.node_endpoints).bytes(what.identity).text(what.place);
+      },
+      [&](Reader& in) -> Status {
+        AKM_ASSIGN(prepared.node_id, in.u64());
+        AKM_ASSIGN(prepared.path, in.text(limits::kTextBytes));
+        AKM_ASSIGN(prepared.fingerprint, in.text(limits::kNameBytes));
+        AKM_ASSIGN(prepared.digest, in.text(limits::kNameBytes));
+        AKM_ASSIGN(prepared.certified, in.boolean());
+        AKM_ASSIGN(prepared.certificate, in.text(limits::kTextBytes));
+        AKM_ASSIGN(prepared.pcr_digest, in.text(limits::kNameBytes));
+        return {};
+      }));
+  return prepared;
+}
+
+Status Proxy::set_golden_pcrs(std::uint64_t node_id, const std::vector<std::uint8_t>& pcr_digest) {
+  const std::string name = service_name(Service::nmm);
+  return call(
+      {name, root_of(Service::nmm), name, "SetGoldenPcrs"},
+      [&](Writer& out) { out.u64(node_id).bytes(pcr_digest); }, nothing);
 }
 
 Status Proxy::delete_asr(std::uint64_t asr_id) {

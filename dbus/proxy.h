@@ -49,6 +49,9 @@ class Proxy {
   Status release_key(std::uint64_t asr_id, std::int32_t serial);
 
   Result<HardwareIdentity> hardware_identity();
+  using TpmIdentity = node::ControlPort::TpmIdentity;
+  Result<TpmIdentity> tpm_identity();
+  Status provision_from_tpm(const std::string& path, const std::vector<std::uint8_t>& digest);
   Status provision_from_file(const std::string& path, const UniqueFd& code);
   Status provision_from_token(const std::string& uri, const UniqueFd& pin);
   Status activate();
@@ -79,6 +82,16 @@ class Proxy {
     std::string outcome, pcr_digest, log_digest;
   };
   Result<Attested> attest(std::uint64_t node_id, bool accept);
+  using PrepareForTpm = nmm::ControlPort::PrepareForTpm;
+  /// As PreparedForTpm, the digest as hex digits.
+  struct PreparedForTpm {
+    std::uint64_t node_id = 0;
+    std::string path, fingerprint, digest;
+    bool certified = false;
+    std::string certificate, pcr_digest;
+  };
+  Result<PreparedForTpm> prepare_for_tpm(const PrepareForTpm& what);
+  Status set_golden_pcrs(std::uint64_t node_id, const std::vector<std::uint8_t>& pcr_digest);
   Status delete_asr(std::uint64_t asr_id);
   Status quarantine(std::uint64_t node_id);
   Status readmit(std::uint64_t node_id);

@@ -7,31 +7,14 @@
 
 #include "daemon/crypto/digest.h"
 #include "keyring/sealer.h"
+#include "keyring/tpm_keys.h"
 #include "keyring/tpm_marshal.h"
 #include "keyring/tpm_policy.h"
-#include "keyring/tpm_templates.h"
 
 namespace akm::keyring {
 namespace {
 
 constexpr std::size_t kChunkBytes = 4096;
-
-/// A session is salted with it: somebody on the bus to the TPM can then neither read nor change what passes.
-Result<TpmHandle> salt_key(TpmContext& tpm) {
-  constexpr const char* kWhat = "Esys_CreatePrimary, storage root key";
-  auto made = tpm.create_primary(ESYS_TR_RH_OWNER, storage_template_ecc(), kWhat);
-  if (made) return made;
-  return tpm.create_primary(ESYS_TR_RH_OWNER, storage_template_rsa(), kWhat);
-}
-
-Result<std::vector<std::uint8_t>> public_part(TpmContext& tpm, ESYS_TR key) {
-  TPM2B_PUBLIC* raw = nullptr;
-  AKM_TRY(tpm.run("Esys_ReadPublic, attestation key", [&] {
-    return Esys_ReadPublic(tpm.esys(), key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &raw, nullptr, nullptr);
-  }));
-  const EsysPtr<TPM2B_PUBLIC> area(raw);
-  return marshalled<TPM2B_PUBLIC>(Tss2_MU_TPM2B_PUBLIC_Marshal, *area);
-}
 
 /// In pieces: a log can be larger than what should be held at once, and grows while it is read.
 Result<std::array<std::uint8_t, 32>> digest_of_log(const std::string& path) {
@@ -57,9 +40,9 @@ Result<TpmQuote> TpmAttestor::quote(std::span<const std::uint8_t> nonce, std::ui
   if (nonce.size() > kQuoteNonceMaxBytes) return fail(Errc::invalid_argument, "nonce of a quote");
   if (pcr_mask >> kPcrCount != 0) return fail(Errc::invalid_argument, "PCRs are 0 to 23");
   AKM_ASSIGN(const std::unique_ptr<TpmContext> tpm, opener_());
-  AKM_ASSIGN(const TpmHandle salt, salt_key(*tpm));
-  AKM_ASSIGN(const TpmHandle key, tpm->create_primary(ESYS_TR_RH_OWNER, attestation_template(),
-                                                      "Esys_CreatePrimary, attestation key"));
+  // A session is salted with it: somebody on the bus to the TPM can then neither read nor change what passes.
+  AKM_ASSIGN(const TpmHandle salt, primary_storage_key(*tpm));
+  AKM_ASSIGN(const TpmHandle key, primary_attestation_key(*tpm));
   AKM_ASSIGN(const TpmHandle session,
              tpm->start_session(TPM2_SE_HMAC, salt.get(), TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYPT));
   TPM2B_DATA qualifying{};
@@ -79,7 +62,7 @@ Result<TpmQuote> TpmAttestor::quote(std::span<const std::uint8_t> nonce, std::ui
   TpmQuote out;
   out.quote.assign(quoted->attestationData, quoted->attestationData + quoted->size);
   AKM_ASSIGN(out.signature, marshalled<TPMT_SIGNATURE>(Tss2_MU_TPMT_SIGNATURE_Marshal, *signature));
-  AKM_ASSIGN(out.key, public_part(*tpm, key.get()));
+  AKM_ASSIGN(out.key, public_area_of(*tpm, key.get()));
   AKM_ASSIGN(out.log, digest_of_log(event_log_));
   return out;
 }

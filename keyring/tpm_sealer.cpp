@@ -10,6 +10,7 @@
 #include "keyring/tpm_marshal.h"
 #include "keyring/tpm_policy.h"
 #include "keyring/tpm_templates.h"
+#include "keyring/tpm_traces.h"
 #include "keyring/unseal_policy.h"
 
 namespace akm::keyring {
@@ -21,22 +22,6 @@ constexpr TPMA_SESSION kEncryptBoth = TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYP
 std::unexpected<Error> unavailable(const Error& cause) {
   return fail(Errc::sealed_unavailable,
               cause.detail.empty() ? std::string(errc_sentence(cause.code)) : cause.detail);
-}
-
-// ESYS keeps the last response, decrypted, in its buffer and frees it unwiped: a longer response of no
-// importance covers the place.
-void cover_last_response(TpmContext& tpm) {
-  TPM2B_DIGEST* noise = nullptr;
-  if (Esys_GetRandom(tpm.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, 48, &noise) == TSS2_RC_SUCCESS) {
-    Esys_Free(noise);
-  }
-}
-
-// The library leaves parameters that it decrypted in frames that have returned: called from the frame above
-// them, this writes over the place. Twice what its deepest calls were seen to use.
-[[gnu::noinline]] void wipe_stack_below() {
-  std::array<std::uint8_t, 64 * 1024> space;
-  wipe(space.data(), space.size());
 }
 
 Result<StorageKey> take_storage_key(TpmContext& tpm, TPM2B_SENSITIVE_DATA* raw) {

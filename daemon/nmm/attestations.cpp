@@ -40,7 +40,8 @@ Result<std::string> Attestations::compare(const NodeRecord& node, const protocol
   const bool same = node.pcr_digest == state.pcr_digest;
   const protocol::NodeId node_id = node.node_id;
   if (!first && !same && !accept) {
-    raise(node_id, policy::Grade::evidence, "other PCRs than at its first attestation");
+    raise(node_id, policy::Grade::evidence,
+          node.golden_pcrs ? "other PCRs than the golden ones" : "other PCRs than at its first attestation");
     return "changed";
   }
   if (first || !same || node.attestation_key.empty()) {
@@ -73,7 +74,26 @@ Status Attestations::activation(const NodeRecord& node, const protocol::Activate
   const auto state = protocol::verify_quote(*request.attestation_key, *request.quote, *request.signature,
                                             nonce, protocol::kAttestedPcrs);
   if (!state) return fail(Errc::refused_by_policy, "its quote: " + state.error().detail);
-  AKM_TRY(compare(node, *request.attestation_key, *state, false));
+  const bool golden = node.golden_pcrs;
+  AKM_ASSIGN(const std::string outcome, compare(node, *request.attestation_key, *state, false));
+  if (golden && outcome == "changed")
+    return fail(Errc::refused_by_policy, "its PCRs are not the golden ones");
+  return {};
+}
+
+Status Attestations::set_golden(protocol::NodeId node_id, const protocol::Digest32& pcr_digest) {
+  const NodeRecord* node = core_.registry.node(node_id);
+  if (node == nullptr) return fail(Errc::not_found, "node " + hex_id(node_id));
+  NodeRecord next = *node;
+  next.pcr_digest = pcr_digest;
+  next.golden_pcrs = true;
+  AKM_TRY(core_.put(std::move(next)));
+  core_.announce("attestation-pinned", 5, message_id::kStateChanged, "The state of a node's TPM was noted.",
+                 0,
+                 {{"node", core_.name_of(node_id)},
+                  {"node_id", hex_id(node_id)},
+                  {"pcr_digest", hex(pcr_digest)},
+                  {"reason", "golden"}});
   return {};
 }
 

@@ -14,10 +14,11 @@ class Attestations {
   Attestations(Core& core, Recovery& recovery) : core_(core), recovery_(recovery) {}
 
   /// What came with an activation, where policy.attestation wants it; the first key and PCRs are remembered.
-  /// refused_by_policy without a quote or with one that is not this node's, hardware_mismatch for another TPM
-  /// than before; errors of the store.
+  /// refused_by_policy without a quote, with one that is not this node's or with PCRs that are not golden,
+  /// hardware_mismatch for another TPM than before; errors of the store.
   Status activation(const NodeRecord& node, const protocol::ActivateRequest& request, std::uint32_t serial);
   /// As in the control port.
+  Status set_golden(protocol::NodeId node_id, const protocol::Digest32& pcr_digest);
   void attest(protocol::NodeId node_id, bool accept, Reply<ControlPort::Attested> reply);
 
  private:

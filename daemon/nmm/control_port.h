@@ -59,8 +59,9 @@ class ControlPort {
 
   struct Prepare {
     std::string node_name;
-    std::vector<std::uint8_t> hardware_value;  // 32 bytes; empty: bound at activation
-    std::vector<std::string> node_endpoints;   // where the node will listen; goes into rosters
+    std::vector<std::uint8_t> hardware_value;        // 32 bytes; empty: bound at activation
+    std::vector<std::string> node_endpoints;         // where the node will listen; goes into rosters
+    std::vector<std::uint8_t> attestation_key = {};  // TPM2B_PUBLIC, enrolled; empty: that of its first quote
   };
   struct Prepared {
     std::uint64_t node_id = 0;
@@ -83,6 +84,23 @@ class ControlPort {
   /// Writes the bundle to a PKCS#11 token (RFC 7512 URI) with its PIN in a sealed memfd.
   virtual void prepare_token(Prepare what, const std::string& uri, UniqueFd pin,
                              Reply<PreparedOnToken> reply) = 0;
+  struct PrepareForTpm {
+    std::string node_name;
+    std::vector<std::string> node_endpoints;
+    std::vector<std::uint8_t> identity;  // the file that `akmctl node identity --out` wrote
+    std::string place;                   // a folder or removable drive that gets NODE.akmbundle
+  };
+  struct PreparedForTpm {
+    std::uint64_t node_id = 0;
+    std::string path;
+    std::string fingerprint;  // SHA-256 of the identity, 64 hex digits
+    std::string digest;       // of the bundle, the same
+    bool certified = false;   // a vendor's certificate says that the endorsement key is one of a TPM
+    std::string certificate;  // whose it is, or why it does not count
+    std::array<std::uint8_t, 32> pcr_digest{};  // of the node when it made its identity
+  };
+  /// A bundle that only the TPM of this identity opens, without a code; its attestation key is enrolled.
+  virtual void prepare_for_tpm(PrepareForTpm what, Reply<PreparedForTpm> reply) = 0;
   /// Calls org.akm.Node1 at `bus_address` (sd-bus address syntax): reads its hardware identity, passes a
   /// sealed memfd.
   virtual void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) = 0;
@@ -109,6 +127,9 @@ class ControlPort {
   /// Has the node's TPM quote its PCRs. The first quote pins them; `accept` pins what is quoted now.
   /// not_authentic when the quote is not the node's, not_supported when it has no TPM.
   virtual void attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) = 0;
+  /// What the node's PCRs are to be, before it has quoted them or after: where attestation is required, it
+  /// does not activate with others.
+  virtual void set_golden_pcrs(std::uint64_t node_id, std::array<std::uint8_t, 32> pcr_digest, Done done) = 0;
   /// The operator's word that the node is sound: back into the ASRs that it was evicted from.
   virtual void readmit(std::uint64_t node_id, Done done) = 0;
 };

@@ -16,6 +16,7 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
       membership_(core_),
       provisioner_(core_),
       token_preparation_(core_, provisioner_, [this] { settle(); }),
+      tpm_provisioning_(core_, provisioner_, [this] { settle(); }),
       recovery_(core_, membership_),
       upkeep_(core_),
       attestations_(core_, recovery_),
@@ -227,6 +228,11 @@ void Nmm::prepare_token(Prepare what, const std::string& uri, UniqueFd pin, Repl
   settle();
 }
 
+void Nmm::prepare_for_tpm(PrepareForTpm what, Reply<PreparedForTpm> reply) {
+  tpm_provisioning_.prepare(std::move(what), std::move(reply));
+  settle();
+}
+
 void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) {
   if (!direct_) {
     reply(fail(Errc::not_supported, "direct provisioning"));
@@ -275,6 +281,11 @@ void Nmm::quarantine(std::uint64_t node_id, Done done) {
 
 void Nmm::attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) {
   attestations_.attest(node_id, accept, std::move(reply));
+  settle();
+}
+
+void Nmm::set_golden_pcrs(std::uint64_t node_id, std::array<std::uint8_t, 32> pcr_digest, Done done) {
+  done(attestations_.set_golden(node_id, pcr_digest));
   settle();
 }
 

@@ -14,6 +14,7 @@
 #include "daemon/nmm/provisioner.h"
 #include "daemon/nmm/recovery.h"
 #include "daemon/nmm/token_preparation.h"
+#include "daemon/nmm/tpm_provisioning.h"
 #include "daemon/nmm/upkeep.h"
 
 namespace akm::nmm {
@@ -49,6 +50,7 @@ class Nmm final : public ControlPort {
   void list_drives(Reply<std::vector<DriveSnapshot>> reply) override;
   void prepare_token(Prepare what, const std::string& uri, UniqueFd pin,
                      Reply<PreparedOnToken> reply) override;
+  void prepare_for_tpm(PrepareForTpm what, Reply<PreparedForTpm> reply) override;
   void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) override;
   void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
                   std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) override;
@@ -59,6 +61,7 @@ class Nmm final : public ControlPort {
   void delete_asr(std::uint64_t asr_id, Done done) override;
   void quarantine(std::uint64_t node_id, Done done) override;
   void attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) override;
+  void set_golden_pcrs(std::uint64_t node_id, std::array<std::uint8_t, 32> pcr_digest, Done done) override;
   void readmit(std::uint64_t node_id, Done done) override;
 
   /// Sends what has gathered. Every way in ends with it.
@@ -90,6 +93,7 @@ class Nmm final : public ControlPort {
   Membership membership_;
   Provisioner provisioner_;
   TokenPreparation token_preparation_;
+  TpmProvisioning tpm_provisioning_;
   Recovery recovery_;
   Upkeep upkeep_;
   Attestations attestations_;

@@ -70,6 +70,25 @@ service::Schema own_schema() {
   };
 }
 
+service::Schema tpm_schema() {
+  return {
+      {"nmm.ek_certificate",
+       std::string("none"),
+       "Whether a node that is prepared by its TPM's identity needs a certificate of its endorsement key by "
+       "a "
+       "trusted vendor.",
+       0,
+       0,
+       {"none", "required"}},
+      {"nmm.tpm_roots",
+       std::string("/etc/akm/tpm-roots.d"),
+       "Folder of the certificates (*.pem) of TPM vendors that are trusted, and of those between.",
+       0,
+       0,
+       {}},
+  };
+}
+
 Result<Texts> advertised(const service::Config& config, const service::Settings& common) {
   Texts out = config.list("network.advertise");
   if (out.empty()) {
@@ -96,6 +115,7 @@ Result<Texts> advertised(const service::Config& config, const service::Settings&
 service::Schema nmm_schema() {
   service::Schema schema = service::common_schema("akm-nmmd", kDefaultPort, kDefaultNvIndex);
   for (Setting& setting : own_schema()) schema.push_back(std::move(setting));
+  for (Setting& setting : tpm_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;
 }
@@ -111,6 +131,10 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   out.policy = service::policy_from(config);
   out.bundle_expiry_s = static_cast<std::uint64_t>(config.integer("nmm.bundle_expiry_s"));
   out.bind_at_activation = config.boolean("nmm.bind_at_activation");
+  out.ek_certificate_required = config.text("nmm.ek_certificate") == "required";
+  out.tpm_roots = config.text("nmm.tpm_roots");
+  if (!out.tpm_roots.starts_with('/'))
+    return std::unexpected(config.invalid("nmm.tpm_roots", "must be an absolute path"));
   out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
   out.never_evict = config.list("recovery.never_evict");
   policy::AdjudicationPolicy& recovery = out.recovery;

@@ -20,8 +20,10 @@ struct NmmSettings {
   protocol::Policy policy;             // of new relationships, where the caller says nothing else
   std::string pkcs11_module;           // as in service::Settings
   std::uint64_t bundle_expiry_s = 7 * 86400;
-  bool bind_at_activation = true;        // nodes may be prepared without their hardware value
-  std::uint32_t missed_heartbeats = 3;   // then a node is silent
+  bool bind_at_activation = true;                  // nodes may be prepared without their hardware value
+  bool ek_certificate_required = false;            // of a node that is prepared by the identity of its TPM
+  std::string tpm_roots = "/etc/akm/tpm-roots.d";  // *.pem: vendors of TPMs that are trusted
+  std::uint32_t missed_heartbeats = 3;             // then a node is silent
   policy::AdjudicationPolicy recovery;   // never_evict is resolved from the names below at each decision
   std::vector<std::string> never_evict;  // node names
 };

@@ -67,8 +67,9 @@ Result<NodeRecord> Provisioner::next_record(const ControlPort::Prepare& what) {
   std::ranges::copy(what.hardware_value, record.hardware_value.begin());
   if (!what.node_endpoints.empty()) record.endpoints = what.node_endpoints;
   record.bind_pending = false;
-  record.attestation_key.clear();  // the machine may be another one
+  record.attestation_key = what.attestation_key;  // the machine may be another one
   record.pcr_digest.reset();
+  record.golden_pcrs = false;
   record.prepared_at_s = core_.clock.seconds(core_.now());
   return record;
 }

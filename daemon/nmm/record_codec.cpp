@@ -85,6 +85,8 @@ void read_node_field(CborReader& reader, std::string_view key, NodeRecord& recor
   } else if (key == "pcr_digest") {
     const auto value = reader.bytes(sizeof(protocol::Digest32), sizeof(protocol::Digest32));
     std::ranges::copy(value, record.pcr_digest.emplace().begin());
+  } else if (key == "golden") {
+    record.golden_pcrs = reader.boolean();
   } else if (key == "id") {
     record.node_id = reader.unsigned_integer();
   } else if (key == "asr") {
@@ -157,7 +159,7 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
   const NodeState state = record.state == NodeState::silent ? NodeState::active : record.state;
   CborWriter writer;
   const bool attested = !record.attestation_key.empty();
-  writer.map(14U + (attested ? 1U : 0U) + (record.pcr_digest ? 1U : 0U));
+  writer.map(14U + (attested ? 1U : 0U) + (record.pcr_digest ? 1U : 0U) + (record.golden_pcrs ? 1U : 0U));
   if (attested) {
     writer.text("ak");
     writer.bytes(record.attestation_key);
@@ -174,6 +176,10 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
   writer.text(record.peer);
   writer.text("state");
   writer.unsigned_integer(static_cast<std::uint64_t>(state));
+  if (record.golden_pcrs) {
+    writer.text("golden");
+    writer.boolean(true);
+  }
   writer.text("serial");
   writer.unsigned_integer(record.serial);
   writer.text("binding");

@@ -20,6 +20,7 @@ class Unavailable final : public ControlPort {
   void prepare_token(Prepare, const std::string&, UniqueFd, Reply<PreparedOnToken> reply) override {
     reply(refusal());
   }
+  void prepare_for_tpm(PrepareForTpm, Reply<PreparedForTpm> reply) override { reply(refusal()); }
   void provision_direct(Prepare, const std::string&, Reply<std::uint64_t> reply) override {
     reply(refusal());
   }
@@ -34,6 +35,7 @@ class Unavailable final : public ControlPort {
   void delete_asr(std::uint64_t, Done done) override { done(refusal()); }
   void quarantine(std::uint64_t, Done done) override { done(refusal()); }
   void attest(std::uint64_t, bool, Reply<Attested> reply) override { reply(refusal()); }
+  void set_golden_pcrs(std::uint64_t, std::array<std::uint8_t, 32>, Done done) override { done(refusal()); }
   void readmit(std::uint64_t, Done done) override { done(refusal()); }
 
  private:

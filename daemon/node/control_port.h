@@ -79,6 +79,18 @@ class ControlPort {
     std::vector<std::pair<std::string, std::string>> sources;  // name, value, in protocol order
   };
   virtual Result<HardwareIdentity> hardware_identity() = 0;
+  /// What an NMM wraps a bundle to (section 7, TPM import), as a file; nothing in it is secret.
+  struct TpmIdentity {
+    std::vector<std::uint8_t> file;
+    std::string fingerprint;  // SHA-256 of the file, 64 hex digits: for people to compare
+  };
+  virtual void tpm_identity(Reply<TpmIdentity> reply) = 0;
+  /// Opens a bundle file that was wrapped to this machine's TPM, without a code; else as
+  /// provision_from_file. Whoever has the node's identity can make one: `digest` is the SHA-256 of the file
+  /// that the NMM has shown, or empty. not_supported for a bundle that is sealed in another way,
+  /// not_authentic for another file.
+  virtual void provision_from_tpm_file(const std::string& path, const std::vector<std::uint8_t>& digest,
+                                       Done done) = 0;
   /// Opens a bundle (a file, a folder or drive with one, DEVICE/NAME) with the one-time code (a readable fd:
   /// the code is not on the bus), stores the credentials sealed, then overwrites and removes the file and
   /// writes a receipt beside it. Done when the drive is let go.

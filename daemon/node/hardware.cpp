@@ -1,9 +1,26 @@
 #include "daemon/node/hardware.h"
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
+#include "keyring/sealer.h"
+
 namespace akm::node {
+
+TpmWays tpm_ways(const std::string& tcti) {
+  if (!keyring::tpm_is_expected(tcti)) return {};
+  const keyring::TpmOpener opener = keyring::tpm_opener(tcti.empty() ? keyring::kDefaultTcti : tcti);
+  return {keyring::tpm_quoter(tcti),
+          [opener]() -> Result<keyring::TpmIdentity> {
+            AKM_ASSIGN(const std::unique_ptr<keyring::TpmContext> tpm, opener());
+            return keyring::read_tpm_identity(*tpm);
+          },
+          [opener](const keyring::TpmImport& wrapped) -> Result<keyring::TpmImported> {
+            AKM_ASSIGN(const std::unique_ptr<keyring::TpmContext> tpm, opener());
+            return keyring::import_from(*tpm, wrapped);
+          }};
+}
 
 Result<ControlPort::HardwareIdentity> Hardware::identity() {
   if (kept_) return *kept_;

@@ -8,26 +8,36 @@
 #include "daemon/protocol/provisioning.h"
 #include "keyring/hardware_identity.h"
 #include "keyring/tpm_attestor.h"
+#include "keyring/tpm_identity.h"
+#include "keyring/tpm_import.h"
 
 namespace akm::node {
+
+/// What this machine's TPM does beside sealing. All of it blocks: for a thread aside. Null without a TPM.
+struct TpmWays {
+  keyring::Quoter quoter = {};
+  std::function<Result<keyring::TpmIdentity>()> identity = {};
+  std::function<Result<keyring::TpmImported>(const keyring::TpmImport&)> import = {};
+};
+/// Of the TPM at `tcti` (empty: the standard one), where one is expected.
+TpmWays tpm_ways(const std::string& tcti);
 
 class Hardware {
  public:
   using Collect = std::function<Result<keyring::HardwareSources>()>;
-  /// `quoter` null: no TPM to attest with.
-  explicit Hardware(Collect collect, keyring::Quoter quoter = {})
-      : collect_(std::move(collect)), quoter_(std::move(quoter)) {}
+  explicit Hardware(Collect collect, TpmWays tpm = {}) : collect_(std::move(collect)), tpm_(std::move(tpm)) {}
 
   /// The kept identity; collects when there is none yet (a failure is not kept). no_hardware_source,
   /// tpm_failed.
   Result<ControlPort::HardwareIdentity> identity();
   Result<protocol::HardwareValue> value();
   /// For a thread aside; null without a TPM.
-  [[nodiscard]] const keyring::Quoter& quoter() const { return quoter_; }
+  [[nodiscard]] const keyring::Quoter& quoter() const { return tpm_.quoter; }
+  [[nodiscard]] const TpmWays& tpm() const { return tpm_; }
 
  private:
   Collect collect_;
-  keyring::Quoter quoter_;
+  TpmWays tpm_;
   std::optional<ControlPort::HardwareIdentity> kept_;
 };
 

@@ -26,7 +26,7 @@ Status run(const NodeSettings& settings) {
   // The session keyring is joined before any thread is made: all threads are to possess the keys.
   std::unique_ptr<keyring::KeyStore> keys = open_keys(settings, state.findings);
   Hardware hardware([&settings] { return keyring::collect_hardware_sources(settings.hardware); },
-                    keyring::tpm_quoter(settings.hardware.tcti));
+                    tpm_ways(settings.hardware.tcti));
   look_at_hardware(hardware, state.findings);
   AKM_ASSIGN(const std::unique_ptr<io::Loop> loop, io::Loop::create(settings.common.io_backend));
   if (state.store) state.store = std::make_unique<service::PromptStore>(std::move(state.store), *loop);

@@ -87,6 +87,9 @@ class Node final : public ControlPort {
   [[nodiscard]] StatusSnapshot status() const override;
   [[nodiscard]] std::vector<AsrSnapshot> asrs() const override;
   Result<HardwareIdentity> hardware_identity() override { return parts_.hardware.identity(); }
+  void tpm_identity(Reply<TpmIdentity> reply) override;
+  void provision_from_tpm_file(const std::string& path, const std::vector<std::uint8_t>& digest,
+                               Done done) override;
   void provision_from_file(const std::string& path, UniqueFd code, Done done) override;
   void provision_from_memfd(UniqueFd bundle, Done done) override;
   void provision_from_token(const std::string& uri, UniqueFd pin, Done done) override;
@@ -122,6 +125,7 @@ class Node final : public ControlPort {
              void (Node::*then)(const SharedImport&));
   void found(const SharedImport& import);
   void opened(const SharedImport& import);
+  void import_content(const SharedImport& import);
   void consumed(const SharedImport& import);
   void end_import(const SharedImport& import, const Status& outcome);
   Status take_up(const protocol::BundleContent& content, std::string_view way);
@@ -134,6 +138,9 @@ class Node final : public ControlPort {
   void look_at_drives();
   void offer(std::vector<BundleOffer> found);
   [[nodiscard]] std::vector<BundleSnapshot> bundles() const;
+
+  // node_tpm.cpp: bundles for the TPM
+  void opened_by_tpm(const SharedImport& import);
 
   // node_token.cpp: bundles on a PKCS#11 token
   struct TokenImport;

@@ -6,6 +6,7 @@
 #include "daemon/base/message_ids.h"
 #include "daemon/crypto/digest.h"
 #include "daemon/node/node.h"
+#include "daemon/node/node_import.h"
 #include "dbus/limits.h"
 #include "dbus/sealed_memfd.h"
 
@@ -17,19 +18,6 @@ Status Node::may_be_provisioned() const {
   if (provisioning_under_way_) return fail(Errc::busy, "provisioning is under way");
   return {};
 }
-
-/// What goes back and forth between the loop and the thread aside.
-struct Node::Import {
-  std::string path;
-  std::vector<std::string> also;
-  SecretBuffer code;
-  Done done;
-  Result<BundleSource> source = fail(Errc::internal, "not read yet");
-  protocol::Digest32 digest{};
-  Result<protocol::BundleContent> content = fail(Errc::internal, "not opened yet");
-  std::string receipt;
-  Status consumed;
-};
 
 void Node::provision_from_file(const std::string& path, UniqueFd code_fd, Done done) {
   if (const Status allowed = may_be_provisioned(); !allowed) return done(allowed);
@@ -85,8 +73,12 @@ void Node::opened(const SharedImport& import) {
     status_changed();
     return end_import(import, std::unexpected(std::move(error)));
   }
-  const protocol::BundleContent& content = *import->content;
   (void)tries_->opened(import->digest);  // else its tries count on, for a bundle that opens no more
+  import_content(import);
+}
+
+void Node::import_content(const SharedImport& import) {
+  const protocol::BundleContent& content = *import->content;
   if (const Status taken = take_up(content, import->source->way()); !taken) return end_import(import, taken);
   import->receipt = receipt_of(content);
   // From here on the node is provisioned, also if the drive was pulled out.

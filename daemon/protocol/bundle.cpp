@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::uint64_t kBundleVersion = 1;
 constexpr std::size_t kSaltBytes = 16;
+constexpr std::size_t kKdfBytes = 16;
 constexpr std::string_view kScrypt = "scrypt";
 constexpr std::string_view kNone = "none";
 constexpr std::string_view kToken = "pkcs11";
@@ -72,7 +73,7 @@ unsigned read_envelope_field(CborReader& reader, std::string_view key, Envelope&
   if (key == "n") return out.cost.n = static_cast<std::uint32_t>(reader.unsigned_integer(UINT32_MAX)), 1;
   if (key == "p") return out.cost.p = static_cast<std::uint32_t>(reader.unsigned_integer(UINT32_MAX)), 2;
   if (key == "r") return out.cost.r = static_cast<std::uint32_t>(reader.unsigned_integer(UINT32_MAX)), 4;
-  if (key == "kdf") return out.kdf = reader.text(16), 8;
+  if (key == "kdf") return out.kdf = reader.text(kKdfBytes), 8;
   if (key == "salt") return read_array(reader, out.salt), 16;
   if (key == "nonce") return read_array(reader, out.nonce), 32;
   if (key == "akm-bundle") {
@@ -104,9 +105,10 @@ Result<Envelope> decode_envelope(std::span<const std::uint8_t> bytes, std::strin
   if (out.kdf != kdf) {
     return fail(Errc::not_supported, out.kdf == kNone
                                          ? "this bundle is not sealed; it may only come over D-Bus"
-                                     : out.kdf == kScrypt ? "this bundle needs its one-time code"
-                                     : out.kdf == kToken  ? "this bundle may only come from a token"
-                                                          : "unknown way of sealing");
+                                     : out.kdf == kScrypt       ? "this bundle needs its one-time code"
+                                     : out.kdf == kToken        ? "this bundle may only come from a token"
+                                     : out.kdf == "tpm2-import" ? "this bundle is for the TPM of a node"
+                                                                : "unknown way of sealing");
   }
   if (seen != fields) return fail(Errc::malformed, "bundle: fields are missing or too many");
   return out;
@@ -202,6 +204,22 @@ Result<BundleContent> BundleContent::decode(std::span<const std::uint8_t> bytes)
   if (const auto asr = make_provisioning_asr(out.identity, {}); !asr)
     return fail(Errc::malformed, asr.error().detail);
   return out;
+}
+
+Result<std::string> bundle_kdf(std::span<const std::uint8_t> bytes) {
+  if (bytes.size() > kBundleBytes) return fail(Errc::too_large, "bundle");
+  CborReader reader(bytes);
+  std::string kdf;
+  for (std::size_t pairs = reader.map(16); pairs > 0 && reader.ok(); --pairs) {
+    if (reader.key() == "kdf") {
+      kdf = reader.text(kKdfBytes, 1);
+    } else {
+      reader.skip();
+    }
+  }
+  AKM_TRY(reader.finish());
+  if (kdf.empty()) return fail(Errc::malformed, "this is no bundle");
+  return kdf;
 }
 
 Result<std::vector<std::uint8_t>> seal_bundle(const BundleContent& content, const SecretBuffer& code,

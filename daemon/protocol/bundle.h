@@ -37,6 +37,9 @@ struct ScryptCost {
   std::uint32_t p = 1;
 };
 
+/// How a bundle is sealed: its "kdf". malformed, too_large.
+Result<std::string> bundle_kdf(std::span<const std::uint8_t> bytes);
+
 /// (a) For a USB drive: the file's bytes. `code` is what generate_code or parse_code returned.
 Result<std::vector<std::uint8_t>> seal_bundle(const BundleContent& content, const SecretBuffer& code,
                                               RandomSource& random, const ScryptCost& cost = {});

@@ -1,9 +1,12 @@
+#include "daemon/base/hex.h"
 #include "daemon/protocol/asr_record.h"
 #include "daemon/protocol/attestation.h"
 #include "daemon/protocol/bundle.h"
 #include "daemon/protocol/control_body.h"
 #include "daemon/protocol/control_message.h"
+#include "daemon/protocol/node_identity.h"
 #include "daemon/protocol/session_payload.h"
+#include "daemon/protocol/tpm_bundle.h"
 #include "tests/fuzz/seeds.h"
 #include "tests/support/asr_fixture.h"
 #include "tests/support/paper_tpm.h"
@@ -230,6 +233,58 @@ void stories(Seeds& seeds) {
   seeds.add("engine", "breach", story(1, {17, 0, 0, 2, 19, 2, 0, 0}));
 }
 
+/// TPM2B_PUBLIC of a storage key that is none: a point of the curve is not needed to be parsed.
+Bytes paper_area(std::uint32_t attributes, bool endorsement, bool rsa) {
+  Bytes in;
+  const auto number = [&in](std::uint64_t value, int bytes) {
+    while (bytes-- > 0) in.push_back(static_cast<std::uint8_t>(value >> (8 * bytes)));
+  };
+  const Bytes policy = *parse_hex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa");
+  number(rsa ? 1 : 0x23, 2);
+  number(0x0b, 2);
+  number(attributes, 4);
+  number(endorsement ? policy.size() : 0, 2);
+  if (endorsement) in.insert(in.end(), policy.begin(), policy.end());
+  for (const std::uint64_t one : {6U, 128U, 0x43U, 0x10U}) number(one, 2);
+  number(rsa ? 2048 : 3, 2);
+  if (rsa) number(0, 4);
+  if (!rsa) number(0x10, 2);
+  for (int part = rsa ? 1 : 0; part < 2; ++part) {
+    number(rsa ? 256 : 32, 2);
+    in.insert(in.end(), rsa ? 256 : 32, 0x5a);
+  }
+  Bytes out{static_cast<std::uint8_t>(in.size() >> 8), static_cast<std::uint8_t>(in.size())};
+  out.insert(out.end(), in.begin(), in.end());
+  return out;
+}
+
+void tpm_imports(Seeds& seeds) {
+  constexpr std::uint32_t kEndorsement = 0x000300b2;
+  constexpr std::uint32_t kStorage = 0x00030472;
+  for (const bool rsa : {false, true}) {
+    const std::string kind = rsa ? "-rsa" : "-ecc";
+    seeds.add("node_identity", "ek" + kind, paper_area(kEndorsement, true, rsa), {0});
+    seeds.add("node_identity", "sk" + kind, paper_area(kStorage, false, rsa), {0});
+  }
+  NodeIdentity identity;
+  identity.endorsement_key = paper_area(kEndorsement, true, false);
+  identity.storage_key = paper_area(kStorage, false, false);
+  identity.attestation_key = akm::testing::PaperTpm::public_area(Bytes(32, 1), Bytes(32, 2));
+  identity.sources = {{"tpm-ek-name", "000b"}, {"dmi-product-uuid", "4c4c4544000010"}};
+  identity.hardware_value = *hardware_value(identity.sources);
+  identity.quote = akm::testing::PaperTpm::quote_of(identity.digest(), 0xff, {}, {});
+  identity.signature = akm::testing::PaperTpm::signature_of(Bytes(32, 3), Bytes(32, 4));
+  seeds.add("node_identity", "whole", identity.encode(), {1});
+  identity.endorsement_certificate = Bytes(40, 0x30);
+  seeds.add("node_identity", "certified", identity.encode(), {1});
+  TpmEnvelope envelope;
+  envelope.import = {Bytes(48, 1), Bytes(110, 2), Bytes(70, 3)};
+  envelope.storage_credential = Bytes(140, 4);
+  envelope.attestation_credential = Bytes(140, 5);
+  envelope.sealed = Bytes(600, 6);
+  seeds.add("tpm_bundle", "whole", envelope.encode());
+}
+
 }  // namespace
 
 void add_protocol_seeds(Seeds& seeds) {
@@ -238,6 +293,7 @@ void add_protocol_seeds(Seeds& seeds) {
   bodies(seeds);
   quotes(seeds);
   bundles(seeds);
+  tpm_imports(seeds);
   records(seeds);
   insiders(seeds);
   stories(seeds);

@@ -129,7 +129,7 @@ class SecretLeak(IntegrationTest):
         return "\n".join(out)
 
     def use(self, lab):
-        """Every way that secrets are made and moved: USB with a code, direct, ASR, join, rekey, restart."""
+        """Every way that secrets are made and moved: USB with a code, direct, to a TPM, ASR, join, rekey, restart."""
         for host in lab.hosts:
             host.start()
         lab.nmm.akmctl("nmm", "init")
@@ -141,9 +141,11 @@ class SecretLeak(IntegrationTest):
         for code in (prepared["code"], prepared["code"].replace("-", "")):
             record(lab.folder / "code.secrets", "one-time code as typed", code.encode())
         a.akmctl("node", "provision", prepared["path"], "--code-file", "-", stdin=prepared["code"] + "\n")
-        for name in ("b", "c"):
-            node = lab.nodes[name]
-            lab.nmm.akmctl("nmm", "provision", name, "--bus-address", node.bus_address, "--endpoint", node.endpoint)
+        b, c = lab.nodes["b"], lab.nodes["c"]
+        lab.nmm.akmctl("nmm", "provision", "b", "--bus-address", b.bus_address, "--endpoint", b.endpoint)
+        c.akmctl("node", "identity", "--out", usb / "c.akmidentity")
+        c.akmctl("node", "provision", lab.nmm.json("nmm", "bundle", "c", "--for", usb / "c.akmidentity",
+                                                   "--endpoint", c.endpoint, "--to", usb)["path"])
         for node in lab.nodes.values():
             node.akmctl("node", "activate", check=False)
         wait_until(lambda: all(n.status()["state"] == "active" for n in lab.nodes.values()), "active nodes")

@@ -125,6 +125,17 @@ class FakeNode final : public node::ControlPort {
     received = std::move(pin);
     deferred.answer(std::move(done));
   }
+  void tpm_identity(Reply<TpmIdentity> reply) override {
+    calls.emplace_back("tpm_identity");
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(TpmIdentity{{1, 2, 3}, std::string(64, 'f')});
+  }
+  void provision_from_tpm_file(const std::string& path, const std::vector<std::uint8_t>& digest,
+                               Done done) override {
+    if (!tpm_bundle) return done(fail(Errc::not_supported));
+    calls.push_back("provision_from_tpm_file " + path + " " + std::to_string(digest.size()));
+    deferred.answer(std::move(done));
+  }
   void activate(Done done) override {
     calls.emplace_back("activate");
     deferred.answer(std::move(done));
@@ -154,6 +165,7 @@ class FakeNode final : public node::ControlPort {
   node::StatusSnapshot snapshot;
   std::vector<AsrSnapshot> relationships;
   HardwareIdentity identity;
+  bool tpm_bundle = false;  // what provision_from_tpm_file is given
   std::vector<std::string> calls;
   UniqueFd received;
   std::int32_t caller_pid = 0;
@@ -200,6 +212,15 @@ class FakeNmm final : public nmm::ControlPort {
     code = std::move(pin);
     if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
     reply(PreparedOnToken{0xc3, "'carrier'", true});
+  }
+  void prepare_for_tpm(PrepareForTpm what, Reply<PreparedForTpm> reply) override {
+    calls.push_back("prepare_for_tpm " + what.node_name + " " + what.place);
+    for_tpm = std::move(what);
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(prepared_for_tpm);
+  }
+  void set_golden_pcrs(std::uint64_t node, std::array<std::uint8_t, 32> pcr_digest, Done done) override {
+    note("set_golden_pcrs " + std::to_string(node) + " " + std::to_string(pcr_digest[0]), std::move(done));
   }
   void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) override {
     calls.push_back("provision_direct " + what.node_name + " " + bus_address);
@@ -250,6 +271,13 @@ class FakeNmm final : public nmm::ControlPort {
   Attested attested{.outcome = "same", .pcr_digest = {0xaa}, .log_digest = {}};
   std::vector<std::string> calls;
   Prepare prepare;
+  PrepareForTpm for_tpm;
+  PreparedForTpm prepared_for_tpm{.node_id = 0xc3,
+                                  .path = "/media/usb/C.akmbundle",
+                                  .fingerprint = std::string(64, 'f'),
+                                  .digest = std::string(64, 'd'),
+                                  .certificate = "nobody",
+                                  .pcr_digest = {0xbb}};
   UniqueFd code;
   Deferred deferred;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "daemon/base/atomic_file.h"
 #include "daemon/base/hex.h"
 #include "tools/akmctl/code_entry.h"
 #include "tools/akmctl/commands.h"
@@ -58,7 +59,7 @@ Status init(Session& session) {
 }
 
 struct Arguments {
-  std::string name, hardware_value, place, token, pin_file, bus_address;
+  std::string name, hardware_value, place, token, pin_file, bus_address, identity, golden;
   bool force = false;
   std::vector<std::string> endpoints;
 };
@@ -138,6 +139,39 @@ Status list_drives(Session& session) {
   return {};
 }
 
+constexpr std::size_t kIdentityFileBytes = std::size_t{16} << 10;
+
+/// What nobody certifies stands first and in capitals: then only the comparison says which TPM this is.
+Status bundle_for_tpm(Session& session, const Arguments& args) {
+  if (args.place.empty() || !args.token.empty()) return fail(Errc::invalid_argument, "--for goes with --to");
+  AKM_ASSIGN(auto identity, read_file(args.identity, kIdentityFileBytes));
+  AKM_ASSIGN(const std::string place, absolute_path(args.place));
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const auto made,
+             proxy->prepare_for_tpm({args.name, args.endpoints, std::move(identity), place}));
+  std::string json = json_id("node_id", made.node_id);
+  json.pop_back();
+  json += fmt::format(
+      R"(,"path":"{}","fingerprint":"{}","digest":"{}","certified":{},"certificate":"{}","pcr_digest":"{}"}})",
+      json_escaped(made.path), json_escaped(made.fingerprint), json_escaped(made.digest), made.certified,
+      json_escaped(made.certificate), json_escaped(made.pcr_digest));
+  const std::string certificate =
+      made.certified ? "by " + made.certificate : "NOT CERTIFIED: " + made.certificate;
+  say(session,
+      facts({{"Certificate", certificate},
+             {"Node", args.name},
+             {"Node id", hex_id(made.node_id)},
+             {"Bundle", made.path},
+             {"Fingerprint", made.fingerprint},
+             {"Bundle digest", made.digest},
+             {"PCR digest", made.pcr_digest}}) +
+          "\nOnly the TPM of this identity opens the bundle, without a code. Compare the fingerprint with "
+          "the "
+          "one that the node has shown.",
+      json);
+  return {};
+}
+
 Status provision(Session& session, const Arguments& args) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const std::uint64_t id,
@@ -156,6 +190,19 @@ Status list_nodes(Session& session) {
                std::to_string(n.asrs.size()), n.version});
   }
   say(session, table.empty() ? "There are no nodes yet." : table.text(), json_of(nodes));
+  return {};
+}
+
+Status set_golden(Session& session, const std::string& name, const std::string& golden) {
+  const auto digest = parse_hex(golden);
+  if (!digest || digest->size() != 32)
+    return fail(Errc::invalid_argument, "--golden has 64 hex digits: SHA-256 over the PCRs 0 to 7");
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const std::vector<nmm::NodeSnapshot> nodes, proxy->nodes());
+  AKM_ASSIGN(const std::uint64_t id, resolve_node(name, nodes));
+  AKM_TRY(proxy->set_golden_pcrs(id, *digest));
+  say(session, fmt::format("The next quote of '{}' is compared with this digest.", name),
+      json_id("node_id", id));
   return {};
 }
 
@@ -207,11 +254,17 @@ void add_nmm_commands(CLI::App& app, Session& session) {
   make->add_option("--hardware-value", args->hardware_value, "What 'akmctl node identity' shows on the node");
   make->add_option("--endpoint", args->endpoints, "ADDRESS:PORT where the node will listen; may be repeated");
   make->add_option("--to", args->place, "Drive (/dev/..) or folder that gets NAME.akmbundle");
+  make->add_option("--for", args->identity,
+                   "What 'akmctl node identity --out' wrote: only this node's TPM opens the bundle");
   make->add_option("--to-token", args->token, "PKCS#11 token that gets it (pkcs11:token=LABEL)");
   make->add_option("--pin-file", args->pin_file,
                    "Read the token's PIN from here (- is standard input) instead of asking");
   make->add_flag("--force", args->force, "Also a device that is not removable");
-  make->callback([&session, args] { session.command = [&session, args] { return bundle(session, *args); }; });
+  make->callback([&session, args] {
+    session.command = [&session, args] {
+      return args->identity.empty() ? bundle(session, *args) : bundle_for_tpm(session, *args);
+    };
+  });
   nmm->add_subcommand("drives", "Drives that could take a bundle")->callback([&session] {
     session.command = [&session] { return list_drives(session); };
   });
@@ -227,9 +280,14 @@ void add_nmm_commands(CLI::App& app, Session& session) {
   const auto accept = std::make_shared<bool>(false);
   CLI::App* quote = nmm->add_subcommand("attest", "Have a node's TPM quote its PCRs, and compare them");
   quote->add_option("NODE", args->name, "Name or id")->required();
-  quote->add_flag("--accept", *accept, "Pin what is quoted now");
+  CLI::Option* pin = quote->add_flag("--accept", *accept, "Pin what is quoted now");
+  quote->add_option("--golden", args->golden, "Only say what the PCR digest is to be (64 hex digits)")
+      ->excludes(pin);
   quote->callback([&session, args, accept] {
-    session.command = [&session, args, accept] { return attest(session, args->name, *accept); };
+    session.command = [&session, args, accept] {
+      return args->golden.empty() ? attest(session, args->name, *accept)
+                                  : set_golden(session, args->name, args->golden);
+    };
   });
 
   nmm->add_subcommand("nodes", "All nodes and their state")->callback([&session] {

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "daemon/base/atomic_file.h"
 #include "daemon/base/hex.h"
 #include "tools/akmctl/code_entry.h"
 #include "tools/akmctl/commands.h"
@@ -64,11 +65,40 @@ Status show_identity(Session& session) {
   return {};
 }
 
-Status provision(Session& session, const std::string& file, const std::string& code_file) {
+/// Never over a file that is there: it may be another machine's.
+Status write_identity(Session& session, const std::string& file) {
   AKM_ASSIGN(const std::string path, absolute_path(file));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
+  AKM_ASSIGN(const auto identity, proxy->tpm_identity());
+  AKM_TRY(create_file_atomically(path, identity.file, 0644));
+  say(session,
+      facts({{"Identity", path}, {"Fingerprint", identity.fingerprint}}) +
+          "\nNext, on the NMM: akmctl nmm bundle NAME --for FILE --to DIRECTORY. It shows the same "
+          "fingerprint.",
+      fmt::format(R"({{"path":"{}","fingerprint":"{}"}})", json_escaped(path),
+                  json_escaped(identity.fingerprint)));
+  return {};
+}
+
+/// A bundle for this machine's TPM needs no code: that is tried before somebody is asked for one.
+Status hand_over(dbus::Proxy& proxy, const std::string& path, const std::string& code_file,
+                 const std::string& digest_text) {
+  if (code_file.empty()) {
+    const auto digest = parse_hex(digest_text);
+    if (!digest || (!digest->empty() && digest->size() != 32))
+      return fail(Errc::invalid_argument, "--digest has 64 hex digits (akmctl nmm bundle)");
+    const Status opened = proxy.provision_from_tpm(path, *digest);
+    if (opened || opened.error().code != Errc::not_supported || !digest->empty()) return opened;
+  }
   AKM_ASSIGN(const UniqueFd code, enter_code(code_file));
-  AKM_TRY(proxy->provision_from_file(path, code));
+  return proxy.provision_from_file(path, code);
+}
+
+Status provision(Session& session, const std::string& file, const std::string& code_file,
+                 const std::string& digest) {
+  AKM_ASSIGN(const std::string path, absolute_path(file));
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
+  AKM_TRY(hand_over(*proxy, path, code_file, digest));
   AKM_ASSIGN(const node::StatusSnapshot status, proxy->node_status());
   say(session,
       fmt::format("Provisioned as '{}' ({}). The bundle is used up. Next: akmctl node activate",
@@ -113,15 +143,20 @@ void add_node_commands(CLI::App& app, Session& session) {
   node->add_subcommand("status", "State, key storage, probes and findings")->callback([&session] {
     session.command = [&session] { return show_status(session); };
   });
-  node->add_subcommand("identity", "The hardware value that credentials are bound to")->callback([&session] {
-    session.command = [&session] { return show_identity(session); };
-  });
-
   struct Arguments {
-    std::string from, code_file, pin_file;
+    std::string from, code_file, pin_file, digest, out;
     bool yes = false;
   };
   const auto args = std::make_shared<Arguments>();
+  CLI::App* identity = node->add_subcommand("identity", "The hardware value that credentials are bound to");
+  identity->add_option("--out", args->out,
+                       "Write what the TPM tells of itself to this new file, for 'akmctl nmm bundle'");
+  identity->callback([&session, args] {
+    session.command = [&session, args] {
+      return args->out.empty() ? show_identity(session) : write_identity(session, args->out);
+    };
+  });
+
   CLI::App* add = node->add_subcommand(
       "provision", "Take credentials from a bundle and its one-time code, or from a token");
   add->add_option("--from,FROM", args->from,
@@ -130,12 +165,15 @@ void add_node_commands(CLI::App& app, Session& session) {
       ->required();
   add->add_option("--pin-file", args->pin_file,
                   "Read the token's PIN from here (- is standard input) instead of asking");
-  add->add_option("--code-file", args->code_file,
-                  "Read the code from here (- is standard input) instead of asking");
+  CLI::Option* code = add->add_option("--code-file", args->code_file,
+                                      "Read the code from here (- is standard input) instead of asking");
+  add->add_option("--digest", args->digest,
+                  "For the TPM of this node: take only the bundle that 'akmctl nmm bundle' showed so")
+      ->excludes(code);
   add->callback([&session, args] {
     session.command = [&session, args] {
       if (args->from.starts_with("pkcs11:")) return provision_from_token(session, args->from, args->pin_file);
-      return provision(session, args->from, args->code_file);
+      return provision(session, args->from, args->code_file, args->digest);
     };
   });
   node->add_subcommand("activate", "Reach the NMM and take up service")->callback([&session] {

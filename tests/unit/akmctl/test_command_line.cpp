@@ -378,3 +378,57 @@ Test(akmctl, metrics_are_openmetrics) {
   expect_has(out.out, "akm_nmm_nodes{state=\"active\"} 1\n");
   cr_assert(out.out.ends_with("# EOF\n"));
 }
+
+Test(akmctl_node, identity_goes_to_a_new_file_and_a_bundle_for_the_tpm_needs_no_code) {
+  NEED_ROOT();
+  World world(With::node);
+  const std::string file = world.daemon.folder() + "/a.akmidentity";
+  const Outcome identity = world.run({"--json", "node", "identity", "--out", file});
+  cr_assert_eq(identity.exit_code, 0, "%s", identity.err.c_str());
+  cr_assert_eq(identity.json()["fingerprint"].get<std::string>().size(), 64);
+  cr_assert_eq(whole_file(file).size(), 3);
+  cr_assert_neq(world.run({"node", "identity", "--out", file}).exit_code, 0, "never over another");
+  world.node.tpm_bundle = true;
+  cr_assert_eq(world.run({"node", "provision", "/media/A.akmbundle"}).exit_code, 0);
+  cr_assert_str_eq(world.node.calls.back().c_str(), "provision_from_tpm_file /media/A.akmbundle 0");
+  const std::string digest(64, 'd');
+  cr_assert_eq(world.run({"node", "provision", "/media/A.akmbundle", "--digest", digest}).exit_code, 0);
+  cr_assert_str_eq(world.node.calls.back().c_str(), "provision_from_tpm_file /media/A.akmbundle 32");
+  cr_assert_eq(world.run({"node", "provision", "/media/A.akmbundle", "--digest", "dd"}).exit_code, 2);
+  cr_assert_eq(world.run({"node", "provision", "/media/A.akmbundle", "--digest", digest, "--code-file", "-"})
+                   .exit_code,
+               2);
+  world.node.tpm_bundle = false;
+  const Outcome other = world.run({"node", "provision", "/media/A.akmbundle", "--digest", digest});
+  cr_assert_neq(other.exit_code, 0, "a bundle with a code is not taken for one for the TPM");
+  world.node.tpm_bundle = true;
+  world.node.deferred.result = fail(Errc::hardware_mismatch);
+  cr_assert_eq(world.run({"node", "provision", "/media/A.akmbundle"}).exit_code, 1);
+}
+
+Test(akmctl_nmm, bundle_for_a_tpm_says_loudly_what_is_not_certified) {
+  NEED_ROOT();
+  World world(With::nmm);
+  const std::string file = world.daemon.folder() + "/c.akmidentity";
+  std::ofstream(file) << "identity";
+  const Outcome text =
+      world.run({"nmm", "bundle", "C", "--for", file, "--endpoint", "192.0.2.3:7400", "--to", "/media/usb"});
+  cr_assert_eq(text.exit_code, 0, "%s", text.err.c_str());
+  expect_has(text.out, "NOT CERTIFIED: nobody\n");
+  expect_has(text.out, std::string(64, 'd').c_str());
+  cr_assert_eq(world.nmm.for_tpm.identity.size(), 8);
+  world.nmm.prepared_for_tpm.certified = true;
+  expect_has(world.run({"nmm", "bundle", "C", "--for", file, "--to", "/media/usb"}).out, "by nobody\n");
+  const Outcome json = world.run({"--json", "nmm", "bundle", "C", "--for", file, "--to", "/media/usb"});
+  cr_assert_eq(json.json()["certified"], true, "%s", json.out.c_str());
+  cr_assert_eq(world.run({"nmm", "bundle", "C", "--for", "/nonexistent", "--to", "/media/usb"}).exit_code, 6);
+}
+
+Test(akmctl_nmm, golden_pcrs) {
+  NEED_ROOT();
+  World world(With::nmm);
+  cr_assert_eq(world.run({"nmm", "attest", "A", "--golden", std::string(64, 'b')}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "set_golden_pcrs 161 187");
+  cr_assert_eq(world.run({"nmm", "attest", "A", "--golden", "bb"}).exit_code, 2);
+  cr_assert_eq(world.run({"nmm", "attest", "A", "--accept", "--golden", std::string(64, 'b')}).exit_code, 2);
+}

@@ -227,3 +227,32 @@ Test(node_adaptor, a_caller_that_is_gone_before_the_reply_harms_nobody) {
   TestClient other(service.daemon.address());
   cr_assert(other.call_akm(service.servers(), "Node1", "Activate").error.empty());
 }
+
+Test(node_adaptor, tpm_identity_and_a_bundle_for_the_tpm) {
+  NEED_ROOT();
+  NodeService service;
+  TestClient client(service.daemon.address());
+  const Answer identity = client.call_akm(service.servers(), "Node1", "GetTpmIdentity");
+  cr_assert(identity.error.empty(), "%s", identity.error.c_str());
+  const void* bytes = nullptr;
+  std::size_t size = 0;
+  const char* fingerprint = nullptr;
+  cr_assert_geq(sd_bus_message_read_array(identity.message, 'y', &bytes, &size), 0);
+  cr_assert_eq(size, 3);
+  cr_assert_gt(sd_bus_message_read(identity.message, "s", &fingerprint), 0);
+  cr_assert_eq(strlen(fingerprint), 64);
+  const auto provision = [&](const char* path, std::size_t digest = 0) {
+    return client
+        .call_akm(
+            service.servers(), "Node1", "ProvisionFromTpm",
+            [&](sd_bus_message* m) { dbus::Writer(m).text(path).bytes(std::vector<std::uint8_t>(digest)); })
+        .error;
+  };
+  cr_assert_eq(provision("/media/usb/A.akmbundle"), "org.akm.Error.NotSupported");
+  service.port.tpm_bundle = true;
+  cr_assert_eq(provision("/media/usb/A.akmbundle"), "");
+  cr_assert_str_eq(service.port.calls.back().c_str(), "provision_from_tpm_file /media/usb/A.akmbundle 0");
+  cr_assert_eq(provision("/media/usb/A.akmbundle", 32), "");
+  cr_assert_eq(provision("/media/usb/A.akmbundle", 31), "org.akm.Error.InvalidArgument");
+  cr_assert_eq(provision("/media/../A"), "org.akm.Error.InvalidArgument");
+}

@@ -130,3 +130,43 @@ Test(attestations, a_disk_that_refuses_is_no_refusal_of_the_node) {
   net.run(seconds(1));
   cr_assert(net.nodes[0]->last_response->status == ControlStatus::ok);
 }
+
+Test(attestations, with_golden_pcrs_no_first_quote_is_trusted) {
+  Net net;
+  auto golden = net.nodes[0]->tpm.pcr_digest;
+  const auto set = [&net](const auto& digest) {
+    std::optional<Status> out;
+    net.nmm->set_golden_pcrs(net.nodes[0]->node_id, digest, into(out));
+    return *out;
+  };
+  golden[0] ^= 1;
+  cr_assert(set(golden));
+  cr_assert_eq(net.attest()->outcome, "changed");
+  cr_assert_eq(net.field("attestation-failed", "reason"), "other PCRs than the golden ones");
+  golden[0] ^= 1;
+  cr_assert(set(golden));
+  net.restart_nmm();
+  cr_assert_eq(net.attest()->outcome, "same");
+  std::optional<Status> unknown;
+  net.nmm->set_golden_pcrs(4711, golden, into(unknown));
+  cr_assert_eq(unknown->error().code, Errc::not_found);
+}
+
+Test(attestations, a_node_with_other_pcrs_than_the_golden_ones_does_not_activate) {
+  Net net(protocol::Attestation::required);
+  FakeNode& node = *net.nodes[0];
+  node.provision(*net.prepare(node, true));
+  auto golden = node.tpm.pcr_digest;
+  golden[31] ^= 1;
+  std::optional<Status> set;
+  net.nmm->set_golden_pcrs(node.node_id, golden, into(set));
+  cr_assert(set->has_value());
+  node.activate();
+  net.run(seconds(1));
+  cr_assert(node.last_response->status == ControlStatus::refused_by_policy);
+  cr_assert_eq(net.field("activation-refused", "reason"), "its PCRs are not the golden ones");
+  node.tpm.pcr_digest = golden;
+  node.activate();
+  net.run(seconds(1));
+  cr_assert(node.last_response->status == ControlStatus::ok);
+}

@@ -61,6 +61,16 @@ Test(nmm_settings, reads_what_is_set) {
   cr_assert_eq(settings->policy.rekey_interval_s, 30U);
 }
 
+Test(nmm_settings, whether_tpms_need_a_certificate) {
+  const auto standard = load("");
+  cr_assert_not(standard->ek_certificate_required);
+  cr_assert_str_eq(standard->tpm_roots.c_str(), "/etc/akm/tpm-roots.d");
+  const auto settings = load("[nmm]\nek_certificate = \"required\"\ntpm_roots = \"/srv/roots\"\n");
+  cr_assert(settings.has_value());
+  cr_assert(settings->ek_certificate_required);
+  cr_assert_str_eq(settings->tpm_roots.c_str(), "/srv/roots");
+}
+
 Test(nmm_settings, advertised_endpoints_go_first) {
   const auto settings = load(
       "[network]\nlisten = \"0.0.0.0:7400\"\nadvertise = [\"198.51.100.1:7400\", \"[2001:db8::1]:7400\"]\n");
@@ -76,6 +86,7 @@ Test(nmm_settings, errors_name_file_and_line) {
                            "[nmm]\nname = \"\"\n", "[recovery]\non_evidence = \"evict\"\n",
                            "[network]\nadvertise = [\"192.0.2.1:1\",\"192.0.2.1:2\",\"192.0.2.1:3\","
                            "\"192.0.2.1:4\",\"192.0.2.1:5\"]\n",
+                           "[nmm]\ntpm_roots = \"roots\"\n", "[nmm]\nek_certificate = \"yes\"\n",
                            "[nmm]\nmissed_heartbeats = 0\n"}) {
     cr_assert(load(text).error().code == Errc::config_invalid, "%s", text);
   }

@@ -23,6 +23,7 @@ NodeRecord full_node() {
   record.peer = "198.51.100.1:9";
   record.attestation_key = {1, 2, 3};
   record.pcr_digest = protocol::Digest32{4};
+  record.golden_pcrs = true;
   return record;
 }
 
@@ -52,6 +53,7 @@ Test(record_codec, node_comes_back_whole) {
   cr_assert(out->state == in.state);
   cr_assert_eq(out->provisioning_asr, in.provisioning_asr);
   cr_assert_eq(out->serial, in.serial);
+  cr_assert_eq(out->golden_pcrs, in.golden_pcrs);
   cr_assert_eq(out->activated_serial, in.activated_serial);
   cr_assert(out->hardware_value == in.hardware_value);
   cr_assert(out->endpoints == in.endpoints);

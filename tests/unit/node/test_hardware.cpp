@@ -36,3 +36,11 @@ Test(hardware, another_machine_has_another_value) {
   Hardware other([] { return keyring::HardwareSources{{"dmi-product-uuid", "abd"}}; });
   cr_assert(one.value().value() != other.value().value());
 }
+
+Test(hardware, where_no_tpm_is_expected_there_are_no_ways) {
+  const TpmWays none = tpm_ways("device:/dev/no-such-tpm");
+  cr_assert(!none.quoter && !none.identity && !none.import);
+  const TpmWays unreachable = tpm_ways("swtpm:path=/nonexistent");
+  cr_assert_eq(unreachable.identity().error().code, Errc::tpm_failed);
+  cr_assert_eq(unreachable.import({}).error().code, Errc::tpm_failed);
+}

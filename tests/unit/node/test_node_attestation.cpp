@@ -19,7 +19,7 @@ void run_aside(NodeBench& bench) {
 }
 
 void give_tpm(NodeBench& bench, keyring::Quoter quoter) {
-  bench.hardware = node::Hardware([&bench] { return bench.sources; }, std::move(quoter));
+  bench.hardware = node::Hardware([&bench] { return bench.sources; }, {.quoter = std::move(quoter)});
 }
 
 std::unique_ptr<SwTpm> software_tpm() {
