@@ -82,6 +82,7 @@ class ControlPort {
 
   struct Prepare {
     std::string nmm_name;
+    std::uint64_t nmm_id = 0;                  // of an NMM that stands alone and is adopted; 0: a new id
     std::vector<std::uint8_t> hardware_value;  // 32 bytes; empty: bound at activation
     std::vector<std::string> nmm_endpoints;    // where the NMM reaches and is reached by the Root
   };

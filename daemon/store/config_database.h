@@ -61,6 +61,7 @@ inline constexpr std::size_t kSecretBytesMax = std::size_t{64} * 1024;
 struct HistoryHead {
   std::uint64_t revision = 0;
   std::array<std::uint8_t, 32> digest{};
+  std::uint64_t secrets_written = 0;  // how often a secret was put or removed
 
   bool operator==(const HistoryHead&) const = default;
 };

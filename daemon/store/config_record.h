@@ -43,6 +43,8 @@ inline constexpr std::size_t kRollbackMax = 65536;
 /// Rows of one page of a list or of history.
 inline constexpr std::size_t kPageMax = 1000;
 
+/// A name of a field or a slot; invalid_argument beginning with `what`.
+Status check_word(std::string_view what, std::string_view name);
 /// invalid_argument naming the field, too_large, limit_exceeded.
 Status check_fields(const Fields& fields);
 
