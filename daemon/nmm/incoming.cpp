@@ -96,6 +96,11 @@ Incoming::Answer Incoming::answer(const protocol::RequestReceived& request, cons
     case Method::quarantine:
     case Method::zeroize:
     case Method::attest:
+    case Method::issue:
+    case Method::report:
+    case Method::records:
+    case Method::adopt:
+    case Method::fence:
       break;
   }
   return {ControlStatus::not_supported, {}, {}};
