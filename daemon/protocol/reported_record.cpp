@@ -12,22 +12,6 @@ namespace {
 
 constexpr std::uint64_t kHighestState = 4;
 
-void write_derivation(CborWriter& writer, const Derivation& from) {
-  writer.array(3);
-  writer.unsigned_integer(from.serial);
-  writer.unsigned_integer(from.root);
-  writer.bytes(from.hardware_value);
-}
-
-Derivation read_derivation(CborReader& reader) {
-  Derivation out;
-  if (reader.array(3) != 3) reader.refuse("node: serial, root and hardware value");
-  out.serial = read_u32(reader);
-  out.root = read_u32(reader);
-  out.hardware_value = read_digest(reader);
-  return out;
-}
-
 std::vector<std::string> read_endpoints(CborReader& reader) {
   std::vector<std::string> out;
   for (std::size_t left = reader.array(limits::kEndpointsPerMember); left > 0 && reader.ok(); --left) {
@@ -87,6 +71,22 @@ unsigned read_asr_field(CborReader& reader, std::string_view key, ReportedAsr& o
 }
 
 }  // namespace
+
+void write_derivation(CborWriter& writer, const Derivation& from) {
+  writer.array(3);
+  writer.unsigned_integer(from.serial);
+  writer.unsigned_integer(from.root);
+  writer.bytes(from.hardware_value);
+}
+
+Derivation read_derivation(CborReader& reader) {
+  Derivation out;
+  if (reader.array(3) != 3) reader.refuse("node: serial, root and hardware value");
+  out.serial = read_u32(reader);
+  out.root = read_u32(reader);
+  out.hardware_value = read_digest(reader);
+  return out;
+}
 
 void write_reported(CborWriter& writer, const ReportedNode& node) {
   writer.map(11U + (node.attestation_key.empty() ? 0U : 1U) + (node.prior ? 1U : 0U) +

@@ -59,6 +59,8 @@ struct ReportedAsr {
   static Result<ReportedAsr> decode(BodyView body);
 };
 
+void write_derivation(CborWriter& writer, const Derivation& from);
+Derivation read_derivation(CborReader& reader);
 void write_reported(CborWriter& writer, const ReportedNode& node);
 void write_reported(CborWriter& writer, const ReportedAsr& asr);
 ReportedNode read_reported_node(CborReader& reader);
