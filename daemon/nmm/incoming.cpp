@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "daemon/base/clean_text.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
@@ -21,7 +22,7 @@ using protocol::Method;
 constexpr std::uint32_t kBelievedAhead = 1024;
 
 std::string clean(std::string_view text) {
-  return protocol::is_clean_text(text) ? std::string(text) : "?";
+  return is_clean_text(text) ? std::string(text) : "?";
 }
 
 /// What a member says of an address, when it is one.
