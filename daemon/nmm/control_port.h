@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/base/control_types.h"
@@ -13,7 +14,7 @@
 namespace akm::nmm {
 
 struct StatusSnapshot {
-  std::string state;  // "sealed-unavailable", "no-root-secret", "ready"
+  std::string state;  // "sealed-unavailable", "no-root-secret", "ready", "fenced"
   std::uint64_t nmm_id = 0;
   std::string name;
   std::string version;
@@ -22,6 +23,10 @@ struct StatusSnapshot {
   std::uint32_t incarnation = 0;
   std::string io_backend;
   std::string listen;
+  std::string root_state;     // "standalone", "joining", "reached", "outage", "fenced"
+  std::uint64_t root_id = 0;  // 0: it stands alone
+  std::string root_name;
+  std::int64_t root_since_ns = 0;  // since boot: how long the Root is reached, or not; 0: not known
   std::vector<std::string> findings;
   std::map<std::string, std::uint64_t> counters;
 };
@@ -85,6 +90,17 @@ class ControlPort {
   /// Has the node's TPM quote its PCRs. The first quote pins them; `accept` pins what is quoted now.
   /// not_authentic when the quote is not the node's, not_supported when it has no TPM.
   virtual void attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) = 0;
+  // One level up: to its Root an NMM is what a node is to an NMM.
+  struct HardwareIdentity {
+    std::vector<std::uint8_t> value;                           // 32 bytes
+    std::vector<std::pair<std::string, std::string>> sources;  // name, value, in protocol order
+  };
+  virtual Result<HardwareIdentity> hardware_identity() = 0;
+  /// Takes the Root's bundle with its one-time code, or over a direct connection; as a node does. An NMM that
+  /// stands alone is adopted. refused_by_policy, stale_generation, already_provisioned, wrong_code, ...
+  virtual void provision_from_file(const std::string& path, UniqueFd code, Done done) = 0;
+  virtual void provision_from_memfd(UniqueFd bundle, Done done) = 0;
+
   /// The operator's word that the node is sound: back into the ASRs that it was evicted from.
   virtual void readmit(std::uint64_t node_id, Done done) = 0;
 };

@@ -104,7 +104,8 @@ Result<protocol::Asr> Provisioner::derive(const NodeRecord& record) {
 
 Status Provisioner::reach(const NodeRecord& record) {
   std::vector<NodeRecord> serials;
-  if (record.prior) {
+  // A secret that is gone had no node left: this one was heard under its newest serial.
+  if (record.prior && core_.root.numbers().contains(record.prior->root)) {
     NodeRecord& before = serials.emplace_back(record);
     before.serial = record.prior->serial;
     before.root = record.prior->root;

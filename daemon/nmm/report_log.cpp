@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/base/clean_text.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/nmm/reported.h"
@@ -18,7 +19,7 @@ constexpr std::size_t kGoneEntryBytes = 20;
 
 std::string bounded(std::string_view text, std::size_t most) {
   std::string out(text.substr(0, most));
-  while (!out.empty() && !protocol::is_clean_text(out)) out.pop_back();  // a character that was cut in two
+  while (!out.empty() && !is_clean_text(out)) out.pop_back();  // a character that was cut in two
   return out;
 }
 

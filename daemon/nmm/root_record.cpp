@@ -23,7 +23,8 @@ Result<std::optional<RootRecord>> RootRecords::load() {
   RootRecord out{std::move(*node)};
   const auto bytes = store_.read(kRecord);
   if (!bytes && bytes.error().code != Errc::not_found) return std::unexpected(bytes.error());
-  if (!bytes) return std::optional(std::move(out));  // a crash between the two: nothing has been exchanged yet
+  if (!bytes)
+    return std::optional(std::move(out));  // a crash between the two: nothing has been exchanged yet
   Reader reader(bytes->reveal());
   const std::uint8_t version = reader.u8();
   const std::uint8_t flags = reader.u8();

@@ -30,6 +30,9 @@ class Unavailable final : public ControlPort {
   void delete_asr(std::uint64_t, Done done) override { done(refusal()); }
   void quarantine(std::uint64_t, Done done) override { done(refusal()); }
   void attest(std::uint64_t, bool, Reply<Attested> reply) override { reply(refusal()); }
+  Result<HardwareIdentity> hardware_identity() override { return refusal(); }
+  void provision_from_file(const std::string&, UniqueFd, Done done) override { done(refusal()); }
+  void provision_from_memfd(UniqueFd, Done done) override { done(refusal()); }
   void readmit(std::uint64_t, Done done) override { done(refusal()); }
 
  private:
