@@ -1,6 +1,6 @@
 #pragma once
-// The thread of the database: jobs in order, results back on the loop. The database is opened by the first job that
-// finds it closed, so that the Root runs, and answers, while a server is away.
+// The thread of the database: jobs in order, results back on the loop. The database is opened by the first
+// job that finds it closed, so that the Root runs, and answers, while a server is away.
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -27,7 +27,8 @@ std::vector<std::uint8_t> encode_head(const store::HistoryHead& head);
 /// state_corrupt.
 Result<store::HistoryHead> decode_head(std::span<const std::uint8_t> bytes);
 
-/// The key of the database, drawn where there is none yet. state_corrupt when it is missing although there is a head.
+/// The key of the database, drawn where there is none yet. state_corrupt when it is missing although there is
+/// a head.
 Result<SecretBytes<32>> database_key(store::SealedStore& sealed, RandomSource& random);
 /// Nothing before the first change.
 Result<std::optional<store::HistoryHead>> known_head(store::SealedStore& sealed);
@@ -37,19 +38,13 @@ class DatabaseThread {
   using Known = std::optional<store::HistoryHead>;
   /// Runs on the thread.
   using Opener = std::function<Result<std::unique_ptr<store::ConfigDatabase>>(const Known& known)>;
-  /// Of the last job.
-  struct State {
-    std::string description;      // empty until it was open
-    std::uint64_t revision = 0;   // of the configuration
-    std::optional<Error> failure;  // why it is not open
-  };
 
   /// `sealed` keeps the head; it and the loop outlive this.
   DatabaseThread(io::Loop& loop, store::SealedStore& sealed, Opener opener, Known known);
 
   /// As DatabaseJob says. What waits when this ends is dropped.
   void run(DatabaseJob job);
-  [[nodiscard]] const State& state() const { return state_; }
+  [[nodiscard]] const DatabaseState& state() const { return state_; }
   /// Called on the loop when state() has changed.
   void on_state_change(std::function<void()> handler) { changed_ = std::move(handler); }
 
@@ -65,7 +60,7 @@ class DatabaseThread {
     Result<store::ConfigDatabase*> reach();
   };
   struct Report {
-    State state;
+    DatabaseState state;
     Known head;
   };
   void take(Report report);
@@ -73,7 +68,7 @@ class DatabaseThread {
   store::SealedStore& sealed_;
   std::shared_ptr<Inside> inside_;
   Known stored_;
-  State state_;
+  DatabaseState state_;
   std::function<void()> changed_;
   service::AsideWorker worker_;
 };
