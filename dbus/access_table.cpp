@@ -29,6 +29,9 @@ constexpr std::array kRules{
     AccessRule{kNmm, "DeleteAsr", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Quarantine", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Attest", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "GetHardwareIdentity", "org.akm.nmm.read", Access::read},
+    AccessRule{kNmm, "ProvisionFromFile", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "ProvisionFromMemfd", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Readmit", "org.akm.nmm.admin", Access::admin},
     AccessRule{kAsr, "Rekey", "org.akm.asr.change", Access::change},
 };

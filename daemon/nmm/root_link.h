@@ -65,10 +65,11 @@ class RootLink {
   void install(protocol::RequestReceived& request);
   void fence(const protocol::RequestReceived& request);
   Status fence_off();
+  void try_again(std::string trouble);
   void ask_for_records(protocol::RecordsKind kind, std::uint64_t after);
   void records_came(protocol::RecordsKind kind, const Outcome& outcome);
-  std::uint64_t restore_nodes(const protocol::RecordsResponse& page);
-  std::uint64_t restore_asrs(const protocol::RecordsResponse& page);
+  Result<std::uint64_t> restore_nodes(const protocol::RecordsResponse& page);
+  Result<std::uint64_t> restore_asrs(const protocol::RecordsResponse& page);
   void report();
   void report_ended(std::uint64_t upto, const Outcome& outcome, Instant now);
   void drop_old_secrets();
