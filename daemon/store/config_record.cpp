@@ -16,29 +16,6 @@ bool is_field_name(std::string_view name) {
 
 }  // namespace
 
-std::string_view kind_name(RecordKind kind) {
-  switch (kind) {
-    case RecordKind::domain:
-      return "domain";
-    case RecordKind::nmm:
-      return "nmm";
-    case RecordKind::node:
-      return "node";
-    case RecordKind::asr:
-      return "asr";
-    case RecordKind::policy:
-      return "policy";
-  }
-  return {};
-}
-
-Result<RecordKind> kind_from(std::string_view name) {
-  for (const RecordKind kind : kRecordKinds) {
-    if (kind_name(kind) == name) return kind;
-  }
-  return fail(Errc::invalid_argument, "a kind of record is one of domain, nmm, node, asr, policy");
-}
-
 Status check_word(std::string_view what, std::string_view name) {
   if (is_field_name(name)) return {};
   return fail(Errc::invalid_argument, std::string(what) + ": 1 to 64 of a-z, 0-9, '.', '_' and '-'");

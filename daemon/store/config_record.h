@@ -25,9 +25,28 @@ inline constexpr std::array kRecordKinds{RecordKind::domain, RecordKind::nmm, Re
                                          RecordKind::asr, RecordKind::policy};
 
 /// "domain", "nmm", "node", "asr", "policy".
-std::string_view kind_name(RecordKind kind);
+inline std::string_view kind_name(RecordKind kind) {
+  switch (kind) {
+    case RecordKind::domain:
+      return "domain";
+    case RecordKind::nmm:
+      return "nmm";
+    case RecordKind::node:
+      return "node";
+    case RecordKind::asr:
+      return "asr";
+    case RecordKind::policy:
+      return "policy";
+  }
+  return {};
+}
 /// invalid_argument.
-Result<RecordKind> kind_from(std::string_view name);
+inline Result<RecordKind> kind_from(std::string_view name) {
+  for (const RecordKind kind : kRecordKinds) {
+    if (kind_name(kind) == name) return kind;
+  }
+  return fail(Errc::invalid_argument, "a kind of record is one of domain, nmm, node, asr, policy");
+}
 
 /// Field names are 1 to 64 of a-z, 0-9, '.', '_' and '-'; values are UTF-8 without control characters.
 using Fields = std::map<std::string, std::string>;

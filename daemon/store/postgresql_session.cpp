@@ -22,6 +22,7 @@ using std::chrono::steady_clock;
 constexpr std::int64_t kLock = 0x616b6d726f6f7464;
 constexpr milliseconds kFirstPause{50};
 constexpr milliseconds kLongestPause{2000};
+constexpr milliseconds kLockPatience{2000};
 // What pg_type.dat calls them; libpq's headers do not have them.
 constexpr Oid kBool = 16;
 constexpr Oid kBytea = 17;
@@ -102,17 +103,19 @@ class PostgresqlSession final : public SqlSession {
     AKM_TRY(run("INSERT INTO schema_version (version) VALUES ($1)", {std::int64_t{version}}));
     return {};
   }
-  /// Once; reconnect() repeats it.
-  Status connect();
+  /// At the start: a server that is away is said at once.
+  Status first_connect() { return connect_within(kLockPatience, false); }
 
  protected:
   [[nodiscard]] std::string begin_statement(Mode mode) const override {
     return mode == Mode::write ? "BEGIN ISOLATION LEVEL SERIALIZABLE"
                                : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
   }
-  Status reconnect() override;
+  Status reconnect() override { return connect_within(milliseconds(options_.reconnect_ms), true); }
 
  private:
+  Status connect();
+  Status connect_within(milliseconds patience, bool also_when_away);
   [[nodiscard]] std::unexpected<Error> failed(const PGresult* result) const;
 
   PostgresqlOptions options_;
@@ -205,14 +208,15 @@ Status PostgresqlSession::connect() {
   return {};
 }
 
-Status PostgresqlSession::reconnect() {
-  const auto until = steady_clock::now() + milliseconds(options_.reconnect_ms);
+Status PostgresqlSession::connect_within(milliseconds patience, bool also_when_away) {
+  const auto until = steady_clock::now() + patience;
   milliseconds pause = kFirstPause;
   for (;;) {
     const Status connected = connect();
     if (connected) return connected;
-    // Busy is what the lock of our own lost connection looks like, until the server has noticed.
-    const bool may_pass = connected.error().code == Errc::unreachable || connected.error().code == Errc::busy;
+    // Busy is what the lock of a connection that has just ended looks like, until the server has noticed.
+    const bool may_pass = connected.error().code == Errc::busy ||
+                          (also_when_away && connected.error().code == Errc::unreachable);
     if (!may_pass || steady_clock::now() + pause > until) return connected;
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, kLongestPause);
@@ -224,7 +228,7 @@ Status PostgresqlSession::reconnect() {
 Result<std::unique_ptr<SqlSession>> open_postgresql(PostgresqlOptions options) {
   AKM_ASSIGN(std::string description, describe(options.conninfo));
   auto session = std::make_unique<PostgresqlSession>(std::move(options), std::move(description));
-  AKM_TRY(session->connect());
+  AKM_TRY(session->first_connect());
   return session;
 }
 

@@ -11,7 +11,7 @@ namespace akm::store {
 namespace {
 
 // The file is ours alone, so this is waited for only where a program that reads it is about to end.
-constexpr int kBusyTimeoutMs = 5000;
+constexpr int kBusyTimeoutMs = 2000;
 
 struct CloseDatabase {
   void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
