@@ -43,8 +43,9 @@ Result<PolicyRecords> read_policies(ConfigDatabase& database) {
   AKM_TRY(each_record(database, store::RecordKind::nmm, [&](const store::ConfigRecord& record) {
     if (const std::uint64_t policy = policy_named(record.fields)) out.of_nmm[record.id] = policy;
   }));
-  AKM_TRY(each_record(database, store::RecordKind::domain,
-                      [&](const store::ConfigRecord& record) { out.of_domain = policy_named(record.fields); }));
+  AKM_TRY(each_record(database, store::RecordKind::domain, [&](const store::ConfigRecord& record) {
+    out.of_domain = policy_named(record.fields);
+  }));
   return out;
 }
 
@@ -132,15 +133,16 @@ protocol::Policy Configuration::policy_of(std::uint64_t nmm_id) const {
   if (found == records_.policies.end()) return out;
   // It was checked when it was set; a field that a newer version knows leaves the standard policy in force.
   const Status applied = service::apply_policy_text(out, found->second);
-  if (!applied) log::error("Policy " + hex_id(found->first) + " is not applied: " + applied.error().message());
+  if (!applied)
+    log::error("Policy " + hex_id(found->first) + " is not applied: " + applied.error().message());
   return out;
 }
 
 template <typename T>
 void Configuration::ask(Effect effect, Reply<T> reply,
                         std::move_only_function<Result<T>(ConfigDatabase&)> work) {
-  database_([this, effect, reply = std::move(reply),
-             work = std::move(work)](Result<ConfigDatabase*> database) mutable -> std::move_only_function<void()> {
+  database_([this, effect, reply = std::move(reply), work = std::move(work)](
+                Result<ConfigDatabase*> database) mutable -> std::move_only_function<void()> {
     Result<T> result = database ? work(**database) : Result<T>(std::unexpected(database.error()));
     std::optional<PolicyRecords> fresh;
     if (result && effect == Effect::changes) {
@@ -179,12 +181,14 @@ void Configuration::set(Kind kind, std::uint64_t id, Fields changes,
 }
 
 void Configuration::remove(Kind kind, std::uint64_t id, const std::string& who, Reply<std::uint64_t> reply) {
-  if (kind == Kind::nmm) return reply(fail(Errc::refused_by_policy, "the record of an NMM is the Root's own"));
-  ask<std::uint64_t>(Effect::changes, std::move(reply), [=](ConfigDatabase& database) -> Result<std::uint64_t> {
-    AKM_TRY(database.get(kind, id));
-    const store::Edit edit{kind, id, std::nullopt, {}};
-    return database.apply({&edit, 1}, who);
-  });
+  if (kind == Kind::nmm)
+    return reply(fail(Errc::refused_by_policy, "the record of an NMM is the Root's own"));
+  ask<std::uint64_t>(Effect::changes, std::move(reply),
+                     [=](ConfigDatabase& database) -> Result<std::uint64_t> {
+                       AKM_TRY(database.get(kind, id));
+                       const store::Edit edit{kind, id, std::nullopt, {}};
+                       return database.apply({&edit, 1}, who);
+                     });
 }
 
 void Configuration::history(std::uint64_t after, Reply<std::vector<store::Change>> reply) {
@@ -196,7 +200,8 @@ void Configuration::history(std::uint64_t after, Reply<std::vector<store::Change
   });
 }
 
-void Configuration::diff(std::uint64_t from, std::uint64_t to, Reply<std::vector<store::FieldDifference>> reply) {
+void Configuration::diff(std::uint64_t from, std::uint64_t to,
+                         Reply<std::vector<store::FieldDifference>> reply) {
   using Rows = std::vector<store::FieldDifference>;
   ask<Rows>(Effect::none, std::move(reply), [=](ConfigDatabase& database) -> Result<Rows> {
     AKM_ASSIGN(Rows rows, database.diff(from, to));
@@ -204,7 +209,8 @@ void Configuration::diff(std::uint64_t from, std::uint64_t to, Reply<std::vector
     for (const store::FieldDifference& row : rows) {
       bytes += row.field.size() + (row.before ? row.before->size() : 0) + (row.after ? row.after->size() : 0);
     }
-    if (bytes > kAnswerBytes) return fail(Errc::too_large, "the difference: compare revisions that are nearer");
+    if (bytes > kAnswerBytes)
+      return fail(Errc::too_large, "the difference: compare revisions that are nearer");
     return rows;
   });
 }

@@ -1,6 +1,6 @@
 #pragma once
-// The configuration as data: the database's half of the Root's control port. One thread (the loop's); the database has
-// another.
+// The configuration as data: the database's half of the Root's control port. One thread (the loop's); the
+// database has another.
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -34,13 +34,14 @@ class Configuration final : public ConfigPort {
   void load();
   /// Called on the loop after each change, and after load().
   void on_change(std::function<void()> handler) { changed_ = std::move(handler); }
-  /// By the record of the policy that the NMM's record names ("policy"), else the domain's, else the standard one.
+  /// By the record of the policy that the NMM's record names ("policy"), else the domain's, else the standard
+  /// one.
   [[nodiscard]] protocol::Policy policy_of(std::uint64_t nmm_id) const;
 
   void get(Kind kind, std::uint64_t id, Reply<store::ConfigRecord> reply) override;
   void list(Kind kind, std::uint64_t after, Reply<std::vector<store::ConfigRecord>> reply) override;
-  /// refused_by_policy for what the Root itself keeps of an NMM (name, serial, state, endpoints); not_found for an NMM
-  /// that is not there; invalid_argument for a policy that does not hold.
+  /// refused_by_policy for what the Root itself keeps of an NMM (name, serial, state, endpoints); not_found
+  /// for an NMM that is not there; invalid_argument for a policy that does not hold.
   void set(Kind kind, std::uint64_t id, store::Fields changes, std::optional<std::uint64_t> expected_revision,
            const std::string& who, Reply<std::uint64_t> reply) override;
   void remove(Kind kind, std::uint64_t id, const std::string& who, Reply<std::uint64_t> reply) override;
@@ -50,7 +51,8 @@ class Configuration final : public ConfigPort {
   void rollback(std::uint64_t revision, const std::string& who, Reply<std::uint64_t> reply) override;
   void reports(Kind kind, std::uint64_t nmm_id, std::uint64_t after_nmm, std::uint64_t after_id,
                Reply<std::vector<store::ReportRow>> reply) override;
-  void incidents(std::uint64_t nmm_id, std::uint64_t after, Reply<std::vector<store::IncidentRow>> reply) override;
+  void incidents(std::uint64_t nmm_id, std::uint64_t after,
+                 Reply<std::vector<store::IncidentRow>> reply) override;
 
  private:
   enum class Effect : std::uint8_t { none, changes };

@@ -118,9 +118,11 @@ void DatabaseThread::take(Report report) {
   }
   if (!report.head) report.state.description = state_.description;
   if (!report.head) report.state.revision = state_.revision;
-  const auto code = [](const State& state) { return state.failure ? state.failure->message() : std::string(); };
-  const bool same = report.state.revision == state_.revision && report.state.description == state_.description &&
-                    code(report.state) == code(state_);
+  const auto code = [](const State& state) {
+    return state.failure ? state.failure->message() : std::string();
+  };
+  const bool same = report.state.revision == state_.revision &&
+                    report.state.description == state_.description && code(report.state) == code(state_);
   if (!same && report.state.failure && code(report.state) != code(state_)) {
     log::error("The database cannot be used: " + report.state.failure->message());
   }

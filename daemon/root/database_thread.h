@@ -1,6 +1,6 @@
 #pragma once
-// The thread of the database: jobs in order, results back on the loop. The database is opened by the first job that
-// finds it closed, so that the Root runs, and answers, while a server is away.
+// The thread of the database: jobs in order, results back on the loop. The database is opened by the first
+// job that finds it closed, so that the Root runs, and answers, while a server is away.
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -27,7 +27,8 @@ std::vector<std::uint8_t> encode_head(const store::HistoryHead& head);
 /// state_corrupt.
 Result<store::HistoryHead> decode_head(std::span<const std::uint8_t> bytes);
 
-/// The key of the database, drawn where there is none yet. state_corrupt when it is missing although there is a head.
+/// The key of the database, drawn where there is none yet. state_corrupt when it is missing although there is
+/// a head.
 Result<SecretBytes<32>> database_key(store::SealedStore& sealed, RandomSource& random);
 /// Nothing before the first change.
 Result<std::optional<store::HistoryHead>> known_head(store::SealedStore& sealed);
@@ -39,8 +40,8 @@ class DatabaseThread {
   using Opener = std::function<Result<std::unique_ptr<store::ConfigDatabase>>(const Known& known)>;
   /// Of the last job.
   struct State {
-    std::string description;      // empty until it was open
-    std::uint64_t revision = 0;   // of the configuration
+    std::string description;       // empty until it was open
+    std::uint64_t revision = 0;    // of the configuration
     std::optional<Error> failure;  // why it is not open
   };
 

@@ -13,13 +13,15 @@ service::Schema own_schema() {
       {"root.name", std::string("root"), "Name of this Root, for people.", 0, 0, {}},
       {"root.bundle_expiry_s",
        std::int64_t{7 * 86400},
-       "A bundle of an NMM that was not activated for so long is refused. Counted while the Root's machine runs.",
+       "A bundle of an NMM that was not activated for so long is refused. Counted while the Root's machine "
+       "runs.",
        60,
        kYear,
        {}},
       {"network.advertise",
        std::vector<std::string>{},
-       "Where NMMs reach this Root, \"address:port\", at most 4; written into bundles. Not set: the listen address.",
+       "Where NMMs reach this Root, \"address:port\", at most 4; written into bundles. Not set: the listen "
+       "address.",
        0,
        0,
        {}},
@@ -37,7 +39,8 @@ service::Schema own_schema() {
        {}},
       {"database.conninfo",
        std::string(),
-       "PostgreSQL: connection string of libpq, such as \"host=db.example dbname=akm user=akm sslmode=verify-full "
+       "PostgreSQL: connection string of libpq, such as \"host=db.example dbname=akm user=akm "
+       "sslmode=verify-full "
        "passfile=/etc/akm/pgpass\". It is never shown; a password is better in a passfile.",
        0,
        0,

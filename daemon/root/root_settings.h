@@ -18,7 +18,7 @@ enum class DatabaseChoice : std::uint8_t { sqlite, postgresql };
 struct RootSettings {
   std::string name = "root";           // for people; goes into bundles
   std::vector<std::string> endpoints;  // where NMMs reach this Root; goes into bundles
-  protocol::Policy policy;             // of relationships, where no record of the configuration says otherwise
+  protocol::Policy policy;  // of relationships, where no record of the configuration says otherwise
   std::uint64_t bundle_expiry_s = 7 * 86400;
   DatabaseChoice database = DatabaseChoice::sqlite;
   std::string database_path;      // SQLite

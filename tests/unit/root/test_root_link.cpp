@@ -143,6 +143,37 @@ Test(root_link, a_fence_erases_what_counts_and_outlives_a_restart) {
   cr_assert_not(done->has_value(), "it cannot begin anew under the same name");
 }
 
+Test(root_link, a_fenced_machine_gets_the_place_back_with_the_newest_records, .timeout = 100) {
+  Fixture f;
+  cr_assert(f.nmm.join(f.content));
+  f.net.run(2s);
+  f.net.activate_all(f.nmm);
+  f.net.run(2s);
+  const auto nmm_id = f.nmm.status().nmm_id;
+  f.nmm.down = true;
+  NmmMachine& second = *f.net.nmms[1];
+  cr_assert(second.join(*f.net.replace(nmm_id, second)));
+  f.net.run(120s);
+  for (int i = 0; i < 4; ++i) {
+    f.net.heartbeats();
+    f.net.run(2s);
+  }
+  cr_assert_eq(second.serial_of("n0"), 2U);
+  f.nmm.down = false;
+  f.net.run(60s);
+  cr_assert_str_eq(f.nmm.status().state.c_str(), "fenced");
+  second.down = true;
+  cr_assert(f.nmm.join(*f.net.replace(nmm_id, f.nmm)));
+  f.net.run(130s);
+  for (int i = 0; i < 4; ++i) {
+    f.net.heartbeats();
+    f.net.run(2s);
+  }
+  cr_assert_str_eq(f.nmm.status().state.c_str(), "ready");
+  cr_assert_eq(f.nmm.serial_of("n0"), 3U);
+  cr_assert_str_eq(f.nmm.state_of("n1").c_str(), "active");
+}
+
 Test(root_link, a_full_disk_at_joining_leaves_it_standing_alone) {
   Fixture f;
   f.nmm.store.failing = true;
