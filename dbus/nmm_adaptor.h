@@ -44,6 +44,9 @@ class NmmAdaptor {
   Result<Action> quarantine(Reader& in);
   Result<Action> attest(Reader& in);
   Result<Action> readmit(Reader& in);
+  Result<Action> get_hardware_identity(Reader& in);
+  Result<Action> provision_from_file(Reader& in);
+  Result<Action> provision_from_memfd(Reader& in);
 
   Bus& bus_;
   Authorizer& authorizer_;

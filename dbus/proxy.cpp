@@ -154,22 +154,22 @@ Status Proxy::rekey(Service service, std::uint64_t asr_id) {
               no_arguments, nothing);
 }
 
-Result<Proxy::HardwareIdentity> Proxy::hardware_identity() {
+Result<Proxy::HardwareIdentity> Proxy::hardware_identity(Service service) {
   HardwareIdentity identity;
-  const std::string name = service_name(Service::node);
-  AKM_TRY(call({name, root_of(Service::node), name, "GetHardwareIdentity"}, no_arguments,
-               [&](Reader& in) -> Status {
-                 AKM_ASSIGN(identity.value, in.bytes(limits::kHardwareValueBytes));
-                 AKM_ASSIGN(identity.sources, in.pairs('r', kSources));
-                 return {};
-               }));
+  const std::string name = service_name(service);
+  AKM_TRY(
+      call({name, root_of(service), name, "GetHardwareIdentity"}, no_arguments, [&](Reader& in) -> Status {
+        AKM_ASSIGN(identity.value, in.bytes(limits::kHardwareValueBytes));
+        AKM_ASSIGN(identity.sources, in.pairs('r', kSources));
+        return {};
+      }));
   return identity;
 }
 
-Status Proxy::provision_from_file(const std::string& path, const UniqueFd& code) {
-  const std::string name = service_name(Service::node);
+Status Proxy::provision_from_file(const std::string& path, const UniqueFd& code, Service service) {
+  const std::string name = service_name(service);
   return call(
-      {name, root_of(Service::node), name, "ProvisionFromFile"},
+      {name, root_of(service), name, "ProvisionFromFile"},
       [&](Writer& out) { out.text(path).fd(code.get()); }, nothing);
 }
 

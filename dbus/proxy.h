@@ -43,8 +43,8 @@ class Proxy {
   Result<std::vector<AsrSnapshot>> asrs(Service service);
   Status rekey(Service service, std::uint64_t asr_id);
 
-  Result<HardwareIdentity> hardware_identity();
-  Status provision_from_file(const std::string& path, const UniqueFd& code);
+  Result<HardwareIdentity> hardware_identity(Service service = Service::node);
+  Status provision_from_file(const std::string& path, const UniqueFd& code, Service service = Service::node);
   Status activate();
   Status zeroize();
 

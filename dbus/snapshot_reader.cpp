@@ -207,6 +207,10 @@ Result<nmm::StatusSnapshot> read_nmm_status(Reader& in) {
       field<S, &S::incarnation>("Incarnation", "u"),
       field<S, &S::io_backend>("IoBackend", "s"),
       field<S, &S::listen>("Listen", "s"),
+      field<S, &S::root_state>("RootState", "s"),
+      field<S, &S::root_id>("RootId", "t"),
+      field<S, &S::root_name>("RootName", "s"),
+      field<S, &S::root_since_ns>("RootSince", "x"),
       field<S, &S::findings>("Findings", "as"),
       field<S, &S::counters>("Counters", "a{st}"),
   };

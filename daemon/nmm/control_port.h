@@ -5,11 +5,11 @@
 #include <functional>
 #include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "daemon/base/control_types.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/node/control_port.h"
 
 namespace akm::nmm {
 
@@ -91,10 +91,7 @@ class ControlPort {
   /// not_authentic when the quote is not the node's, not_supported when it has no TPM.
   virtual void attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) = 0;
   // One level up: to its Root an NMM is what a node is to an NMM.
-  struct HardwareIdentity {
-    std::vector<std::uint8_t> value;                           // 32 bytes
-    std::vector<std::pair<std::string, std::string>> sources;  // name, value, in protocol order
-  };
+  using HardwareIdentity = node::ControlPort::HardwareIdentity;
   virtual Result<HardwareIdentity> hardware_identity() = 0;
   /// Takes the Root's bundle with its one-time code, or over a direct connection; as a node does. An NMM that
   /// stands alone is adopted. refused_by_policy, stale_generation, already_provisioned, wrong_code, ...

@@ -48,7 +48,7 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   AKM_ASSIGN(const auto findings, core_.registry.load());
   for (const std::string& finding : findings) find(finding);
   if (const Status link = root_link_.resume(); !link) find("The Root: " + link.error().message());
-  if (root_link_.fenced()) return {};
+  if (root_link_.stopped()) return {};
   for (const auto& [node_id, node] : core_.registry.nodes()) {
     // One that was never activated was perhaps being prepared when the power went: nobody has its bundle.
     if (node.activated_serial != 0 && node.state != NodeState::retired &&
@@ -89,7 +89,7 @@ void Nmm::settle() {
   settling_ = true;
   do {
     const Instant now = core_.now();
-    if (!root_link_.fenced()) {
+    if (!root_link_.stopped()) {
       core_.departures.pump(now);
       core_.policy_changes.pump(now);
       core_.generations.pump(now);
@@ -100,7 +100,7 @@ void Nmm::settle() {
       core_.outbox.pop_front();
       core_.shell.post(std::move(next.event), std::move(next.after));
     }
-  } while (core_.generations.has_work() && !root_link_.fenced());
+  } while (core_.generations.has_work() && !root_link_.stopped());
   settling_ = false;
 }
 
@@ -113,7 +113,7 @@ std::optional<Instant> Nmm::next_deadline() const {
   Earliest next;
   next.consider(core_.requests.next_deadline());
   next.consider(root_link_.next_deadline());
-  if (root_link_.fenced()) return next.at();
+  if (root_link_.stopped()) return next.at();
   next.consider(upkeep_.next_deadline());
   next.consider(core_.departures.next_deadline());
   next.consider(core_.policy_changes.next_deadline());
@@ -125,7 +125,7 @@ void Nmm::deadline_reached() {
   const Instant now = core_.now();
   core_.requests.deadline_reached(now);
   root_link_.deadline_reached(now);
-  if (!root_link_.fenced()) {
+  if (!root_link_.stopped()) {
     core_.departures.deadline_reached(now);
     core_.policy_changes.deadline_reached(now);
     core_.generations.deadline_reached(now);
@@ -167,11 +167,12 @@ void Nmm::handle(protocol::ContradictionSeen& report) {
 }
 void Nmm::handle(protocol::RequestReceived& report) {
   if (report.asr_id == root_link_.asr_id()) return root_link_.request(report);
-  if (root_link_.fenced()) return;
+  if (root_link_.stopped()) return;
   incoming_.request(report);
 }
 
 void Nmm::handle(protocol::ResponseReceived& report) {
+  if (root_link_.stopped() && report.asr_id != root_link_.asr_id()) return;
   if (const NodeRecord* node = core_.registry.node_by_provisioning_asr(report.asr_id))
     incoming_.heard(node->node_id);
   core_.requests.answered(report, core_.now());
@@ -223,6 +224,7 @@ void Nmm::news(const GenerationNews& news) {
 // The control port.
 
 Status Nmm::may_act() const {
+  if (root_link_.stopped() && !root_link_.fenced()) return fail(Errc::busy, "the daemon starts anew");
   if (root_link_.fenced()) return fail(Errc::wrong_state, "another machine has this NMM's place");
   return {};
 }

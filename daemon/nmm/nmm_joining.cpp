@@ -10,8 +10,7 @@ namespace akm::nmm {
 
 Result<ControlPort::HardwareIdentity> Nmm::hardware_identity() {
   if (machine_.hardware == nullptr) return fail(Errc::no_hardware_source);
-  AKM_ASSIGN(auto found, machine_.hardware->identity());
-  return HardwareIdentity{std::move(found.value), std::move(found.sources)};
+  return machine_.hardware->identity();
 }
 
 void Nmm::provision_from_file(const std::string& path, UniqueFd code_fd, Done done) {

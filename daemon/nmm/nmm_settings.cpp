@@ -68,11 +68,52 @@ service::Schema own_schema() {
   };
 }
 
+service::Schema hardware_schema() {
+  Texts sources;
+  for (const keyring::HardwareSource source : keyring::all_hardware_sources())
+    sources.emplace_back(keyring::hardware_source_name(source));
+  return {{"hardware.sources",
+           std::move(sources),
+           "What the hardware value of this machine is made of, to which a Root binds the NMM; what is not "
+           "there is left out.",
+           0,
+           0,
+           {}},
+          {"hardware.sysfs_root",
+           std::string("/sys"),
+           "Where class/dmi/id, class/net and block are; another root makes many NMMs on one machine.",
+           0,
+           0,
+           {}},
+          {"hardware.interface",
+           std::string(),
+           "Network interface whose permanent MAC counts; empty is the lowest with one.",
+           0,
+           0,
+           {}}};
+}
+
+Result<keyring::HardwareOptions> hardware_options(const service::Config& config,
+                                                  const service::Settings& common) {
+  keyring::HardwareOptions out;
+  out.sources.clear();
+  for (const std::string& name : config.list("hardware.sources")) {
+    const auto source = keyring::parse_hardware_source(name);
+    if (!source) return std::unexpected(config.invalid("hardware.sources", "no such source: " + name));
+    out.sources.push_back(*source);
+  }
+  if (common.sealing != service::SealingChoice::software) out.tcti = common.tcti;
+  out.sysfs_root = config.text("hardware.sysfs_root");
+  out.interface = config.text("hardware.interface");
+  return out;
+}
+
 }  // namespace
 
 service::Schema nmm_schema() {
   service::Schema schema = service::common_schema("akm-nmmd", kDefaultPort, kDefaultNvIndex);
   for (Setting& setting : own_schema()) schema.push_back(std::move(setting));
+  for (Setting& setting : hardware_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;
 }
@@ -88,6 +129,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   out.bundle_expiry_s = static_cast<std::uint64_t>(config.integer("nmm.bundle_expiry_s"));
   out.bind_at_activation = config.boolean("nmm.bind_at_activation");
   out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
+  AKM_ASSIGN(out.hardware, hardware_options(config, common));
   out.never_evict = config.list("recovery.never_evict");
   policy::AdjudicationPolicy& recovery = out.recovery;
   recovery.mode = config.text("recovery.mode") == "observe" ? policy::Mode::observe : policy::Mode::enforce;

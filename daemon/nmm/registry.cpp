@@ -221,6 +221,22 @@ void Registry::forget_gone(std::uint64_t upto) {
   });
 }
 
+Status Registry::clear() {
+  AKM_ASSIGN(const auto names, store_.list());
+  for (const std::string& name : names) {
+    const bool ours =
+        name.starts_with(kNodePrefix) || name.starts_with(kAsrPrefix) || name.starts_with(kGonePrefix);
+    if (ours) AKM_TRY(store_.remove(name));
+  }
+  nodes_.clear();
+  asrs_.clear();
+  gone_.clear();
+  by_name_.clear();
+  by_provisioning_asr_.clear();
+  asrs_of_.clear();
+  return {};
+}
+
 Status Registry::remove_asr(protocol::AsrId asr_id) {
   AKM_TRY(mark_gone(asr_id));
   AKM_TRY(store_.remove(asr_record_name(asr_id)));

@@ -132,6 +132,8 @@ class Registry {
   [[nodiscard]] const std::map<protocol::AsrId, std::uint64_t>& gone() const { return gone_; }
   /// The Root has heard of what is gone up to this change.
   void forget_gone(std::uint64_t upto);
+  /// All nodes and relationships go: the Root has newer ones. What a failure leaves goes with the next call.
+  Status clear();
 
   /// What is not stored (last heard, what it reported); null when there is no such node.
   NodeRecord* volatile_part(protocol::NodeId node_id);

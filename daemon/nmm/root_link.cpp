@@ -41,6 +41,10 @@ Status RootLink::resume() {
         "The credentials for the Root cannot be used: have it prepare this NMM anew (akmctl root prepare)";
     return {};
   }
+  // A copy of the state from before the secrets came: the Root issues them once more at an activation.
+  const bool lacking =
+      record_->node.state == LinkState::active && !record_->secured && core_.root.newest() == 0;
+  if (lacking) record_->node.state = LinkState::provisioned;
   if (record_->node.state == LinkState::active) core_.settings.policy = record_->node.identity.policy;
   since_ = core_.now();
   if (!fenced()) due_ = core_.now();
@@ -98,10 +102,17 @@ Status RootLink::take(const protocol::BundleContent& content, node::BundleFile* 
     record.secured = record_->secured;
     record.acked = record_->acked;
   }
+  // Another relationship: this machine takes the NMM's place anew, and what it knows of nodes is older.
+  const bool anew = before != 0 && before != content.identity.asr_id;
+  if (anew) AKM_TRY(forget_nodes());
   AKM_TRY(records_.save(record));
   AKM_TRY(records_.nodes().add_used(content.use_id));
   record_ = std::move(record);
-  if (before != 0 && before != asr_id()) core_.post(protocol::RetireAsr{before});
+  if (anew) {
+    core_.post(protocol::RetireAsr{before});
+    renewing_ = true;
+    anew_due_ = core_.now() + kAnewSoon;
+  }
   core_.registry.mark_removals();
   if (file != nullptr) {
     const std::string receipt = "{\"akm-receipt\": 1, \"nmm\": \"" + hex_id(content.identity.node_id) +
@@ -360,13 +371,22 @@ Status RootLink::fence_off() {
   due_.reset();
   report_due_.reset();
   anew_due_.reset();
-  AKM_TRY(core_.root.erase());
+  return erase_secrets();
+}
+
+Status RootLink::erase_secrets() {
+  if (core_.root.nmm_id() != 0) AKM_TRY(core_.root.erase());
   AKM_TRY(core_.credentials.sweep([](protocol::AsrId) { return false; }));
   for (const auto& [node_id, node] : core_.registry.nodes()) {
     if (core_.shell.engine().view(node.provisioning_asr))
       core_.post(protocol::RetireAsr{node.provisioning_asr});
   }
   return {};
+}
+
+Status RootLink::forget_nodes() {
+  AKM_TRY(erase_secrets());
+  return core_.registry.clear();
 }
 
 void RootLink::heard(bool answered) {

@@ -42,6 +42,8 @@ class RootLink {
 
   [[nodiscard]] protocol::AsrId asr_id() const { return record_ ? record_->node.identity.asr_id : 0; }
   [[nodiscard]] bool fenced() const { return record_ && record_->node.state == node::NodeState::quarantined; }
+  /// Nothing is done for nodes: fenced, or about to start anew with the records of another machine.
+  [[nodiscard]] bool stopped() const { return fenced() || renewing_; }
   /// A request that came under asr_id().
   void request(protocol::RequestReceived& request);
   /// Something happened here: the Root may want to know.
@@ -65,10 +67,13 @@ class RootLink {
   void install(protocol::RequestReceived& request);
   void fence(const protocol::RequestReceived& request);
   Status fence_off();
+  Status erase_secrets();
+  Status forget_nodes();
+  void try_again(std::string trouble);
   void ask_for_records(protocol::RecordsKind kind, std::uint64_t after);
   void records_came(protocol::RecordsKind kind, const Outcome& outcome);
-  std::uint64_t restore_nodes(const protocol::RecordsResponse& page);
-  std::uint64_t restore_asrs(const protocol::RecordsResponse& page);
+  Result<std::uint64_t> restore_nodes(const protocol::RecordsResponse& page);
+  Result<std::uint64_t> restore_asrs(const protocol::RecordsResponse& page);
   void report();
   void report_ended(std::uint64_t upto, const Outcome& outcome, Instant now);
   void drop_old_secrets();
@@ -93,6 +98,7 @@ class RootLink {
   std::uint64_t reported_change_ = 0;  // newest change when the last report was put together
   std::optional<Instant> since_;       // since when it is reached, or not
   bool reached_ = false;
+  bool renewing_ = false;
   std::string trouble_;  // a finding
 };
 

@@ -92,23 +92,18 @@ void RootLink::records_came(RecordsKind kind, const Outcome& outcome) {
   under_way_ = false;
   heard(outcome.status.has_value());
   const auto page = protocol::RecordsResponse::decode(outcome.body);
-  if (!outcome.ok() || !page) {
-    trouble_ = "The records of the NMM before this one do not come: " + outcome.why();
-    due_ = core_.now() + backoff_.next();
-    return core_.status_changed();
-  }
+  if (!outcome.ok() || !page)
+    return try_again("The records of the NMM before this one do not come: " + outcome.why());
+  const auto last = kind == RecordsKind::nodes ? restore_nodes(*page) : restore_asrs(*page);
+  // All of it once more: what is here already stays as it is.
+  if (!last) return try_again("A record of the NMM before this one: " + last.error().message());
   trouble_.clear();
   backoff_.reset();
-  const std::uint64_t last = kind == RecordsKind::nodes ? restore_nodes(*page) : restore_asrs(*page);
-  if (page->more && last != 0) return ask_for_records(kind, last);
+  if (page->more && *last != 0) return ask_for_records(kind, *last);
   if (kind == RecordsKind::nodes) return ask_for_records(RecordsKind::asrs, 0);
   RootRecord next = *record_;
   next.restoring = false;
-  if (const Status saved = records_.save_progress(next); !saved) {
-    trouble_ = saved.error().message();
-    due_ = core_.now() + backoff_.next();
-    return;
-  }
+  if (const Status saved = records_.save_progress(next); !saved) return try_again(saved.error().message());
   record_ = std::move(next);
   say("restored", 5, "This NMM has the records of the one before it, and calls its nodes.",
       {{"nodes", std::to_string(core_.registry.nodes().size())},
@@ -116,7 +111,13 @@ void RootLink::records_came(RecordsKind kind, const Outcome& outcome) {
   report_due_ = core_.now();
 }
 
-std::uint64_t RootLink::restore_nodes(const protocol::RecordsResponse& page) {
+void RootLink::try_again(std::string trouble) {
+  trouble_ = std::move(trouble);
+  due_ = core_.now() + backoff_.next();
+  core_.status_changed();
+}
+
+Result<std::uint64_t> RootLink::restore_nodes(const protocol::RecordsResponse& page) {
   std::uint64_t last = 0;
   const Instant now = core_.now();
   for (const protocol::ReportedNode& node : page.nodes) {
@@ -126,7 +127,7 @@ std::uint64_t RootLink::restore_nodes(const protocol::RecordsResponse& page) {
     if (present == nullptr) {
       NodeRecord record = restored(node);
       record.prepared_at_s = core_.clock.seconds(now);
-      if (!core_.put(std::move(record))) continue;
+      AKM_TRY(core_.put(std::move(record)));
       present = core_.registry.node(node.id);
     }
     if (present->state == NodeState::retired || core_.shell.engine().view(present->provisioning_asr))
@@ -142,24 +143,21 @@ std::uint64_t RootLink::restore_nodes(const protocol::RecordsResponse& page) {
   return last;
 }
 
-std::uint64_t RootLink::restore_asrs(const protocol::RecordsResponse& page) {
+Result<std::uint64_t> RootLink::restore_asrs(const protocol::RecordsResponse& page) {
   std::uint64_t last = 0;
   const Instant now = core_.now();
   for (const protocol::ReportedAsr& asr : page.asrs) {
     last = std::max(last, asr.id);
     if (core_.registry.asr(asr.id) != nullptr) continue;
     auto record = restored(asr, core_.registry);
-    Status stored = record ? Status{} : std::unexpected(record.error());
-    if (record) {
-      record->installed_at_s = core_.clock.seconds(now);
-      stored = core_.registry.put(std::move(*record));
-    }
-    if (!stored) {
+    if (!record) {
       log::error(
-          "a relationship of the NMM before this one is left to its members: " + stored.error().message(),
+          "a relationship of the NMM before this one is left to its members: " + record.error().message(),
           {{"AKM_ASR", hex_id(asr.id)}});
       continue;
     }
+    record->installed_at_s = core_.clock.seconds(now);
+    AKM_TRY(core_.registry.put(std::move(*record)));
     parts_.upkeep.renewed(asr.id, now);
     core_.asr_changed(asr.id);
   }

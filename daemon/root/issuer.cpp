@@ -104,7 +104,8 @@ Result<NmmRecord> Issuer::next_record(const ControlPort::Prepare& what) {
     AKM_ASSIGN(record.asr_id, new_asr_id());
   }
   ++record.serial;
-  record.state = NmmState::prepared;
+  // One that is active goes on with the serial that it has, until it is heard under this one.
+  if (record.activated_serial == 0) record.state = NmmState::prepared;
   std::ranges::copy(what.hardware_value, record.hardware_value.begin());
   if (!what.nmm_endpoints.empty()) record.endpoints = what.nmm_endpoints;
   record.prepared_at_s = core_.clock.seconds(core_.now());

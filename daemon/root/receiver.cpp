@@ -126,8 +126,8 @@ Status Receiver::accept(const RequestReceived& request, const NmmRecord& record)
   if (current) next.activated_serial = next.serial;
   next.version = clean(body.version);
   next.peer = format_endpoint(request.from);
-  // Whatever it has: issuing once more does no harm, and an NMM that was set up anew has nothing.
-  if (first_time) next.issue_pending = !next.secrets.empty();
+  // Whatever it has: issuing once more does no harm, and an NMM that was restored has perhaps nothing.
+  if (current) next.issue_pending = !next.secrets.empty();
   AKM_TRY(core_.put(std::move(next)));
   if (first_time) {
     core_.announce(

@@ -40,7 +40,7 @@ EDGES = {
 # Single files that a layer may include beside its edges: the ports through which the bus knows a role.
 # Each level takes up a little of the one below: to its Root an NMM is what a node is to an NMM.
 PORTS = {"dbus": {"daemon/node/control_port.h", "daemon/nmm/control_port.h", "daemon/root/control_port.h"},
-         "daemon/nmm": {"daemon/node/bundle_file.h", "daemon/node/hardware.h", "daemon/node/nmm_link.h",
+         "daemon/nmm": {"daemon/node/bundle_file.h", "daemon/node/control_port.h", "daemon/node/hardware.h", "daemon/node/nmm_link.h",
                         "daemon/node/node_record.h"},
          "daemon/root": {"daemon/node/nmm_link.h", "daemon/nmm/bundle_drive.h", "daemon/nmm/requests.h",
                          "daemon/nmm/root_secret.h", "daemon/nmm/running_clock.h"}}

@@ -102,6 +102,10 @@ std::string json_of(const nmm::StatusSnapshot& s) {
                {"incarnation", s.incarnation},
                {"io_backend", s.io_backend},
                {"listen", s.listen},
+               {"root_state", s.root_state},
+               {"root_id", hex_id(s.root_id)},
+               {"root_name", s.root_name},
+               {"root_since_ns", s.root_since_ns},
                {"findings", s.findings},
                {"counters", Json(s.counters)}});
 }
