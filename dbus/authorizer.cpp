@@ -92,6 +92,12 @@ Status Authorizer::by_group(const Caller& caller, std::optional<gid_t> gid) {
 }
 
 void Authorizer::check(sd_bus_message* message, Done done) {
+  identify(message, [done = std::move(done)](const Result<std::uint32_t>& uid) mutable {
+    done(uid ? Status() : std::unexpected(uid.error()));
+  });
+}
+
+void Authorizer::identify(sd_bus_message* message, Reply<std::uint32_t> done) {
   const char* interface = sd_bus_message_get_interface(message);
   const char* member = sd_bus_message_get_member(message);
   const char* sender = sd_bus_message_get_sender(message);
@@ -107,23 +113,27 @@ void Authorizer::check(sd_bus_message* message, Done done) {
   // no blocking call as sd_bus_query_sender_creds would make.
   const bool interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0;
   ++*pending_;
-  auto finish = [pending = pending_, done = std::move(done)](Status status) mutable {
+  auto finish = [pending = pending_, done = std::move(done)](std::uint32_t uid, Status status) mutable {
     --*pending;
-    done(std::move(status));
+    if (status) return done(uid);
+    done(std::unexpected(status.error()));
   };
   bus_.connection()->call_method("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                  "GetConnectionCredentials", {sender}, limits::kCredentialsTimeout,
                                  [this, rule, interactive, who = std::string(sender),
                                   finish = std::move(finish)](Result<sd_bus_message*> reply) mutable {
                                    if (!reply)
-                                     return finish(fail(Errc::not_authorized, "the caller has gone"));
+                                     return finish(0, fail(Errc::not_authorized, "the caller has gone"));
                                    Result<Caller> caller = read_caller(*reply);
                                    if (!caller)
-                                     return finish(fail(Errc::not_authorized, caller.error().detail));
-                                   if (caller->uid == 0) return finish({});
-                                   if (!options_.use_polkit) return finish(by_group(*caller, gid_));
+                                     return finish(0, fail(Errc::not_authorized, caller.error().detail));
+                                   const uid_t uid = caller->uid;
+                                   if (uid == 0) return finish(0, {});
+                                   if (!options_.use_polkit) return finish(uid, by_group(*caller, gid_));
                                    ask_polkit(who, rule->action, interactive, std::move(*caller),
-                                              std::move(finish));
+                                              [uid, finish = std::move(finish)](Status status) mutable {
+                                                finish(uid, std::move(status));
+                                              });
                                  });
 }
 

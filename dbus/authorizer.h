@@ -26,6 +26,8 @@ class Authorizer {
   /// it is on the bus; else members of the group may. `done` gets not_authorized with the reason, or busy, or
   /// nothing. It may be called before this returns or later, exactly once.
   void check(sd_bus_message* message, Done done);
+  /// The same, and tells the uid of a caller who may.
+  void identify(sd_bus_message* message, Reply<std::uint32_t> done);
   /// False when the group is not known to the system: only uid 0 and polkit are left.
   [[nodiscard]] bool group_known() const { return gid_.has_value(); }
 

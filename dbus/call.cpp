@@ -61,12 +61,11 @@ int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> par
     call.fail(parsed.error());
     return 1;
   }
-  authorizer.check(message, [call = std::move(call), action = std::move(*parsed)](Status status) mutable {
-    if (status) {
-      action(std::move(call));
-    } else {
-      call.fail(status.error());
-    }
+  authorizer.identify(message, [call = std::move(call),
+                                action = std::move(*parsed)](const Result<std::uint32_t>& uid) mutable {
+    if (!uid) return call.fail(uid.error());
+    call.authorised(*uid);
+    action(std::move(call));
   });
   return 1;
 }

@@ -2,6 +2,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include <array>
 #include <charconv>
 
 #include "daemon/base/hex.h"
@@ -14,10 +15,19 @@ namespace akm::dbus {
 namespace {
 
 constexpr std::size_t kSources = 64;
+constexpr std::array kServices{Service::node, Service::nmm, Service::root};
 constexpr const char* kProperties = "org.freedesktop.DBus.Properties";
 
 std::string root_of(Service service) {
-  return service == Service::node ? "/org/akm/Node1" : "/org/akm/Nmm1";
+  switch (service) {
+    case Service::node:
+      return "/org/akm/Node1";
+    case Service::nmm:
+      return "/org/akm/Nmm1";
+    case Service::root:
+      return "/org/akm/Root1";
+  }
+  return {};
 }
 
 Status nothing(Reader&) {
@@ -33,7 +43,15 @@ std::uint64_t microseconds(Duration duration) {
 }  // namespace
 
 const char* service_name(Service service) {
-  return service == Service::node ? "org.akm.Node1" : "org.akm.Nmm1";
+  switch (service) {
+    case Service::node:
+      return "org.akm.Node1";
+    case Service::nmm:
+      return "org.akm.Nmm1";
+    case Service::root:
+      return "org.akm.Root1";
+  }
+  return "";
 }
 
 Result<Proxy> Proxy::connect(const std::string& address, Duration timeout) {
@@ -284,16 +302,16 @@ struct Proxy::Following {
     const Result<EventRecord> event = read_event(in);
     const char* interface = sd_bus_message_get_interface(message);
     if (!event || interface == nullptr || !self->go_on) return 0;
-    const Service service =
-        std::string_view(interface) == service_name(Service::node) ? Service::node : Service::nmm;
-    self->go_on = self->handler(service, *event);
+    for (const Service service : kServices) {
+      if (std::string_view(interface) == service_name(service)) self->go_on = self->handler(service, *event);
+    }
     return 0;
   }
 };
 
 Status Proxy::follow(const std::function<void()>& ready, const EventHandler& handler) {
   Following following{handler};
-  for (const Service service : {Service::node, Service::nmm}) {
+  for (const Service service : kServices) {
     // The sender is named, so that nobody else's signals are believed.
     const int r = sd_bus_match_signal(bus_, nullptr, service_name(service), root_of(service).c_str(),
                                       service_name(service), "Event", Following::on_event, &following);

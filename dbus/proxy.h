@@ -18,8 +18,8 @@ struct sd_bus;
 
 namespace akm::dbus {
 
-enum class Service : std::uint8_t { node, nmm };
-/// "org.akm.Node1" or "org.akm.Nmm1".
+enum class Service : std::uint8_t { node, nmm, root };
+/// "org.akm.Node1", "org.akm.Nmm1" or "org.akm.Root1".
 const char* service_name(Service service);
 
 class Proxy {
@@ -71,14 +71,16 @@ class Proxy {
   using EventHandler = std::function<bool(Service service, const EventRecord& event)>;
   Status follow(const std::function<void()>& ready, const EventHandler& handler);
 
- private:
   struct Target {
     std::string name, path, interface, member;
   };
-  struct Following;
-  Proxy(sd_bus* bus, Duration timeout) : bus_(bus), timeout_(timeout) {}
+  /// One method of any service: what the functions above and RootProxy are made of.
   Status call(const Target& target, const std::function<void(Writer&)>& write,
               const std::function<Status(Reader&)>& read);
+
+ private:
+  struct Following;
+  Proxy(sd_bus* bus, Duration timeout) : bus_(bus), timeout_(timeout) {}
   Status nmm_call(const char* member, const std::vector<std::uint64_t>& ids);
 
   sd_bus* bus_;

@@ -1,6 +1,9 @@
 #pragma once
 // How the Root's role asks its database: beside the loop, in order.
+#include <cstdint>
 #include <functional>
+#include <optional>
+#include <string>
 
 #include "daemon/base/result.h"
 #include "daemon/store/config_database.h"
@@ -12,5 +15,12 @@ namespace akm::root {
 using DatabaseJob =
     std::move_only_function<std::move_only_function<void()>(Result<store::ConfigDatabase*> database)>;
 using AskDatabase = std::function<void(DatabaseJob job)>;
+
+/// As the last job found it.
+struct DatabaseState {
+  std::string description;       // empty until it was open
+  std::uint64_t revision = 0;    // of the configuration
+  std::optional<Error> failure;  // why it is not open
+};
 
 }  // namespace akm::root

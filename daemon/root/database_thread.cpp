@@ -118,7 +118,7 @@ void DatabaseThread::take(Report report) {
   }
   if (!report.head) report.state.description = state_.description;
   if (!report.head) report.state.revision = state_.revision;
-  const auto code = [](const State& state) {
+  const auto code = [](const DatabaseState& state) {
     return state.failure ? state.failure->message() : std::string();
   };
   const bool same = report.state.revision == state_.revision &&

@@ -38,19 +38,13 @@ class DatabaseThread {
   using Known = std::optional<store::HistoryHead>;
   /// Runs on the thread.
   using Opener = std::function<Result<std::unique_ptr<store::ConfigDatabase>>(const Known& known)>;
-  /// Of the last job.
-  struct State {
-    std::string description;       // empty until it was open
-    std::uint64_t revision = 0;    // of the configuration
-    std::optional<Error> failure;  // why it is not open
-  };
 
   /// `sealed` keeps the head; it and the loop outlive this.
   DatabaseThread(io::Loop& loop, store::SealedStore& sealed, Opener opener, Known known);
 
   /// As DatabaseJob says. What waits when this ends is dropped.
   void run(DatabaseJob job);
-  [[nodiscard]] const State& state() const { return state_; }
+  [[nodiscard]] const DatabaseState& state() const { return state_; }
   /// Called on the loop when state() has changed.
   void on_state_change(std::function<void()> handler) { changed_ = std::move(handler); }
 
@@ -66,7 +60,7 @@ class DatabaseThread {
     Result<store::ConfigDatabase*> reach();
   };
   struct Report {
-    State state;
+    DatabaseState state;
     Known head;
   };
   void take(Report report);
@@ -74,7 +68,7 @@ class DatabaseThread {
   store::SealedStore& sealed_;
   std::shared_ptr<Inside> inside_;
   Known stored_;
-  State state_;
+  DatabaseState state_;
   std::function<void()> changed_;
   service::AsideWorker worker_;
 };

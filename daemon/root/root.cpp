@@ -16,6 +16,7 @@ Root::Root(const Parts& parts, RootSettings settings, RootIdentity identity)
     : core_(parts, std::move(settings)),
       identity_(std::move(identity)),
       configuration_(parts.configuration),
+      database_state_(parts.database_state),
       issuer_(core_),
       receiver_(core_) {
   core_.settle = [this] { settle(); };
@@ -133,8 +134,16 @@ StatusSnapshot Root::status() const {
   out.incarnation = identity_.incarnation;
   out.io_backend = identity_.io_backend;
   out.listen = identity_.listen;
-  out.database = identity_.database;
   out.findings = identity_.findings;
+  if (database_state_) {
+    const DatabaseState database = database_state_();
+    out.database = database.description;
+    out.revision = database.revision;
+    if (database.failure) {
+      out.state = "database-unavailable";
+      out.findings.push_back("The database cannot be used: " + database.failure->message());
+    }
+  }
   for (const auto& [nmm_id, record] : core_.book.all()) {
     if (!record.fenced.empty())
       out.findings.push_back(

@@ -19,7 +19,6 @@ struct RootIdentity {
   std::uint32_t incarnation = 0;
   std::string io_backend;
   std::string listen;
-  std::string database;
   std::vector<std::string> findings;
 };
 
@@ -75,6 +74,7 @@ class Root final : public ControlPort {
   RootCore core_;
   RootIdentity identity_;
   ConfigPort* configuration_;
+  std::function<DatabaseState()> database_state_;  // may be empty
   Issuer issuer_;
   Receiver receiver_;
   bool settling_ = false;

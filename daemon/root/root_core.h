@@ -33,6 +33,7 @@ struct RootCore {
     /// Of new relationships of this NMM's nodes.
     std::function<protocol::Policy(protocol::NodeId nmm_id)> policy_of;
     ConfigPort* configuration = nullptr;
+    std::function<DatabaseState()> database_state{};  // for the status
   };
   RootCore(const Parts& parts, RootSettings the_settings);
   RootCore(const RootCore&) = delete;

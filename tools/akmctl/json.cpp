@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/base/hex.h"
+#include "tools/akmctl/names.h"
 
 namespace akm::ctl {
 namespace {
@@ -141,7 +142,7 @@ std::string json_of(const std::vector<AsrSnapshot>& asrs) {
 }
 
 std::string json_of(dbus::Service service, const EventRecord& event) {
-  return line({{"service", service == dbus::Service::node ? "node" : "nmm"},
+  return line({{"service", short_name(service)},
                {"name", event.name},
                {"severity", event.severity},
                {"boottime_ns", event.boottime_ns},
