@@ -40,7 +40,7 @@ Status Root::start(const nmm::RunningClock::BootId& boot, io::Loop* /*loop*/) {
       core_.post(protocol::SetPeerEndpoint{record.asr_id, *endpoint});
     if (record.activated_serial != 0 && !core_.shell.engine().view(record.asr_id)) {
       identity_.findings.push_back("The relationship with " + record.name +
-                                   " is not there: prepare it anew (akmctl root prepare " + record.name +
+                                   " is not there: prepare it anew (akmctl root nmm prepare " + record.name +
                                    ")");
     }
   }
