@@ -38,7 +38,7 @@ Status RootLink::resume() {
   if (!core_.shell.engine().view(asr_id())) {
     // Joining was interrupted, or its record is damaged: new credentials bring the Root back.
     trouble_ =
-        "The credentials for the Root cannot be used: have it prepare this NMM anew (akmctl root prepare)";
+        "The credentials for the Root cannot be used: have it prepare this NMM anew (akmctl root nmm prepare)";
     return {};
   }
   // A copy of the state from before the secrets came: the Root issues them once more at an activation.
@@ -72,7 +72,7 @@ Status RootLink::may_take(const protocol::BundleContent& content) const {
   const protocol::NodeId own = core_.root.nmm_id();
   if (own != 0 && identity.node_id != own) {
     return fail(Errc::refused_by_policy, "this NMM has nodes of its own under id " + hex_id(own) +
-                                             ": akmctl root prepare --adopt " + hex_id(own));
+                                             ": akmctl root nmm prepare --adopt " + hex_id(own));
   }
   if (!record_) return {};
   const protocol::ProvisioningIdentity& known = record_->node.identity;
@@ -440,7 +440,7 @@ void RootLink::show(StatusSnapshot& out) const {
     out.findings.push_back(
         "Another machine has this NMM's place. This one holds no secrets any more and tells its nodes "
         "nothing; "
-        "switch it off, or have the Root give the place back to it (akmctl root replace)");
+        "switch it off, or have the Root give the place back to it (akmctl root nmm replace)");
     return;
   }
   const bool joined = reporting();

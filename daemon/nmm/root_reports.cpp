@@ -50,7 +50,7 @@ void RootLink::report_ended(std::uint64_t upto, const Outcome& outcome, Instant 
     trouble_ =
         "The Root has heard of changes that this NMM does not know: its state is an older copy. Put the "
         "newest "
-        "state back, or have the Root replace this NMM (akmctl root replace)";
+        "state back, or have the Root replace this NMM (akmctl root nmm replace)";
     return core_.status_changed();
   }
   const auto body = protocol::ReportResponse::decode(outcome.body);

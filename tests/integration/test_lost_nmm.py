@@ -12,7 +12,7 @@ NODES = tuple(f"n{i:02d}" for i in range(20))
 def joined(root, nmm, *command):
     """The Root's bundle for this machine (`command` says which), carried by hand and taken with its code."""
     value = nmm.json("nmm", "identity")["value"]
-    made = root.json("root", *command, "--hardware-value", value, "--to", str(nmm.folder))
+    made = root.json("root", "nmm", *command, "--hardware-value", value, "--to", str(nmm.folder))
     nmm.akmctl("nmm", "join", made["path"], "--code-file", "-", stdin=made["code"] + "\n")
     wait_until(lambda: nmm.status()["root_state"] == "reached", f"{nmm.name} to reach its Root", 60)
     return made["nmm_id"]

@@ -115,7 +115,7 @@ Status show_identity(Session& session) {
   Table sources({"SOURCE", "VALUE"});
   for (const auto& [name, value] : identity.sources) sources.row({name, value});
   std::string text = "Hardware value: " + hex(identity.value) + "\n";
-  if (status.nmm_id != 0) text += "NMM id: " + hex_id(status.nmm_id) + " (akmctl root prepare --adopt)\n";
+  if (status.nmm_id != 0) text += "NMM id: " + hex_id(status.nmm_id) + " (akmctl root nmm prepare --adopt)\n";
   say(session, text + "\n" + sources.text(), json_of(identity));
   return {};
 }

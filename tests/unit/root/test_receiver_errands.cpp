@@ -17,7 +17,7 @@ Test(receiver_errands, what_is_issued_is_said_until_it_is_taken) {
   cr_assert_str_eq(nmm.status().state.c_str(), "no-root-secret");
   cr_assert(net.root->book().all().begin()->second.issue_pending);
   nmm.store.failing_names.reset();
-  net.run(20s);
+  net.run(90s);
   cr_assert_str_eq(nmm.status().state.c_str(), "ready");
   cr_assert_not(net.root->book().all().begin()->second.issue_pending);
 }
@@ -56,7 +56,7 @@ Test(receiver_errands, a_used_failsafe_chain_gets_the_nmm_its_next_serial) {
   net.store.records = old;
   net.root_down = false;
   net.restart_root();
-  net.run(300s);
+  net.run(1500s);
   cr_assert_str_eq(nmm.status().root_state.c_str(), "reached");
   cr_assert_not(nmm.shell->engine().view(nmm.nmm->root_link().asr_id())->failsafe_spent);
   cr_assert_geq(net.root->book().find(nmm_id)->serial, 1U);
