@@ -92,7 +92,7 @@ Test(assembly, without_its_state_it_says_so) {
   Fixture f;
   f.start();
   f.assembly.reset();
-  f.folder.write("state/database-key", "damaged");
+  f.folder.write("state/records/database-key", "damaged");
   ControlPort& port = f.start();
   cr_assert_eq(port.status().state, "sealed-unavailable");
   Status refused;
