@@ -94,6 +94,7 @@ void DatabaseThread::run(DatabaseJob job) {
     Report report{{}, {}};
     report.state.failure = inside->failure;
     if (database) {
+      report.state.failure = (*database)->away();
       report.state.description = (*database)->description();
       report.state.revision = (*database)->head().revision;
       report.head = (*database)->head();

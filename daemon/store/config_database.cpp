@@ -58,6 +58,10 @@ const std::string& ConfigDatabase::description() const {
   return impl_->sql->description();
 }
 
+const std::optional<Error>& ConfigDatabase::away() const {
+  return impl_->sql->away();
+}
+
 const HistoryHead& ConfigDatabase::head() const {
   return impl_->head;
 }

@@ -94,6 +94,8 @@ class ConfigDatabase {
 
   /// For people: "sqlite /var/lib/akm/root/root.db", "postgresql db.example:5432 akm". Never a password.
   [[nodiscard]] const std::string& description() const;
+  /// Why the server could not be reached when it was last asked; nothing when it could.
+  [[nodiscard]] const std::optional<Error>& away() const;
   /// Of the last change that was made; revision 0: none yet.
   [[nodiscard]] const HistoryHead& head() const;
 

@@ -44,7 +44,21 @@ Result<bool> SqlSession::was_committed(const Mark& mark) {
   return rows.size() == 1 && std::ranges::equal(sql_bytes(rows[0][0]), mark);
 }
 
+Status SqlSession::note(Status done) {
+  away_.reset();
+  if (!done && done.error().code == Errc::unreachable) away_ = done.error();
+  return done;
+}
+
 Status SqlSession::write(const Work& work) {
+  return note(try_write(work));
+}
+
+Status SqlSession::read(const Work& work) {
+  return note(try_read(work));
+}
+
+Status SqlSession::try_write(const Work& work) {
   Mark mark{};
   AKM_TRY(SystemRandom().fill(mark));
   Status done;
@@ -63,7 +77,7 @@ Status SqlSession::write(const Work& work) {
   return done;
 }
 
-Status SqlSession::read(const Work& work) {
+Status SqlSession::try_read(const Work& work) {
   Status done;
   for (int tries = 0; tries < kTransactionTries; ++tries) {
     const auto begun = run(begin_statement(Mode::read));

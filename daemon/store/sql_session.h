@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,6 +57,8 @@ class SqlSession {
   Status write(const Work& work);
   /// `work` sees one state of the database.
   Status read(const Work& work);
+  /// Why the server could not be reached when it was last asked.
+  [[nodiscard]] const std::optional<Error>& away() const { return away_; }
   /// A read() of one statement.
   Result<SqlRows> ask(const std::string& sql, std::initializer_list<SqlValue> parameters = {});
 
@@ -67,8 +70,13 @@ class SqlSession {
 
  private:
   using Mark = std::array<std::uint8_t, 16>;
+  Status note(Status done);
+  Status try_write(const Work& work);
+  Status try_read(const Work& work);
   Status write_once(const Work& work, const Mark& mark, bool& commit_sent);
   Result<bool> was_committed(const Mark& mark);
+
+  std::optional<Error> away_;
 };
 
 }  // namespace akm::store

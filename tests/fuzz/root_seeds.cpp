@@ -67,6 +67,10 @@ void add_root_seeds(Seeds& seeds) {
   adopt.secrets.resize(1);
   adopt.secrets[0].number = 1;
   seeds.add("root_body", "adopt", adopt.encode().reveal(), {8});
+  const std::string_view record = R"({"name":"north","note":"\u00e9 \"1\"","serial":"3"})";
+  seeds.add_text("fields_text", "record", record, {});
+  seeds.add_text("fields_text", "empty", "{}", {});
+  seeds.add_text("fields_text", "nested", R"({"a":{"b":[1,null,true,1e9]}})", {});
 }
 
 }  // namespace akm::fuzz

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/root/control_port.h"
+#include "dbus/root_proxy.h"
 #include "tools/akmctl/json.h"
 
 namespace akm::ctl {

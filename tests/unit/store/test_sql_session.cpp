@@ -135,6 +135,9 @@ Test(sql_session, a_server_that_stays_away_is_said) {
   cr_assert(session.write(counted.work()).error().code == Errc::unreachable);
   cr_assert(session.read(counted.work()).error().code == Errc::unreachable);
   cr_assert_eq(counted.times, 0);
+  cr_assert(session.away()->code == Errc::unreachable);
+  cr_assert(session.read(counted.work()).has_value());
+  cr_assert(!session.away());
 }
 
 Test(sql_session, one_statement_is_a_transaction_too) {
