@@ -38,7 +38,8 @@ Status RootLink::resume() {
   if (!core_.shell.engine().view(asr_id())) {
     // Joining was interrupted, or its record is damaged: new credentials bring the Root back.
     trouble_ =
-        "The credentials for the Root cannot be used: have it prepare this NMM anew (akmctl root nmm prepare)";
+        "The credentials for the Root cannot be used: have it prepare this NMM anew (akmctl root nmm "
+        "prepare)";
     return {};
   }
   // A copy of the state from before the secrets came: the Root issues them once more at an activation.

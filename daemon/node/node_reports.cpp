@@ -118,9 +118,7 @@ void Node::ask_for_generation(protocol::AsrId asr_id) {
 }
 
 void Node::on(protocol::ContradictionSeen& seen) {
-  const auto view = shell_->engine().view(seen.asr_id);
-  const protocol::Member* member = view ? view->description.member(seen.member) : nullptr;
-  sentry_.contradiction(seen, member != nullptr ? member->node_id : 0);
+  sentry_.contradiction(seen);
 }
 
 void Node::on(protocol::EventRefused& refused) {

@@ -126,13 +126,13 @@ void Sentry::guard(const keyring::KeyStore& keys) {
   }
 }
 
-void Sentry::contradiction(const protocol::ContradictionSeen& seen, std::uint64_t member_node_id) {
+void Sentry::contradiction(const protocol::ContradictionSeen& seen) {
   policy::Detection detection;
   detection.detection = seen.what == protocol::Contradiction::cloned_identity
                             ? DetectionClass::cloned_identity
                             : DetectionClass::stale_incarnation;
   detection.boottime_ns = now_().ns;
-  detection.subject = {{"node_id", hex_id(member_node_id)}, {"member", std::to_string(seen.member)}};
+  detection.subject = {{"node_id", hex_id(seen.node_id)}, {"member", std::to_string(seen.member)}};
   detection.evidence = {{"asr", hex_id(seen.asr_id)}, {"from", format_endpoint(seen.from)}};
   if (seen.expected) detection.evidence.emplace("expected_at", format_endpoint(*seen.expected));
   judge(detection);

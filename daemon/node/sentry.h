@@ -34,7 +34,7 @@ class Sentry {
   /// The keys changed: foreign use of these is D1 from now on.
   void guard(const keyring::KeyStore& keys);
   /// Section 4: another member holds its keys twice, or an old copy of it runs.
-  void contradiction(const protocol::ContradictionSeen& seen, std::uint64_t member_node_id);
+  void contradiction(const protocol::ContradictionSeen& seen);
   /// Unauthenticated frames: counted and said, never more.
   void judge(const policy::Detection& detection);
 

@@ -97,7 +97,8 @@ enum class Contradiction : std::uint8_t { cloned_identity, stale_incarnation };
 struct ContradictionSeen {
   Contradiction what{};
   AsrId asr_id = 0;
-  std::uint16_t member = 0;
+  std::uint16_t member = 0;  // in the roster of the frame's generation, which need not be the current one
+  NodeId node_id = 0;
   Endpoint from = {};                     // where this frame came from
   std::optional<Endpoint> expected = {};  // where the member is, as far as we know
 };

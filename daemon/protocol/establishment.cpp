@@ -92,12 +92,10 @@ auto Establishment::on_inform(const Surroundings& around, const Heard& heard) ->
     return Moved::template to<From>(std::move(orders));
   }
   // A member that restarted cannot know how far attempts have come; it follows the higher one that we begin.
-  // Who holds a candidate on the disk joins nothing below it: it would answer those who still wait for it,
-  // and they it.
-  const bool left_behind =
-      payload.target < link_.lowest_target() ||
-      (!link_.stored().empty() && outranks(link_.stored().back()->target, link_.stored().back()->initiator,
-                                           payload.target, payload.initiator));
+  // Nobody comes back to an attempt that it has left: it could derive the same candidate once more, whose
+  // frames, recorded, would be new to it; and who holds it on the disk would answer those who still wait for
+  // it, and they it.
+  const bool left_behind = !attempt_ && payload.target <= link_.highest_epoch();
   const std::uint32_t target = left_behind ? next_target() : payload.target;
   if (!begin(around, target, left_behind ? around.own_index : payload.initiator)) {
     return Moved::template to<From>(std::move(orders));
@@ -200,7 +198,8 @@ void Establishment::send_confirm(const Surroundings& around, Orders& orders) {
 void Establishment::leave_out(const Surroundings& around) {
   forget_attempt();
   repeat_at_.reset();
-  retry_at_ = around.now + std::chrono::milliseconds(around.description.policy.grace_ms) / 2;
+  const Duration grace = std::chrono::milliseconds(around.description.policy.grace_ms);
+  retry_at_ = std::max(around.now + grace / 2, around.not_before);
 }
 
 // ---------------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ struct Surroundings {
   std::uint32_t high_epoch;  // highest epoch that the normal or fallback chain has used in this generation
   bool reachable;            // some other member has an endpoint
   bool may_join;             // no attempt on a chain above, and no re-root too soon after the last
+  Instant not_before;        // of the next attempt on this chain: the distance of re-roots
   Instant now;
   RandomSource& random;
 };

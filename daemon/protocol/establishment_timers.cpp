@@ -354,7 +354,8 @@ void Establishment::plan_rekey_again(const Surroundings& around) {
 /// A member that the last attempts waited for is there again: no need to sit out the pause.
 void Establishment::hurry_retry(const Surroundings& around, std::uint16_t from) {
   if (phase_ != Phase::se || !retry_at_ || std::ranges::find(waited_for_, from) == waited_for_.end()) return;
-  retry_at_ = std::min(*retry_at_, around.now + turn_of_place(around));
+  const Instant turn = std::max(around.now + turn_of_place(around), around.not_before);
+  retry_at_ = std::min(*retry_at_, turn);
 }
 
 void Establishment::reset_repeat(Instant now) {

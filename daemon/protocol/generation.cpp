@@ -70,8 +70,8 @@ Surroundings Generation::around(Instant now, RandomSource& random) const {
   const bool reachable = std::ranges::any_of(peers->all(), [this](const Peer& peer) {
     return peer.index != own_index && peer.endpoint.has_value();
   });
-  return {*description, context, *peers, ladder.links(), own_index, ladder.high_epoch(),
-          reachable,    true,    now,    random};
+  return {*description, context, *peers, ladder.links(), own_index, ladder.high_epoch(), reachable,
+          true,         now,     now,    random};
 }
 
 void Generation::begin_standing(Instant now) {

@@ -59,11 +59,17 @@ Chain Ladder::lowest_open() const {
   return Chain::normal;
 }
 
+/// Attempts that re-root begin at a distance from the last re-root; one that had begun before goes on.
+Instant Ladder::not_before(const Surroundings& around, Chain which) const {
+  if (which == Chain::normal || !last_reroot_) return around.now;
+  return std::max(around.now, *last_reroot_ + seconds(around.description.policy.resync_min_interval_s));
+}
+
 Surroundings Ladder::seen_from(const Surroundings& around, Chain which) const {
   Surroundings own = around;
-  own.may_join = !busy_above(which) && lowest_open() <= which;
-  if (which == Chain::normal || chain(which).phase() != Phase::se || !last_reroot_) return own;
-  own.may_join &= around.now - *last_reroot_ >= seconds(around.description.policy.resync_min_interval_s);
+  own.not_before = not_before(around, which);
+  own.may_join = !busy_above(which) && lowest_open() <= which &&
+                 (chain(which).phase() != Phase::se || own.not_before <= around.now);
   return own;
 }
 
@@ -211,8 +217,7 @@ void Ladder::remember_left_out(const Surroundings& around, const Candidate& sett
 void Ladder::escalate(const Surroundings& around, Chain from, Instant at, Orders& orders) {
   const auto to = above(from);
   if (to && !chain(*to).link().is_spent()) {
-    const Duration distance = seconds(around.description.policy.resync_min_interval_s);
-    const Instant allowed = last_reroot_ ? std::max(at, *last_reroot_ + distance) : at;
+    const Instant allowed = std::max(at, not_before(around, *to));
     if (escalation_ && escalation_->to > from && escalation_->at <= allowed) return;
     escalation_ = Escalation{*to, allowed};
     if (allowed > at) try_lowest_again(around, at);
@@ -232,7 +237,7 @@ void Ladder::try_lowest_again(const Surroundings& around, Instant at) {
       around.description.kind == Kind::provisioning ? kBackOffProvisioning : kBackOffOperational;
   const Duration pause = Duration(milliseconds(policy.nset_ms)) * (std::int64_t{1} << std::min(rounds_, 16U));
   ++rounds_;
-  chain(which).retry(at + std::min(pause, longest));
+  chain(which).retry(std::max(at + std::min(pause, longest), not_before(around, which)));
 }
 
 Orders Ladder::start_above(const Surroundings& around) {

@@ -58,6 +58,7 @@ class Ladder {
   };
   [[nodiscard]] std::optional<Proof> rerooted_by(const std::shared_ptr<Session>& session) const;
   [[nodiscard]] bool busy_above(Chain which) const;
+  [[nodiscard]] Instant not_before(const Surroundings& around, Chain which) const;
   [[nodiscard]] Chain lowest_open() const;
   [[nodiscard]] bool holds_next(std::uint32_t normal_epoch) const;
   [[nodiscard]] Surroundings seen_from(const Surroundings& around, Chain which) const;

@@ -230,9 +230,9 @@ void Relationship::contradiction(const FrameHeader& header, const Generation& ge
   // One report for each span: frames that were recorded and not delivered must not become a flood of reports.
   if (peer.last_contradiction && step.now - *peer.last_contradiction <= nnrt) return;
   peer.last_contradiction = step.now;
-  step.effects.emplace_back(
-      ContradictionSeen{stale ? Contradiction::stale_incarnation : Contradiction::cloned_identity, id_,
-                        peer.index, from, peer.endpoint});
+  step.effects.emplace_back(ContradictionSeen{
+      stale ? Contradiction::stale_incarnation : Contradiction::cloned_identity, id_, peer.index,
+      generation.description->member(peer.index)->node_id, from, peer.endpoint});
 }
 
 /// Window, incarnation and salt are written; the frame counts from here on.

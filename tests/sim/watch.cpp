@@ -274,9 +274,7 @@ void Watch::check_reports(std::size_t machine, const protocol::Effect& effect) {
 void Watch::check_contradiction(std::size_t machine, const protocol::ContradictionSeen& seen) {
   if (seen.what != protocol::Contradiction::cloned_identity) return;
   ++figures_.copies;
-  const auto view = fleet_.machine(machine).engine->view(seen.asr_id);
-  const protocol::Member* const member = view ? view->description.member(seen.member) : nullptr;
-  check(Invariant::accusation, member != nullptr && fleet_.machine(machine_of_node(member->node_id)).doubled,
+  check(Invariant::accusation, seen.node_id != 0 && fleet_.machine(machine_of_node(seen.node_id)).doubled,
         name_of_machine(machine) + " calls member " + std::to_string(seen.member) + " a clone");
 }
 

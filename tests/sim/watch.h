@@ -102,6 +102,7 @@ class Watch final : public Observer {
     bool replaced_at_once = false;
     SecretName key = 0;               // that was put into the keyring last
     std::optional<Instant> rerooted;  // by this machine's clock
+    bool reroot_under_way = false;    // an attempt on a chain above went on then
   };
   /// What was agreed on with a key.
   struct Terms {
@@ -126,11 +127,10 @@ class Watch final : public Observer {
     bool unrested = false;             // something was stored; what it replaced must go
     Instant rests_at;
     std::map<std::tuple<protocol::AsrId, std::uint32_t, std::uint16_t>, Speaker> speakers;
-    std::map<EpochName, std::set<std::uint32_t>> stored;  // targets by chain, since its last commit
-    std::map<EpochName, Terms> agreed;                    // by normal epoch
-    std::map<protocol::AsrId, std::size_t> waiting;       // requests without an outcome
-    std::map<protocol::AsrId, std::uint64_t> failed;      // attempts, since faults stopped
-    Instant sending_since;                                // of the span in which frames are counted
+    std::map<EpochName, Terms> agreed;                // by normal epoch
+    std::map<protocol::AsrId, std::size_t> waiting;   // requests without an outcome
+    std::map<protocol::AsrId, std::uint64_t> failed;  // attempts, since faults stopped
+    Instant sending_since;                            // of the span in which frames are counted
     std::uint64_t sent = 0;
   };
   struct Roster {

@@ -55,8 +55,6 @@ void Watch::note_terms(std::size_t machine, protocol::AsrId id) {
       const protocol::Session& next = start != nullptr ? *start->session : *candidate->session;
       const Terms terms{current.number(),     link->chain(),         candidate->target,
                         candidate->initiator, candidate->high_epoch, candidate->transcript};
-      const auto chain = static_cast<std::uint64_t>(link->chain());
-      machines_[machine].stored[{id, current.number(), chain}].insert(candidate->target);
       const auto [known, first] = terms_.try_emplace(name_of(next.secret().reveal()), terms);
       check(Invariant::agreement, known->second == terms,
             name_of_machine(machine) + " has derived one key by another transcript");
@@ -112,22 +110,19 @@ void Watch::check_spent(std::size_t machine, const protocol::SessionCommitted& c
 }
 
 /// Attempts that re-root begin at a distance from the last re-root, by the machine's own clock and in one run
-/// of its daemon. One that had begun before goes on; who holds a candidate of the chain begins its next
-/// rounds there.
+/// of its daemon. One that was under way then goes on, with what follows it.
 void Watch::check_distance(std::size_t machine, const protocol::SessionCommitted& committed) {
   if (committed.chain == protocol::Chain::normal) return;
   Standing& standing = machines_[machine].standing[committed.asr_id];
-  auto& stored =
-      machines_[machine]
-          .stored[{committed.asr_id, committed.generation, static_cast<std::uint64_t>(committed.chain)}];
-  if (const auto terms = terms_.find(standing.key); terms != terms_.end()) stored.erase(terms->second.target);
-  const bool held = !std::exchange(stored, {}).empty();
   const Instant now = fleet_.machine(machine).clock.local(fleet_.now());
   const Duration distance = std::chrono::seconds(policy_.resync_min_interval_s);
   const std::optional<Instant> last = std::exchange(standing.rerooted, now);
+  const auto view = fleet_.machine(machine).engine->view(committed.asr_id);
+  const bool under_way = view && view->chain != protocol::Chain::normal;
+  const bool went_on = std::exchange(standing.reroot_under_way, under_way);
   const Instant began = now - committed.took;
   const bool followed = committed.took == Duration{};  // a candidate that it had left
-  check(Invariant::limits, !last || followed || held || began <= *last || began - *last >= distance,
+  check(Invariant::limits, !last || followed || went_on || began <= *last || began - *last >= distance,
         name_of_machine(machine) + " re-roots too soon after the last time");
 }
 

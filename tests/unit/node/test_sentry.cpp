@@ -112,7 +112,7 @@ Test(sentry, guards_the_keys_and_says_when_it_cannot) {
 
 Test(sentry, a_contradiction_names_the_other_member) {
   Bench bench;
-  bench.sentry.contradiction({protocol::Contradiction::cloned_identity, 9, 2}, 0xa002);
+  bench.sentry.contradiction({protocol::Contradiction::cloned_identity, 9, 2, 0xa002});
   cr_assert_eq(bench.seen.at(0).first.subject.at("node_id"), "000000000000a002");
   cr_assert_eq(bench.seen[0].second.grade, Grade::critical);
   cr_assert_neq(bench.seen[0].second.actions.front(), policy::Response::revoke_local);

@@ -60,6 +60,28 @@ Test(engine_incarnations, an_old_copy_is_heard_on_the_chains_that_have_not_moved
   cr_assert(seen->expected.has_value());
 }
 
+/// An index is given again in a later generation: who is accused is the one that had it when the frame was
+/// sealed.
+Test(engine_incarnations, a_copy_under_the_generation_that_is_left_is_not_blamed_on_who_has_its_index_now) {
+  Alone alone;
+  Asr asr = fixed_asr(3);
+  alone.install(asr);
+  cr_assert(alone.takes(Speaker(asr, 2, 5, 6).hello()));
+  Speaker copy(asr, 2, 5, 7);
+  const NodeId accused = asr.description.roster[2].node_id;
+  asr.description.generation = 2;
+  asr.description.roster[2].node_id = accused + 1;
+  alone.install(asr);
+  (void)alone.give(SwitchGeneration{kId, 2});
+  cr_assert_eq(alone.engine.view(kId)->description.generation, 2U);
+  auto bytes = copy.hello();
+  const auto effects = alone.give(FrameReceived{bytes, *parse_endpoint("10.0.0.9:7400")});
+  const auto seen = only<ContradictionSeen>(effects);
+  cr_assert_eq(seen.size(), 1U);
+  cr_assert(seen[0]->what == Contradiction::cloned_identity);
+  cr_assert_eq(seen[0]->node_id, accused);
+}
+
 /// A node that was zeroized and is provisioned again is the same incarnation still: what it asks must not
 /// look like what was asked before.
 Test(engine_incarnations, request_ids_go_on_after_an_erased_link) {

@@ -274,3 +274,51 @@ Test(ladder, below_a_stored_candidate_nothing_begins_and_nobody_joins) {
   run_without(group, std::nullopt, 200s);
   cr_assert(agree(group));
 }
+
+/// It would derive the same candidate once more, and take frames that it has had for new ones.
+Test(ladder, nobody_comes_back_to_an_attempt_that_it_has_left) {
+  testing::EstablishmentGroup group(group_of(2));
+  const auto failsafe = [&](std::size_t member) -> Establishment& {
+    return group.members[member].chain(Chain::failsafe);
+  };
+  (void)group.send(0, failsafe(0).start(group.around(0)));
+  const Message first = group.wire.front();
+  (void)group.deliver_next();
+  cr_assert(failsafe(1).phase() == Phase::sec, "it has derived a candidate");
+  while (failsafe(1).phase() != Phase::se) {
+    group.now = *group.members[1].ladder.next_deadline();
+    (void)group.tick(1);
+  }
+  group.wire.clear();
+  (void)group.deliver(first);
+  cr_assert_not(group.wire.empty());
+  const Message& answer = group.wire.front();
+  cr_assert(answer.chain == Chain::failsafe && answer.payload.event == SessionEvent::sei);
+  cr_assert_eq(answer.payload.target, first.payload.target + 1, "it answers with a higher one");
+}
+
+/// Who was left out of an attempt that re-roots waits for the distance from the last re-root too.
+Test(ladder, who_was_left_out_above_keeps_the_distance_of_re_roots) {
+  testing::EstablishmentGroup group(group_of(5, Quorum::majority));
+  // Left out once, member 4 comes back by the fallback chain: a re-root of all.
+  (void)group.start(0);
+  run_without(group, 4, 3s);
+  (void)group.start(4);
+  run_without(group, std::nullopt, 30s);
+  cr_assert(agree(group));
+  Establishment& fallback = group.members[4].chain(Chain::fallback);
+  Surroundings around = group.around(4);
+  around.not_before = group.now + 5s;
+  cr_assert(fallback.start(around).started);
+  SessionPayload closing;
+  closing.event = SessionEvent::sei;
+  closing.closing = true;
+  closing.initiator = 0;
+  closing.target = fallback.link().highest_epoch() + 1;
+  closing.high_epoch = around.high_epoch;
+  closing.bitmap = Bitmap::for_roster(around.description);
+  for (std::uint16_t index = 0; index < 4; ++index) closing.bitmap.set(index);
+  (void)fallback.hear(around, {0, 1, fallback.link().session(), closing});
+  cr_assert(fallback.phase() == Phase::se, "the others agree without it");
+  cr_assert(fallback.next_deadline() >= around.not_before);
+}

@@ -119,7 +119,7 @@ Test(issuer, a_file_opens_with_its_code) {
                         [&](Result<ControlPort::Prepared> prepared) { out = std::move(prepared); });
   net.run(std::chrono::milliseconds(1));
   cr_assert(out && out->has_value());
-  cr_assert_str_eq((*out)->path.c_str(), drive.file("north.akmbundle").c_str());
+  cr_assert_eq((*out)->path, drive.file("north.akmbundle"));
   std::optional<Status> joined;
   net.nmms[0]->nmm->provision_from_file((*out)->path, std::move((*out)->code), nmm::test::into(joined));
   cr_assert(joined && joined->has_value());

@@ -174,6 +174,7 @@ Test(root, a_lost_nmm_is_replaced_and_all_nodes_come_back, .timeout = 100) {
   lost.restart();
   net.run(10s);
   cr_assert_str_eq(lost.status().state.c_str(), "fenced", "a restart makes nothing good");
+  settle_nodes(net, 1);
   cr_assert_str_eq(next.state_of("n3").c_str(), "active");
 }
 

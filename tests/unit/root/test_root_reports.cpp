@@ -33,8 +33,10 @@ Test(root_reports, no_secret_is_in_what_the_root_stores_of_a_report) {
   const auto nmm_id = nmm.status().nmm_id;
   const auto secret = net.database->secret(secret_name(nmm_id, 1));
   const std::string text = hex(secret->reveal());
-  for (const auto kind : {store::RecordKind::nmm, store::RecordKind::node, store::RecordKind::asr}) {
-    for (const auto& row : *net.database->reports(kind, nmm_id)) {
+  for (const auto kind : {store::RecordKind::nmm, store::RecordKind::node}) {
+    const auto rows = net.database->reports(kind, nmm_id);
+    cr_assert(rows && !rows->empty());
+    for (const auto& row : *rows) {
       for (const auto& [name, value] : row.fields) cr_assert_not(value.contains(text));
     }
   }
