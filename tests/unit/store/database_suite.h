@@ -90,18 +90,18 @@ inline void remove(store::ConfigDatabase& database, store::RecordKind kind, std:
 }
 
 // NOLINTBEGIN(bugprone-macro-parentheses): names, not expressions
-#define DATABASE_TEST(suite, name)                                  \
-  static void suite##_##name(akm::test::DatabaseBench& bench);      \
-  Test(suite, name##_sqlite) {                                      \
-    akm::test::SqliteBench bench;                                   \
-    suite##_##name(bench);                                          \
-  }                                                                 \
-  Test(suite, name##_postgresql) {                                  \
-    akm::test::PostgresServer* server = akm::test::shared_server(); \
-    if (server == nullptr) cr_skip_test("%s", akm::test::kNoPostgres);         \
-    akm::test::PostgresqlBench bench(*server);                      \
-    suite##_##name(bench);                                          \
-  }                                                                 \
+#define DATABASE_TEST(suite, name)                                     \
+  static void suite##_##name(akm::test::DatabaseBench& bench);         \
+  Test(suite, name##_sqlite) {                                         \
+    akm::test::SqliteBench bench;                                      \
+    suite##_##name(bench);                                             \
+  }                                                                    \
+  Test(suite, name##_postgresql) {                                     \
+    akm::test::PostgresServer* server = akm::test::shared_server();    \
+    if (server == nullptr) cr_skip_test("%s", akm::test::kNoPostgres); \
+    akm::test::PostgresqlBench bench(*server);                         \
+    suite##_##name(bench);                                             \
+  }                                                                    \
   static void suite##_##name(akm::test::DatabaseBench& bench)
 // NOLINTEND(bugprone-macro-parentheses)
 
