@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::string_view kNode = "org.akm.Node1";
 constexpr std::string_view kNmm = "org.akm.Nmm1";
+constexpr std::string_view kSealing = "org.akm.Sealing1";
 constexpr std::string_view kAsr = "org.akm.Asr1";
 constexpr std::string_view kRoot = "org.akm.Root1";
 
@@ -20,6 +21,7 @@ constexpr std::array kRules{
     AccessRule{kNode, "Zeroize", "org.akm.node.admin", Access::admin},
     AccessRule{kNmm, "CreateRootSecret", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "PrepareBundle", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "ListDrives", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "ProvisionDirect", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "ListNodes", "org.akm.nmm.read", Access::read},
     AccessRule{kNmm, "CreateAsr", "org.akm.nmm.admin", Access::admin},
@@ -49,7 +51,14 @@ constexpr std::array kRules{
     AccessRule{kRoot, "ListHistory", "org.akm.root.read", Access::read},
     AccessRule{kRoot, "Diff", "org.akm.root.read", Access::read},
     AccessRule{kRoot, "Rollback", "org.akm.root.admin", Access::admin},
+    AccessRule{kSealing, "GetPcrs", "org.akm.sealing.read", Access::read},
+    AccessRule{kSealing, "PredictPcrs", "org.akm.sealing.read", Access::read},
+    AccessRule{kSealing, "AuthorizePcrs", "org.akm.sealing.admin", Access::admin},
+    AccessRule{kSealing, "Reseal", "org.akm.sealing.admin", Access::admin},
+    AccessRule{kSealing, "Recover", "org.akm.sealing.admin", Access::admin},
     AccessRule{kAsr, "Rekey", "org.akm.asr.change", Access::change},
+    AccessRule{kAsr, "ExportKey", "", Access::caller},
+    AccessRule{kAsr, "ReleaseKey", "", Access::caller},
 };
 
 }  // namespace

@@ -10,12 +10,13 @@ enum class Access : std::uint8_t {
   read,    // tells something that is not for everyone
   change,  // may be undone, or repeats what happens by itself
   admin,   // makes, moves or destroys credentials and membership
+  caller,  // the role decides by who calls: no action of polkit, no group
 };
 
 struct AccessRule {
   std::string_view interface;
   std::string_view member;
-  const char* action;  // polkit action id
+  const char* action;  // polkit action id; empty where the role decides
   Access access;
 };
 

@@ -8,7 +8,9 @@
 #include <cstring>
 
 #include "daemon/base/hex.h"
+#include "dbus/arguments.h"
 #include "dbus/errors.h"
+#include "dbus/limits.h"
 #include "dbus/property.h"
 #include "dbus/signals.h"
 
@@ -54,6 +56,7 @@ std::span<const Property<AsrSnapshot>> properties() {
       property<AsrSnapshot, &AsrSnapshot::waits_until_ns>("WaitsUntil", false),
       property<AsrSnapshot, &AsrSnapshot::stragglers>("Stragglers", false),
       property<AsrSnapshot, &AsrSnapshot::counters>("Counters", false),
+      property<AsrSnapshot, &AsrSnapshot::exported_keys>("ExportedKeys", false),
   };
   return table;
 }
@@ -77,6 +80,11 @@ struct AsrAdaptor::Vtable {
   static int rekey(sd_bus_message* message, void* userdata, sd_bus_error*) {
     auto* self = static_cast<AsrAdaptor*>(userdata);
     return dispatch(self->authorizer_, message, self->rekey(sd_bus_message_get_path(message)));
+  }
+  template <auto Parse>
+  static int caller_method(sd_bus_message* message, void* userdata, sd_bus_error*) {
+    auto* self = static_cast<AsrAdaptor*>(userdata);
+    return dispatch_caller(self->authorizer_, message, (self->*Parse)(message));
   }
   static int enumerate(sd_bus*, const char*, void* self, char*** nodes, sd_bus_error*) {
     auto* adaptor = static_cast<AsrAdaptor*>(self);
@@ -103,6 +111,13 @@ const sd_bus_vtable* AsrAdaptor::Vtable::table() {
   static const sd_bus_vtable kTable[] = {
       SD_BUS_VTABLE_START(0),
       SD_BUS_METHOD_WITH_ARGS("Rekey", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, rekey, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ExportKey", SD_BUS_ARGS("s", name, "ay", context, "s", type, "i", keyring),
+                              SD_BUS_RESULT("i", serial), caller_method<&AsrAdaptor::export_key>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ReleaseKey", SD_BUS_ARGS("i", serial), SD_BUS_NO_RESULT,
+                              caller_method<&AsrAdaptor::release_key>, kOpen),
+      SD_BUS_SIGNAL_WITH_ARGS("KeyRenewed", SD_BUS_ARGS("s", name, "i", serial, "u", generation, "u", epoch),
+                              0),
+      SD_BUS_SIGNAL_WITH_ARGS("KeyRevoked", SD_BUS_ARGS("s", name, "i", serial), 0),
       SD_BUS_PROPERTY("Id", "t", get, 0, kConst),
       SD_BUS_PROPERTY("Kind", "s", get, 0, kConst),
       SD_BUS_PROPERTY("Label", "s", get, 0, kSignals),
@@ -125,6 +140,7 @@ const sd_bus_vtable* AsrAdaptor::Vtable::table() {
       SD_BUS_PROPERTY("WaitsUntil", "x", get, 0, 0),
       SD_BUS_PROPERTY("Stragglers", kStragglersType, get, 0, 0),
       SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
+      SD_BUS_PROPERTY("ExportedKeys", kExportedKeysType, get, 0, 0),
       SD_BUS_VTABLE_END,
   };
   return kTable;
@@ -206,6 +222,39 @@ Result<Action> AsrAdaptor::rekey(const char* path) {
   const AsrSnapshot* asr = find(path);
   if (asr == nullptr) return fail(Errc::not_found, path);
   return [this, id = asr->id](Call call) { source_.rekey(id, Call::done(std::move(call))); };
+}
+
+Result<CallerAction> AsrAdaptor::export_key(sd_bus_message* message) {
+  const AsrSnapshot* asr = find(sd_bus_message_get_path(message));
+  if (asr == nullptr) return fail(Errc::not_found, sd_bus_message_get_path(message));
+  if (!source_.export_key) return fail(Errc::not_supported, "keys are exported by nodes");
+  Reader in(message);
+  node::ControlPort::KeyExport what;
+  what.asr_id = asr->id;
+  AKM_ASSIGN(what.name, read_name(in, "the name of the consumer"));
+  AKM_ASSIGN(what.context, in.bytes(limits::kContextBytes));
+  AKM_ASSIGN(what.type, in.text(limits::kNameBytes));
+  AKM_ASSIGN(what.keyring, in.i32());
+  return [this, what = std::move(what)](Call call, const Caller& caller) {
+    const Result<std::int32_t> serial = source_.export_key(what, caller);
+    if (!serial) return call.fail(serial.error());
+    call.reply([&](Writer& out) { out.i32(*serial); });
+  };
+}
+
+Result<CallerAction> AsrAdaptor::release_key(sd_bus_message* message) {
+  const AsrSnapshot* asr = find(sd_bus_message_get_path(message));
+  if (asr == nullptr) return fail(Errc::not_found, sd_bus_message_get_path(message));
+  if (!source_.release_key) return fail(Errc::not_supported, "keys are exported by nodes");
+  Reader in(message);
+  AKM_ASSIGN(const std::int32_t serial, in.i32());
+  return [this, id = asr->id, serial](Call call, const Caller& caller) {
+    Call::done(std::move(call))(source_.release_key(id, serial, caller));
+  };
+}
+
+void AsrAdaptor::key_changed(std::uint64_t asr_id, const ExportedKey& key, bool revoked) {
+  emit_key_changed(bus_.handle(), path_of(asr_id).c_str(), kInterface, key, revoked);
 }
 
 }  // namespace akm::dbus

@@ -47,6 +47,12 @@ int append_polkit_question(sd_bus_message* message, const char* sender, const ch
                                0, flags, "");
 }
 
+const AccessRule* rule_of(sd_bus_message* message) {
+  const char* interface = sd_bus_message_get_interface(message);
+  const char* member = sd_bus_message_get_member(message);
+  return interface == nullptr || member == nullptr ? nullptr : find_access_rule(interface, member);
+}
+
 }  // namespace
 
 Authorizer::Authorizer(Bus& bus, const Options& options)
@@ -54,9 +60,9 @@ Authorizer::Authorizer(Bus& bus, const Options& options)
       options_(options),
       gid_(options.group.empty() ? std::nullopt : lookup_group(options.group)) {}
 
-Result<Authorizer::Caller> Authorizer::read_caller(sd_bus_message* reply) {
+Result<Authorizer::Credentials> Authorizer::read_credentials(sd_bus_message* reply) {
   Reader in(reply);
-  Caller caller;
+  Credentials out;
   bool uid_known = false;
   AKM_TRY(in.enter('a', "{sv}"));
   while (true) {
@@ -64,81 +70,106 @@ Result<Authorizer::Caller> Authorizer::read_caller(sd_bus_message* reply) {
     if (!more) break;
     AKM_ASSIGN(const std::string key, in.text(limits::kTextBytes));
     AKM_ASSIGN(const std::string type, in.peek_variant());
-    if (key == "UnixUserID" && type == "u") {
-      AKM_TRY(in.enter('v', "u"));
-      AKM_ASSIGN(caller.uid, in.u32());
-      AKM_TRY(in.exit());
-      uid_known = true;
-    } else if (key == "UnixGroupIDs" && type == "au") {
-      AKM_TRY(in.enter('v', "au"));
-      const void* gids = nullptr;
-      std::size_t size = 0;
-      if (sd_bus_message_read_array(reply, 'u', &gids, &size) < 0) return fail(Errc::malformed, "group ids");
-      const std::size_t count = std::min(size / sizeof(gid_t), kGroupsMost);
-      caller.gids.assign(static_cast<const gid_t*>(gids), static_cast<const gid_t*>(gids) + count);
-      AKM_TRY(in.exit());
-    } else {
+    const bool known = (key == "UnixUserID" && type == "u") || (key == "UnixGroupIDs" && type == "au") ||
+                       (key == "ProcessID" && type == "u") || (key == "ProcessFD" && type == "h");
+    if (!known) {
       AKM_TRY(in.skip("v"));
+    } else {
+      AKM_TRY(in.enter('v', type.c_str()));
+      if (key == "UnixUserID") {
+        AKM_ASSIGN(out.caller.uid, in.u32());
+        uid_known = true;
+      } else if (key == "ProcessID") {
+        AKM_ASSIGN(const std::uint32_t pid, in.u32());
+        out.caller.pid = static_cast<std::int32_t>(pid);
+      } else if (key == "ProcessFD") {
+        AKM_ASSIGN(out.caller.process, in.fd());
+      } else {
+        const void* gids = nullptr;
+        std::size_t size = 0;
+        if (sd_bus_message_read_array(reply, 'u', &gids, &size) < 0)
+          return fail(Errc::malformed, "group ids");
+        const std::size_t count = std::min(size / sizeof(gid_t), kGroupsMost);
+        out.gids.assign(static_cast<const gid_t*>(gids), static_cast<const gid_t*>(gids) + count);
+      }
+      AKM_TRY(in.exit());
     }
     AKM_TRY(in.exit());
   }
   if (!uid_known) return fail(Errc::not_authorized, "the bus does not tell who the caller is");
-  return caller;
+  return out;
 }
 
-Status Authorizer::by_group(const Caller& caller, std::optional<gid_t> gid) {
-  if (gid && std::ranges::find(caller.gids, *gid) != caller.gids.end()) return {};
+Status Authorizer::by_group(const std::vector<gid_t>& gids, std::optional<gid_t> gid) {
+  if (gid && std::ranges::find(gids, *gid) != gids.end()) return {};
   return fail(Errc::not_authorized);
 }
 
-void Authorizer::check(sd_bus_message* message, Done done) {
-  identify(message, [done = std::move(done)](const Result<std::uint32_t>& uid) mutable {
-    done(uid ? Status() : std::unexpected(uid.error()));
-  });
-}
-
-void Authorizer::identify(sd_bus_message* message, Reply<std::uint32_t> done) {
-  const char* interface = sd_bus_message_get_interface(message);
-  const char* member = sd_bus_message_get_member(message);
+/// The caller was made with the credentials that the bus took from its socket: no race for a process id, and
+/// no blocking call as sd_bus_query_sender_creds would make.
+void Authorizer::ask_bus(sd_bus_message* message, Reply<Credentials> done) {
   const char* sender = sd_bus_message_get_sender(message);
-  const AccessRule* rule =
-      interface == nullptr || member == nullptr ? nullptr : find_access_rule(interface, member);
-  if (rule == nullptr) return done(fail(Errc::not_authorized, "there is no rule for this method"));
   if (sender == nullptr || bus_.connection() == nullptr)
     return done(fail(Errc::not_authorized, "the caller is not known"));
   if (*pending_ >= limits::kPendingChecks)
     return done(fail(Errc::busy, "too many callers wait to be authorised"));
-
-  // The caller was made with the credentials that the bus took from its socket: no race for a process id, and
-  // no blocking call as sd_bus_query_sender_creds would make.
-  const bool interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0;
   ++*pending_;
-  auto finish = [pending = pending_, done = std::move(done)](std::uint32_t uid, Status status) mutable {
-    --*pending;
-    if (status) return done(uid);
-    done(std::unexpected(status.error()));
-  };
-  bus_.connection()->call_method("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                                 "GetConnectionCredentials", {sender}, limits::kCredentialsTimeout,
-                                 [this, rule, interactive, who = std::string(sender),
-                                  finish = std::move(finish)](Result<sd_bus_message*> reply) mutable {
-                                   if (!reply)
-                                     return finish(0, fail(Errc::not_authorized, "the caller has gone"));
-                                   Result<Caller> caller = read_caller(*reply);
-                                   if (!caller)
-                                     return finish(0, fail(Errc::not_authorized, caller.error().detail));
-                                   const uid_t uid = caller->uid;
-                                   if (uid == 0) return finish(0, {});
-                                   if (!options_.use_polkit) return finish(uid, by_group(*caller, gid_));
-                                   ask_polkit(who, rule->action, interactive, std::move(*caller),
-                                              [uid, finish = std::move(finish)](Status status) mutable {
-                                                finish(uid, std::move(status));
-                                              });
-                                 });
+  bus_.connection()->call_method(
+      "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetConnectionCredentials",
+      {sender}, limits::kCredentialsTimeout,
+      [pending = pending_, done = std::move(done)](Result<sd_bus_message*> reply) mutable {
+        --*pending;
+        if (!reply) return done(fail(Errc::not_authorized, "the caller has gone"));
+        Result<Credentials> credentials = read_credentials(*reply);
+        if (!credentials) return done(fail(Errc::not_authorized, credentials.error().detail));
+        done(std::move(credentials));
+      });
 }
 
-void Authorizer::ask_polkit(const std::string& sender, const char* action, bool interactive, Caller caller,
-                            Done done) {
+void Authorizer::check(sd_bus_message* message, Done done) {
+  authorize(message, [done = std::move(done)](const Result<Caller>& caller) mutable {
+    done(caller ? Status() : std::unexpected(caller.error()));
+  });
+}
+
+void Authorizer::authorize(sd_bus_message* message, Reply<Caller> done) {
+  const AccessRule* rule = rule_of(message);
+  if (rule == nullptr || rule->access == Access::caller)
+    return done(fail(Errc::not_authorized, "there is no rule for this method"));
+  const bool interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0;
+  const char* sender = sd_bus_message_get_sender(message);
+  ask_bus(message, [this, rule, interactive, who = std::string(sender == nullptr ? "" : sender),
+                    done = std::move(done)](Result<Credentials> credentials) mutable {
+    if (!credentials) return done(std::unexpected(credentials.error()));
+    const bool is_root = credentials->caller.uid == 0;
+    auto finish = [caller = std::move(credentials->caller), done = std::move(done)](const Status& may) mutable {
+      if (!may) return done(std::unexpected(may.error()));
+      done(std::move(caller));
+    };
+    if (is_root) return finish({});
+    if (!options_.use_polkit) return finish(by_group(credentials->gids, gid_));
+    // The question to polkit counts as well: it may take long.
+    ++*pending_;
+    ask_polkit(who, rule->action, interactive, std::move(credentials->gids),
+               [pending = pending_, finish = std::move(finish)](const Status& status) mutable {
+                 --*pending;
+                 finish(status);
+               });
+  });
+}
+
+void Authorizer::identify(sd_bus_message* message, Reply<Caller> done) {
+  const AccessRule* rule = rule_of(message);
+  if (rule == nullptr || rule->access != Access::caller)
+    return done(fail(Errc::not_authorized, "there is no such rule for this method"));
+  ask_bus(message, [done = std::move(done)](Result<Credentials> credentials) mutable {
+    if (!credentials) return done(std::unexpected(credentials.error()));
+    done(std::move(credentials->caller));
+  });
+}
+
+void Authorizer::ask_polkit(const std::string& sender, const char* action, bool interactive,
+                            std::vector<gid_t> gids, Done done) {
   sd_bus_message* question = nullptr;
   int r = bus_.connection() == nullptr
               ? -ENOTCONN
@@ -150,10 +181,10 @@ void Authorizer::ask_polkit(const std::string& sender, const char* action, bool 
     done(fail(Errc::not_authorized, "polkit cannot be asked"));
   } else {
     // When the bus closes, this may be gone before the reply comes: only what the bus outlives is captured.
-    auto answered = [bus = &bus_, gid = gid_, caller = std::move(caller),
+    auto answered = [bus = &bus_, gid = gid_, gids = std::move(gids),
                      done = std::move(done)](Result<sd_bus_message*> reply) mutable {
       if (reply) return done(read_polkit_answer(*reply));
-      if (polkit_is_absent(reply.error(), *bus)) return done(by_group(caller, gid));
+      if (polkit_is_absent(reply.error(), *bus)) return done(by_group(gids, gid));
       done(fail(Errc::not_authorized, "polkit gave no answer: " + reply.error().detail));
     };
     bus_.connection()->call(question, limits::kPolkitTimeout, std::move(answered));

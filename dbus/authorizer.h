@@ -26,19 +26,24 @@ class Authorizer {
   /// it is on the bus; else members of the group may. `done` gets not_authorized with the reason, or busy, or
   /// nothing. It may be called before this returns or later, exactly once.
   void check(sd_bus_message* message, Done done);
-  /// The same, and tells the uid of a caller who may.
-  void identify(sd_bus_message* message, Reply<std::uint32_t> done);
+  /// The same, and tells who it is that may.
+  void authorize(sd_bus_message* message, Reply<Caller> done);
+  /// For a method whose rule leaves it to the role (Access::caller): who calls. not_authorized for other
+  /// methods and when the bus does not tell; busy. Called exactly once, perhaps later.
+  void identify(sd_bus_message* message, Reply<Caller> done);
   /// False when the group is not known to the system: only uid 0 and polkit are left.
   [[nodiscard]] bool group_known() const { return gid_.has_value(); }
 
  private:
-  struct Caller {
-    uid_t uid = 0;
+  struct Credentials {
+    Caller caller;
     std::vector<gid_t> gids;
   };
-  static Result<Caller> read_caller(sd_bus_message* reply);
-  void ask_polkit(const std::string& sender, const char* action, bool interactive, Caller caller, Done done);
-  static Status by_group(const Caller& caller, std::optional<gid_t> gid);
+  static Result<Credentials> read_credentials(sd_bus_message* reply);
+  void ask_bus(sd_bus_message* message, Reply<Credentials> done);
+  void ask_polkit(const std::string& sender, const char* action, bool interactive, std::vector<gid_t> gids,
+                  Done done);
+  static Status by_group(const std::vector<gid_t>& gids, std::optional<gid_t> gid);
 
   Bus& bus_;
   Options options_;

@@ -61,12 +61,29 @@ int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> par
     call.fail(parsed.error());
     return 1;
   }
-  authorizer.identify(message, [call = std::move(call),
-                                action = std::move(*parsed)](const Result<std::uint32_t>& uid) mutable {
-    if (!uid) return call.fail(uid.error());
-    call.authorised(*uid);
+  authorizer.authorize(message, [call = std::move(call),
+                                action = std::move(*parsed)](const Result<Caller>& caller) mutable {
+    if (!caller) return call.fail(caller.error());
+    call.authorised(caller->uid);
     action(std::move(call));
   });
+  return 1;
+}
+
+int dispatch_caller(Authorizer& authorizer, sd_bus_message* message, Result<CallerAction> parsed) {
+  Call call(message);
+  if (!parsed) {
+    call.fail(parsed.error());
+    return 1;
+  }
+  authorizer.identify(message,
+                      [call = std::move(call), action = std::move(*parsed)](Result<Caller> caller) mutable {
+                        if (caller) {
+                          action(std::move(call), std::move(*caller));
+                        } else {
+                          call.fail(caller.error());
+                        }
+                      });
   return 1;
 }
 

@@ -45,4 +45,8 @@ using Action = std::move_only_function<void(Call)>;
 /// always 1.
 int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> parsed);
 
+/// The same where the role decides by who calls.
+using CallerAction = std::move_only_function<void(Call, Caller)>;
+int dispatch_caller(Authorizer& authorizer, sd_bus_message* message, Result<CallerAction> parsed);
+
 }  // namespace akm::dbus

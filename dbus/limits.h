@@ -2,6 +2,7 @@
 // Everything that comes from the bus has a maximum (rule 7). Lengths are bytes of UTF-8.
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 #include "daemon/base/instant.h"
 
@@ -16,7 +17,13 @@ inline constexpr std::size_t kPolicyFields = 32;
 inline constexpr std::size_t kPolicyTextBytes = 256;
 inline constexpr std::size_t kHardwareValueBytes = 32;
 inline constexpr std::size_t kCodeBytes = 256;
+inline constexpr std::size_t kContextBytes = 64;     // of an exported key
+inline constexpr std::size_t kExportedKeys = 4096;   // that a client takes from one relationship
+inline constexpr std::size_t kHoldersOfAKey = 4096;  // that a client takes of one of them
 inline constexpr std::size_t kBundleBytes = std::size_t{1} << 20;
+inline constexpr std::uint32_t kPcrs = 24;
+inline constexpr std::size_t kPcrTextBytes = 64;     // a value of 32 bytes in hex
+inline constexpr std::size_t kSignatureBytes = 256;  // and what is signed
 inline constexpr std::size_t kAddressBytes = 512;
 inline constexpr std::size_t kTextBytes = 4096;      // any text that we put on the bus or take from it
 inline constexpr std::size_t kListItems = 65536;     // any list that a client takes from the bus

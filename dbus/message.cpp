@@ -161,15 +161,24 @@ Result<std::vector<std::string>> Reader::texts(std::size_t limit_items, std::siz
   return out;
 }
 
-Result<std::vector<std::uint64_t>> Reader::u64s(std::size_t limit_items) {
+template <typename T>
+Result<std::vector<T>> Reader::numbers(char type, std::size_t limit_items) {
   const void* data = nullptr;
   std::size_t size = 0;
-  if (sd_bus_message_read_array(message_, 't', &data, &size) < 0) return bad_type();
-  const std::size_t count = size / sizeof(std::uint64_t);
+  if (sd_bus_message_read_array(message_, type, &data, &size) < 0) return bad_type();
+  const std::size_t count = size / sizeof(T);
   if (count > limit_items)
     return fail(Errc::too_large, "a list has more than " + std::to_string(limit_items) + " items");
-  const auto* first = static_cast<const std::uint64_t*>(data);
-  return std::vector<std::uint64_t>(first, first + count);
+  const auto* first = static_cast<const T*>(data);
+  return std::vector<T>(first, first + count);
+}
+
+Result<std::vector<std::uint64_t>> Reader::u64s(std::size_t limit_items) {
+  return numbers<std::uint64_t>('t', limit_items);
+}
+
+Result<std::vector<std::uint32_t>> Reader::u32s(std::size_t limit_items) {
+  return numbers<std::uint32_t>('u', limit_items);
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> Reader::pairs(char open, std::size_t limit_items) {
@@ -304,6 +313,10 @@ Writer& Writer::texts(const std::vector<std::string>& value) {
 
 Writer& Writer::u64s(const std::vector<std::uint64_t>& value) {
   return keep(sd_bus_message_append_array(message_, 't', value.data(), value.size() * sizeof(std::uint64_t)));
+}
+
+Writer& Writer::u32s(const std::vector<std::uint32_t>& value) {
+  return keep(sd_bus_message_append_array(message_, 'u', value.data(), value.size() * sizeof(std::uint32_t)));
 }
 
 Writer& Writer::text_map(const std::map<std::string, std::string>& value) {

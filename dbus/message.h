@@ -40,6 +40,7 @@ class Reader {
   Result<std::vector<std::uint8_t>> bytes(std::size_t limit_bytes);                          // ay
   Result<std::vector<std::string>> texts(std::size_t limit_items, std::size_t limit_bytes);  // as
   Result<std::vector<std::uint64_t>> u64s(std::size_t limit_items);                          // at
+  Result<std::vector<std::uint32_t>> u32s(std::size_t limit_items);                          // au
   /// a{ss}; the same key twice is malformed.
   Result<std::map<std::string, std::string>> text_map(std::size_t limit_items, std::size_t limit_bytes);
   Result<std::map<std::string, std::uint64_t>> counter_map(std::size_t limit_items);  // a{st}
@@ -57,6 +58,8 @@ class Reader {
  private:
   template <typename T>
   Result<T> basic(char type);
+  template <typename T>
+  Result<std::vector<T>> numbers(char type, std::size_t limit_items);
   sd_bus_message* message_;
 };
 
@@ -78,6 +81,7 @@ class Writer {
   Writer& bytes(const std::vector<std::uint8_t>& value);
   Writer& texts(const std::vector<std::string>& value);
   Writer& u64s(const std::vector<std::uint64_t>& value);
+  Writer& u32s(const std::vector<std::uint32_t>& value);
   Writer& text_map(const std::map<std::string, std::string>& value);
   Writer& counter_map(const std::map<std::string, std::uint64_t>& value);
   Writer& pairs(char open,

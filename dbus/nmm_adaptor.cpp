@@ -47,6 +47,15 @@ void append_nodes(Writer& out, const std::vector<nmm::NodeSnapshot>& nodes) {
   out.close();
 }
 
+void append_drives(Writer& out, const std::vector<nmm::DriveSnapshot>& drives) {
+  out.open('a', "(sstsass)");
+  for (const nmm::DriveSnapshot& drive : drives) {
+    out.open('r', "sstsass").text(drive.device).text(drive.model).u64(drive.bytes).text(drive.filesystem);
+    out.texts(drive.mounted_at).text(drive.refusal).close();
+  }
+  out.close();
+}
+
 }  // namespace
 
 struct NmmAdaptor::Vtable {
@@ -75,8 +84,11 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
       SD_BUS_METHOD_WITH_ARGS("CreateRootSecret", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
                               method<&Self::create_root_secret>, kOpen),
       SD_BUS_METHOD_WITH_ARGS(
-          "PrepareBundle", SD_BUS_ARGS("s", name, "ay", hardware_value, "as", endpoints, "s", directory),
+          "PrepareBundle",
+          SD_BUS_ARGS("s", name, "ay", hardware_value, "as", endpoints, "s", place, "b", force),
           SD_BUS_ARGS("t", node_id, "s", path, "h", code), method<&Self::prepare_bundle>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ListDrives", SD_BUS_NO_ARGS, SD_BUS_ARGS("a(sstsass)", drives),
+                              method<&Self::list_drives>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ProvisionDirect", SD_BUS_ARGS("s", name, "as", endpoints, "s", bus_address),
                               SD_BUS_ARGS("t", node_id), method<&Self::provision_direct>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ListNodes", SD_BUS_NO_ARGS, SD_BUS_ARGS("a(tssusxats)", nodes),
@@ -180,14 +192,26 @@ Result<Action> NmmAdaptor::prepare_bundle(Reader& in) {
   AKM_ASSIGN(what.node_name, read_name(in, "the name of the node"));
   AKM_ASSIGN(what.hardware_value, read_hardware_value(in));
   AKM_ASSIGN(what.node_endpoints, read_endpoints(in));
-  AKM_ASSIGN(std::string directory, read_path(in, "the directory"));
-  return [this, what = std::move(what), directory = std::move(directory)](Call call) mutable {
+  nmm::ControlPort::Destination to;
+  AKM_ASSIGN(to.place, read_path(in, "the folder or device"));
+  AKM_ASSIGN(to.force, in.boolean());
+  return [this, what = std::move(what), to = std::move(to)](Call call) mutable {
     auto reply = [call = std::move(call)](Result<nmm::ControlPort::Prepared> prepared) mutable {
       if (!prepared) return call.fail(prepared.error());
       call.reply(
           [&](Writer& out) { out.u64(prepared->node_id).text(prepared->path).fd(prepared->code.get()); });
     };
-    port_.prepare_bundle(std::move(what), directory, std::move(reply));
+    port_.prepare_bundle(std::move(what), std::move(to), std::move(reply));
+  };
+}
+
+Result<Action> NmmAdaptor::list_drives(Reader&) {
+  return [this](Call call) {
+    auto reply = [call = std::move(call)](const Result<std::vector<nmm::DriveSnapshot>>& drives) mutable {
+      if (!drives) return call.fail(drives.error());
+      call.reply([&](Writer& out) { append_drives(out, *drives); });
+    };
+    port_.list_drives(std::move(reply));
   };
 }
 

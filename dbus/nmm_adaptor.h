@@ -33,6 +33,7 @@ class NmmAdaptor {
   // Methods: they parse and validate, and return what is to be done once the caller is authorised.
   Result<Action> create_root_secret(Reader& in);
   Result<Action> prepare_bundle(Reader& in);
+  Result<Action> list_drives(Reader& in);
   Result<Action> provision_direct(Reader& in);
   Result<Action> list_nodes(Reader& in);
   Result<Action> create_asr(Reader& in);

@@ -37,6 +37,7 @@ std::span<const Property<Snapshot>> properties() {
       property<Snapshot, &Snapshot::keyring>("Keyring"),
       property<Snapshot, &Snapshot::findings>("Findings"),
       property<Snapshot, &Snapshot::probes>("Probes"),
+      property<Snapshot, &Snapshot::bundles>("Bundles"),
       property<Snapshot, &Snapshot::counters>("Counters", false),
   };
   return table;
@@ -92,6 +93,7 @@ const sd_bus_vtable* NodeAdaptor::Vtable::table() {
       SD_BUS_PROPERTY("Keyring", "i", get, 0, kSignals),
       SD_BUS_PROPERTY("Findings", "as", get, 0, kSignals),
       SD_BUS_PROPERTY("Probes", "a{ss}", get, 0, kSignals),
+      SD_BUS_PROPERTY("Bundles", "a(ssus)", get, 0, kSignals),
       SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
       SD_BUS_VTABLE_END,
   };
@@ -104,7 +106,13 @@ NodeAdaptor::NodeAdaptor(Bus& bus, Authorizer& authorizer, node::ControlPort& po
       port_(port),
       asrs_(bus, authorizer, kNodePath,
             {[&port] { return port.asrs(); },
-             [&port](std::uint64_t id, Done done) { port.rekey(id, std::move(done)); }}) {
+             [&port](std::uint64_t id, Done done) { port.rekey(id, std::move(done)); },
+             [&port](const node::ControlPort::KeyExport& what, const Caller& caller) {
+               return port.export_key(what, caller);
+             },
+             [&port](std::uint64_t id, std::int32_t serial, const Caller& caller) {
+               return port.release_key(id, serial, caller);
+             }}) {
   bus_.add_export([this](sd_bus* handle) { return export_on(handle); });
   bus_.add_flush([this] { flush(); });
 }
@@ -137,6 +145,8 @@ Observer NodeAdaptor::observer() {
       .status_changed = [this] { dirty_ = true; },
       .asr_changed = [this](std::uint64_t id) { asrs_.changed(id); },
       .event = [this](const EventRecord& event) { emit_event(bus_.handle(), kNodePath, kNodeName, event); },
+      .key_changed = [this](std::uint64_t id, const ExportedKey& key,
+                            bool revoked) { asrs_.key_changed(id, key, revoked); },
   };
 }
 

@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "daemon/base/control_types.h"
+#include "daemon/node/control_port.h"
 #include "dbus/message.h"
 
 namespace akm::dbus {
 
 inline constexpr const char* kMembersType = "a(qtsassuuxxusx)";
+inline constexpr const char* kBundlesType = "a(ssus)";
 inline constexpr const char* kStragglersType = "a(tssx)";
+inline constexpr const char* kExportedKeysType = "a(sssiuuau)";
 
 inline void put(Writer& out, const std::string& value) {
   out.text(value);
@@ -48,6 +51,13 @@ inline void put(Writer& out, const std::map<std::string, std::uint64_t>& value) 
 inline void put(Writer& out, const std::vector<std::pair<std::string, std::string>>& value) {
   out.pairs('e', value);
 }
+inline void put(Writer& out, const std::vector<node::BundleSnapshot>& bundles) {
+  out.open('a', kBundlesType + 1);
+  for (const node::BundleSnapshot& one : bundles) {
+    out.open('r', "ssus").text(one.device).text(one.file).u32(one.tries_left).text(one.refusal).close();
+  }
+  out.close();
+}
 inline void put(Writer& out, const std::vector<MemberSnapshot>& members) {
   out.open('a', kMembersType + 1);
   for (const MemberSnapshot& member : members) {
@@ -62,6 +72,15 @@ inline void put(Writer& out, const std::vector<StragglerSnapshot>& stragglers) {
   out.open('a', kStragglersType + 1);
   for (const StragglerSnapshot& one : stragglers) {
     out.open('r', "tssx").u64(one.node_id).text(one.name).text(one.waits_for).i64(one.since_ns).close();
+  }
+  out.close();
+}
+
+inline void put(Writer& out, const std::vector<ExportedKey>& keys) {
+  out.open('a', kExportedKeysType + 1);
+  for (const ExportedKey& one : keys) {
+    out.open('r', "sssiuuau").text(one.name).text(one.context).text(one.type).i32(one.serial);
+    out.u32(one.generation).u32(one.epoch).u32s(one.users).close();
   }
   out.close();
 }

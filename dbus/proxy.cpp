@@ -18,18 +18,6 @@ constexpr std::size_t kSources = 64;
 constexpr std::array kServices{Service::node, Service::nmm, Service::root};
 constexpr const char* kProperties = "org.freedesktop.DBus.Properties";
 
-std::string root_of(Service service) {
-  switch (service) {
-    case Service::node:
-      return "/org/akm/Node1";
-    case Service::nmm:
-      return "/org/akm/Nmm1";
-    case Service::root:
-      return "/org/akm/Root1";
-  }
-  return {};
-}
-
 Status nothing(Reader&) {
   return {};
 }
@@ -41,6 +29,18 @@ std::uint64_t microseconds(Duration duration) {
 }
 
 }  // namespace
+
+std::string root_of(Service service) {
+  switch (service) {
+    case Service::node:
+      return "/org/akm/Node1";
+    case Service::nmm:
+      return "/org/akm/Nmm1";
+    case Service::root:
+      return "/org/akm/Root1";
+  }
+  return {};
+}
 
 const char* service_name(Service service) {
   switch (service) {
@@ -154,6 +154,26 @@ Status Proxy::rekey(Service service, std::uint64_t asr_id) {
               no_arguments, nothing);
 }
 
+Result<std::int32_t> Proxy::export_key(const node::ControlPort::KeyExport& what) {
+  std::int32_t serial = 0;
+  AKM_TRY(call(
+      {service_name(Service::node), root_of(Service::node) + "/asr/" + hex_id(what.asr_id), "org.akm.Asr1",
+       "ExportKey"},
+      [&](Writer& out) { out.text(what.name).bytes(what.context).text(what.type).i32(what.keyring); },
+      [&](Reader& in) -> Status {
+        AKM_ASSIGN(serial, in.i32());
+        return {};
+      }));
+  return serial;
+}
+
+Status Proxy::release_key(std::uint64_t asr_id, std::int32_t serial) {
+  return call(
+      {service_name(Service::node), root_of(Service::node) + "/asr/" + hex_id(asr_id), "org.akm.Asr1",
+       "ReleaseKey"},
+      [&](Writer& out) { out.i32(serial); }, nothing);
+}
+
 Result<Proxy::HardwareIdentity> Proxy::hardware_identity(Service service) {
   HardwareIdentity identity;
   const std::string name = service_name(service);
@@ -197,13 +217,14 @@ Status Proxy::create_root_secret() {
   return nmm_call("CreateRootSecret", {});
 }
 
-Result<Proxy::Prepared> Proxy::prepare_bundle(const Prepare& what, const std::string& directory) {
+Result<Proxy::Prepared> Proxy::prepare_bundle(const Prepare& what, const std::string& place, bool force) {
   Prepared prepared;
   const std::string name = service_name(Service::nmm);
   AKM_TRY(call(
       {name, root_of(Service::nmm), name, "PrepareBundle"},
       [&](Writer& out) {
-        out.text(what.node_name).bytes(what.hardware_value).texts(what.node_endpoints).text(directory);
+        out.text(what.node_name).bytes(what.hardware_value).texts(what.node_endpoints);
+        out.text(place).boolean(force);
       },
       [&](Reader& in) -> Status {
         AKM_ASSIGN(prepared.node_id, in.u64());
@@ -212,6 +233,16 @@ Result<Proxy::Prepared> Proxy::prepare_bundle(const Prepare& what, const std::st
         return {};
       }));
   return prepared;
+}
+
+Result<std::vector<nmm::DriveSnapshot>> Proxy::drives() {
+  std::vector<nmm::DriveSnapshot> drives;
+  const std::string name = service_name(Service::nmm);
+  AKM_TRY(call({name, root_of(Service::nmm), name, "ListDrives"}, no_arguments, [&](Reader& in) -> Status {
+    AKM_ASSIGN(drives, read_drives(in));
+    return {};
+  }));
+  return drives;
 }
 
 Result<std::uint64_t> Proxy::provision_direct(const Prepare& what, const std::string& bus_address) {

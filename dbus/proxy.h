@@ -9,6 +9,7 @@
 
 #include "daemon/base/control_types.h"
 #include "daemon/base/instant.h"
+#include "daemon/base/sealing_port.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/nmm/control_port.h"
 #include "daemon/node/control_port.h"
@@ -21,6 +22,8 @@ namespace akm::dbus {
 enum class Service : std::uint8_t { node, nmm, root };
 /// "org.akm.Node1", "org.akm.Nmm1" or "org.akm.Root1".
 const char* service_name(Service service);
+/// "/org/akm/Node1", "/org/akm/Nmm1" or "/org/akm/Root1".
+std::string root_of(Service service);
 
 class Proxy {
  public:
@@ -42,14 +45,25 @@ class Proxy {
   /// By id.
   Result<std::vector<AsrSnapshot>> asrs(Service service);
   Status rekey(Service service, std::uint64_t asr_id);
+  Result<std::int32_t> export_key(const node::ControlPort::KeyExport& what);
+  Status release_key(std::uint64_t asr_id, std::int32_t serial);
 
   Result<HardwareIdentity> hardware_identity(Service service = Service::node);
   Status provision_from_file(const std::string& path, const UniqueFd& code, Service service = Service::node);
   Status activate();
   Status zeroize();
 
+  // sealing_proxy.cpp: org.akm.Sealing1 of either service.
+  Result<PcrFacts> pcrs(Service service);
+  Result<PcrPrediction> predict_pcrs(Service service, const PcrChanges& changes);
+  Status authorize_pcrs(Service service, const PcrChanges& changes,
+                        const std::vector<std::uint8_t>& signature);
+  /// `recover`: opened by this secret, and not by the PCRs.
+  Status reseal(Service service, const UniqueFd& secret, bool recover);
+
   Status create_root_secret();
-  Result<Prepared> prepare_bundle(const Prepare& what, const std::string& directory);
+  Result<Prepared> prepare_bundle(const Prepare& what, const std::string& place, bool force);
+  Result<std::vector<nmm::DriveSnapshot>> drives();
   Result<std::uint64_t> provision_direct(const Prepare& what, const std::string& bus_address);
   Result<std::vector<nmm::NodeSnapshot>> nodes();
   Result<std::uint64_t> create_asr(const std::string& label, const std::vector<std::uint64_t>& node_ids,
@@ -81,6 +95,8 @@ class Proxy {
  private:
   struct Following;
   Proxy(sd_bus* bus, Duration timeout) : bus_(bus), timeout_(timeout) {}
+  Status sealing_call(Service service, const char* member, const std::function<void(Writer&)>& write,
+                      const std::function<Status(Reader&)>& read);
   Status nmm_call(const char* member, const std::vector<std::uint64_t>& ids);
 
   sd_bus* bus_;

@@ -31,4 +31,17 @@ void emit_event(sd_bus* bus, const char* path, const char* interface, const Even
   sd_bus_message_unref(message);
 }
 
+void emit_key_changed(sd_bus* bus, const char* path, const char* interface, const ExportedKey& key,
+                      bool revoked) {
+  if (bus == nullptr) return;
+  sd_bus_message* message = nullptr;
+  if (sd_bus_message_new_signal(bus, &message, path, interface, revoked ? "KeyRevoked" : "KeyRenewed") >= 0) {
+    Writer out(message);
+    out.text(key.name).i32(key.serial);
+    if (!revoked) out.u32(key.generation).u32(key.epoch);
+    if (out.status() >= 0) (void)sd_bus_send(bus, message, nullptr);
+  }
+  sd_bus_message_unref(message);
+}
+
 }  // namespace akm::dbus

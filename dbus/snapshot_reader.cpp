@@ -96,6 +96,21 @@ Status take(Reader& in, node::NodeState& to) {
   }
   return fail(Errc::malformed, "a state that is not known here: use the akmctl of the same version");
 }
+Status take(Reader& in, std::vector<node::BundleSnapshot>& to) {
+  AKM_TRY(in.enter('a', kBundlesType + 1));
+  while (true) {
+    AKM_ASSIGN(const bool more, in.enter('r', "ssus"));
+    if (!more) break;
+    if (to.size() == limits::kListItems) return fail(Errc::too_large, "bundles");
+    node::BundleSnapshot& one = to.emplace_back();
+    AKM_TRY(take(in, one.device));
+    AKM_TRY(take(in, one.file));
+    AKM_TRY(take(in, one.tries_left));
+    AKM_TRY(take(in, one.refusal));
+    AKM_TRY(in.exit());
+  }
+  return in.exit();
+}
 Status take(Reader& in, std::vector<MemberSnapshot>& to) {
   AKM_TRY(in.enter('a', kMembersType + 1));
   while (true) {
@@ -130,6 +145,27 @@ Status take(Reader& in, std::vector<StragglerSnapshot>& to) {
     AKM_TRY(take(in, one.name));
     AKM_TRY(take(in, one.waits_for));
     AKM_TRY(take(in, one.since_ns));
+    AKM_TRY(in.exit());
+  }
+  return in.exit();
+}
+Status take(Reader& in, std::vector<std::uint32_t>& to) {
+  return keep(to, in.u32s(limits::kHoldersOfAKey));
+}
+Status take(Reader& in, std::vector<ExportedKey>& to) {
+  AKM_TRY(in.enter('a', kExportedKeysType + 1));
+  while (true) {
+    AKM_ASSIGN(const bool more, in.enter('r', "sssiuuau"));
+    if (!more) break;
+    if (to.size() == limits::kExportedKeys) return fail(Errc::too_large, "exported keys");
+    ExportedKey& one = to.emplace_back();
+    AKM_TRY(take(in, one.name));
+    AKM_TRY(take(in, one.context));
+    AKM_TRY(take(in, one.type));
+    AKM_TRY(take(in, one.serial));
+    AKM_TRY(take(in, one.generation));
+    AKM_TRY(take(in, one.epoch));
+    AKM_TRY(take(in, one.users));
     AKM_TRY(in.exit());
   }
   return in.exit();
@@ -190,6 +226,7 @@ Result<node::StatusSnapshot> read_node_status(Reader& in) {
       field<S, &S::keyring>("Keyring", "i"),
       field<S, &S::findings>("Findings", "as"),
       field<S, &S::probes>("Probes", "a{ss}"),
+      field<S, &S::bundles>("Bundles", kBundlesType),
       field<S, &S::counters>("Counters", "a{st}"),
   };
   return read_properties<S>(in, kFields);
@@ -262,6 +299,7 @@ Result<AsrSnapshot> read_asr(Reader& in) {
       field<S, &S::waits_until_ns>("WaitsUntil", "x"),
       field<S, &S::stragglers>("Stragglers", kStragglersType),
       field<S, &S::counters>("Counters", "a{st}"),
+      field<S, &S::exported_keys>("ExportedKeys", kExportedKeysType),
   };
   return read_properties<S>(in, kFields);
 }
@@ -316,6 +354,26 @@ Result<std::vector<nmm::NodeSnapshot>> read_nodes(Reader& in) {
   }
   AKM_TRY(in.exit());
   return nodes;
+}
+
+Result<std::vector<nmm::DriveSnapshot>> read_drives(Reader& in) {
+  std::vector<nmm::DriveSnapshot> drives;
+  AKM_TRY(in.enter('a', "(sstsass)"));
+  while (true) {
+    AKM_ASSIGN(const bool more, in.enter('r', "sstsass"));
+    if (!more) break;
+    if (drives.size() == limits::kListItems) return fail(Errc::too_large, "drives");
+    nmm::DriveSnapshot& drive = drives.emplace_back();
+    AKM_TRY(take(in, drive.device));
+    AKM_TRY(take(in, drive.model));
+    AKM_TRY(take(in, drive.bytes));
+    AKM_TRY(take(in, drive.filesystem));
+    AKM_TRY(take(in, drive.mounted_at));
+    AKM_TRY(take(in, drive.refusal));
+    AKM_TRY(in.exit());
+  }
+  AKM_TRY(in.exit());
+  return drives;
 }
 
 Result<EventRecord> read_event(Reader& in) {

@@ -21,6 +21,8 @@ Result<AsrSnapshot> read_asr(Reader& in);
 Result<std::vector<AsrSnapshot>> read_managed_asrs(Reader& in);
 /// a(tssusxats), from ListNodes.
 Result<std::vector<nmm::NodeSnapshot>> read_nodes(Reader& in);
+/// a(sstsass), from ListDrives.
+Result<std::vector<nmm::DriveSnapshot>> read_drives(Reader& in);
 /// Arguments of the signal Event.
 Result<EventRecord> read_event(Reader& in);
 

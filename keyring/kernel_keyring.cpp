@@ -3,6 +3,8 @@
 #include <keyutils.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 #include "daemon/base/hex.h"
 #include "keyring/key_quota.h"
@@ -17,16 +19,24 @@ constexpr key_perm_t kKeyringPermissions = KEY_POS_ALL | KEY_USR_VIEW | KEY_USR_
 // exists.
 constexpr key_perm_t kKeyPermissions = KEY_POS_VIEW | KEY_POS_READ | KEY_POS_WRITE | KEY_POS_SEARCH |
                                        KEY_POS_LINK | KEY_POS_SETATTR | KEY_USR_VIEW;
+// A consumer possesses its key and may use it; only we, by our user id, change it, give it its timeout and
+// revoke it.
+constexpr key_perm_t kExportPermissions =
+    KEY_POS_VIEW | KEY_POS_SEARCH | KEY_POS_LINK | KEY_USR_VIEW | KEY_USR_WRITE | KEY_USR_SETATTR;
 // What one key costs of the byte quota: a session secret (32 or 48 bytes) and its description, generously.
 constexpr std::size_t kBytesPerKey = 128 + 2 * kKeyringNameMaxBytes;
 // The session keyring and ours.
 constexpr std::size_t kOwnKeyrings = 2;
 
-bool is_valid_name(std::string_view name) {
-  return !name.empty() && name.size() <= kKeyringNameMaxBytes && std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-  });
+/// A consumer's name, perhaps with ":" and a context in hex.
+bool is_export_name(std::string_view name) {
+  const std::size_t colon = name.find(':');
+  if (!is_key_name(name.substr(0, colon))) return false;
+  if (colon == std::string_view::npos) return true;
+  const std::string_view context = name.substr(colon + 1);
+  return !context.empty() && context.size() <= 2 * kExportContextMaxBytes &&
+         std::ranges::all_of(context,
+                             [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 std::unexpected<Error> keyring_error(std::string what, int error_number = errno) {
@@ -44,7 +54,12 @@ bool is_gone(int error_number) {
 }
 
 const char* key_type(const KeyId& id) {
-  return id.slot == KeyId::Slot::exported ? "logon" : "user";
+  return id.slot == KeyId::Slot::logon_export ? "logon" : "user";
+}
+
+key_perm_t permissions_of(const KeyId& id) {
+  if (!is_export(id.slot)) return kKeyPermissions;
+  return kExportPermissions | (id.slot == KeyId::Slot::user_export ? KEY_POS_READ : 0U);
 }
 
 // Best effort: what fails here is gone already or goes with the session keyring.
@@ -53,10 +68,34 @@ void revoke_and_unlink(Serial key, Serial keyring) {
   (void)keyctl_unlink(key, keyring);
 }
 
+/// "keyring;1000;1000;3f010005;name": whether the user may name it as a keyring of theirs.
+Status check_keyring_of(Serial keyring, std::uint32_t owner) {
+  std::array<char, 512> buffer{};
+  const long size = keyctl_describe(keyring, buffer.data(), buffer.size());
+  if (size < 0 && errno == EACCES)
+    return fail(Errc::not_authorized, "akmd may not see that keyring (keyctl setperm: VIEW and WRITE)");
+  if (size < 0) return fail(Errc::not_found, "no such keyring");
+  const std::string_view text(buffer.data());  // cut off and ended where it is longer
+  constexpr std::string_view kType = "keyring;";
+  if (!text.starts_with(kType)) return fail(Errc::invalid_argument, "that key is no keyring");
+  std::uint32_t uid = 0;
+  const auto [end, error] = std::from_chars(text.data() + kType.size(), text.data() + text.size(), uid);
+  if (error != std::errc{} || end == text.data() + text.size() || *end != ';' || uid != owner)
+    return fail(Errc::not_authorized, "that keyring is of another user");
+  return {};
+}
+
 }  // namespace
 
+bool is_key_name(std::string_view name) {
+  return !name.empty() && name.size() <= kKeyringNameMaxBytes && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  });
+}
+
 Result<std::unique_ptr<KernelKeyring>> KernelKeyring::create(std::string_view name, std::size_t keys_wanted) {
-  if (!is_valid_name(name)) return fail(Errc::invalid_argument, "keyring name");
+  if (!is_key_name(name)) return fail(Errc::invalid_argument, "keyring name");
   const std::size_t keys = keys_wanted + kOwnKeyrings;
   AKM_TRY(check_own_key_quota(keys, keys * kBytesPerKey));
   // Anonymous: a session keyring with a name could be joined by every process that knows the name.
@@ -85,8 +124,9 @@ std::string KernelKeyring::description(const KeyId& id) const {
       return text + "current";
     case KeyId::Slot::candidate:
       return text + "candidate";
-    case KeyId::Slot::exported:
-      return text + "export:" + id.name;
+    case KeyId::Slot::user_export:
+    case KeyId::Slot::logon_export:
+      return "akm:" + hex_id(id.asr_id) + ":" + id.name;
   }
   return text;
 }
@@ -96,7 +136,7 @@ Result<Serial> KernelKeyring::add(const KeyId& id, const SecretBuffer& secret) {
   const key_serial_t serial =
       add_key(key_type(id), text.c_str(), secret.reveal().data(), secret.size(), keyring_);
   if (serial < 0) return keyring_error("add key " + text);
-  if (keyctl_setperm(serial, kKeyPermissions) != 0) {
+  if (keyctl_setperm(serial, permissions_of(id)) != 0) {
     auto error = keyring_error("permissions of key " + text);
     revoke_and_unlink(serial, keyring_);
     return error;
@@ -105,8 +145,7 @@ Result<Serial> KernelKeyring::add(const KeyId& id, const SecretBuffer& secret) {
 }
 
 Result<Serial> KernelKeyring::put(const KeyId& id, const SecretBuffer& secret, std::uint32_t timeout_s) {
-  const bool exported = id.slot == KeyId::Slot::exported;
-  if (exported ? !is_valid_name(id.name) : !id.name.empty())
+  if (is_export(id.slot) ? !is_export_name(id.name) : !id.name.empty())
     return fail(Errc::invalid_argument, "consumer name");
   if (secret.empty() || secret.size() > kKeyMaxBytes) return fail(Errc::invalid_argument, "size of a key");
 
@@ -124,6 +163,8 @@ Result<Serial> KernelKeyring::put(const KeyId& id, const SecretBuffer& secret, s
     }
   }
   if (serial == 0) {
+    // Asked for by a program: the quota is looked at first, since the kernel's error does not say which.
+    if (is_export(id.slot)) AKM_TRY(check_own_key_quota(1, kBytesPerKey));
     AKM_ASSIGN(serial, add(id, secret));
     keys_.insert_or_assign(id, serial);
   }
@@ -176,10 +217,32 @@ Status KernelKeyring::revoke_all() {
   return first;
 }
 
+Status KernelKeyring::give(const KeyId& id, Serial keyring, std::uint32_t owner) {
+  const auto known = keys_.find(id);
+  if (known == keys_.end() || !is_export(id.slot)) return fail(Errc::not_found, description(id));
+  // Numbers below 1 stand for keyrings of the process that uses them, which here is us.
+  if (keyring <= 0 || keyring == keyring_) return fail(Errc::invalid_argument, "serial of a keyring");
+  AKM_TRY(check_keyring_of(keyring, owner));
+  if (keyctl_link(known->second, keyring) == 0) return {};
+  const int error_number = errno;
+  if (error_number == EACCES)
+    return fail(Errc::not_authorized, "akmd may not write to that keyring (keyctl setperm: VIEW and WRITE)");
+  if (is_gone(error_number)) return fail(Errc::not_found, "no such keyring");
+  return keyring_error("link key " + description(id) + " into keyring " + std::to_string(keyring),
+                       error_number);
+}
+
+bool KernelKeyring::is_there(Serial keyring) const {
+  // Another error than these comes from one that is there: its owner no longer lets us see it.
+  return keyctl_describe(keyring, nullptr, 0) >= 0 || !is_gone(errno);
+}
+
 std::vector<Serial> KernelKeyring::serials() const {
   std::vector<Serial> all{keyring_};
   all.reserve(keys_.size() + 1);
-  for (const auto& [id, serial] : keys_) all.push_back(serial);
+  for (const auto& [id, serial] : keys_) {
+    if (!is_export(id.slot)) all.push_back(serial);
+  }
   return all;
 }
 

@@ -2,11 +2,13 @@
 // KeyStore on the kernel keyring (keyrings(7)). The process leaves the session keyring it was started in and
 // joins a fresh anonymous one; inside it stands one keyring with the configured name, and in that the keys:
 //   "<name>:asr:<16 hex>:current", "...:candidate"  type user, what the daemon reads back
-//   "<name>:asr:<16 hex>:export:<consumer>"         type logon, for kernel consumers; no process can read it
+//   "akm:<16 hex>:<consumer>[:<context in hex>]"    type user, for programs, or logon, for kernel consumers:
+//   no process can read that. The same text on each member, and with the "service:" that the kernel wants.
 // The possessor (this process, its threads and children) may do what it needs; every other process of the
 // same user, root too, may see that the keys exist (`keyctl list SERIAL`) but not read, search, link or
 // change them. Nothing holds the session keyring but the process, so that the kernel removes all keys when it
-// dies, however it dies.
+// dies, however it dies; but for exported keys that were given to a consumer's keyring, which end by their
+// timeout. Whoever possesses one of these may use it; changing it is for this process's user alone.
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -21,6 +23,10 @@ namespace akm::keyring {
 
 /// Longest keyring name and consumer name, bytes; both are [A-Za-z0-9_.-].
 inline constexpr std::size_t kKeyringNameMaxBytes = 64;
+/// Longest context of an exported key.
+inline constexpr std::size_t kExportContextMaxBytes = 64;
+/// Whether a keyring or a consumer can have this name.
+bool is_key_name(std::string_view name);
 /// Largest secret in one key; the kernel's own limit for type user is 32767.
 inline constexpr std::size_t kKeyMaxBytes = 1024;
 
@@ -39,6 +45,8 @@ class KernelKeyring final : public KeyStore {
   Result<SecretBuffer> get(const KeyId& id) override;
   Status revoke(const KeyId& id) override;
   Status revoke_all() override;
+  Status give(const KeyId& id, Serial keyring, std::uint32_t owner) override;
+  [[nodiscard]] bool is_there(Serial keyring) const override;
   [[nodiscard]] std::vector<Serial> serials() const override;
   [[nodiscard]] Serial keyring_serial() const override { return keyring_; }
 

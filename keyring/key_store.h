@@ -11,13 +11,19 @@
 
 namespace akm::keyring {
 
-/// Which key of an ASR. `name` is used for exported keys only (a consumer's name), else empty.
+/// Which key of an ASR. `name` is that of exported keys: a consumer's name, and ":" and a context in hex
+/// where there is one; else empty.
 struct KeyId {
   std::uint64_t asr_id = 0;
-  enum class Slot : std::uint8_t { current, candidate, exported } slot = Slot::current;
+  /// user_export: a program reads it; logon_export: only the kernel uses it.
+  enum class Slot : std::uint8_t { current, candidate, user_export, logon_export } slot = Slot::current;
   std::string name;
   auto operator<=>(const KeyId&) const = default;
 };
+
+constexpr bool is_export(KeyId::Slot slot) {
+  return slot == KeyId::Slot::user_export || slot == KeyId::Slot::logon_export;
+}
 
 using Serial = std::int32_t;
 
@@ -33,7 +39,14 @@ class KeyStore {
   virtual Status revoke(const KeyId& id) = 0;
   /// Revokes every key and leaves an empty keyring: what a critical detection does first.
   virtual Status revoke_all() = 0;
-  /// Serials of all keys and of the keyring itself: what the probes guard.
+  /// Links an exported key into `keyring`, which belongs to the user `owner` and which this process may see
+  /// and write to; what holds it possesses the key. not_found, not_authorized, invalid_argument,
+  /// quota_exceeded.
+  virtual Status give(const KeyId& id, Serial keyring, std::uint32_t owner) = 0;
+  /// False when this keyring is gone, and with it what was given to it.
+  [[nodiscard]] virtual bool is_there(Serial keyring) const = 0;
+  /// Serials of the session secrets and of the keyring itself: what the probes guard. Exported keys are for
+  /// others to use.
   [[nodiscard]] virtual std::vector<Serial> serials() const = 0;
   [[nodiscard]] virtual Serial keyring_serial() const = 0;
 };

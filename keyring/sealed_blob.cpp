@@ -11,15 +11,25 @@ namespace akm::keyring {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x414B4D53;  // "AKMS"
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersionPlain = 1;
+constexpr std::uint8_t kVersion = 2;
 constexpr std::uint8_t kKindTpm = 1;
 constexpr std::uint8_t kKindSoftware = 2;
 constexpr std::size_t kChecksumBytes = 32;
 constexpr std::uint32_t kAllPcrs = (std::uint32_t{1} << kPcrCount) - 1;
 
 bool values_fit(const SealedBlob& blob) {
-  return (blob.pcr_mask & ~kAllPcrs) == 0 &&
-         blob.pcr_values.size() == static_cast<std::size_t>(std::popcount(blob.pcr_mask)) * kPcrValueBytes;
+  const auto bytes = static_cast<std::size_t>(std::popcount(blob.pcr_mask)) * kPcrValueBytes;
+  return (blob.pcr_mask & ~kAllPcrs) == 0 && blob.pcr_values.size() == bytes &&
+         (blob.policy_key.empty() || blob.pcr_mask != 0) &&
+         (blob.authorised.empty() || !blob.policy_key.empty()) && blob.authorised.size() <= kAuthorisedMax &&
+         std::ranges::all_of(blob.authorised, [&](const AuthorisedPcrs& one) {
+           return one.values.size() == bytes && one.signature.size() <= kSignatureMaxBytes;
+         });
+}
+
+std::uint8_t version_of(const SealedBlob& blob) {
+  return blob.endorsement.empty() && blob.policy_key.empty() ? kVersionPlain : kVersion;
 }
 
 std::uint8_t kind_byte(SealerKind kind) {
@@ -42,24 +52,45 @@ std::vector<std::uint8_t> read_field(Reader& reader) {
   return {field.begin(), field.end()};
 }
 
+void write_policy(Writer& writer, const SealedBlob& blob) {
+  write_field(writer, blob.endorsement);
+  write_field(writer, blob.policy_key);
+  writer.u8(static_cast<std::uint8_t>(blob.authorised.size()));
+  for (const AuthorisedPcrs& one : blob.authorised) {
+    write_field(writer, one.values);
+    write_field(writer, one.signature);
+  }
+}
+
+void read_policy(Reader& reader, SealedBlob& blob) {
+  blob.endorsement = read_field(reader);
+  blob.policy_key = read_field(reader);
+  for (std::uint8_t left = reader.u8(); left > 0 && reader.ok(); --left) {
+    std::vector<std::uint8_t> values = read_field(reader);
+    blob.authorised.push_back({std::move(values), read_field(reader)});
+  }
+}
+
 }  // namespace
 
 Result<std::vector<std::uint8_t>> encode_sealed_blob(const SealedBlob& blob) {
   if (!values_fit(blob)) return fail(Errc::invalid_argument, "PCR values of a sealed blob");
   // One past the limit of each field is past the limit of the whole, so that no u16 can be cut short.
-  for (const auto* field : {&blob.parent, &blob.pcr_values, &blob.public_part, &blob.private_part}) {
+  for (const auto* field : {&blob.parent, &blob.pcr_values, &blob.public_part, &blob.private_part,
+                            &blob.endorsement, &blob.policy_key}) {
     if (field->size() > kSealedBlobMaxBytes) return fail(Errc::too_large, "sealed blob");
   }
   std::array<std::uint8_t, kSealedBlobMaxBytes> out;
   Writer writer(out);
   writer.u32(kMagic);
-  writer.u8(kVersion);
+  writer.u8(version_of(blob));
   writer.u8(kind_byte(blob.kind));
   writer.u32(blob.pcr_mask);
   write_field(writer, blob.parent);
   write_field(writer, blob.pcr_values);
   write_field(writer, blob.public_part);
   write_field(writer, blob.private_part);
+  if (version_of(blob) == kVersion) write_policy(writer, blob);
   writer.bytes(crypto::sha256({writer.written()}));
   if (!writer.ok()) return fail(Errc::too_large, "sealed blob");
   return std::vector<std::uint8_t>(writer.written().begin(), writer.written().end());
@@ -71,7 +102,8 @@ Result<SealedBlob> decode_sealed_blob(std::span<const std::uint8_t> bytes) {
   const auto content = bytes.first(bytes.size() - kChecksumBytes);
   Reader reader(content);
   if (reader.u32() != kMagic) return fail(Errc::malformed, "not a sealed blob");
-  if (const std::uint8_t version = reader.u8(); version != kVersion) {
+  const std::uint8_t version = reader.u8();
+  if (version != kVersionPlain && version != kVersion) {
     return fail(Errc::not_supported, "sealed blob of version " + std::to_string(version));
   }
   const auto checksum = crypto::sha256({content});
@@ -87,8 +119,10 @@ Result<SealedBlob> decode_sealed_blob(std::span<const std::uint8_t> bytes) {
   blob.pcr_values = read_field(reader);
   blob.public_part = read_field(reader);
   blob.private_part = read_field(reader);
+  if (version == kVersion) read_policy(reader, blob);
   if (!reader.done()) return fail(Errc::malformed, "sealed blob: lengths");
   if (!values_fit(blob)) return fail(Errc::malformed, "sealed blob: PCR values");
+  if (version != version_of(blob)) return fail(Errc::malformed, "sealed blob: version");
   return blob;
 }
 

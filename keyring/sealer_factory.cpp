@@ -7,7 +7,6 @@
 #include "daemon/crypto/secret_observer.h"
 #include "keyring/sealed_blob.h"
 #include "keyring/software_sealer.h"
-#include "keyring/tpm_policy.h"
 #include "keyring/tpm_sealer.h"
 
 namespace akm::keyring {
@@ -56,7 +55,6 @@ std::string_view sealer_kind_name(SealerKind kind) {
 }
 
 Result<std::unique_ptr<Sealer>> make_sealer(const SealerOptions& options) {
-  AKM_TRY(pcr_mask(options.pcrs));
   if (options.nv_index >> 24 != kNvIndexKind) {
     return fail(Errc::invalid_argument, "an NV index is 0x01000000 to 0x01ffffff");
   }
@@ -67,7 +65,7 @@ Result<std::unique_ptr<Sealer>> make_sealer(const SealerOptions& options) {
     return software(options, "sealed so when the storage key was made");
   }
   const std::string tcti = options.tcti.empty() ? kDefaultTcti : options.tcti;
-  auto tpm = std::make_unique<TpmSealer>(tpm_opener(tcti), TpmSealerOptions{options.pcrs, options.nv_index});
+  auto tpm = std::make_unique<TpmSealer>(tpm_opener(tcti), TpmSealerOptions{options.nv_index});
   const Status reached = tpm->probe();
   // With a key already sealed by the TPM only the TPM will do: unseal() then says what is wrong with it.
   if (reached || stored == SealerKind::tpm) return tpm;

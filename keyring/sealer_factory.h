@@ -21,8 +21,6 @@ struct SealerOptions {
   /// TCTI string of tpm2-tss: "device:/dev/tpmrm0", "swtpm:path=/run/swtpm.sock",
   /// "swtpm:host=127.0.0.1,port=2321". Empty is kDefaultTcti.
   std::string tcti = kDefaultTcti;
-  /// PCRs of the SHA-256 bank, 0 to 23, that the storage key is bound to; none by default.
-  std::vector<std::uint32_t> pcrs;
   std::uint32_t nv_index = kDefaultNvIndex;
   /// Where kek.sealed lies, and the files of the software sealer.
   std::string state_folder;

@@ -4,9 +4,14 @@
 #include <tss2/tss2_tctildr.h>
 #include <ctime>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+
+#include "daemon/base/cursor.h"
+#include "daemon/crypto/digest.h"
 
 namespace akm::keyring {
 namespace {
@@ -20,13 +25,54 @@ constexpr TSS2_RC kLayerMask = 0xFFFF0000;
 bool is_put_off(TSS2_RC response) {
   return is_tpm_code(response, TPM2_RC_RETRY) || is_tpm_code(response, TPM2_RC_YIELDED) ||
          is_tpm_code(response, TPM2_RC_TESTING) || is_tpm_code(response, TPM2_RC_NV_RATE) ||
-         is_tpm_code(response, TPM2_RC_NV_UNAVAILABLE);
+         is_tpm_code(response, TPM2_RC_NV_UNAVAILABLE) ||
+         // Others have its memory for the moment.
+         is_tpm_code(response, TPM2_RC_MEMORY) || is_tpm_code(response, TPM2_RC_OBJECT_MEMORY) ||
+         is_tpm_code(response, TPM2_RC_SESSION_MEMORY);
 }
 
 void pause_ms(long milliseconds) {
   timespec left{milliseconds / 1000, (milliseconds % 1000) * 1'000'000};
   while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
   }
+}
+
+// What ends the condition, where somebody can end it.
+std::string_view remedy(TSS2_RC response) {
+  if (is_tpm_code(response, TPM2_RC_LOCKOUT)) {
+    return "; the TPM is in dictionary-attack lockout, caused by another user of it: wait for its recovery "
+           "time or run 'tpm2_dictionarylockout --clear-lockout'";
+  }
+  if (is_tpm_code(response, TPM2_RC_INITIALIZE)) {
+    return "; the TPM was reset and nobody has started it since: restart the machine";
+  }
+  if (is_tpm_code(response, TPM2_RC_FAILURE)) {
+    return "; the TPM is in failure mode: switch the machine off and on";
+  }
+  if (response == TSS2_ESYS_RC_RSP_AUTH_FAILED || response == TSS2_ESYS_RC_MALFORMED_RESPONSE) {
+    return "; the answer was changed on its way from the TPM, or the TPM was reset in between: if this comes "
+           "again, look at what is connected between the TPM and the processor";
+  }
+  return {};
+}
+
+// FlushContext past ESYS, which does nothing more after an answer that it could not read. On the same
+// connection, so that the number means the same object; where nothing answers there is nothing to flush.
+void flush_beneath(ESYS_CONTEXT* esys, ESYS_TR object) {
+  TPM2_HANDLE number = 0;
+  TSS2_TCTI_CONTEXT* tcti = nullptr;
+  if (Esys_TR_GetTpmHandle(esys, object, &number) != TSS2_RC_SUCCESS) return;
+  if (Esys_GetTcti(esys, &tcti) != TSS2_RC_SUCCESS || tcti == nullptr) return;
+  std::array<std::uint8_t, 14> command;
+  Writer writer(command);
+  writer.u16(TPM2_ST_NO_SESSIONS);
+  writer.u32(command.size());
+  writer.u32(TPM2_CC_FlushContext);
+  writer.u32(number);
+  if (Tss2_Tcti_Transmit(tcti, command.size(), command.data()) != TSS2_RC_SUCCESS) return;
+  std::array<std::uint8_t, TPM2_MAX_RESPONSE_SIZE> response;
+  std::size_t size = response.size();
+  (void)Tss2_Tcti_Receive(tcti, &size, response.data(), TSS2_TCTI_TIMEOUT_BLOCK);
 }
 
 void quieten_library() {
@@ -66,9 +112,12 @@ TpmHandle& TpmHandle::operator=(TpmHandle&& other) noexcept {
 void TpmHandle::reset() {
   if (handle_ == ESYS_TR_NONE) return;
   // Best effort: on a dead connection the resource manager, or the end of the connection, flushes it.
-  if (kind_ == Kind::transient && Esys_FlushContext(esys_, handle_) == TSS2_RC_SUCCESS) {
-    handle_ = ESYS_TR_NONE;
-    return;
+  if (kind_ == Kind::transient) {
+    if (Esys_FlushContext(esys_, handle_) == TSS2_RC_SUCCESS) {
+      handle_ = ESYS_TR_NONE;
+      return;
+    }
+    flush_beneath(esys_, handle_);
   }
   (void)Esys_TR_Close(esys_, &handle_);
   handle_ = ESYS_TR_NONE;
@@ -89,13 +138,7 @@ std::unexpected<Error> tpm_error(std::string_view what, TSS2_RC response) {
   char code[16];
   (void)std::snprintf(code, sizeof code, " (0x%08x)", response);
   detail.append(": ").append(Tss2_RC_Decode(response)).append(code);
-  if (is_tpm_code(response, TPM2_RC_LOCKOUT)) {
-    detail
-        .append(
-            "; the TPM is in dictionary-attack lockout, caused by another user of it: wait for its recovery "
-            "time or ")
-        .append("run 'tpm2_dictionarylockout --clear-lockout'");
-  }
+  detail.append(remedy(response));
   return fail(Errc::tpm_failed, std::move(detail));
 }
 
@@ -175,10 +218,44 @@ Result<TpmHandle> TpmContext::start_session(TPM2_SE type, ESYS_TR key, TPMA_SESS
                                  type, &symmetric, TPM2_ALG_SHA256, &session);
   }));
   TpmHandle handle(esys_, session, TpmHandle::Kind::transient);
+  AKM_TRY(set_session(session, attributes));
+  return handle;
+}
+
+Status TpmContext::set_session(ESYS_TR session, TPMA_SESSION attributes) {
   attributes |= TPMA_SESSION_CONTINUESESSION;
   const TSS2_RC response = Esys_TRSess_SetAttributes(esys_, session, attributes, 0xFF);
   if (response != TSS2_RC_SUCCESS) return tpm_error("Esys_TRSess_SetAttributes", response);
-  return handle;
+  return {};
+}
+
+Result<TpmContext::KeyFacts> TpmContext::key_facts(ESYS_TR key) const {
+  std::uint8_t* raw = nullptr;
+  std::size_t size = 0;
+  // The only way to ESYS's own copy: handle, name, kind, TPM2B_PUBLIC. The form is one for keeping on a disk.
+  const TSS2_RC response = Esys_TR_Serialize(esys_, key, &raw, &size);
+  if (response != TSS2_RC_SUCCESS) return tpm_error("Esys_TR_Serialize", response);
+  const EsysPtr<std::uint8_t> owned(raw);
+  Reader reader(std::span<const std::uint8_t>(raw, size));
+  (void)reader.u32();
+  const auto claimed = reader.bytes(reader.u16());
+  (void)reader.u32();
+  const auto area = reader.bytes(reader.u16());
+  if (!reader.done() || area.size() < 4) return fail(Errc::tpm_failed, "the form of a key of ESYS");
+  // Part 1, 16: nameAlg || digest of the public area.
+  const std::uint16_t name_alg = static_cast<std::uint16_t>(area[2] << 8 | area[3]);
+  KeyFacts out;
+  out.public_area.assign(area.begin(), area.end());
+  out.name = {area[2], area[3]};
+  const auto digest = crypto::sha256({area});
+  out.name.insert(out.name.end(), digest.begin(), digest.end());
+  if (name_alg != TPM2_ALG_SHA256 || !std::ranges::equal(out.name, claimed)) {
+    return fail(
+        Errc::tpm_failed,
+        "the key that the TPM shows does not have the name that it gives: its answers are changed on "
+        "their way (look at what is connected between the TPM and the processor), or it is defective");
+  }
+  return out;
 }
 
 Result<TpmHandle> TpmContext::find(TPM2_HANDLE handle, std::string_view what) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "daemon/base/result.h"
 
@@ -58,7 +59,8 @@ struct TpmProperties {
 /// True when the response code is `code`, from the TPM itself or from the resource manager, without handle,
 /// parameter or session number.
 bool is_tpm_code(TSS2_RC response, TSS2_RC code);
-/// tpm_failed with "what: decoded text"; a dictionary-attack lockout says so, and what ends it.
+/// tpm_failed with "what: decoded text"; where something can be done about it, that is said too (lockout, a
+/// TPM that was reset, answers that were changed on their way).
 std::unexpected<Error> tpm_error(std::string_view what, TSS2_RC response);
 
 class TpmContext {
@@ -84,6 +86,16 @@ class TpmContext {
   /// A session salted by `key`, whose parameters are encrypted as `attributes` say (TPMA_SESSION_*; it always
   /// continues). Type TPM2_SE_HMAC, TPM2_SE_POLICY or TPM2_SE_TRIAL.
   Result<TpmHandle> start_session(TPM2_SE type, ESYS_TR key, TPMA_SESSION attributes);
+  /// Changes the attributes of a session for the commands that follow.
+  Status set_session(ESYS_TR session, TPMA_SESSION attributes);
+  /// The public area by which ESYS works with a key, and the name that follows from it. ESYS believes what
+  /// the TPM says of a persistent key: who answers in its place could give the name of one key and the public
+  /// part of another, and read what a session salted with it hides. tpm_failed when the two do not fit.
+  struct KeyFacts {
+    std::vector<std::uint8_t> public_area;  // TPMT_PUBLIC
+    std::vector<std::uint8_t> name;
+  };
+  [[nodiscard]] Result<KeyFacts> key_facts(ESYS_TR key) const;
   /// Loads the object or index at a persistent TPM handle; not_found when there is none.
   Result<TpmHandle> find(TPM2_HANDLE handle, std::string_view what);
   /// A primary object of the hierarchy, with empty authorisation.

@@ -6,12 +6,20 @@
 #include <string>
 
 #include "daemon/base/cursor.h"
+#include "daemon/base/hex.h"
 #include "daemon/crypto/digest.h"
 
 namespace akm::keyring {
 namespace {
 
 constexpr std::size_t kSelectOctets = 3;
+constexpr std::array<std::uint8_t, 32> kNoPolicy{};
+
+std::array<std::uint8_t, 4> code_bytes(TPM2_CC code) {
+  std::array<std::uint8_t, 4> out;
+  Writer(out).u32(code);
+  return out;
+}
 
 std::size_t value_bytes(std::uint32_t mask) {
   return static_cast<std::size_t>(std::popcount(mask)) * kPcrValueBytes;
@@ -45,7 +53,6 @@ TPML_PCR_SELECTION pcr_selection(std::uint32_t mask) {
 }
 
 TPM2B_DIGEST pcr_policy_digest(std::uint32_t mask, std::span<const std::uint8_t> values) {
-  const std::array<std::uint8_t, 32> start{};
   const auto pcr_digest = crypto::sha256({values});
   // TPM_CC_PolicyPCR || TPML_PCR_SELECTION || digest of the values
   std::array<std::uint8_t, 4 + 4 + 2 + 1 + kSelectOctets> command;
@@ -56,8 +63,47 @@ TPM2B_DIGEST pcr_policy_digest(std::uint32_t mask, std::span<const std::uint8_t>
   writer.u8(kSelectOctets);
   for (std::size_t i = 0; i < kSelectOctets; ++i) writer.u8(static_cast<std::uint8_t>(mask >> (8 * i)));
   TPM2B_DIGEST out{};
-  copy_digest(out, crypto::sha256({start, writer.written(), pcr_digest}));
+  copy_digest(out, crypto::sha256({kNoPolicy, writer.written(), pcr_digest}));
   return out;
+}
+
+TPM2B_DIGEST recovery_policy_digest() {
+  TPM2B_DIGEST out{};
+  copy_digest(out, crypto::sha256({kNoPolicy, code_bytes(TPM2_CC_PolicyAuthValue)}));
+  return out;
+}
+
+TPM2B_DIGEST authorised_policy_digest(std::span<const std::uint8_t> key_name,
+                                      std::span<const std::uint8_t> use) {
+  const auto key = crypto::sha256({kNoPolicy, code_bytes(TPM2_CC_PolicyAuthorize), key_name});
+  TPM2B_DIGEST out{};
+  copy_digest(out, crypto::sha256({key, use}));
+  return out;
+}
+
+TPM2B_DIGEST either_policy_digest(std::span<const TPM2B_DIGEST> alternatives) {
+  crypto::Sha256 hash;
+  hash.update(kNoPolicy);
+  hash.update(code_bytes(TPM2_CC_PolicyOR));
+  for (const TPM2B_DIGEST& one : alternatives) hash.update(std::span(one.buffer, one.size));
+  TPM2B_DIGEST out{};
+  copy_digest(out, hash.finish());
+  return out;
+}
+
+Status check_extended(std::uint32_t mask, std::span<const std::uint8_t> values) {
+  for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr) {
+    if ((mask >> pcr & 1) == 0) continue;
+    const auto value = values.first(kPcrValueBytes);
+    values = values.subspan(kPcrValueBytes);
+    for (const std::uint8_t unused : {std::uint8_t{0}, std::uint8_t{0xFF}}) {
+      if (std::ranges::all_of(value, [&](std::uint8_t octet) { return octet == unused; })) {
+        return fail(Errc::invalid_argument, "nothing was measured into PCR " + std::to_string(pcr) +
+                                                " since the start: take it out of sealing.pcrs");
+      }
+    }
+  }
+  return {};
 }
 
 Result<std::vector<std::uint8_t>> read_pcrs(TpmContext& tpm, std::uint32_t mask) {
@@ -109,8 +155,11 @@ std::string differing_pcrs(std::uint32_t mask, std::span<const std::uint8_t> the
   std::size_t offset = 0;
   for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr) {
     if ((mask >> pcr & 1) == 0) continue;
-    if (!std::ranges::equal(then.subspan(offset, kPcrValueBytes), now.subspan(offset, kPcrValueBytes))) {
-      text.append(text.empty() ? "PCR " : ", ").append(std::to_string(pcr));
+    const auto before = then.subspan(offset, kPcrValueBytes);
+    const auto present = now.subspan(offset, kPcrValueBytes);
+    if (!std::ranges::equal(before, present)) {
+      text.append(text.empty() ? "PCR " : ", PCR ").append(std::to_string(pcr));
+      text.append(" is ").append(hex(present)).append(" and was ").append(hex(before));
     }
     offset += kPcrValueBytes;
   }

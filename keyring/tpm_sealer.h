@@ -5,42 +5,66 @@
 #include <string>
 #include <vector>
 
+#include "keyring/sealed_blob.h"
 #include "keyring/sealer.h"
+#include "keyring/storage_root.h"
 #include "keyring/tpm_context.h"
 
 namespace akm::keyring {
 
-/// Storage root key where the machine's owner made it persistent (TCG provisioning guidance).
-inline constexpr TPM2_HANDLE kStorageRootKeyHandle = 0x81000001;
 /// Tries of PolicyPCR and Unseal while other PCRs move in between (IMA extends PCR 10 at any time).
 inline constexpr int kPcrChangedTriesMax = 30;
 
 struct TpmSealerOptions {
-  /// SHA-256 bank, 0 to 23; empty: openable on this TPM whatever was booted.
-  std::vector<std::uint32_t> pcrs;
   /// NV counter for next_incarnation(); defined at its first use.
   std::uint32_t nv_index = 0;
+};
+
+/// What a key is sealed to beside the TPM.
+struct PcrBinding {
+  std::uint32_t mask = 0;                // SHA-256 bank, bit n for PCR n
+  std::vector<std::uint8_t> policy_key;  // TPM2B_PUBLIC; empty: nobody authorises further values
 };
 
 class TpmSealer final : public Sealer {
  public:
   /// Each operation opens its own connection and ends it.
-  TpmSealer(TpmOpener opener, TpmSealerOptions options)
-      : opener_(std::move(opener)), options_(std::move(options)) {}
+  TpmSealer(TpmOpener opener, TpmSealerOptions options) : opener_(std::move(opener)), options_(options) {}
   /// Connects once, to learn whether there is a TPM and which, for description(). tpm_failed.
   Status probe();
 
   [[nodiscard]] SealerKind kind() const override { return SealerKind::tpm; }
   [[nodiscard]] std::string description() const override;
+  /// To this TPM, whatever was booted.
   Result<std::vector<std::uint8_t>> seal(const StorageKey& key) override;
+  /// Names the PCR that differs. Where the policy key has authorised the present values, they open.
   Result<StorageKey> unseal(std::span<const std::uint8_t> blob) override;
-  /// tpm_failed also when the index is there with other attributes: it is another program's then, and not
-  /// touched.
+  /// Under the pinned storage root key once something was sealed or unsealed.
   Result<std::uint32_t> next_incarnation() override;
 
+  /// To the present values of these PCRs, with the operator's secret as the other way in; returns only after
+  /// the key was opened by either way. invalid_argument (a PCR into which nothing was measured, a short
+  /// secret), tpm_failed.
+  Result<std::vector<std::uint8_t>> seal_to_pcrs(const StorageKey& key, const PcrBinding& binding,
+                                                 std::span<const std::uint8_t> recovery);
+  /// Opens by the operator's secret, whatever the PCRs. not_authentic (another secret), wrong_state (not
+  /// sealed to PCRs), sealed_unavailable.
+  Result<StorageKey> recover(std::span<const std::uint8_t> blob, std::span<const std::uint8_t> recovery);
+  /// The blob with `values` among those that open it; the oldest gives way. `signature`: DER, of the policy
+  /// key over bytes_to_sign(). not_authentic, wrong_state (no policy key), invalid_argument, malformed,
+  /// tpm_failed.
+  Result<std::vector<std::uint8_t>> authorise(std::span<const std::uint8_t> blob,
+                                              std::span<const std::uint8_t> values,
+                                              std::span<const std::uint8_t> signature);
+  /// Present values of the PCRs, by rising number. tpm_failed.
+  [[nodiscard]] Result<std::vector<std::uint8_t>> present_pcrs(std::uint32_t mask) const;
+
  private:
+  void pin(const SealedBlob& blob) { pinned_ = {blob.parent, blob.endorsement}; }
+
   TpmOpener opener_;
   TpmSealerOptions options_;
+  PinnedRoot pinned_;
   std::string description_ = "TPM 2.0 (not reached yet)";
 };
 

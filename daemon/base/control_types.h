@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/base/result.h"
+#include "daemon/base/unique_fd.h"
 
 namespace akm {
 
@@ -37,6 +38,26 @@ struct StragglerSnapshot {
   bool operator==(const StragglerSnapshot&) const = default;
 };
 
+/// A key that local programs or the kernel got of an ASR's session (docs/keys.md): not the key itself.
+struct ExportedKey {
+  std::string name;
+  std::string context;  // hex
+  std::string type;     // "user", "logon"
+  std::int32_t serial = 0;
+  std::uint32_t generation = 0;
+  std::uint32_t epoch = 0;
+  std::vector<std::uint32_t> users;  // ids of those who hold it, one for each keyring
+
+  bool operator==(const ExportedKey&) const = default;
+};
+
+/// Who calls, as the bus saw it when the caller connected.
+struct Caller {
+  std::uint32_t uid = 0;
+  std::int32_t pid = 0;  // 0: not known
+  UniqueFd process;      // pidfd, where the bus has one
+};
+
 /// An ASR without secrets. The NMM fills what it knows (its epoch is what members reported). Times are boot
 /// times, which stand still while nothing changes; who shows them subtracts them from now_ns.
 struct AsrSnapshot {
@@ -62,6 +83,7 @@ struct AsrSnapshot {
   std::int64_t waits_until_ns = 0;         // since boot: then something else begins; 0: there is no such time
   std::vector<StragglerSnapshot> stragglers;
   std::map<std::string, std::uint64_t> counters;  // node: of the data service (docs/data-service.md)
+  std::vector<ExportedKey> exported_keys;         // node
 };
 
 /// Something that happened, for D-Bus signals and `akmctl monitor`.
@@ -82,6 +104,8 @@ struct Observer {
   std::function<void()> status_changed;
   std::function<void(std::uint64_t asr_id)> asr_changed;  // also added or removed
   std::function<void(const EventRecord&)> event;
+  /// An exported key has new content, or none any more.
+  std::function<void(std::uint64_t asr_id, const ExportedKey& key, bool revoked)> key_changed = {};
 };
 
 }  // namespace akm

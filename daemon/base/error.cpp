@@ -35,6 +35,7 @@ constexpr std::array<ErrcText, kErrcCount> kTexts{{
      "No hardware identity source is available; at least one of those in the policy must be there"},
     {Errc::wrong_code, "wrong_code", "The one-time code does not open this bundle"},
     {Errc::already_consumed, "already_consumed", "This bundle was used before; each opens once"},
+    {Errc::bundle_void, "bundle_void", "Too many wrong codes were tried on this bundle; prepare a new one"},
     {Errc::expired, "expired", "It has expired; prepare a new one"},
     {Errc::refused_by_policy, "refused_by_policy", "The policy forbids this"},
     {Errc::not_supported, "not_supported", "This is not supported here"},

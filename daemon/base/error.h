@@ -23,6 +23,7 @@ enum class Errc : std::uint8_t {
   no_hardware_source,
   wrong_code,
   already_consumed,
+  bundle_void,
   expired,
   refused_by_policy,
   not_supported,

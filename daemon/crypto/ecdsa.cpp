@@ -4,6 +4,7 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
+#include <openssl/pem.h>
 
 #include <algorithm>
 #include <array>
@@ -21,6 +22,7 @@ using Key = std::unique_ptr<EVP_PKEY, With<EVP_PKEY_free>>;
 using KeyContext = std::unique_ptr<EVP_PKEY_CTX, With<EVP_PKEY_CTX_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, With<EVP_MD_CTX_free>>;
 using Number = std::unique_ptr<BIGNUM, With<BN_free>>;
+using Memory = std::unique_ptr<BIO, With<BIO_free>>;
 using Signature = std::unique_ptr<ECDSA_SIG, With<ECDSA_SIG_free>>;
 
 constexpr std::uint8_t kUncompressed = 0x04;
@@ -71,6 +73,37 @@ Result<std::vector<std::uint8_t>> der(const EcdsaSignature& parts) {
 }
 
 }  // namespace
+
+Result<P256Pair> p256_key_of_pem(std::string_view pem) {
+  const Memory text(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  if (!text) return fail(Errc::crypto_failed, "BIO");
+  const Key key(PEM_read_bio_PUBKEY(text.get(), nullptr, nullptr, nullptr));
+  std::array<char, 32> group{};
+  std::array<std::uint8_t, 1 + 2 * kP256Bytes> point{};
+  std::size_t size = 0;
+  const bool is_p256 = key && EVP_PKEY_get_group_name(key.get(), group.data(), group.size(), nullptr) == 1 &&
+                       std::string_view(group.data()) == "prime256v1" &&
+                       EVP_PKEY_get_octet_string_param(key.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
+                                                       point.size(), &size) == 1 &&
+                       size == point.size() && point[0] == kUncompressed;
+  if (!is_p256) return fail(Errc::malformed, "not the public key of an ECDSA key on P-256, in PEM");
+  P256Pair out;
+  std::ranges::copy(std::span(point).subspan(1), out.begin());
+  return out;
+}
+
+Result<P256Pair> ecdsa_parts_of_der(std::span<const std::uint8_t> der) {
+  const unsigned char* at = der.data();
+  const Signature signature(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der.size())));
+  P256Pair out;
+  constexpr int kBytes = static_cast<int>(kP256Bytes);
+  if (!signature || at != der.data() + der.size() ||
+      BN_bn2binpad(ECDSA_SIG_get0_r(signature.get()), out.data(), kBytes) != kBytes ||
+      BN_bn2binpad(ECDSA_SIG_get0_s(signature.get()), out.data() + kBytes, kBytes) != kBytes) {
+    return fail(Errc::malformed, "not an ECDSA signature of P-256 in DER");
+  }
+  return out;
+}
 
 Status verify_p256_sha256(const P256PublicKey& key, std::span<const std::uint8_t> message,
                           const EcdsaSignature& signature) {

@@ -1,8 +1,10 @@
 #pragma once
 // Verifying ECDSA signatures on P-256 with SHA-256 (FIPS 186-5): what a TPM's attestation key makes.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "daemon/base/result.h"
 
@@ -19,6 +21,13 @@ struct EcdsaSignature {
   std::span<const std::uint8_t> r;
   std::span<const std::uint8_t> s;
 };
+
+/// The same in one piece: coordinates, or r and s, one after the other.
+using P256Pair = std::array<std::uint8_t, 2 * kP256Bytes>;
+/// Of a key in a PEM file (SubjectPublicKeyInfo). malformed when it is none of P-256.
+Result<P256Pair> p256_key_of_pem(std::string_view pem);
+/// r and s of a signature as openssl(1) writes it (DER). malformed.
+Result<P256Pair> ecdsa_parts_of_der(std::span<const std::uint8_t> der);
 
 /// not_authentic when the signature is not of this key over these bytes; malformed for a point that is not on
 /// the curve or parts that are too long; crypto_failed.

@@ -5,7 +5,6 @@
 #include "daemon/base/message_ids.h"
 #include "daemon/nmm/incarnation_base.h"
 #include "daemon/service/prompt_store.h"
-#include "daemon/service/second_try.h"
 
 namespace akm::nmm {
 namespace {
@@ -74,7 +73,6 @@ Result<std::unique_ptr<Assembly>> Assembly::make(const service::Settings& settin
   } else {
     const Error why = out->opened_.failure ? *out->opened_.failure : Error{Errc::sealed_unavailable, {}};
     log::write(log::Level::critical, message_id::kSealedUnavailable, why.message());
-    if (service::may_pass(why.code)) service::try_again(loop, settings);
     out->unavailable_ = std::make_unique<Unavailable>(unavailable_status(own, std::move(identity), why), why);
   }
   return out;

@@ -20,6 +20,9 @@ class Assembly {
   Assembly& operator=(const Assembly&) = delete;
 
   [[nodiscard]] ControlPort& port();
+  [[nodiscard]] service::AsideWorker& aside() { return aside_; }
+  /// Why the state did not open, if it did not.
+  [[nodiscard]] const std::optional<Error>& failure() const { return opened_.failure; }
   /// Takes up what was under way; `observer` hears of all changes from now on.
   Status start(Observer observer);
 

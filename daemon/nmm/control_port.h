@@ -42,6 +42,16 @@ struct NodeSnapshot {
   std::string version;
 };
 
+/// A device that could carry a bundle.
+struct DriveSnapshot {
+  std::string device;  // "/dev/sdb1"
+  std::string model;   // as it says of itself
+  std::uint64_t bytes = 0;
+  std::string filesystem;
+  std::vector<std::string> mounted_at;  // any part of the disk
+  std::string refusal;                  // why none can go there; empty when one can
+};
+
 class ControlPort {
  public:
   virtual ~ControlPort() = default;
@@ -62,8 +72,14 @@ class ControlPort {
     std::string path;  // the bundle that was written
     UniqueFd code;     // sealed memfd with the one-time code: it does not travel on the bus
   };
-  /// Writes NODE.akmbundle into `directory` (a USB drive).
-  virtual void prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) = 0;
+  struct Destination {
+    std::string place;   // a folder, or a block device that is mounted for the time of writing
+    bool force = false;  // also a device that is not removable; never one that this system runs from
+  };
+  /// Writes NODE.akmbundle there.
+  virtual void prepare_bundle(Prepare what, Destination to, Reply<Prepared> reply) = 0;
+  /// Removable devices with a medium.
+  virtual void list_drives(Reply<std::vector<DriveSnapshot>> reply) = 0;
   /// Calls org.akm.Node1 at `bus_address` (sd-bus address syntax): reads its hardware identity, passes a
   /// sealed memfd.
   virtual void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) = 0;

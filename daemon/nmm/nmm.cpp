@@ -241,10 +241,13 @@ void Nmm::create_root_secret(Done done) {
   settle();
 }
 
-void Nmm::prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) {
+void Nmm::prepare_bundle(Prepare what, Destination to, Reply<Prepared> reply) {
   if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
-  provisioner_.prepare_file(what, directory, std::move(reply));
-  settle();
+  provisioner_.prepare_file(what, to, [this] { settle(); }, std::move(reply));
+}
+
+void Nmm::list_drives(Reply<std::vector<DriveSnapshot>> reply) {
+  provisioner_.list_drives(std::move(reply));
 }
 
 void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) {

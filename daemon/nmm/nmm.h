@@ -52,7 +52,8 @@ class Nmm final : public ControlPort {
   [[nodiscard]] std::vector<NodeSnapshot> nodes() const override;
   [[nodiscard]] std::vector<AsrSnapshot> asrs() const override;
   void create_root_secret(Done done) override;
-  void prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) override;
+  void prepare_bundle(Prepare what, Destination to, Reply<Prepared> reply) override;
+  void list_drives(Reply<std::vector<DriveSnapshot>> reply) override;
   void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) override;
   void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
                   std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) override;

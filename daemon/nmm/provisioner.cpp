@@ -7,6 +7,7 @@
 #include "daemon/base/message_ids.h"
 #include "daemon/crypto/secret_observer.h"
 #include "daemon/nmm/bundle_drive.h"
+#include "daemon/nmm/bundle_target.h"
 #include "daemon/protocol/control_body.h"
 #include "dbus/sealed_memfd.h"
 
@@ -132,6 +133,9 @@ Result<protocol::BundleContent> Provisioner::prepare(const ControlPort::Prepare&
   AKM_TRY(core_.random.fill(content.use_id));
   content.unbound = !record.is_bound();
   AKM_ASSIGN(content.mask, protocol::mask_chains(asr.chains, record.hardware_value, content.use_id));
+  if (!content.unbound) {
+    AKM_ASSIGN(content.check, protocol::hardware_check(record.hardware_value, content.use_id));
+  }
   const NodeRecord stored = record;
   AKM_TRY(core_.put(std::move(record)));
   core_.post(protocol::InstallAsr{std::move(asr), protocol::kNmmIndex, false, 0}, log_failure(stored.name));
@@ -151,46 +155,72 @@ Result<protocol::BundleContent> Provisioner::prepare(const ControlPort::Prepare&
 
 /// What the thread aside works on: it may outlive the call, and knows nothing of the NMM.
 struct Provisioner::Sealing {
+  ControlPort::Prepare what;
+  ControlPort::Destination to;
+  std::optional<BundleTarget> target;
   protocol::BundleContent content;
   SecretBuffer code;
-  std::string node_name;
-  std::string directory;
   ControlPort::Prepared out;
+  Reply<ControlPort::Prepared> reply;
+  std::function<void()> settle;
 
+  Status find_place() {
+    AKM_ASSIGN(target, BundleTarget::open(to.place, to.force));
+    return check_bundle_place(*target, what.node_name);
+  }
   Status run() {
     SystemRandom random;
     AKM_ASSIGN(const auto bytes, protocol::seal_bundle(content, code, random));
     AKM_ASSIGN(const SecretBuffer shown, protocol::format_code(code));
     out.node_id = content.identity.node_id;
     AKM_ASSIGN(out.code, dbus::make_sealed_memfd("akm-one-time-code", shown.reveal()));
-    AKM_ASSIGN(out.path, write_bundle_file(directory, node_name, bytes));
+    AKM_ASSIGN(out.path, write_bundle_file(*target, what.node_name, bytes));
+    target.reset();  // unmounted before anybody is told that it is done
     return {};
+  }
+  void answer(const Status& done) {
+    target.reset();
+    reply(done ? Result<ControlPort::Prepared>(std::move(out)) : std::unexpected(done.error()));
   }
 };
 
-Status Provisioner::start_sealing(const ControlPort::Prepare& what, const std::string& directory,
-                                  const SharedReply& reply) {
-  AKM_TRY(check(what));
-  AKM_TRY(check_bundle_place(directory, what.node_name));  // before a serial is used up
-  auto work = std::make_shared<Sealing>();
+/// The place is there, so that no serial is used up in vain.
+Status Provisioner::seal_into_place(const SharedSealing& work) {
   AKM_ASSIGN(work->code, protocol::generate_code(core_.random));
-  AKM_ASSIGN(work->content, prepare(what));
-  work->node_name = what.node_name;
-  work->directory = directory;
-  // scrypt takes about half a second, and the drive what it likes: not on the loop thread.
-  return core_.run_aside([work, reply]() -> keyring::TpmWorker::Completion {
+  AKM_ASSIGN(work->content, prepare(work->what));
+  return core_.run_aside([work]() -> keyring::TpmWorker::Completion {
     Status done = work->run();
-    return [work, reply, done = std::move(done)] {
-      (*reply)(done ? Result<ControlPort::Prepared>(std::move(work->out)) : std::unexpected(done.error()));
-    };
+    return [work, done = std::move(done)] { work->answer(done); };
   });
 }
 
-void Provisioner::prepare_file(const ControlPort::Prepare& what, const std::string& directory,
-                               Reply<ControlPort::Prepared> reply) {
-  const auto shared = std::make_shared<Reply<ControlPort::Prepared>>(std::move(reply));
-  if (const Status started = start_sealing(what, directory, shared); !started)
-    (*shared)(std::unexpected(started.error()));
+void Provisioner::prepare_file(const ControlPort::Prepare& what, const ControlPort::Destination& to,
+                               std::function<void()> settle, Reply<ControlPort::Prepared> reply) {
+  if (const Status fit = check(what); !fit) return reply(std::unexpected(fit.error()));
+  auto work = std::make_shared<Sealing>();
+  work->what = what;
+  work->to = to;
+  work->reply = std::move(reply);
+  work->settle = std::move(settle);
+  // A drive takes what time it likes, and scrypt half a second: not on the loop thread.
+  const Status started = core_.run_aside([this, work]() -> keyring::TpmWorker::Completion {
+    Status done = work->find_place();
+    return [this, work, done = std::move(done)] {
+      const Status started_sealing = done ? seal_into_place(work) : done;
+      if (!started_sealing) work->answer(started_sealing);
+      work->settle();
+    };
+  });
+  if (!started) work->answer(started);
+}
+
+void Provisioner::list_drives(Reply<std::vector<DriveSnapshot>> reply) {
+  const auto shared = std::make_shared<Reply<std::vector<DriveSnapshot>>>(std::move(reply));
+  const Status started = core_.run_aside([shared]() -> keyring::TpmWorker::Completion {
+    auto drives = nmm::list_drives();
+    return [shared, drives = std::move(drives)]() mutable { (*shared)(std::move(drives)); };
+  });
+  if (!started) (*shared)(std::unexpected(started.error()));
 }
 
 Status Provisioner::bind(protocol::NodeId node_id, const protocol::HardwareValue& hardware) {

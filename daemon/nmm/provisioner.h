@@ -1,6 +1,7 @@
 #pragma once
 // Makes provisioning credentials (section 7): the node's record, the NMM's side of the provisioning ASR, the
 // bundle.
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,10 +20,14 @@ class Provisioner {
   /// the relationship when it returns; an earlier serial stays good until the node is heard under the new
   /// one.
   Result<protocol::BundleContent> prepare(const ControlPort::Prepare& what);
-  /// (a) of section 7: NODE.akmbundle in `directory`, and the one-time code in a sealed memfd. Sealing and
-  /// writing are done aside: `reply` is called when the file is on the drive. busy when many wait.
-  void prepare_file(const ControlPort::Prepare& what, const std::string& directory,
-                    Reply<ControlPort::Prepared> reply);
+  /// (a) of section 7: NODE.akmbundle in a folder or on a drive, and the one-time code in a sealed memfd.
+  /// What touches the drive and the sealing are done aside: `reply` is called when the file is on the drive
+  /// and the drive is let go. `settle` is called when the credentials are made, which is later than this
+  /// returns. busy when many wait.
+  void prepare_file(const ControlPort::Prepare& what, const ControlPort::Destination& to,
+                    std::function<void()> settle, Reply<ControlPort::Prepared> reply);
+  /// Looks at the machine's drives, aside. busy.
+  void list_drives(Reply<std::vector<DriveSnapshot>> reply);
   /// A node that was prepared without its hardware value has told it: the next serial, bound to it, goes to
   /// the node in an install under the present one.
   Status bind(protocol::NodeId node_id, const protocol::HardwareValue& hardware);
@@ -34,9 +39,8 @@ class Provisioner {
 
  private:
   struct Sealing;
-  using SharedReply = std::shared_ptr<Reply<ControlPort::Prepared>>;
-  Status start_sealing(const ControlPort::Prepare& what, const std::string& directory,
-                       const SharedReply& reply);
+  using SharedSealing = std::shared_ptr<Sealing>;
+  Status seal_into_place(const SharedSealing& work);
   Status check(const ControlPort::Prepare& what) const;
   Result<NodeRecord> next_record(const ControlPort::Prepare& what);
   Result<protocol::Asr> derive(const NodeRecord& record);

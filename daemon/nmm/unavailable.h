@@ -15,7 +15,8 @@ class Unavailable final : public ControlPort {
   [[nodiscard]] std::vector<NodeSnapshot> nodes() const override { return {}; }
   [[nodiscard]] std::vector<AsrSnapshot> asrs() const override { return {}; }
   void create_root_secret(Done done) override { done(refusal()); }
-  void prepare_bundle(Prepare, const std::string&, Reply<Prepared> reply) override { reply(refusal()); }
+  void prepare_bundle(Prepare, Destination, Reply<Prepared> reply) override { reply(refusal()); }
+  void list_drives(Reply<std::vector<DriveSnapshot>> reply) override { reply(refusal()); }
   void provision_direct(Prepare, const std::string&, Reply<std::uint64_t> reply) override {
     reply(refusal());
   }

@@ -1,14 +1,21 @@
 #include "daemon/node/bundle_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <array>
+#include <algorithm>
+#include <cerrno>
+#include <memory>
 
+#include "daemon/base/open_beneath.h"
 #include "daemon/protocol/bundle.h"
 
 namespace akm::node {
 namespace {
+
+constexpr std::size_t kStemBytes = 64;
 
 /// True when no component is empty, "." or "..".
 bool has_plain_components(std::string_view path) {
@@ -71,28 +78,66 @@ Status write_receipt(int folder, const std::string& name, std::string_view text)
 
 }  // namespace
 
+bool is_bundle_name(std::string_view name) {
+  if (!name.ends_with(kBundleSuffix)) return false;
+  const std::string_view stem = name.substr(0, name.size() - kBundleSuffix.size());
+  return !stem.empty() && stem.size() <= kStemBytes && stem.front() != '.' &&
+         std::ranges::all_of(stem, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+                  c == '-' || c == '_';
+         });
+}
+
+Result<std::vector<std::string>> list_bundles(int folder) {
+  // A descriptor of its own: its position is not shared with the caller's.
+  const int own = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (own < 0) return fail_errno(Errc::io_failed, "folder of the bundle");
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(own), ::closedir);
+  if (!entries) {
+    (void)::close(own);
+    return fail_errno(Errc::io_failed, "folder of the bundle");
+  }
+  std::vector<std::string> out;
+  std::size_t seen = 0;
+  errno = 0;
+  while (const dirent* entry = ::readdir(entries.get())) {  // NOLINT(concurrency-mt-unsafe): its own stream
+    if (++seen > kEntriesOnDrive) return fail(Errc::limit_exceeded, "the drive's folder has too many files");
+    if (!is_bundle_name(static_cast<const char*>(entry->d_name))) continue;
+    if (out.size() == kBundlesOnDrive) return fail(Errc::limit_exceeded, "the drive has too many bundles");
+    out.emplace_back(static_cast<const char*>(entry->d_name));
+  }
+  if (errno != 0) return fail_errno(Errc::io_failed, "folder of the bundle");
+  std::ranges::sort(out);
+  return out;
+}
+
 Result<BundleFile> BundleFile::open(const std::string& path) {
   if (!path.starts_with('/') || !has_plain_components(path) || !path.ends_with(kBundleSuffix)) {
     return fail(Errc::invalid_argument,
                 "a bundle has an absolute path without . and .. that ends in .akmbundle");
   }
-  BundleFile out;
   const std::size_t slash = path.rfind('/');
-  out.name_ = path.substr(slash + 1);
   const std::string folder = slash == 0 ? "/" : path.substr(0, slash);
-  out.folder_.reset(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!out.folder_) return fail_errno(code_of_open(errno), folder);
+  UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fail_errno(code_of_open(errno), folder);
+  return open_in(std::move(fd), path.substr(slash + 1), Purpose::consume);
+}
+
+Result<BundleFile> BundleFile::open_in(UniqueFd folder, const std::string& name, Purpose purpose) {
+  BundleFile out;
+  out.name_ = name;
+  out.folder_ = std::move(folder);
   // O_PATH touches the object without opening it: opening a device or a FIFO can already act.
-  const UniqueFd seen(::openat(out.folder_.get(), out.name_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  if (!seen) return fail_errno(code_of_open(errno), path);
+  AKM_ASSIGN(const UniqueFd seen, open_beneath(out.folder_.get(), name, O_PATH, name));
   struct stat info{};
-  if (::fstat(seen.get(), &info) != 0) return fail_errno(Errc::io_failed, path);
-  if (!S_ISREG(info.st_mode)) return fail(Errc::invalid_argument, path + " is not a regular file");
-  if (info.st_size <= 0) return fail(Errc::truncated, path);
-  if (static_cast<std::size_t>(info.st_size) > protocol::kBundleBytes) return fail(Errc::too_large, path);
+  if (::fstat(seen.get(), &info) != 0) return fail_errno(Errc::io_failed, name);
+  if (!S_ISREG(info.st_mode)) return fail(Errc::invalid_argument, name + " is not a regular file");
+  if (info.st_size <= 0) return fail(Errc::truncated, name);
+  if (static_cast<std::size_t>(info.st_size) > protocol::kBundleBytes) return fail(Errc::too_large, name);
   const std::string same = "/proc/self/fd/" + std::to_string(seen.get());
-  out.file_.reset(::open(same.c_str(), O_RDWR | O_CLOEXEC));
-  if (!out.file_) return fail_errno(code_of_open(errno), path);
+  const int flags = purpose == Purpose::consume ? O_RDWR : O_RDONLY;
+  out.file_.reset(::open(same.c_str(), flags | O_CLOEXEC));
+  if (!out.file_) return fail_errno(code_of_open(errno), name);
   AKM_ASSIGN(out.bytes_, read_all(out.file_.get(), static_cast<std::size_t>(info.st_size)));
   return out;
 }

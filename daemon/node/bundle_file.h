@@ -12,6 +12,14 @@ namespace akm::node {
 
 inline constexpr std::string_view kBundleSuffix = ".akmbundle";
 inline constexpr std::string_view kReceiptSuffix = ".akmreceipt";
+inline constexpr std::size_t kBundlesOnDrive = 16;    // more are refused
+inline constexpr std::size_t kEntriesOnDrive = 4096;  // of the root folder that are looked at
+
+/// NAME.akmbundle: 1 to 64 letters, digits, ".", "-" or "_" before the suffix, not first a dot.
+bool is_bundle_name(std::string_view name);
+/// The names of bundles in a folder, sorted; what kind of file has such a name is not looked at.
+/// limit_exceeded, io_failed.
+Result<std::vector<std::string>> list_bundles(int folder);
 
 class BundleFile {
  public:
@@ -19,8 +27,12 @@ class BundleFile {
   /// for what is no regular file (link, FIFO, device, folder); not_found, too_large, read_only (it could not
   /// be consumed), io_failed.
   static Result<BundleFile> open(const std::string& path);
+  /// The same of a name in a folder. inspect: on what is mounted read-only; it cannot be consumed.
+  enum class Purpose : std::uint8_t { consume, inspect };
+  static Result<BundleFile> open_in(UniqueFd folder, const std::string& name, Purpose purpose);
 
   [[nodiscard]] const std::vector<std::uint8_t>& bytes() const { return bytes_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
   /// Writes the receipt beside the file, then overwrites and removes it. Each step is tried; the first error
   /// is returned.
   Status consume(std::string_view receipt);

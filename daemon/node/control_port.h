@@ -41,6 +41,15 @@ constexpr std::string_view node_state_name(NodeState state) {
   return {};
 }
 
+/// A bundle on a drive that was plugged in.
+struct BundleSnapshot {
+  std::string device;  // "/dev/sdb1"
+  std::string file;    // "NODE.akmbundle"; empty when the drive as a whole is refused
+  std::uint32_t tries_left = 0;
+  std::string refusal;  // why it cannot be used; empty when its code is all that is missing
+  bool operator==(const BundleSnapshot&) const = default;
+};
+
 struct StatusSnapshot {
   NodeState state = NodeState::unprovisioned;
   std::uint64_t node_id = 0;  // 0 while unprovisioned
@@ -56,6 +65,7 @@ struct StatusSnapshot {
   std::int32_t keyring = 0;                                 // serial for keyctl show
   std::vector<std::string> findings;                        // what is degraded, one sentence each
   std::vector<std::pair<std::string, std::string>> probes;  // detection -> tier and health
+  std::vector<BundleSnapshot> bundles;                      // that a drive brings
   std::map<std::string, std::uint64_t> counters;            // openmetrics names without prefix
 };
 
@@ -69,14 +79,27 @@ class ControlPort {
     std::vector<std::pair<std::string, std::string>> sources;  // name, value, in protocol order
   };
   virtual Result<HardwareIdentity> hardware_identity() = 0;
-  /// Opens a bundle file with the one-time code (a readable fd: the code is not on the bus), stores the
-  /// credentials sealed, then overwrites and removes the file and writes a receipt beside it.
+  /// Opens a bundle (a file, a folder or drive with one, DEVICE/NAME) with the one-time code (a readable fd:
+  /// the code is not on the bus), stores the credentials sealed, then overwrites and removes the file and
+  /// writes a receipt beside it. Done when the drive is let go.
   virtual void provision_from_file(const std::string& path, UniqueFd code, Done done) = 0;
   /// Direct connection: a memfd with write, grow and shrink seals that holds a bundle with kdf "none".
   virtual void provision_from_memfd(UniqueFd bundle, Done done) = 0;
   /// Reaches the NMM under the provisioning ASR; done when it answers.
   virtual void activate(Done done) = 0;
   virtual void rekey(std::uint64_t asr_id, Done done) = 0;
+  struct KeyExport {
+    std::uint64_t asr_id = 0;
+    std::string name;
+    std::vector<std::uint8_t> context = {};  // at most 64 bytes
+    std::string type;                        // "user", "logon"
+    std::int32_t keyring = 0;                // of the caller: the key is linked into it
+  };
+  /// Serial of a key for a local consumer (docs/keys.md). Whether the caller may have it, the configuration
+  /// says.
+  virtual Result<std::int32_t> export_key(const KeyExport& what, const Caller& caller) = 0;
+  /// The caller's user needs it no longer.
+  virtual Status release_key(std::uint64_t asr_id, std::int32_t serial, const Caller& caller) = 0;
   /// Erases everything: back to unprovisioned.
   virtual void zeroize(Done done) = 0;
 };

@@ -21,16 +21,6 @@ std::optional<unsigned> number_of(const std::string& text) {
   return number;
 }
 
-std::optional<uid_t> user_of(const std::string& name) {
-  if (const auto number = number_of(name)) return number;
-  std::vector<char> buffer(kEntryBytes);
-  passwd entry{};
-  passwd* found = nullptr;
-  if (getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
-    return std::nullopt;
-  return entry.pw_uid;
-}
-
 std::optional<gid_t> group_of(const std::string& name) {
   if (const auto number = number_of(name)) return number;
   std::vector<char> buffer(kEntryBytes);
@@ -56,6 +46,16 @@ std::vector<gid_t> supplementary_groups(int fd) {
 }
 
 }  // namespace
+
+std::optional<uid_t> user_of(const std::string& name) {
+  if (const auto number = number_of(name)) return number;
+  std::vector<char> buffer(kEntryBytes);
+  passwd entry{};
+  passwd* found = nullptr;
+  if (getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
+    return std::nullopt;
+  return entry.pw_uid;
+}
 
 DataAccess::DataAccess(const std::vector<std::string>& users, const std::vector<std::string>& groups) {
   for (const std::string& name : users) {

@@ -9,6 +9,9 @@
 
 namespace akm::node {
 
+/// Of a name or number; none when this machine does not know the name.
+std::optional<uid_t> user_of(const std::string& name);
+
 class DataAccess {
  public:
   DataAccess() = default;

@@ -1,20 +1,18 @@
 // akmd: the node service. This file wires; the libraries work.
 #include <memory>
 
-#include "bpf/loader/probe_set.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/node/node.h"
 #include "daemon/node/start.h"
-#include "daemon/service/aside_worker.h"
 #include "daemon/service/bus_wiring.h"
 #include "daemon/service/options.h"
 #include "daemon/service/prompt_store.h"
+#include "daemon/service/sealing.h"
 #include "daemon/service/service_manager.h"
 #include "daemon/service/signals.h"
 #include "daemon/service/startup.h"
 #include "daemon/service/startup_pages.h"
-#include "dbus/authorizer.h"
 #include "dbus/node_adaptor.h"
 
 namespace akm::node {
@@ -67,13 +65,15 @@ Status run(const NodeSettings& settings) {
   dbus::Authorizer authorizer(bus,
                               {.group = settings.common.bus_group, .use_polkit = settings.common.use_polkit});
   dbus::NodeAdaptor adaptor(bus, authorizer, node);
+  const service::SealingService sealing(*loop, worker, bus, authorizer, dbus::kNodePath, settings.common,
+                                        state.failure);
   service::BusWiring wiring(*loop, bus);
   service::ServiceManager manager(*loop);
   observe(node, events, adaptor.observer(), manager, data);
 
   AKM_TRY(service::stop_on_signal(*loop, signals));
-  AKM_TRY(watch_role(*loop, node, settings.common, state.failure));
-  start(node, data);
+  AKM_TRY(watch_role(*loop, node));
+  const auto drives = start(node, data, *loop, settings);
   AKM_TRY(wiring.start([&] { manager.ready(node_state_name(node.status().state)); }));
   log::write(
       log::Level::notice, message_id::kStarted, "akmd has started",

@@ -20,6 +20,12 @@ constexpr Duration kReportPauseMost = std::chrono::seconds(30);
 Node::Node(const NodeSettings& settings, Parts parts)
     : settings_(settings),
       parts_(std::move(parts)),
+      exports_(
+          {.keys = parts_.keys,
+           .view = [this](protocol::AsrId id) { return shell_ ? shell_->engine().view(id) : std::nullopt; },
+           .changed = [this](protocol::AsrId id, const ExportedKey& key,
+                             bool revoked) { export_changed(id, key, revoked); }},
+          settings.consumers),
       link_([this](protocol::Event event, service::AfterStep after) {
         shell_->post(std::move(event), std::move(after));
       }),
@@ -35,6 +41,7 @@ Node::Node(const NodeSettings& settings, Parts parts)
     return;
   }
   records_.emplace(*parts_.store);
+  tries_.emplace(*parts_.store);
   shell_.emplace(service::Shell::Parts{*parts_.store, parts_.keys, parts_.random, parts_.send, parts_.now,
                                        parts_.data.receive},
                  parts_.engine, [this](service::Report& one) { report(one); });
@@ -45,6 +52,8 @@ void Node::start() {
   resume();
   if (parts_.keys != nullptr) sentry_.guard(*parts_.keys);
   for (const protocol::AsrId asr_id : operational()) join_group_of(asr_id);
+  if (const Status loaded = tries_->load(parts_.now()); !loaded)
+    findings_["bundle-tries"] = loaded.error().message();
 }
 
 void Node::resume() {
@@ -157,6 +166,7 @@ StatusSnapshot Node::status() const {
   for (const auto& [name, sentence] : findings_) out.findings.push_back(sentence);
   for (std::string& finding : sentry_.findings()) out.findings.push_back(std::move(finding));
   out.probes = sentry_.health();
+  out.bundles = bundles();
   out.counters = counters_;
   out.counters.merge(sentry_.counters());
   if (shell_) {
@@ -176,6 +186,7 @@ std::vector<AsrSnapshot> Node::asrs() const {
     if (const auto view = shell_->engine().view(id)) {
       out.push_back(service::asr_snapshot(*view, parts_.now(), parts_.keys));
       if (parts_.data.add_to_asr) parts_.data.add_to_asr(out.back());
+      out.back().exported_keys = exports_.of(id);
     }
   }
   return out;
@@ -212,6 +223,7 @@ Status Node::erase_everything() {
   const auto note = [&first](const Status& status) {
     if (first && !status) first = status;
   };
+  exports_.revoke_all();
   if (parts_.keys != nullptr) note(parts_.keys->revoke_all());
   link_.abandon();
   // The record first: what a crash leaves after it has no owner, and goes at the next start.
@@ -227,12 +239,13 @@ Status Node::erase_everything() {
   findings_.clear();
   resync_not_before_.clear();
   set_state(NodeState::unprovisioned);
+  drives_changed();
   return first;
 }
 
 std::optional<Instant> Node::next_deadline() const {
   std::optional<Instant> out = sentry_.next_deadline();
-  for (const auto& due : {save_due_, activation_due_, heartbeat_due_, report_due_}) {
+  for (const auto& due : {save_due_, activation_due_, heartbeat_due_, report_due_, look_due_}) {
     if (due && (!out || *due < *out)) out = due;
   }
   return out;
@@ -249,6 +262,7 @@ void Node::deadline_reached() {
   if (take(report_due_)) send_pending_report();
   if (take(activation_due_)) try_activation();
   if (take(heartbeat_due_)) send_heartbeat();
+  if (take(look_due_)) look_at_drives();
   sentry_.deadline_reached();
 }
 

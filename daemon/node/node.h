@@ -10,9 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "daemon/node/bundle_file.h"
+#include "daemon/node/bundle_source.h"
+#include "daemon/node/bundle_tries.h"
 #include "daemon/node/control_port.h"
 #include "daemon/node/hardware.h"
+#include "daemon/node/key_exports.h"
 #include "daemon/node/nmm_link.h"
 #include "daemon/node/node_record.h"
 #include "daemon/node/node_settings.h"
@@ -71,9 +73,15 @@ class Node final : public ControlPort {
   /// Null while sealed-unavailable.
   [[nodiscard]] service::Shell* shell() { return shell_ ? &*shell_ : nullptr; }
   [[nodiscard]] Sentry& sentry() { return sentry_; }
+  [[nodiscard]] const ConsumerAccess& consumers() const { return exports_.access(); }
   /// Of the role alone: heartbeats, retries, probes. The engine's are the shell's.
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   void deadline_reached();
+
+  /// From now on bundles on drives are offered; `look` is called aside, on another thread.
+  void offer_bundles(std::function<std::vector<BundleOffer>()> look);
+  /// A drive came or went: what is on them is looked at soon, as long as the node is unprovisioned.
+  void drives_changed();
 
   // ControlPort
   [[nodiscard]] StatusSnapshot status() const override;
@@ -84,6 +92,8 @@ class Node final : public ControlPort {
   void activate(Done done) override;
   void rekey(std::uint64_t asr_id, Done done) override;
   void zeroize(Done done) override;
+  Result<std::int32_t> export_key(const KeyExport& what, const Caller& caller) override;
+  Status release_key(std::uint64_t asr_id, std::int32_t serial, const Caller& caller) override;
 
  private:
   // node.cpp: state
@@ -105,9 +115,22 @@ class Node final : public ControlPort {
   // node_provisioning.cpp: bundles
   [[nodiscard]] Status may_be_provisioned() const;
   void answer_rekey(protocol::AsrId asr_id, const Status& outcome);
-  void provision(Result<protocol::BundleContent> content, std::optional<BundleFile> file, Done done);
+  struct Import;
+  using SharedImport = std::shared_ptr<Import>;
+  void aside(const SharedImport& import, std::function<void(Import&)> work,
+             void (Node::*then)(const SharedImport&));
+  void found(const SharedImport& import);
+  void opened(const SharedImport& import);
+  void consumed(const SharedImport& import);
+  void end_import(const SharedImport& import, const Status& outcome);
+  Status take_up(const protocol::BundleContent& content, const std::string& way);
   Status take_credentials(const protocol::BundleContent& content);
-  void consume(BundleFile& file, const protocol::BundleContent& content);
+  Status remember(const NodeRecord& record);
+
+  // node_offers.cpp: drives that are plugged in
+  void look_at_drives();
+  void offer(std::vector<BundleOffer> found);
+  [[nodiscard]] std::vector<BundleSnapshot> bundles() const;
 
   // node_activation.cpp: reaching the NMM, heartbeats
   void try_activation();
@@ -151,6 +174,9 @@ class Node final : public ControlPort {
   void on(service::EffectFailed& failed);
   void ask_for_generation(protocol::AsrId asr_id);
 
+  // node_exports.cpp: keys for local consumers
+  void export_changed(protocol::AsrId asr_id, const ExportedKey& key, bool revoked);
+
   // node_breach.cpp: detections
   void decided(const policy::Detection& detection, const policy::Decision& decision);
   void revoke_local_keys();
@@ -167,7 +193,9 @@ class Node final : public ControlPort {
   Parts parts_;
   std::optional<NodeRecords> records_;
   std::optional<NodeRecord> record_;
+  std::optional<BundleTries> tries_;
   std::optional<service::Shell> shell_;
+  KeyExports exports_;
   NmmLink link_;
   Sentry sentry_;
   Observer observer_;
@@ -175,6 +203,9 @@ class Node final : public ControlPort {
   std::map<std::string, std::string> findings_;  // that come and go
   std::map<std::string, std::uint64_t> counters_;
   bool provisioning_under_way_ = false;
+  std::function<std::vector<BundleOffer>()> look_for_bundles_;  // null: drives are not looked at
+  std::vector<BundleOffer> offers_;
+  std::optional<Instant> look_due_;
 
   std::vector<Done> activation_waiters_;
   // Who asked for a rekey, answered when the members have agreed or an attempt of theirs has failed.
@@ -189,7 +220,8 @@ class Node final : public ControlPort {
   bool report_under_way_ = false;
   std::optional<Instant> save_due_;  // the record is newer than what is stored
   std::map<protocol::AsrId, Instant> resync_not_before_;
-  std::set<Endpoint> groups_;  // joined, until the daemon ends
+  std::set<Endpoint> groups_;          // joined, until the daemon ends
+  Instant export_refusal_not_before_;  // is an event again
 };
 
 }  // namespace akm::node

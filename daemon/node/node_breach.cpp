@@ -105,6 +105,7 @@ void Node::revoke_in_keyring() {
       }
     }
   }
+  exports_.revoke_all();
 }
 
 void Node::erase_operational() {

@@ -4,6 +4,7 @@
 
 #include "daemon/base/hex.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/crypto/digest.h"
 #include "daemon/node/node.h"
 #include "dbus/limits.h"
 #include "dbus/sealed_memfd.h"
@@ -17,6 +18,19 @@ Status Node::may_be_provisioned() const {
   return {};
 }
 
+/// What goes back and forth between the loop and the thread aside.
+struct Node::Import {
+  std::string path;
+  std::vector<std::string> also;
+  SecretBuffer code;
+  Done done;
+  Result<BundleSource> source = fail(Errc::internal, "not read yet");
+  protocol::Digest32 digest{};
+  Result<protocol::BundleContent> content = fail(Errc::internal, "not opened yet");
+  std::string receipt;
+  Status consumed;
+};
+
 void Node::provision_from_file(const std::string& path, UniqueFd code_fd, Done done) {
   if (const Status allowed = may_be_provisioned(); !allowed) return done(allowed);
   const auto typed = dbus::read_sealed_memfd(code_fd.get(), dbus::limits::kCodeBytes);
@@ -24,52 +38,106 @@ void Node::provision_from_file(const std::string& path, UniqueFd code_fd, Done d
   const auto bytes = typed->reveal();
   auto code = protocol::parse_code({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   if (!code) return done(std::unexpected(code.error()));
-  auto file = BundleFile::open(path);
-  if (!file) return done(std::unexpected(file.error()));
   provisioning_under_way_ = true;
-  // scrypt takes some tenths of a second: not on the loop thread.
-  struct Work {
-    BundleFile file;
-    SecretBuffer code;
-    Done done;
-  };
-  auto work = std::make_shared<Work>(std::move(*file), std::move(*code), std::move(done));
-  const Status taken = parts_.run_aside([this, work]() -> keyring::TpmWorker::Completion {
-    auto content = protocol::open_bundle(work->file.bytes(), work->code);
-    return [this, work, content = std::move(content)]() mutable {
-      provisioning_under_way_ = false;
-      provision(std::move(content), std::move(work->file), std::move(work->done));
-    };
-  });
+  const auto import = std::make_shared<Import>();
+  import->path = path;
+  import->also = settings_.drives_also;
+  import->code = std::move(*code);
+  import->done = std::move(done);
+  // A drive may take what time it likes.
+  aside(import, [](Import& one) { one.source = BundleSource::open(one.path, one.also); }, &Node::found);
+}
+
+void Node::aside(const SharedImport& import, std::function<void(Import&)> work,
+                 void (Node::*then)(const SharedImport&)) {
+  const Status taken =
+      parts_.run_aside([this, import, work = std::move(work), then]() -> keyring::TpmWorker::Completion {
+        work(*import);
+        return [this, import, then] { (this->*then)(import); };
+      });
   if (taken) return;
+  if (then == &Node::opened) (void)tries_->give_back(import->digest);  // its code was not tried
+  end_import(import, taken);
+}
+
+void Node::found(const SharedImport& import) {
+  if (!import->source) return end_import(import, std::unexpected(import->source.error()));
+  import->digest = crypto::sha256({import->source->bytes()});
+  if (const Status may = tries_->begin(import->digest, parts_.now()); !may) return end_import(import, may);
+  // scrypt takes some tenths of a second.
+  aside(
+      import, [](Import& one) { one.content = protocol::open_bundle(one.source->bytes(), one.code); },
+      &Node::opened);
+}
+
+void Node::opened(const SharedImport& import) {
+  if (!import->content) {
+    Error error = import->content.error();
+    if (error.code != Errc::wrong_code) {
+      (void)tries_->give_back(import->digest);  // else it counts: more cautious, not wrong
+      return end_import(import, std::unexpected(std::move(error)));
+    }
+    error.detail = tries_->failed(import->digest, parts_.now());
+    say({.name = "wrong-code",
+         .severity = 4,
+         .fields = {{"tries_left", std::to_string(tries_->remaining(import->digest))}}},
+        {}, "A one-time code did not open a bundle");
+    status_changed();
+    return end_import(import, std::unexpected(std::move(error)));
+  }
+  const protocol::BundleContent& content = *import->content;
+  (void)tries_->opened(import->digest);  // else its tries count on, for a bundle that opens no more
+  if (const Status taken = take_up(content, import->source->way()); !taken) return end_import(import, taken);
+  import->receipt = "{\"akm-receipt\": 1, \"node\": \"" + hex_id(content.identity.node_id) +
+                    "\", \"nmm\": \"" + hex_id(content.identity.nmm_id) +
+                    "\", \"serial\": " + std::to_string(content.identity.serial) + ", \"use_id\": \"" +
+                    hex(content.use_id) + "\"}\n";
+  // From here on the node is provisioned, also if the drive was pulled out.
+  import->consumed = fail(Errc::busy);
+  const Status started = parts_.run_aside([this, import]() -> keyring::TpmWorker::Completion {
+    import->consumed = import->source->consume(import->receipt);
+    return [this, import] { consumed(import); };
+  });
+  if (!started) consumed(import);
+}
+
+void Node::consumed(const SharedImport& import) {
+  if (!import->consumed) {
+    say({.name = "bundle-not-removed",
+         .severity = 4,
+         .fields = {{"error", import->consumed.error().message()}}},
+        {}, "The bundle was used, but not wholly removed from the drive; remove it by hand");
+  }
+  end_import(import, {});
+}
+
+void Node::end_import(const SharedImport& import, const Status& outcome) {
   provisioning_under_way_ = false;
-  work->done(taken);
+  std::exchange(import->done, {})(outcome);
 }
 
 void Node::provision_from_memfd(UniqueFd bundle, Done done) {
   if (const Status allowed = may_be_provisioned(); !allowed) return done(allowed);
   const auto bytes = dbus::read_sealed_memfd(bundle.get(), protocol::kBundleBytes);
   if (!bytes) return done(std::unexpected(bytes.error()));
-  provision(protocol::decode_direct_bundle(bytes->reveal()), std::nullopt, std::move(done));
+  const auto content = protocol::decode_direct_bundle(bytes->reveal());
+  done(content ? take_up(*content, "direct") : std::unexpected(content.error()));
 }
 
-void Node::provision(Result<protocol::BundleContent> content, std::optional<BundleFile> file, Done done) {
-  if (!content) return done(std::unexpected(content.error()));
-  if (const Status allowed = may_be_provisioned(); !allowed) return done(allowed);
-  if (const Status taken = take_credentials(*content); !taken) return done(taken);
-  // From here on the node is provisioned, also if the drive was pulled out.
-  if (file) consume(*file, *content);
+Status Node::take_up(const protocol::BundleContent& content, const std::string& way) {
+  AKM_TRY(take_credentials(content));
   say({.name = "provisioned",
        .severity = 5,
        .fields = {{"node", record_->identity.node_name},
                   {"node_id", hex_id(record_->identity.node_id)},
                   {"nmm", record_->identity.nmm_name},
                   {"nmm_id", hex_id(record_->identity.nmm_id)},
-                  {"way", file ? "file" : "direct"}}},
+                  {"way", way}}},
       message_id::kProvisioned, "Provisioning credentials were stored");
   set_state(NodeState::provisioned);
+  offer({});
   if (settings_.activate_automatically) activation_due_ = parts_.now();
-  done({});
+  return {};
 }
 
 Status Node::take_credentials(const protocol::BundleContent& content) {
@@ -78,6 +146,10 @@ Status Node::take_credentials(const protocol::BundleContent& content) {
   AKM_ASSIGN(const protocol::HardwareValue hardware, parts_.hardware.value());
   // A bundle for a machine that nobody had seen is for the all-zero value; the NMM binds it at activation.
   const protocol::HardwareValue& masked_with = content.unbound ? protocol::kUnknownHardware : hardware;
+  if (content.check) {
+    AKM_ASSIGN(const protocol::HardwareCheck check, protocol::hardware_check(masked_with, content.use_id));
+    if (check != *content.check) return fail(Errc::hardware_mismatch);
+  }
   AKM_ASSIGN(auto chains, protocol::unmask_chains(content.mask, masked_with, content.use_id));
   AKM_ASSIGN(auto asr, protocol::make_provisioning_asr(content.identity, std::move(chains)));
   const protocol::AsrId asr_id = content.identity.asr_id;
@@ -85,13 +157,10 @@ Status Node::take_credentials(const protocol::BundleContent& content) {
   shell_->post(protocol::InstallAsr{std::move(asr), protocol::kNodeIndex, true, 0},
                [&installed](const Status& status) { installed = status; });
   AKM_TRY(installed);
-  // Until the record is there, nothing refers to the relationship: a crash here leaves the node unprovisioned
-  // and the bundle unused.
+  // Until the record is there, nothing refers to the relationship: a crash here leaves the node
+  // unprovisioned.
   NodeRecord record{content.identity, hardware, content.use_id, NodeState::provisioned, {}};
-  Status stored = records_->save(record);
-  if (stored) stored = records_->add_used(content.use_id);
-  if (!stored) {
-    [[maybe_unused]] const Status undone = records_->erase();  // the first error is what counts
+  if (const Status stored = remember(record); !stored) {
     shell_->post(protocol::RetireAsr{asr_id});
     return stored;
   }
@@ -101,15 +170,15 @@ Status Node::take_credentials(const protocol::BundleContent& content) {
   return {};
 }
 
-void Node::consume(BundleFile& file, const protocol::BundleContent& content) {
-  const std::string receipt = "{\"akm-receipt\": 1, \"node\": \"" + hex_id(content.identity.node_id) +
-                              "\", \"nmm\": \"" + hex_id(content.identity.nmm_id) +
-                              "\", \"serial\": " + std::to_string(content.identity.serial) +
-                              ", \"use_id\": \"" + hex(content.use_id) + "\"}\n";
-  if (const Status consumed = file.consume(receipt); !consumed) {
-    say({.name = "bundle-not-removed", .severity = 4, .fields = {{"error", consumed.error().message()}}}, {},
-        "The bundle was used, but not wholly removed from the drive; remove it by hand");
-  }
+/// The use of the bundle first: a power cut in between wastes it, and does not let it be used twice.
+Status Node::remember(const NodeRecord& record) {
+  AKM_TRY(records_->add_used(record.use_id));
+  const Status stored = records_->save(record);
+  if (stored) return {};
+  // The first error is what counts: the bundle is unused again, where the disk lets us say so.
+  [[maybe_unused]] const Status undone = records_->erase();
+  [[maybe_unused]] const Status unused = records_->remove_used(record.use_id);
+  return stored;
 }
 
 }  // namespace akm::node

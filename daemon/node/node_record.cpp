@@ -182,6 +182,16 @@ Status NodeRecords::add_used(const protocol::SingleUseId& id) {
   if (std::ranges::find(ids, id) != ids.end()) return {};
   if (ids.size() >= kUsedBundles) ids.erase(ids.begin());
   ids.push_back(id);
+  return write_used(ids);
+}
+
+Status NodeRecords::remove_used(const protocol::SingleUseId& id) {
+  AKM_ASSIGN(auto ids, used());
+  std::erase(ids, id);
+  return write_used(ids);
+}
+
+Status NodeRecords::write_used(const std::vector<protocol::SingleUseId>& ids) {
   std::vector<std::uint8_t> bytes;
   for (const auto& one : ids) bytes.insert(bytes.end(), one.begin(), one.end());
   return store_.write(kUsedName, bytes);

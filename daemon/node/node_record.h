@@ -46,9 +46,12 @@ class NodeRecords {
   /// Whether a bundle with this id was used before, ever: the list outlives zeroize.
   Result<bool> was_used(const protocol::SingleUseId& id);
   Status add_used(const protocol::SingleUseId& id);
+  /// For a use that came to nothing.
+  Status remove_used(const protocol::SingleUseId& id);
 
  private:
   Result<std::vector<protocol::SingleUseId>> used();
+  Status write_used(const std::vector<protocol::SingleUseId>& ids);
 
   store::SealedStore& store_;
 };

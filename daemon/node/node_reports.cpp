@@ -134,6 +134,7 @@ void Node::on(service::KeysChanged& changed) {
   findings_.erase("install-key");
   findings_.erase("revoke-key");
   sentry_.guard(*parts_.keys);
+  if (changed.slot == protocol::KeySlot::current) exports_.session_changed(changed.asr_id);
   asr_changed(changed.asr_id);
 }
 

@@ -1,7 +1,9 @@
 #include "daemon/node/node_settings.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "keyring/kernel_keyring.h"
 #include "keyring/sealer_factory.h"
 
 namespace akm::node {
@@ -85,6 +87,23 @@ Result<policy::NodePolicy> read_policy(const Config& config) {
   return out;
 }
 
+constexpr std::size_t kDrivesAlso = 16;
+
+void add_drives(service::Schema& schema) {
+  schema.push_back(
+      {.name = "drives.watch",
+       .standard = true,
+       .doc = "While unprovisioned, look at removable drives that are plugged in, read-only, and offer "
+              "the bundles on them.",
+       .choices = {}});
+  schema.push_back(
+      {.name = "drives.also",
+       .standard = std::vector<std::string>(),
+       .doc = "Block devices (/dev/NAME) that count as removable though the kernel does not say so: a "
+              "card slot, a virtual drive.",
+       .choices = {}});
+}
+
 constexpr std::size_t kDataFolderBytes = 36;  // the paths in it have to fit a socket's address
 constexpr std::int64_t kKibibyte = 1024;
 
@@ -128,6 +147,49 @@ Result<DataSettings> read_data(const Config& config) {
   return out;
 }
 
+void add_consumers(service::Schema& schema) {
+  const auto text = [&schema](const char* key, const char* doc) {
+    schema.push_back(
+        {.name = std::string("consumers[].") + key, .standard = std::string(), .doc = doc, .choices = {}});
+  };
+  text("name", "Name of a key that a local program may have (docs/keys.md): letters, digits, '.', '_', '-'.");
+  text("asr", "Label of the relationship, or its id as 16 hex digits.");
+  text("user", "User, as a name or number, who may have it.");
+  text("executable", "Absolute path of the program that may ask for it.");
+  schema.push_back(
+      {.name = "consumers[].types",
+       .standard = std::vector<std::string>{"user"},
+       .doc = "Types of kernel keys that it may have: user, which it can read, and logon, which only "
+              "the kernel can.",
+       .choices = {}});
+  schema.push_back({.name = "consumers[].key_bytes",
+                    .standard = std::int64_t{32},
+                    .doc = "Length of the key; the same on all members.",
+                    .minimum = 16,
+                    .maximum = 128,
+                    .choices = {}});
+}
+
+Result<ConsumerRule> read_consumer(const Config& config) {
+  ConsumerRule out{.name = config.text("name"),
+                   .asr = config.text("asr"),
+                   .user = config.text("user"),
+                   .executable = config.text("executable"),
+                   .types = config.list("types"),
+                   .key_bytes = static_cast<std::size_t>(config.integer("key_bytes"))};
+  if (!keyring::is_key_name(out.name))
+    return std::unexpected(config.invalid("name", "must be 1 to 64 letters, digits, '.', '_' or '-'"));
+  if (out.asr.empty()) return std::unexpected(config.invalid("asr", "must name a relationship"));
+  if (out.user.empty()) return std::unexpected(config.invalid("user", "must name a user"));
+  if (!out.executable.starts_with('/'))
+    return std::unexpected(config.invalid("executable", "must be an absolute path"));
+  for (const std::string& type : out.types) {
+    if (type != "user" && type != "logon")
+      return std::unexpected(config.invalid("types", "must be of user and logon"));
+  }
+  return out;
+}
+
 }  // namespace
 
 service::Schema node_schema() {
@@ -168,7 +230,9 @@ service::Schema node_schema() {
                     .standard = true,
                     .doc = "Activate as soon as credentials are there; else akmctl node activate does.",
                     .choices = {}});
+  add_drives(schema);
   add_data(schema);
+  add_consumers(schema);
   add_responses(schema);
   return schema;
 }
@@ -191,8 +255,19 @@ Result<NodeSettings> node_settings(const Config& config) {
   out.probes_config_folder = config.text("probes.config_folder");
   out.probes_check_interval_s = static_cast<std::uint32_t>(config.integer("probes.check_interval_s"));
   out.activate_automatically = config.boolean("activation.automatic");
+  out.drives_watch = config.boolean("drives.watch");
+  out.drives_also = config.list("drives.also");
+  const bool devices =
+      std::ranges::all_of(out.drives_also, [](const std::string& one) { return one.starts_with("/dev/"); });
+  if (!devices || out.drives_also.size() > kDrivesAlso) {
+    return std::unexpected(config.invalid("drives.also", "at most 16 names that begin with /dev/"));
+  }
   AKM_ASSIGN(out.data, read_data(config));
   AKM_ASSIGN(out.responses, read_policy(config));
+  for (const Config& table : config.tables("consumers")) {
+    AKM_ASSIGN(ConsumerRule rule, read_consumer(table));
+    out.consumers.push_back(std::move(rule));
+  }
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/node/consumer_access.h"
 #include "daemon/policy/response.h"
 #include "daemon/service/settings.h"
 #include "keyring/hardware_identity.h"
@@ -32,6 +33,9 @@ struct NodeSettings {
   policy::NodePolicy responses;
   bool activate_automatically = true;
   DataSettings data;
+  std::vector<ConsumerRule> consumers;
+  bool drives_watch = true;              // bundles on drives that are plugged in are offered
+  std::vector<std::string> drives_also;  // devices that count as removable
 };
 
 service::Schema node_schema();

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "daemon/base/log.h"
-#include "daemon/service/second_try.h"
 #include "keyring/kernel_keyring.h"
 
 namespace akm::node {
@@ -73,9 +72,7 @@ std::string backend_text(const io::Loop& loop) {
   return loop.backend_reason().empty() ? "epoll" : "epoll (" + loop.backend_reason() + ")";
 }
 
-Status watch_role(io::Loop& loop, Node& node, const service::Settings& settings,
-                  const std::optional<Error>& failure) {
-  if (failure && service::may_pass(failure->code)) service::try_again(loop, settings);
+Status watch_role(io::Loop& loop, Node& node) {
   loop.add_deadline(
       [&node]() -> std::optional<Instant> {
         return node.shell() == nullptr ? std::nullopt : node.shell()->next_deadline();
@@ -91,9 +88,19 @@ Status watch_role(io::Loop& loop, Node& node, const service::Settings& settings,
   return {};
 }
 
-void start(Node& node, DataService& data) {
+std::unique_ptr<DriveWatch> start(Node& node, DataService& data, io::Loop& loop,
+                                  const NodeSettings& settings) {
+  for (const std::string& name : node.consumers().unknown())
+    log::warning("[[consumers]] of the configuration names what this machine does not know",
+                 {{"AKM_NAME", name}});
   node.start();
   data.start(node.shell());
+  if (!settings.drives_watch) return nullptr;
+  auto watch = DriveWatch::create(loop, [&node] { node.drives_changed(); });
+  node.offer_bundles([also = settings.drives_also] { return look_for_bundles(also); });
+  if (watch) return std::move(*watch);
+  log::warning("Drives that are plugged in are not noticed", {{"AKM_ERROR", watch.error().message()}});
+  return nullptr;
 }
 
 void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager,
@@ -109,7 +116,8 @@ void observe(Node& node, service::EventLog& events, Observer bus, service::Servi
                            data.asr_changed(asr_id);
                            if (to_bus) to_bus(asr_id);
                          },
-                     .event = {}});
+                     .event = {},
+                     .key_changed = std::move(bus.key_changed)});
 }
 
 }  // namespace akm::node

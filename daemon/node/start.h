@@ -8,6 +8,7 @@
 #include "bpf/loader/probe_set.h"
 #include "daemon/io/loop.h"
 #include "daemon/node/data_service.h"
+#include "daemon/node/drive_watch.h"
 #include "daemon/node/node.h"
 #include "daemon/service/service_manager.h"
 #include "keyring/key_store.h"
@@ -27,12 +28,13 @@ void look_at_hardware(Hardware& hardware, std::vector<std::string>& findings);
 std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::vector<std::string>& findings);
 /// "io_uring", or "epoll (why)".
 std::string backend_text(const io::Loop& loop);
-/// The role's deadlines and probes on the loop; without its state (failure) what is to bring that back.
-Status watch_role(io::Loop& loop, Node& node, const service::Settings& settings,
-                  const std::optional<Error>& failure);
+/// The role's deadlines and probes on the loop.
+Status watch_role(io::Loop& loop, Node& node);
 
-/// The role first: it restores what the data service opens sockets for.
-void start(Node& node, DataService& data);
+/// The role first: it restores what the data service opens sockets for. The result notices drives as long as
+/// it lives; null where that is switched off or cannot be had.
+std::unique_ptr<DriveWatch> start(Node& node, DataService& data, io::Loop& loop,
+                                  const NodeSettings& settings);
 /// What happens goes to the bus, the state to the service manager too, changed ASRs to the data service.
 void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager,
              DataService& data);

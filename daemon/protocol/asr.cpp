@@ -67,7 +67,13 @@ Status check_kind(const AsrDescription& asr) {
   return fail(Errc::invalid_argument, "unknown kind");
 }
 
+constexpr std::uint32_t kKeyTimeoutLongest_s = 30 * 86400;
+
 }  // namespace
+
+std::uint32_t key_timeout_s(const Policy& policy) {
+  return std::min(policy.rekey_interval_s, kKeyTimeoutLongest_s) / 4 * 5 + kKeyTimeoutSlack_s;
+}
 
 const Member* AsrDescription::member(std::uint16_t index) const {
   const auto found = std::ranges::lower_bound(roster, index, {}, &Member::index);

@@ -68,6 +68,10 @@ struct Policy {
   bool operator==(const Policy&) const = default;
 };
 
+inline constexpr std::uint32_t kKeyTimeoutSlack_s = 60;
+/// Keys in the keyring end by themselves a little after the time when they should have been replaced.
+std::uint32_t key_timeout_s(const Policy& policy);
+
 /// Everything of an ASR but its secrets: what may be shown.
 struct AsrDescription {
   AsrId id = 0;

@@ -142,6 +142,7 @@ unsigned read_content_field(CborReader& reader, std::string_view key, BundleCont
     }
     return 1U << 10;
   }
+  if (key == "check") return read_array(reader, out.check.emplace()), 0;
   if (key == "unbound") return out.unbound = reader.boolean(), 0;
   reader.skip();
   return 0;
@@ -151,13 +152,17 @@ unsigned read_content_field(CborReader& reader, std::string_view key, BundleCont
 
 SecretBuffer BundleContent::encode() const {
   CborWriter writer(CborWriter::Memory::secret);
-  writer.map(unbound ? 12 : 11);
+  writer.map(std::size_t{11} + (unbound ? 1 : 0) + (check ? 1 : 0));
   writer.text("nmm");
   writer.text(identity.nmm_name);
   writer.text("mask");
   writer.bytes(mask);
   writer.text("node");
   writer.text(identity.node_name);
+  if (check) {
+    writer.text("check");
+    writer.bytes(*check);
+  }
   writer.text("suite");
   writer.unsigned_integer(static_cast<std::uint64_t>(identity.suite));
   writer.text("asr_id");

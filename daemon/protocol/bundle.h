@@ -1,6 +1,7 @@
 #pragma once
 // Bundles (section 7): provisioning credentials on their way to a node.
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,7 +21,8 @@ struct BundleContent {
   ProvisioningIdentity identity;
   SingleUseId use_id{};
   Mask mask{};
-  bool unbound = false;  // made for kUnknownHardware: bound at activation
+  bool unbound = false;                     // made for kUnknownHardware: bound at activation
+  std::optional<HardwareCheck> check = {};  // of a bound one: whether this is its machine
   ~BundleContent() { wipe(mask.data(), mask.size()); }
   [[nodiscard]] SecretBuffer encode() const;
   static Result<BundleContent> decode(std::span<const std::uint8_t> bytes);

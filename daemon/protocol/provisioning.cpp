@@ -21,6 +21,7 @@ constexpr std::array<std::uint8_t, 14> kHardwareLabel{'a', 'k', 'm', '1', ' ', '
 constexpr std::array<std::uint8_t, 15> kProvisionLabel{'a', 'k', 'm', '1', ' ', 'p', 'r', 'o',
                                                        'v', 'i', 's', 'i', 'o', 'n', 0};
 constexpr std::array<std::uint8_t, 10> kMaskLabel{'a', 'k', 'm', '1', ' ', 'm', 'a', 's', 'k', 0};
+constexpr std::array<std::uint8_t, 11> kCheckLabel{'a', 'k', 'm', '1', ' ', 'c', 'h', 'e', 'c', 'k', 0};
 
 // The suite of an ASR does not matter here: provisioning is always HKDF-SHA-256.
 constexpr crypto::Hash kHash = crypto::Hash::sha256;
@@ -110,13 +111,22 @@ Result<Mask> mask_chains(const Chains& chains, const HardwareValue& hardware, co
   xor_into(bytes.reveal_mutable(), join(chains).reveal());
   Mask out{};
   std::ranges::copy(bytes.reveal(), out.begin());
+  crypto::observe_secret("bundle mask", out);
   return out;
 }
 
 Result<Chains> unmask_chains(const Mask& mask, const HardwareValue& hardware, const SingleUseId& use_id) {
+  crypto::observe_secret("bundle mask", mask);  // who knows the machine has the credentials of it
   AKM_ASSIGN(ChainBytes bytes, mask_stream(hardware, use_id));
   xor_into(bytes.reveal_mutable(), mask);
   return split(bytes);
+}
+
+Result<HardwareCheck> hardware_check(const HardwareValue& hardware, const SingleUseId& use_id) {
+  AKM_ASSIGN(const SecretBuffer prk, crypto::hkdf_extract(kHash, use_id, {hardware}));
+  HardwareCheck out{};
+  AKM_TRY(crypto::hkdf_expand(kHash, prk.reveal(), {kCheckLabel}, out));
+  return out;
 }
 
 Result<Asr> make_provisioning_asr(const ProvisioningIdentity& identity, Chains chains) {

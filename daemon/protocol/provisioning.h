@@ -40,6 +40,10 @@ Result<Chains> derive_provisioning_chains(const ProvisioningRoot& root, const Ha
 Result<Mask> mask_chains(const Chains& chains, const HardwareValue& hardware, const SingleUseId& use_id);
 Result<Chains> unmask_chains(const Mask& mask, const HardwareValue& hardware, const SingleUseId& use_id);
 
+/// Tells on a machine whether a mask is for it, before anything is changed there; says nothing of the chains.
+using HardwareCheck = std::array<std::uint8_t, 16>;
+Result<HardwareCheck> hardware_check(const HardwareValue& hardware, const SingleUseId& use_id);
+
 /// What both sides know of a provisioning ASR, beside its chains.
 struct ProvisioningIdentity {
   AsrId asr_id = 0;

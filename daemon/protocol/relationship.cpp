@@ -12,14 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t kKeyTimeoutSlack_s = 60;
-constexpr std::uint32_t kKeyTimeoutLongest_s = 30 * 86400;
-
-/// Keys in the keyring end by themselves a little after the time when they should have been replaced.
-std::uint32_t key_timeout_s(const Policy& policy) {
-  return std::min(policy.rekey_interval_s, kKeyTimeoutLongest_s) / 4 * 5 + kKeyTimeoutSlack_s;
-}
-
 /// Some member of `before` is not in `now`.
 bool leaves_out(const AsrDescription& before, const AsrDescription& now) {
   std::set<NodeId> kept;

@@ -125,32 +125,21 @@ std::optional<Value> convert(const toml::node& node, const Setting& setting) {
   return Value(std::move(items));
 }
 
-struct Found {
-  std::string name;
-  Value value;
-  std::string origin;
-};
+constexpr std::string_view kArray = "[].";
 
-/// All keys of one parsed file, checked against the schema.
-Status collect(const toml::table& table, const std::string& prefix, const std::string& path,
-               const Schema& schema, std::vector<Found>& out) {
-  for (const auto& [key, node] : table) {
-    const std::string name = prefix + std::string(key.str());
-    const std::string where = fmt::format("{}:{}", path, key.source().begin.line);
-    const auto setting = std::ranges::find(schema, name, &Setting::name);
-    if (setting != schema.end()) {
-      auto value = convert(node, *setting);
-      if (!value) return invalid_at(where, fmt::format("{} must be {}", name, type_text(*setting)));
-      out.push_back({name, std::move(*value), where});
-      continue;
-    }
-    const bool is_group =
-        std::ranges::any_of(schema, [&](const Setting& known) { return known.name.starts_with(name + "."); });
-    if (!is_group) return invalid_at(where, "unknown key " + name);
-    if (!node.is_table()) return invalid_at(where, name + " must be a table");
-    AKM_TRY(collect(*node.as_table(), name + ".", path, schema, out));
+bool has_group(const Schema& schema, const std::string& prefix) {
+  return std::ranges::any_of(schema, [&](const Setting& known) { return known.name.starts_with(prefix); });
+}
+
+/// What stands in each table of an array, with the names that it has there.
+Schema schema_of_tables(const Schema& schema, const std::string& prefix) {
+  Schema out;
+  for (const Setting& setting : schema) {
+    if (!setting.name.starts_with(prefix)) continue;
+    out.push_back(setting);
+    out.back().name.erase(0, prefix.size());
   }
-  return {};
+  return out;
 }
 
 /// toml++ 3.3 has undefined behaviour when it asks whether some letters beyond ASCII are a blank, which it
@@ -169,20 +158,6 @@ Status check_letters(const std::string& text, const std::string& path) {
       return invalid_at(fmt::format("{}:{}", path, number), "not ASCII: in a text write \\uXXXX");
   }
   return {};
-}
-
-Result<std::vector<Found>> load_file(const std::string& path, const Schema& schema) {
-  AKM_ASSIGN(const std::string text, read_text(path));
-  AKM_TRY(check_letters(text, path));
-  const toml::parse_result parsed = toml::parse(std::string_view(text), path);
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    return invalid_at(fmt::format("{}:{}", path, error.source().begin.line),
-                      std::string(error.description()));
-  }
-  std::vector<Found> out;
-  AKM_TRY(collect(parsed.table(), "", path, schema, out));
-  return out;
 }
 
 std::string quoted(const std::string& text) {
@@ -224,8 +199,75 @@ std::string example_entry(const Setting& setting, std::string_view key) {
 
 }  // namespace
 
+/// Takes one parsed file, checked against the schema, into a configuration.
+class Config::Collector {
+ public:
+  Collector(const std::string& path, Config& to) : path_(path), to_(to) {}
+
+  Status file(const Schema& schema) {
+    AKM_ASSIGN(const std::string text, read_text(path_));
+    AKM_TRY(check_letters(text, path_));
+    const toml::parse_result parsed = toml::parse(std::string_view(text), path_);
+    if (!parsed) {
+      const toml::parse_error& error = parsed.error();
+      return invalid_at(place(error.source()), std::string(error.description()));
+    }
+    return table(parsed.table(), "", schema);
+  }
+
+ private:
+  [[nodiscard]] std::string place(const toml::source_region& source) const {
+    return fmt::format("{}:{}", path_, source.begin.line);
+  }
+
+  Status table(const toml::table& table, const std::string& prefix, const Schema& schema) {
+    for (const auto& [key, node] : table) {
+      const std::string name = prefix + std::string(key.str());
+      const std::string where = place(key.source());
+      // The mark of an array is of the schema alone.
+      if (key.str().contains('[')) return invalid_at(where, "unknown key " + name);
+      const auto setting = std::ranges::find(schema, name, &Setting::name);
+      if (setting != schema.end()) {
+        auto value = convert(node, *setting);
+        if (!value) return invalid_at(where, fmt::format("{} must be {}", name, type_text(*setting)));
+        to_.entries_.insert_or_assign(name, Entry{std::move(*value), where});
+      } else if (has_group(schema, name + std::string(kArray))) {
+        AKM_TRY(array(node, name, where, schema));
+      } else {
+        if (!has_group(schema, name + ".")) return invalid_at(where, "unknown key " + name);
+        if (!node.is_table()) return invalid_at(where, name + " must be a table");
+        AKM_TRY(this->table(*node.as_table(), name + ".", schema));
+      }
+    }
+    return {};
+  }
+
+  Status array(const toml::node& node, const std::string& name, const std::string& where,
+               const Schema& schema) {
+    if (!node.is_array_of_tables()) return invalid_at(where, name + " must be tables: [[" + name + "]]");
+    const Schema of_each = schema_of_tables(schema, name + std::string(kArray));
+    std::vector<Config>& tables = to_.tables_[name];
+    for (const toml::node& one : *node.as_array()) {
+      if (tables.size() == kConfigTables)
+        return invalid_at(where, fmt::format("more than {} tables {}", kConfigTables, name));
+      Config each(of_each);
+      for (auto& [key, entry] : each.entries_) entry.origin = place(one.source());
+      AKM_TRY(Collector(path_, each).table(*one.as_table(), "", of_each));
+      tables.push_back(std::move(each));
+    }
+    return {};
+  }
+
+  const std::string& path_;
+  Config& to_;
+};
+
 Config::Config(const Schema& schema) {
   for (const Setting& setting : schema) {
+    if (const std::size_t array = setting.name.find(kArray); array != std::string::npos) {
+      tables_.try_emplace(setting.name.substr(0, array));
+      continue;
+    }
     if (!entries_.emplace(setting.name, Entry{setting.standard, "default"}).second)
       mistake(setting.name, "twice");
   }
@@ -236,12 +278,7 @@ Result<Config> Config::load(const std::string& path, const Schema& schema) {
   AKM_ASSIGN(const std::vector<std::string> more, drop_ins(path));
   std::vector<std::string> files{path};
   files.insert(files.end(), more.begin(), more.end());
-  for (const std::string& file : files) {
-    AKM_ASSIGN(std::vector<Found> found, load_file(file, schema));
-    for (Found& item : found) {
-      config.entries_.insert_or_assign(item.name, Entry{std::move(item.value), std::move(item.origin)});
-    }
-  }
+  for (const std::string& file : files) AKM_TRY(Collector(file, config).file(schema));
   return config;
 }
 
@@ -275,6 +312,12 @@ const std::vector<std::string>& Config::list(std::string_view name) const {
   return *value;
 }
 
+const std::vector<Config>& Config::tables(std::string_view name) const {
+  const auto found = tables_.find(name);
+  if (found == tables_.end()) mistake(name, "is not an array of tables");
+  return found->second;
+}
+
 std::string Config::origin(std::string_view name) const {
   return entry(name).origin;
 }
@@ -289,9 +332,11 @@ std::string example_config(std::string_view title, const Schema& schema) {
   for (const Setting& setting : schema) {
     const std::size_t dot = setting.name.rfind('.');
     const std::string group = dot == std::string::npos ? "" : setting.name.substr(0, dot);
+    // Tables of an array only exist where somebody writes them.
+    const std::string head =
+        group.ends_with("[]") ? "#[[" + group.substr(0, group.size() - 2) + "]]\n" : "[" + group + "]\n";
     auto table = std::ranges::find(tables, group, &std::pair<std::string, std::string>::first);
-    if (table == tables.end())
-      table = tables.insert(table, {group, group.empty() ? "" : "\n[" + group + "]\n"});
+    if (table == tables.end()) table = tables.insert(table, {group, group.empty() ? "" : "\n" + head});
     table->second += example_entry(setting, setting.name.substr(dot == std::string::npos ? 0 : dot + 1));
   }
   std::string out = fmt::format(

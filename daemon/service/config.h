@@ -2,8 +2,8 @@
 // Configuration: one TOML file and the drop-ins of FILE.d/*.toml in the order of their names, a later one
 // wins. What may stand there is a table (Schema), from which the documented example is made too. An unknown
 // key, a wrong type and a value out of bounds are errors that name file and line; nothing is silently
-// replaced by a default. Beyond ASCII only lines of comment are written as they are; a text takes \uXXXX, on
-// one line.
+// replaced by a default. Tables of an array ([[name]]) add up over all files. Beyond ASCII only lines of
+// comment are written as they are; a text takes \uXXXX, on one line.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -19,9 +19,9 @@ using Value = std::variant<std::string, std::int64_t, bool, std::vector<std::str
 
 /// One key of a configuration file.
 struct Setting {
-  std::string name;          // "network.listen": table, dot, key
-  Value standard;            // what holds when it is not set; its alternative is the key's type
-  std::string doc;           // sentences for the example file
+  std::string name;  // "network.listen": table, dot, key; "consumers[].name": key of each [[consumers]]
+  Value standard;    // what holds when it is not set; its alternative is the key's type
+  std::string doc;   // sentences for the example file
   std::int64_t minimum = 0;  // bounds of an integer, both included
   std::int64_t maximum = 0;
   std::vector<std::string> choices;  // a text with choices is one of these
@@ -32,6 +32,7 @@ inline constexpr std::size_t kConfigFileBytes = 256 * 1024;
 inline constexpr std::size_t kConfigTextBytes = 4096;  // PATH_MAX
 inline constexpr std::size_t kConfigListItems = 64;
 inline constexpr std::size_t kConfigDropIns = 128;
+inline constexpr std::size_t kConfigTables = 64;  // of one array
 
 class Config {
  public:
@@ -45,6 +46,8 @@ class Config {
   [[nodiscard]] std::int64_t integer(std::string_view name) const;
   [[nodiscard]] bool boolean(std::string_view name) const;
   [[nodiscard]] const std::vector<std::string>& list(std::string_view name) const;
+  /// The tables of an array, each with the keys of its schema without "name[].".
+  [[nodiscard]] const std::vector<Config>& tables(std::string_view name) const;
   /// "FILE:LINE" where it was set, or "default": for errors found later (an address that does not parse).
   [[nodiscard]] std::string origin(std::string_view name) const;
   /// The error for a value that turned out wrong: config_invalid with origin, name and `what`.
@@ -55,9 +58,11 @@ class Config {
     Value value;
     std::string origin;
   };
+  class Collector;
   [[nodiscard]] const Entry& entry(std::string_view name) const;
 
   std::map<std::string, Entry, std::less<>> entries_;
+  std::map<std::string, std::vector<Config>, std::less<>> tables_;
 };
 
 /// A documented file with every key at its default, commented out.

@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,24 +18,6 @@ namespace {
 // Goes on through exec, and no further: whoever starts this program begins anew.
 constexpr const char* kVariable = "AKM_STARTED_ANEW";
 constexpr std::uint32_t kCounted = 20;
-
-struct Tries {
-  Settings settings;
-  const Duration least = pause_after(started_anew());
-  Duration pause = least;
-  Instant due = boottime_now() + pause;
-
-  void next() {
-    if (const Status possible = state_can_be_opened(settings)) {
-      log::write(log::Level::notice, {}, "The state can be opened now: the daemon starts anew");
-      // NOLINTNEXTLINE(concurrency-mt-unsafe): a daemon without its state has one thread, and exec follows
-      (void)::setenv(kVariable, std::to_string(std::min(started_anew() + 1, kCounted)).c_str(), 1);
-      if (const Status failed = start_anew(); !failed) log::error(failed.error().message());
-    }
-    pause = std::max(least, std::min(2 * pause, kSecondTryLast));
-    due = boottime_now() + pause;
-  }
-};
 
 }  // namespace
 
@@ -61,9 +42,38 @@ Duration pause_after(std::uint32_t starts) {
   return std::min(pause, kStartAnewLast);
 }
 
-void try_again(io::Loop& loop, const Settings& settings) {
-  const auto tries = std::make_shared<Tries>(settings);
-  loop.add_deadline([tries] { return std::optional(tries->due); }, [tries] { tries->next(); });
+SecondTry::SecondTry(io::Loop& loop, Settings settings, RunAside run_aside)
+    : settings_(std::move(settings)),
+      run_aside_(std::move(run_aside)),
+      least_(pause_after(started_anew())),
+      pause_(least_),
+      due_(boottime_now() + pause_) {
+  loop.add_deadline([this] { return due_; }, [this] { next(); });
+}
+
+void SecondTry::soon() {
+  // After the answer to whoever brought this about has left.
+  if (due_) due_ = boottime_now() + kSecondTrySoon;
+}
+
+void SecondTry::next() {
+  due_.reset();
+  // The job may outlive this object, its completion does not.
+  const Status begun = run_aside_([this, settings = settings_]() -> keyring::TpmWorker::Completion {
+    return [this, possible = state_can_be_opened(settings)] { tried(possible); };
+  });
+  if (!begun) tried(begun);
+}
+
+void SecondTry::tried(const Status& possible) {
+  if (possible) {
+    log::write(log::Level::notice, {}, "The state can be opened now: the daemon starts anew");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the other thread waits for work meanwhile, and exec follows
+    (void)::setenv(kVariable, std::to_string(std::min(started_anew() + 1, kCounted)).c_str(), 1);
+    if (const Status failed = start_anew(); !failed) log::error(failed.error().message());
+  }
+  pause_ = std::max(least_, std::min(2 * pause_, kSecondTryLast));
+  due_ = boottime_now() + pause_;
 }
 
 }  // namespace akm::service

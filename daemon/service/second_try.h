@@ -1,14 +1,18 @@
 #pragma once
 // A start that failed for want of a disk or a TPM is made good when they are there again, without an
 // operator.
+#include <optional>
+
 #include "daemon/base/error.h"
 #include "daemon/io/loop.h"
+#include "daemon/service/aside_worker.h"
 #include "daemon/service/settings.h"
 
 namespace akm::service {
 
 /// First pause before the state is tried again; doubled up to the last.
 inline constexpr Duration kSecondTryFirst = std::chrono::seconds(2);
+inline constexpr Duration kSecondTrySoon = std::chrono::milliseconds(200);
 inline constexpr Duration kSecondTryLast = std::chrono::seconds(60);
 /// Most of the first pause of a program that has started itself anew in vain: such a start may have counted
 /// in the TPM, whose memory wears out.
@@ -24,7 +28,24 @@ std::uint32_t started_anew();
 Duration pause_after(std::uint32_t starts);
 
 /// From a daemon that runs without its state: tries it from time to time, and starts the program anew when it
-/// can be had.
-void try_again(io::Loop& loop, const Settings& settings);
+/// can be had. The trying is done aside, since a TPM may take its time.
+class SecondTry {
+ public:
+  SecondTry(io::Loop& loop, Settings settings, RunAside run_aside);
+  SecondTry(const SecondTry&) = delete;
+  SecondTry& operator=(const SecondTry&) = delete;
+  /// There is reason to believe that it can be had now.
+  void soon();
+
+ private:
+  void next();
+  void tried(const Status& possible);
+
+  Settings settings_;
+  RunAside run_aside_;
+  Duration least_;
+  Duration pause_;
+  std::optional<Instant> due_;  // none while a try is under way
+};
 
 }  // namespace akm::service

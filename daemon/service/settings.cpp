@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <span>
 #include <utility>
 
 #include "daemon/protocol/limits.h"
+#include "keyring/sealed_blob.h"
 #include "keyring/sealer_factory.h"
 
 namespace akm::service {
@@ -55,6 +57,15 @@ Schema common_schema(std::string_view program, std::uint16_t port, std::uint32_t
           "sealing.allow_software", true,
           "False forbids sealing in software: without a secure element the daemon then opens no state."),
       text_setting("sealing.tcti", keyring::kDefaultTcti, "TCTI string of the TPM, as in tpm2-tss."),
+      Setting{.name = "sealing.pcrs",
+              .standard = std::vector<std::string>{},
+              .doc =
+                  "PCRs of the SHA-256 bank that the storage key is to be sealed to, as in [\"7\", \"11\"]. "
+                  "Takes "
+                  "effect with akmctl node reseal, or akmctl nmm reseal, which asks for the recovery secret.",
+              .choices = {}},
+      text_setting("sealing.policy_key", "",
+                   "PEM file with the public key (ECDSA P-256) that may sign further values of these PCRs."),
       Setting{.name = "sealing.nv_index",
               .standard = static_cast<std::int64_t>(nv_index),
               .doc = "TPM NV index of the start counter: one for each daemon that shares a TPM.",
@@ -107,6 +118,15 @@ Result<Settings> common_settings(const Config& config, std::string_view program)
     return std::unexpected(config.invalid("sealing.mode", "software is forbidden by sealing.allow_software"));
   }
   out.tcti = config.text("sealing.tcti");
+  for (const std::string& text : config.list("sealing.pcrs")) {
+    std::uint32_t pcr = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pcr);
+    if (error != std::errc() || end != text.data() + text.size() || pcr >= keyring::kPcrCount) {
+      return std::unexpected(config.invalid("sealing.pcrs", "is a list of numbers from 0 to 23, as texts"));
+    }
+    out.pcrs.push_back(pcr);
+  }
+  out.policy_key = config.text("sealing.policy_key");
   out.nv_index = static_cast<std::uint32_t>(config.integer("sealing.nv_index"));
   out.keyring_name = config.text("keyring.name");
   const auto listen = parse_endpoint(config.text("network.listen"));

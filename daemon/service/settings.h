@@ -17,9 +17,11 @@ enum class SealingChoice : std::uint8_t { automatic, tpm, software };
 struct Settings {
   std::string state_folder;
   SealingChoice sealing = SealingChoice::automatic;
-  bool allow_software = true;  // automatic may fall back to sealing in software
-  std::string tcti;            // "" is the kernel's resource manager, device:/dev/tpmrm0
-  std::uint32_t nv_index = 0;  // of the start counter: one for each daemon that shares a TPM
+  bool allow_software = true;       // automatic may fall back to sealing in software
+  std::string tcti;                 // "" is the kernel's resource manager, device:/dev/tpmrm0
+  std::vector<std::uint32_t> pcrs;  // that the storage key is to be sealed to (reseal); none by default
+  std::string policy_key;           // PEM file of who may sign further values of them; "" nobody
+  std::uint32_t nv_index = 0;       // of the start counter: one for each daemon that shares a TPM
   std::string keyring_name;
   Endpoint listen;
   io::BackendChoice io_backend = io::BackendChoice::automatic;

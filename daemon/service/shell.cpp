@@ -165,10 +165,12 @@ Status Shell::carry_out_one(Effect& effect) {
     if (parts_.keys == nullptr) return {};
     const auto put =
         parts_.keys->put(key_id(effect.asr_id, effect.slot), effect.session_secret, effect.timeout_s);
-    key_store_changed(effect.asr_id, "install-key", put ? Status{} : std::unexpected(put.error()));
+    key_store_changed({effect.asr_id, effect.slot}, "install-key",
+                      put ? Status{} : std::unexpected(put.error()));
   } else if constexpr (std::is_same_v<Effect, protocol::RevokeKey>) {
     if (parts_.keys == nullptr) return {};
-    key_store_changed(effect.asr_id, "revoke-key", parts_.keys->revoke(key_id(effect.asr_id, effect.slot)));
+    key_store_changed({effect.asr_id, effect.slot}, "revoke-key",
+                      parts_.keys->revoke(key_id(effect.asr_id, effect.slot)));
   } else {
     static_assert(ReportEffect<Effect>);
     tell(std::move(effect));
@@ -176,13 +178,13 @@ Status Shell::carry_out_one(Effect& effect) {
   return {};
 }
 
-void Shell::key_store_changed(protocol::AsrId asr_id, std::string_view effect, const Status& status) {
+void Shell::key_store_changed(const KeysChanged& changed, std::string_view effect, const Status& status) {
   if (status) {
-    tell(KeysChanged{asr_id});
+    tell(changed);
     return;
   }
   ++counters_.key_failures;
-  tell(EffectFailed{asr_id, std::string(effect), status.error()});
+  tell(EffectFailed{changed.asr_id, std::string(effect), status.error()});
 }
 
 void Shell::tell(Report report) {

@@ -22,6 +22,7 @@ namespace akm::service {
 /// The key store's content changed: probes are to guard other serials.
 struct KeysChanged {
   protocol::AsrId asr_id = 0;
+  protocol::KeySlot slot{};
 };
 /// An effect could not be carried out. A failed key store does not stop sessions: it is a finding.
 struct EffectFailed {
@@ -90,7 +91,7 @@ class Shell {
   Status carry_out();  // effects_
   template <typename Effect>
   Status carry_out_one(Effect& effect);  // an error: drop the rest of the list
-  void key_store_changed(protocol::AsrId asr_id, std::string_view effect, const Status& status);
+  void key_store_changed(const KeysChanged& changed, std::string_view effect, const Status& status);
   void tell(Report report);
 
   Parts parts_;

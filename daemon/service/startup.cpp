@@ -10,7 +10,9 @@
 #include "daemon/base/message_ids.h"
 #include "daemon/crypto/openssl_memory.h"
 #include "daemon/service/scheduling.h"
+#include "keyring/sealed_key.h"
 #include "keyring/sealer_factory.h"
+#include "keyring/tpm_policy.h"
 
 namespace akm::service {
 namespace {
@@ -19,6 +21,7 @@ namespace {
 constexpr std::string_view kRecordsFolder = "/records";
 constexpr std::string_view kStartRecord = "start";
 constexpr std::size_t kStartRecordBytes = 4;
+constexpr std::string_view kRootRecord = "storage-root";
 constexpr std::string_view kProbeRecord = "space";
 constexpr std::size_t kProbeBytes = 8192;  // a start stores little; what follows stores more
 
@@ -47,6 +50,49 @@ void find(OpenedState& out, std::string sentence) {
   out.findings.push_back(std::move(sentence));
 }
 
+std::string pcr_list(std::uint32_t mask) {
+  std::string out;
+  for (std::uint32_t pcr = 0; pcr < keyring::kPcrCount; ++pcr) {
+    if ((mask >> pcr & 1) != 0) out += (out.empty() ? "" : ", ") + std::to_string(pcr);
+  }
+  return out;
+}
+
+// What the key is sealed to against what the configuration wants: an operator's secret is needed to change
+// it.
+void compare_pcrs(const Settings& settings, std::uint32_t sealed, OpenedState& out) {
+  if (sealed != 0) out.key_storage += ", sealed to PCR " + pcr_list(sealed);
+  const auto wanted = keyring::pcr_mask(settings.pcrs);
+  if (!wanted || *wanted == sealed) return;
+  const std::string now = sealed == 0 ? "to no PCR" : "to PCR " + pcr_list(sealed);
+  const std::string then = *wanted == 0 ? "none" : pcr_list(*wanted);
+  find(out, "The storage key is sealed " + now + ", and sealing.pcrs says " + then +
+                ": run akmctl node reseal (akmctl nmm reseal)");
+}
+
+// kek.sealed names the key that sessions with the TPM are salted with, and nothing but this record, which is
+// under the storage key, tells whether it is still the one of the first start.
+Status compare_root(const keyring::SealedBlob& blob, OpenedState& out) {
+  const auto record = out.store->read(kRootRecord);
+  if (!record && record.error().code == Errc::not_found) return out.store->write(kRootRecord, blob.parent);
+  if (record && std::ranges::equal(record->reveal(), blob.parent)) return {};
+  find(out,
+       "The TPM key that kek.sealed names is not the one of the first start: somebody has changed that file, "
+       "and "
+       "may have listened between the TPM and the processor. Look at the machine; then zeroize and provision "
+       "it "
+       "anew");
+  return {};
+}
+
+void look_at_sealing(const Settings& settings, OpenedState& out) {
+  const auto blob = keyring::stored_blob(settings.state_folder);
+  if (!blob || blob->kind != keyring::SealerKind::tpm) return;
+  compare_pcrs(settings, blob->pcr_mask, out);
+  // A disk that takes no record is noticed by what comes next.
+  (void)compare_root(*blob, out);
+}
+
 Result<std::unique_ptr<keyring::Sealer>> open_store(const Settings& settings, RandomSource& random,
                                                     OpenedState& out) {
   // Only the last folder of the path is made: what is above it is the packager's or the operator's.
@@ -72,6 +118,7 @@ Status open_all(const Settings& settings, RandomSource& random, OpenedState& out
                   "the other members and the NMM; if you restored nothing, look into who did");
   }
   if (!note.damaged.empty()) find(out, note.damaged);
+  look_at_sealing(settings, out);
   return {};
 }
 

@@ -70,6 +70,12 @@ constexpr std::array kMethods{
     Method{
         "sata{ss}",
         [](dbus::Reader& in) { (void)(read_name(in, "a label") && read_node_ids(in) && read_policy(in)); }},
+    Method{"saysi",
+           [](dbus::Reader& in) {
+             if (!read_name(in, "a consumer")) return;
+             if (const auto context = in.bytes(64)) require(context->size() <= 64, "a context is bounded");
+             (void)(in.text(64) && in.i32());
+           }},
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
-// Covers dbus::read_node_status, read_nmm_status, read_asr, read_managed_asrs, read_nodes, read_event: what
-// akmctl takes from a daemon, or from whoever answers in its place. Input: a byte for the reader, one for the
-// signature (another reader's, sometimes), then the body.
+// Covers dbus::read_node_status, read_nmm_status, read_asr, read_managed_asrs, read_nodes, read_event,
+// read_drives: what akmctl takes from a daemon, or from whoever answers in its place. Input: a byte for the
+// reader, one for the signature (another reader's, sometimes), then the body.
 #include "dbus/limits.h"
 #include "dbus/snapshot_reader.h"
 #include "tests/fuzz/wire_bus.h"
@@ -28,6 +28,7 @@ constexpr std::array kAnswers{
              is_plain(status->node_name + status->listen);
              for (const std::string& finding : status->findings) is_plain(finding);
              for (const auto& [name, value] : status->probes) is_plain(name + value);
+             for (const auto& one : status->bundles) is_plain(one.device + one.file + one.refusal);
              for (const auto& [name, value] : status->counters) is_plain(name);
            }},
     Answer{"a{sv}",
@@ -63,6 +64,12 @@ constexpr std::array kAnswers{
              if (!event) return;
              is_plain(event->name);
              for (const auto& [key, value] : event->fields) is_plain(key + value);
+           }},
+    Answer{"a(sstsass)",
+           [](dbus::Reader& in) {
+             const auto drives = read_drives(in);
+             if (!drives) return;
+             for (const auto& one : *drives) is_plain(one.device + one.model + one.filesystem + one.refusal);
            }},
 };
 

@@ -1,8 +1,10 @@
-// Covers decode_sealed_blob, encode_sealed_blob (keyring), seal_record and open_record (store). The first
+// Covers decode_sealed_blob, encode_sealed_blob, policy_key_of_pem, policy_signature_of_der (keyring),
+// seal_record and open_record (store). The first
 // byte chooses; the storage key is all zeros, so that seeds open.
 #include <algorithm>
 
 #include "daemon/store/sealed_record.h"
+#include "keyring/policy_key.h"
 #include "keyring/sealed_blob.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/seeded_random.h"
@@ -42,12 +44,23 @@ void sealed(std::uint16_t place, std::span<const std::uint8_t> plain) {
   require(!store::open_record(key, kName, *bytes), "what was changed does not open");
 }
 
+/// The operator's key and signatures: from files, over D-Bus.
+void policy(std::span<const std::uint8_t> bytes) {
+  const auto key = keyring::policy_key_of_pem({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  require(!key || keyring::name_of_public(*key), "a key has a name");
+  const auto signature = keyring::policy_signature_of_der(bytes);
+  require(!signature || signature->size() <= keyring::kSignatureMaxBytes, "a signature fits into a blob");
+  (void)keyring::name_of_public(bytes);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
   const std::uint8_t what = input.u8();
-  if (what == 2) {
+  if (what == 4) {
+    policy(input.rest());
+  } else if (what == 2) {
     const std::uint16_t place = input.u16();
     sealed(place, input.rest());
   } else {

@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <cstring>
 
 #include "bpf/include/akm_events.h"
 #include "daemon/nmm/nmm_settings.h"
 #include "daemon/nmm/record_codec.h"
+#include "daemon/node/bundle_tries.h"
 #include "daemon/node/node_record.h"
 #include "daemon/node/node_settings.h"
 #include "daemon/service/policy_text.h"
@@ -110,6 +112,10 @@ void configuration(Seeds& seeds) {
   seeds.add_text("config", "akmd", uncommented(service::example_config("akmd", node::node_schema())), {0});
   seeds.add_text("config", "akm-nmmd", uncommented(service::example_config("akm-nmmd", nmm::nmm_schema())),
                  {1});
+  seeds.add_text("config", "consumers",
+                 "[[consumers]]\nname = \"vpn\"\nasr = \"asr-1\"\nuser = \"0\"\nexecutable = \"/sbin/vpnd\"\n"
+                 "types = [\"user\", \"logon\"]\n[[consumers]]\nname = \"x\"\nkey_bytes = 64\n",
+                 {0});
   seeds.add_text("config", "wrong-type", "[network]\nlisten = 7\n", {0});
   seeds.add_text("config", "dotted", "network.listen = '[::]:7400'\nlog = { level = \"debug\" }\n", {0});
 }
@@ -139,6 +145,7 @@ void arguments(Seeds& seeds, WireBus& bus) {
   add("policy", 6, [](dbus::Writer& out) { out.text_map({{"nnrt_ms", "500"}, {"topology", "star"}}); });
   add("prepare", 8, [](dbus::Writer& out) { out.text("node-1").texts({"192.0.2.1:7400"}).bytes({}); });
   add("create", 9, [](dbus::Writer& out) { out.text("label").u64s({1, 2}).text_map({}); });
+  add("export", 10, [](dbus::Writer& out) { out.text("vpn").bytes(Bytes(2, 7)).text("logon").i32(815); });
   // An index into the descriptors of the message.
   seeds.add("dbus_arguments", "fd-sealed", Bytes(4), {7, 0xff, 1});
   seeds.add("dbus_arguments", "fd-open", Bytes(4), {7, 0xff, 2});
@@ -165,6 +172,8 @@ void asr_properties(dbus::Writer& out) {
   property(out, "Stragglers", dbus::kStragglersType,
            [&] { dbus::put(out, std::vector<StragglerSnapshot>{{5, "n0", "its SEI", 9'000}}); });
   property(out, "Counters", "a{st}", [&] { out.counter_map({{"data_sent", 7}}); });
+  property(out, "ExportedKeys", dbus::kExportedKeysType,
+           [&] { dbus::put(out, std::vector<ExportedKey>{{"vpn", "00ff", "user", 815, 1, 2, {0, 1000}}}); });
   property(out, "Policy", "a{ss}", [&] { out.text_map({{"nnrt_ms", "500"}}); });
   property(out, "OfALaterVersion", "a(ii)", [&] { out.open('a', "(ii)").close(); });
   out.close();
@@ -225,8 +234,35 @@ void snapshots(Seeds& seeds, WireBus& bus) {
         .i64(-1);
     out.u64s({1, 2}).text("v").close().close();
   });
+  add("drives", 6, [](dbus::Writer& out) {
+    out.open('a', "(sstsass)").open('r', "sstsass").text("/dev/sdb1").text("Stick").u64(9).text("vfat");
+    out.texts({"/media/usb"}).text("").close().close();
+  });
+  add("node-bundles", 0, [&](dbus::Writer& out) {
+    out.open('a', "{sv}");
+    property(out, "Bundles", dbus::kBundlesType,
+             [&] { dbus::put(out, std::vector<node::BundleSnapshot>{{"/dev/sdb1", "a.akmbundle", 4, ""}}); });
+    out.close();
+  });
   add("event", 5,
       [](dbus::Writer& out) { out.text("breach-detected").u8(3).i64(4).u64(5).text_map({{"k", "v"}}); });
+}
+
+void drives(Seeds& seeds) {
+  Bytes head(4096);
+  const auto put = [&head](std::size_t at, std::string_view text) {
+    std::ranges::copy(text, head.begin() + static_cast<std::ptrdiff_t>(at));
+  };
+  put(1080, "\x53\xef");
+  seeds.add("drive", "ext4", head, {0});
+  put(1080, std::string_view("\0\0", 2));
+  put(82, "FAT32   ");
+  put(510, "\x55\xaa");
+  seeds.add("drive", "vfat", head, {0});
+  seeds.add_text("drive", "mountinfo",
+                 "22 1 8:17 / /media/usb rw - vfat /dev/sdb1 rw\n23 1 8:17 / /boot/efi rw\n", {1});
+  seeds.add_text("drive", "name", "node-1.akmbundle", {2});
+  seeds.add("drive", "tries", node::BundleTries::encode({{{1}, 1}, {{2}, 5}}), {3});
 }
 
 }  // namespace
@@ -237,6 +273,7 @@ void add_role_seeds(Seeds& seeds) {
   probes(seeds);
   configuration(seeds);
   texts(seeds);
+  drives(seeds);
   WireBus bus;
   arguments(seeds, bus);
   snapshots(seeds, bus);

@@ -181,7 +181,7 @@ class Restored(IntegrationTest):
         usb = node.folder / "usb"
         usb.mkdir()
         value = node.json("node", "identity")["value"]
-        prepared = self.nmm.json("nmm", "prepare", node.name, "--hardware-value", value, "--endpoint", node.endpoint,
+        prepared = self.nmm.json("nmm", "bundle", node.name, "--hardware-value", value, "--endpoint", node.endpoint,
                                  "--to", usb)
         node.akmctl("node", "provision", prepared["path"], "--code-file", "-", stdin=prepared["code"] + "\n")
         node.akmctl("node", "activate", check=False)

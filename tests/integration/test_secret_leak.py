@@ -136,7 +136,7 @@ class SecretLeak(IntegrationTest):
         usb = lab.folder / "usb"
         usb.mkdir()
         a = lab.nodes["a"]
-        prepared = lab.nmm.json("nmm", "prepare", "a", "--hardware-value", a.json("node", "identity")["value"],
+        prepared = lab.nmm.json("nmm", "bundle", "a", "--hardware-value", a.json("node", "identity")["value"],
                                 "--endpoint", a.endpoint, "--to", usb)
         for code in (prepared["code"], prepared["code"].replace("-", "")):
             record(lab.folder / "code.secrets", "one-time code as typed", code.encode())

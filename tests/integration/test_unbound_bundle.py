@@ -24,7 +24,7 @@ class UnboundBundle(IntegrationTest):
         a, nmm = self.lab.nodes["a"], self.lab.nmm
         usb = self.lab.folder / "usb"
         usb.mkdir()
-        prepared = nmm.json("nmm", "prepare", "a", "--endpoint", a.endpoint, "--to", usb)
+        prepared = nmm.json("nmm", "bundle", "a", "--endpoint", a.endpoint, "--to", usb)
         a.akmctl("node", "provision", prepared["path"], "--code-file", "-", stdin=prepared["code"] + "\n")
         self.assertEqual(a.status()["state"], "provisioned")
 

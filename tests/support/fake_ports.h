@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/base/sealing_port.h"
 #include "daemon/nmm/control_port.h"
 #include "daemon/node/control_port.h"
 
@@ -38,6 +39,8 @@ inline AsrSnapshot sample_asr(std::uint64_t id, const std::string& label) {
   asr.stragglers = {{0xb2, "B", "its SEI", 996 * kSecond},
                     {0xc3, "C", "retire sent, not confirmed", 940 * kSecond}};
   asr.counters = {{"data_received", 5}, {"data_sent", 7}};
+  asr.exported_keys = {{"backup", "00ff", "logon", 815, 3, 17, {0, 1000}},
+                       {"vpn", "", "user", 816, 3, 17, {7}}};
   return asr;
 }
 
@@ -53,6 +56,30 @@ struct Deferred {
       done(result);
     }
   }
+};
+
+class FakeSealing final : public SealingPort {
+ public:
+  void pcrs(Reply<PcrFacts> reply) override { reply(facts); }
+  void predict(PcrChanges changes, Reply<PcrPrediction> reply) override {
+    asked = std::move(changes);
+    reply(PcrPrediction{{1}, {2, 3}});
+  }
+  void authorise(PcrChanges changes, std::vector<std::uint8_t> given, Done done) override {
+    asked = std::move(changes);
+    signature = std::move(given);
+    done({});
+  }
+  void reseal(SecretBuffer given, Done done) override {
+    secret = std::move(given);
+    done({});
+  }
+  void recover(SecretBuffer, Done done) override { done(fail(Errc::not_authentic, "another secret")); }
+
+  PcrFacts facts{1U << 7, std::vector<std::uint8_t>(32, 1), std::vector<std::uint8_t>(32, 2), 3, true};
+  PcrChanges asked;
+  std::vector<std::uint8_t> signature;
+  SecretBuffer secret;
 };
 
 class FakeNode final : public node::ControlPort {
@@ -105,12 +132,26 @@ class FakeNode final : public node::ControlPort {
     calls.emplace_back("zeroize");
     deferred.answer(std::move(done));
   }
+  Result<std::int32_t> export_key(const KeyExport& what, const Caller& caller) override {
+    calls.push_back("export_key " + std::to_string(what.asr_id) + " " + what.name + " " +
+                    std::to_string(what.context.size()) + " " + what.type + " " +
+                    std::to_string(what.keyring) + " for " + std::to_string(caller.uid));
+    caller_pid = caller.pid;
+    if (!deferred.result) return std::unexpected(deferred.result.error());
+    return 4711;
+  }
+  Status release_key(std::uint64_t asr_id, std::int32_t serial, const Caller& caller) override {
+    calls.push_back("release_key " + std::to_string(asr_id) + " " + std::to_string(serial) + " for " +
+                    std::to_string(caller.uid));
+    return deferred.result;
+  }
 
   node::StatusSnapshot snapshot;
   std::vector<AsrSnapshot> relationships;
   HardwareIdentity identity;
   std::vector<std::string> calls;
   UniqueFd received;
+  std::int32_t caller_pid = 0;
   Deferred deferred;
 };
 
@@ -136,11 +177,16 @@ class FakeNmm final : public nmm::ControlPort {
   [[nodiscard]] std::vector<nmm::NodeSnapshot> nodes() const override { return members; }
   [[nodiscard]] std::vector<AsrSnapshot> asrs() const override { return relationships; }
   void create_root_secret(Done done) override { note("create_root_secret", std::move(done)); }
-  void prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) override {
-    calls.push_back("prepare_bundle " + what.node_name + " " + directory);
+  void list_drives(Reply<std::vector<nmm::DriveSnapshot>> reply) override {
+    calls.emplace_back("list_drives");
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(drives);
+  }
+  void prepare_bundle(Prepare what, Destination to, Reply<Prepared> reply) override {
+    calls.push_back("prepare_bundle " + what.node_name + " " + to.place + (to.force ? " by force" : ""));
     prepare = std::move(what);
     if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
-    reply(Prepared{0xc3, directory + "/" + prepare.node_name + ".akmbundle", std::move(code)});
+    reply(Prepared{0xc3, to.place + "/" + prepare.node_name + ".akmbundle", std::move(code)});
   }
   void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) override {
     calls.push_back("provision_direct " + what.node_name + " " + bus_address);
@@ -197,6 +243,7 @@ class FakeNmm final : public nmm::ControlPort {
 
   nmm::StatusSnapshot snapshot;
   std::vector<nmm::NodeSnapshot> members;
+  std::vector<nmm::DriveSnapshot> drives;
   std::vector<AsrSnapshot> relationships;
   HardwareIdentity identity;
   UniqueFd received;

@@ -34,9 +34,19 @@ class MemoryKeyStore final : public keyring::KeyStore {
     keys.clear();
     return {};
   }
+  Status give(const keyring::KeyId& id, keyring::Serial keyring, std::uint32_t owner) override {
+    if (!keys.contains(id)) return fail(Errc::not_found, "key");
+    const auto to = keyrings.find(keyring);
+    if (to == keyrings.end()) return fail(Errc::not_found, "keyring");
+    if (to->second != owner) return fail(Errc::not_authorized, "keyring");
+    return {};
+  }
+  [[nodiscard]] bool is_there(keyring::Serial keyring) const override { return keyrings.contains(keyring); }
   [[nodiscard]] std::vector<keyring::Serial> serials() const override {
     std::vector<keyring::Serial> out{keyring_serial()};
-    for (const auto& [id, key] : keys) out.push_back(key.serial);
+    for (const auto& [id, key] : keys) {
+      if (!keyring::is_export(id.slot)) out.push_back(key.serial);
+    }
     return out;
   }
   [[nodiscard]] keyring::Serial keyring_serial() const override { return 1000; }
@@ -52,6 +62,7 @@ class MemoryKeyStore final : public keyring::KeyStore {
     SecretBuffer secret;
   };
   std::map<keyring::KeyId, Key> keys;
+  std::map<keyring::Serial, std::uint32_t> keyrings;  // of consumers, and their owners
   keyring::Serial next_serial = 1001;
   std::uint32_t last_timeout_s = 0;
   bool fail_puts = false;

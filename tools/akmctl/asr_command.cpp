@@ -195,6 +195,7 @@ void add_asr_commands(CLI::App& app, Session& session) {
     };
   });
 
+  add_export_commands(*group, session);
   CLI::App* erase = group->add_subcommand("delete", "Retire one on all its members (NMM)");
   erase->add_option("ASR", args->asr, "Name or id")->required();
   erase->add_flag("--yes", args->yes, "Really");

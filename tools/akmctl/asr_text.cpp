@@ -81,6 +81,18 @@ std::string waits_text(const AsrSnapshot& asr) {
   return waits.empty() ? "" : "\nWaiting:\n" + waits.text(2);
 }
 
+/// Keys that local consumers hold, and who holds them.
+std::string exports_text(const AsrSnapshot& asr) {
+  Table keys({"KEY OF", "CONTEXT", "TYPE", "SERIAL", "GEN", "EPOCH", "USERS"});
+  for (const ExportedKey& one : asr.exported_keys) {
+    std::string users;
+    for (const std::uint32_t user : one.users) users += (users.empty() ? "" : ", ") + std::to_string(user);
+    keys.row({one.name, one.context, one.type, std::to_string(one.serial), std::to_string(one.generation),
+              std::to_string(one.epoch), users});
+  }
+  return keys.empty() ? "" : "\nExported keys:\n" + keys.text(2);
+}
+
 }  // namespace
 
 std::string asr_text(const AsrSnapshot& asr, bool nmm) {
@@ -104,6 +116,7 @@ std::string asr_text(const AsrSnapshot& asr, bool nmm) {
   });
   if (!asr.members.empty()) out += members_text(asr, nmm);
   out += waits_text(asr);
+  out += exports_text(asr);
   Table counters({"COUNTER", "VALUE"});
   for (const auto& [key, value] : asr.counters) counters.row({key, std::to_string(value)});
   Table policy({"POLICY", "VALUE"});

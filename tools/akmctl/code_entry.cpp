@@ -39,49 +39,51 @@ class EchoOff {
 };
 
 // Up to the end of the file, or of the first line when `one_line`.
-Result<SecretBuffer> read_some(int fd, bool one_line) {
+Result<SecretBuffer> read_some(int fd, bool one_line, const std::string& what) {
   SecretBuffer input(kInputBytes);
   std::size_t size = 0;
   while (size < input.size()) {
     const ssize_t n = read(fd, input.reveal_mutable().data() + size, one_line ? 1 : input.size() - size);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_errno(Errc::io_failed, "reading the one-time code");
+    if (n < 0) return fail_errno(Errc::io_failed, "reading the " + what);
     if (n == 0) break;
     size += static_cast<std::size_t>(n);
     if (one_line && input.reveal()[size - 1] == '\n') break;
   }
-  if (size == input.size()) return fail(Errc::invalid_argument, "the one-time code is too long");
+  if (size == input.size()) return fail(Errc::invalid_argument, "the " + what + " is too long");
   input.shrink(size);
   return input;
 }
 
-Result<SecretBuffer> ask() {
+Result<SecretBuffer> ask(const std::string& what) {
   const UniqueFd tty(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!tty)
-    return fail(Errc::invalid_argument, "there is no terminal to ask for the one-time code; use --code-file");
-  constexpr std::string_view kPrompt = "One-time code: ";
-  (void)!write(tty.get(), kPrompt.data(), kPrompt.size());
+    return fail(Errc::invalid_argument,
+                "there is no terminal to ask for the " + what + "; use --code-file or --recovery-file");
+  std::string prompt = what + ": ";
+  prompt[0] = static_cast<char>(std::toupper(prompt[0]));
+  (void)!write(tty.get(), prompt.data(), prompt.size());
   const EchoOff quiet(tty.get());
-  return read_some(tty.get(), true);
+  return read_some(tty.get(), true, what);
 }
 
-Result<SecretBuffer> read_file(const std::string& file) {
-  if (file == "-") return read_some(STDIN_FILENO, false);
+Result<SecretBuffer> read_file(const std::string& file, const std::string& what) {
+  if (file == "-") return read_some(STDIN_FILENO, false, what);
   const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return fail_errno(errno == ENOENT ? Errc::not_found : Errc::io_failed, file);
-  return read_some(fd.get(), false);
+  return read_some(fd.get(), false, what);
 }
 
 }  // namespace
 
-Result<UniqueFd> enter_code(const std::string& file) {
-  AKM_ASSIGN(const SecretBuffer input, file.empty() ? ask() : read_file(file));
+Result<UniqueFd> enter_code(const std::string& file, const std::string& what) {
+  AKM_ASSIGN(const SecretBuffer input, file.empty() ? ask(what) : read_file(file, what));
   std::span<const std::uint8_t> code = input.reveal();
   while (!code.empty() && std::isspace(code.front()) != 0) code = code.subspan(1);
   while (!code.empty() && std::isspace(code.back()) != 0) code = code.first(code.size() - 1);
-  if (code.empty()) return fail(Errc::invalid_argument, "the one-time code is empty");
+  if (code.empty()) return fail(Errc::invalid_argument, "the " + what + " is empty");
   if (code.size() > dbus::limits::kCodeBytes)
-    return fail(Errc::invalid_argument, "the one-time code is too long");
+    return fail(Errc::invalid_argument, "the " + what + " is too long");
   return dbus::make_sealed_memfd("akm-code", code);
 }
 

@@ -8,10 +8,10 @@
 
 namespace akm::ctl {
 
-/// From `file` ("-" is standard input), or from the terminal when it is empty. As a sealed memfd, white space
-/// around it taken off. invalid_argument when it is empty, longer than 256 bytes or there is no terminal to
-/// ask at.
-Result<UniqueFd> enter_code(const std::string& file);
+/// A one-time code or another secret that is typed, `what` for the prompt. From `file` ("-" is standard
+/// input), or from the terminal when it is empty. As a sealed memfd, white space around it taken off.
+/// invalid_argument when it is empty, longer than 256 bytes or there is no terminal to ask at.
+Result<UniqueFd> enter_code(const std::string& file, const std::string& what = "one-time code");
 /// The text of a memfd with a code; malformed when it is not made of A-Z, a-z, 0-9 and "-".
 Result<SecretBuffer> read_code(const UniqueFd& memfd);
 /// Writes to standard output past its buffer, so that no copy stays in this process.

@@ -14,7 +14,11 @@ namespace akm::ctl {
 void add_node_commands(CLI::App& app, Session& session);
 void add_nmm_commands(CLI::App& app, Session& session);
 void add_root_commands(CLI::App& app, Session& session);
+/// Of the node and of the NMM, below their own.
+void add_sealing_commands(CLI::App& parent, Session& session, dbus::Service service);
 void add_asr_commands(CLI::App& app, Session& session);
+/// Of the group that add_asr_commands() makes.
+void add_export_commands(CLI::App& group, Session& session);
 void add_member_commands(CLI::App& app, Session& session);
 void add_monitor_command(CLI::App& app, Session& session);
 void add_metrics_command(CLI::App& app, Session& session);

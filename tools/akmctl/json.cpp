@@ -46,6 +46,16 @@ Json asr_json(const AsrSnapshot& asr) {
                           {"waits_for", one.waits_for},
                           {"since_ns", one.since_ns}});
   }
+  Json exported = Json::array();
+  for (const ExportedKey& one : asr.exported_keys) {
+    exported.push_back({{"name", one.name},
+                        {"context", one.context},
+                        {"type", one.type},
+                        {"serial", one.serial},
+                        {"generation", one.generation},
+                        {"epoch", one.epoch},
+                        {"users", one.users}});
+  }
   return {{"id", hex_id(asr.id)},
           {"kind", asr.kind},
           {"label", asr.label},
@@ -67,12 +77,20 @@ Json asr_json(const AsrSnapshot& asr) {
           {"waits_for", asr.waits_for},
           {"waits_until_ns", asr.waits_until_ns},
           {"stragglers", stragglers},
-          {"counters", Json(asr.counters)}};
+          {"counters", Json(asr.counters)},
+          {"exported_keys", exported}};
 }
 
 }  // namespace
 
 std::string json_of(const node::StatusSnapshot& s) {
+  Json bundles = Json::array();
+  for (const node::BundleSnapshot& one : s.bundles) {
+    bundles.push_back({{"device", one.device},
+                       {"file", one.file},
+                       {"tries_left", one.tries_left},
+                       {"refusal", one.refusal}});
+  }
   return line({{"service", "node"},
                {"state", node::node_state_name(s.state)},
                {"node_id", hex_id(s.node_id)},
@@ -88,7 +106,21 @@ std::string json_of(const node::StatusSnapshot& s) {
                {"keyring", s.keyring},
                {"findings", s.findings},
                {"probes", pairs(s.probes)},
+               {"bundles", bundles},
                {"counters", Json(s.counters)}});
+}
+
+std::string json_of(const std::vector<nmm::DriveSnapshot>& drives) {
+  Json out = Json::array();
+  for (const nmm::DriveSnapshot& one : drives) {
+    out.push_back({{"device", one.device},
+                   {"model", one.model},
+                   {"bytes", one.bytes},
+                   {"filesystem", one.filesystem},
+                   {"mounted_at", one.mounted_at},
+                   {"refusal", one.refusal}});
+  }
+  return line(out);
 }
 
 std::string json_of(const nmm::StatusSnapshot& s) {
@@ -152,6 +184,10 @@ std::string json_of(dbus::Service service, const EventRecord& event) {
 
 std::string json_id(const char* key, std::uint64_t id) {
   return line({{key, hex_id(id)}});
+}
+
+std::string json_serial(std::int32_t serial) {
+  return line({{"serial", serial}});
 }
 
 std::string json_escaped(const std::string& text) {

@@ -11,12 +11,14 @@ namespace akm::ctl {
 std::string json_of(const node::StatusSnapshot& status);
 std::string json_of(const nmm::StatusSnapshot& status);
 std::string json_of(const node::ControlPort::HardwareIdentity& identity);
+std::string json_of(const std::vector<nmm::DriveSnapshot>& drives);
 std::string json_of(const std::vector<nmm::NodeSnapshot>& nodes);
 std::string json_of(const AsrSnapshot& asr);
 std::string json_of(const std::vector<AsrSnapshot>& asrs);
 std::string json_of(dbus::Service service, const EventRecord& event);
 /// {"key": "16 hex digits"}
 std::string json_id(const char* key, std::uint64_t id);
+std::string json_serial(std::int32_t serial);
 /// The inside of a JSON text.
 std::string json_escaped(const std::string& text);
 

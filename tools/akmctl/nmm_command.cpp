@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -67,11 +68,12 @@ Status init(Session& session) {
 }
 
 struct Arguments {
-  std::string name, hardware_value, directory, bus_address;
+  std::string name, hardware_value, place, bus_address;
+  bool force = false;
   std::vector<std::string> endpoints;
 };
 
-Status prepare(Session& session, const Arguments& args) {
+Status bundle(Session& session, const Arguments& args) {
   dbus::Proxy::Prepare what{args.name, {}, args.endpoints};
   if (!args.hardware_value.empty()) {
     auto value = parse_hex(args.hardware_value);
@@ -79,9 +81,9 @@ Status prepare(Session& session, const Arguments& args) {
       return fail(Errc::invalid_argument, "--hardware-value has 64 hex digits (akmctl node identity)");
     what.hardware_value = std::move(*value);
   }
-  AKM_ASSIGN(const std::string directory, absolute_path(args.directory));
+  AKM_ASSIGN(const std::string place, absolute_path(args.place));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
-  AKM_ASSIGN(const auto prepared, proxy->prepare_bundle(what, directory));
+  AKM_ASSIGN(const auto prepared, proxy->prepare_bundle(what, place, args.force));
   AKM_ASSIGN(const SecretBuffer code, read_code(prepared.code));
   if (session.options.json) {
     // The code has only letters, digits and "-": it needs no escapes, and no copy of it is made.
@@ -96,6 +98,25 @@ Status prepare(Session& session, const Arguments& args) {
              facts({{"Node", args.name}, {"Node id", hex_id(prepared.node_id)}, {"Bundle", prepared.path}}));
   show_code(code);
   fmt::print(stdout, "\n\nIt is shown this once and opens the bundle once. Carry it apart from the file.\n");
+  return {};
+}
+
+std::string size_text(std::uint64_t bytes) {
+  constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
+  if (bytes >= 1024 * kMebibyte)
+    return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / (1024.0 * kMebibyte));
+  return fmt::format("{} MiB", bytes / kMebibyte);
+}
+
+Status list_drives(Session& session) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const std::vector<nmm::DriveSnapshot> drives, proxy->drives());
+  Table table({"DRIVE", "SIZE", "FILESYSTEM", "MODEL", "MOUNTED AT", "USABLE"});
+  for (const nmm::DriveSnapshot& one : drives) {
+    table.row({one.device, size_text(one.bytes), one.filesystem, one.model,
+               fmt::format("{}", fmt::join(one.mounted_at, " ")), one.refusal.empty() ? "yes" : one.refusal});
+  }
+  say(session, table.empty() ? "No removable drive is plugged in." : table.text(), json_of(drives));
   return {};
 }
 
@@ -188,15 +209,17 @@ void add_nmm_commands(CLI::App& app, Session& session) {
   });
 
   const auto args = std::make_shared<Arguments>();
-  CLI::App* bundle = nmm->add_subcommand("prepare", "Make credentials for a node as a bundle file");
-  bundle->add_option("NAME", args->name, "Name of the new node")->required();
-  bundle->add_option("--hardware-value", args->hardware_value,
-                     "What 'akmctl node identity' shows on the node");
-  bundle->add_option("--endpoint", args->endpoints,
-                     "ADDRESS:PORT where the node will listen; may be repeated");
-  bundle->add_option("--to", args->directory, "Directory that gets NAME.akmbundle (a USB drive)")->required();
-  bundle->callback(
-      [&session, args] { session.command = [&session, args] { return prepare(session, *args); }; });
+  CLI::App* make =
+      nmm->add_subcommand("bundle", "Make credentials for a node as a bundle on a drive")->alias("prepare");
+  make->add_option("NAME", args->name, "Name of the node")->required();
+  make->add_option("--hardware-value", args->hardware_value, "What 'akmctl node identity' shows on the node");
+  make->add_option("--endpoint", args->endpoints, "ADDRESS:PORT where the node will listen; may be repeated");
+  make->add_option("--to", args->place, "Drive (/dev/..) or folder that gets NAME.akmbundle")->required();
+  make->add_flag("--force", args->force, "Also a device that is not removable");
+  make->callback([&session, args] { session.command = [&session, args] { return bundle(session, *args); }; });
+  nmm->add_subcommand("drives", "Drives that could take a bundle")->callback([&session] {
+    session.command = [&session] { return list_drives(session); };
+  });
 
   CLI::App* direct = nmm->add_subcommand("provision", "Hand a node its credentials over its D-Bus");
   direct->add_option("NAME", args->name, "Name of the new node")->required();
@@ -229,6 +252,7 @@ void add_nmm_commands(CLI::App& app, Session& session) {
   nmm->add_subcommand("nodes", "All nodes and their state")->callback([&session] {
     session.command = [&session] { return list_nodes(session); };
   });
+  add_sealing_commands(*nmm, session, dbus::Service::nmm);
 }
 
 }  // namespace akm::ctl

@@ -36,6 +36,13 @@ std::string status_text(const node::StatusSnapshot& s) {
     for (const auto& [detection, health] : s.probes) probes.row({detection, health});
     out += "\n" + probes.text();
   }
+  for (const node::BundleSnapshot& one : s.bundles) {
+    const std::string where = one.file.empty() ? one.device : one.device + "/" + one.file;
+    out += one.refusal.empty()
+               ? fmt::format("\nA bundle is plugged in ({} left): akmctl node provision --from {}\n",
+                             one.tries_left == 1 ? "1 try" : fmt::format("{} tries", one.tries_left), where)
+               : fmt::format("\nA bundle that cannot be used is plugged in: {}: {}\n", where, one.refusal);
+  }
   out += s.findings.empty() ? "\nNothing is degraded.\n" : "\nFindings:\n";
   for (const std::string& finding : s.findings) out += "  - " + finding + "\n";
   return out;
@@ -103,9 +110,10 @@ void add_node_commands(CLI::App& app, Session& session) {
     bool yes = false;
   };
   const auto args = std::make_shared<Arguments>();
-  CLI::App* add =
-      node->add_subcommand("provision", "Take credentials from a bundle file and its one-time code");
-  add->add_option("FILE", args->file, "NAME.akmbundle")->required();
+  CLI::App* add = node->add_subcommand("provision", "Take credentials from a bundle and its one-time code");
+  add->add_option("--from,FROM", args->file,
+                  "NAME.akmbundle, a folder or a drive (/dev/..) that holds one, or DRIVE/NAME.akmbundle")
+      ->required();
   add->add_option("--code-file", args->code_file,
                   "Read the code from here (- is standard input) instead of asking");
   add->callback([&session, args] {
@@ -118,6 +126,7 @@ void add_node_commands(CLI::App& app, Session& session) {
   erase->add_flag("--yes", args->yes, "Really");
   erase->callback(
       [&session, args] { session.command = [&session, args] { return zeroize(session, args->yes); }; });
+  add_sealing_commands(*node, session, dbus::Service::node);
 }
 
 }  // namespace akm::ctl

@@ -142,7 +142,7 @@ class Demo:
         identity = node.json("node", "identity")
         if not quiet:
             self.akmctl(node, "node", "identity")
-        out = self.akmctl(self.nmm, "--json", "nmm", "prepare", name, "--hardware-value", identity["value"],
+        out = self.akmctl(self.nmm, "--json", "nmm", "bundle", name, "--hardware-value", identity["value"],
                           "--endpoint", node.endpoint, "--to", self.usb, quiet=True)
         prepared = json.loads(out)
         bundle = pathlib.Path(prepared["path"])

@@ -78,6 +78,7 @@ class Host:
         self.tpm_socket = self.folder / "tpm"
         self.environment = {}
         self.overrides = {}
+        self.consumers = []  # [[consumers]] of a node, as dictionaries
         self.wrapper = []  # a program that runs the daemon, with its arguments
         self.journal = None
         self.bus = None
@@ -152,7 +153,10 @@ class Host:
         for name, value in self.settings().items():
             table, key = name.split(".", 1)
             tables.setdefault(table, []).append(f"{key} = {json.dumps(value)}")  # JSON's scalars and lists are TOML's
-        self.config.write_text("".join(f"[{table}]\n" + "\n".join(lines) + "\n\n" for table, lines in tables.items()))
+        texts = [f"[{table}]\n" + "\n".join(lines) + "\n\n" for table, lines in tables.items()]
+        for consumer in self.consumers:
+            texts.append("[[consumers]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in consumer.items()) + "\n")
+        self.config.write_text("".join(texts))
 
     def start_journal(self):
         """A journal of our own: its native socket, each record appended to journal.records."""

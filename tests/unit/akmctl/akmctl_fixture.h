@@ -12,6 +12,7 @@
 #include "dbus/nmm_adaptor.h"
 #include "dbus/node_adaptor.h"
 #include "dbus/root_adaptor.h"
+#include "dbus/sealing_adaptor.h"
 #include "tests/support/dbus_fixture.h"
 #include "tests/support/fake_ports.h"
 #include "tests/support/fake_root.h"
@@ -41,6 +42,7 @@ class World {
         nmm_authorizer(nmm_bus, {"", false}),
         root_authorizer(root_bus, {"", false}),
         node_adaptor(node_bus, node_authorizer, node),
+        sealing_adaptor(node_bus, node_authorizer, dbus::kNodePath, sealing),
         nmm_adaptor(nmm_bus, nmm_authorizer, nmm),
         root_adaptor(root_bus, root_authorizer, root) {
     if (with == With::node || with == With::both) begin(node_bus);
@@ -70,6 +72,7 @@ class World {
 
   PrivateBus daemon;
   FakeNode node;
+  FakeSealing sealing;
   FakeNmm nmm;
   FakeRoot root;
   dbus::Bus node_bus;
@@ -79,6 +82,7 @@ class World {
   dbus::Authorizer nmm_authorizer;
   dbus::Authorizer root_authorizer;
   dbus::NodeAdaptor node_adaptor;
+  dbus::SealingAdaptor sealing_adaptor;
   dbus::NmmAdaptor nmm_adaptor;
   dbus::RootAdaptor root_adaptor;
   std::vector<Pumped> servers;

@@ -74,6 +74,11 @@ Test(asr_text, a_nodes_view_says_since_when_and_for_whom_it_waits) {
              "  B     4 s   its SEI\n"
              "  C     60 s  retire sent, not confirmed\n");
   expect_has(text, "  COUNTER        VALUE\n  data_received  5\n  data_sent      7\n");
+  expect_has(text,
+             "Exported keys:\n"
+             "  KEY OF  CONTEXT  TYPE   SERIAL  GEN  EPOCH  USERS\n"
+             "  backup  00ff     logon  815     3    17     0, 1000\n"
+             "  vpn     -        user   816     3    17     7\n");
   expect_narrow(text);
 }
 
@@ -99,4 +104,5 @@ Test(asr_text, what_is_not_known_or_not_awaited_is_not_invented) {
   expect_has(text, "  0      0000000000000001  192.0.2.1:1\n                           192.0.2.2:1\n");
   cr_expect_not(text.contains("Waiting"));
   cr_expect_not(text.contains("Stragglers"));
+  cr_expect_not(text.contains("Exported"));
 }

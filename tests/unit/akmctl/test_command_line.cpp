@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <sys/syscall.h>
 
 #include "dbus/sealed_memfd.h"
 #include "tests/unit/akmctl/akmctl_fixture.h"
@@ -104,7 +105,7 @@ Test(akmctl_nmm, prepare_shows_the_code_once) {
   World world(With::nmm);
   world.nmm.code = sealed("ABCDE-FGHJK");
   const std::string value(64, 'a');
-  const Outcome text = world.run({"nmm", "prepare", "C", "--hardware-value", value, "--endpoint",
+  const Outcome text = world.run({"nmm", "bundle", "C", "--hardware-value", value, "--endpoint",
                                   "192.0.2.3:7400", "--to", "/media/usb"});
   cr_assert_eq(text.exit_code, 0, "%s", text.err.c_str());
   expect_has(text.out, "One-time code: ABCDE-FGHJK\n");
@@ -112,13 +113,49 @@ Test(akmctl_nmm, prepare_shows_the_code_once) {
   cr_assert_eq(world.nmm.prepare.hardware_value.size(), 32);
   cr_assert_str_eq(world.nmm.prepare.node_endpoints.at(0).c_str(), "192.0.2.3:7400");
   world.nmm.code = sealed("ABCDE-FGHJK");
-  const Outcome json = world.run({"--json", "nmm", "prepare", "C", "--to", "/media/usb"});
+  const Outcome json = world.run({"--json", "nmm", "bundle", "C", "--to", "/media/usb"});
   cr_assert_eq(json.json()["code"], "ABCDE-FGHJK", "%s", json.out.c_str());
   cr_assert_eq(json.json()["path"], "/media/usb/C.akmbundle");
   cr_assert_eq(json.json()["node_id"], "00000000000000c3");
-  cr_assert_eq(world.run({"nmm", "prepare", "C", "--hardware-value", "12", "--to", "/"}).exit_code, 2);
+  cr_assert_eq(world.run({"nmm", "bundle", "C", "--hardware-value", "12", "--to", "/"}).exit_code, 2);
   world.nmm.code = sealed("\x1b[2J");  // a code that would steer the terminal
-  cr_assert_eq(world.run({"nmm", "prepare", "C", "--to", "/"}).exit_code, 1);
+  cr_assert_eq(world.run({"nmm", "bundle", "C", "--to", "/"}).exit_code, 1);
+}
+
+Test(akmctl_nmm, a_device_may_be_forced_and_drives_are_listed) {
+  NEED_ROOT();
+  World world(With::nmm);
+  world.nmm.code = sealed("ABCDE-FGHJK");
+  cr_assert_eq(world.run({"nmm", "prepare", "C", "--to", "/dev/sdb1", "--force"}).exit_code, 0,
+               "the older name");
+  cr_assert_eq(world.nmm.calls.back(), "prepare_bundle C /dev/sdb1 by force");
+  expect_has(world.run({"nmm", "drives"}).out, "No removable drive is plugged in.");
+  world.nmm.drives = {{"/dev/sdb1", "ACME Stick", 3ULL << 30, "vfat", {"/media/usb"}, ""},
+                      {"/dev/sdc1", "", 5ULL << 20, "ntfs", {}, "vfat or ext4 is needed"}};
+  const Outcome table = world.run({"nmm", "drives"});
+  expect_has(table.out, "/dev/sdb1  3.0 GiB  vfat        ACME Stick  /media/usb  yes");
+  expect_has(table.out, "vfat or ext4 is needed");
+  const Outcome json = world.run({"--json", "nmm", "drives"});
+  cr_assert_eq(json.json()[0]["mounted_at"][0], "/media/usb");
+  cr_assert_eq(json.json()[1]["bytes"], 5U << 20);
+  world.nmm.deferred.result = fail(Errc::busy);
+  cr_assert_eq(world.run({"nmm", "drives"}).exit_code, 1);
+}
+
+Test(akmctl_node, a_bundle_that_is_plugged_in_is_shown) {
+  NEED_ROOT();
+  World world(With::node);
+  world.node.snapshot.bundles = {{"/dev/sdb1", "a.akmbundle", 4, ""},
+                                 {"/dev/sdb1", "b.akmbundle", 0, "It is too large"}};
+  const Outcome text = world.run({"node", "status"});
+  expect_has(text.out, "(4 tries left): akmctl node provision --from /dev/sdb1/a.akmbundle");
+  expect_has(text.out, "cannot be used is plugged in: /dev/sdb1/b.akmbundle: It is too large");
+  const Outcome json = world.run({"--json", "node", "status"});
+  cr_assert_eq(json.json()["bundles"][0]["tries_left"], 4);
+  cr_assert_eq(json.json()["bundles"][1]["refusal"], "It is too large");
+  cr_assert_eq(world.run({"node", "provision", "--from", "/dev/sdb1", "--code-file", "-"}, "A\n").exit_code,
+               0);
+  cr_assert_eq(world.node.calls.back(), "provision_from_file /dev/sdb1");
 }
 
 Test(akmctl_nmm, provision_over_the_bus) {
@@ -206,6 +243,35 @@ Test(akmctl_asr, changes) {
   cr_assert_str_eq(world.nmm.calls.back().c_str(), "quarantine 178");
   cr_assert_eq(world.run({"readmit", "B"}).exit_code, 0);
   cr_assert_str_eq(world.nmm.calls.back().c_str(), "readmit 178");
+}
+
+Test(akmctl_asr, export_key_tells_the_serial_alone_and_leaves_no_keyring_open) {
+  NEED_ROOT();
+  World world(With::both);
+  const auto outer = static_cast<std::int32_t>(syscall(SYS_add_key, "keyring", "outer", nullptr, 0, -4));
+  if (outer < 0) cr_skip_test("no kernel keyring here");
+  // The fake has no key to give: akmctl looks for it, and says that it is not what was promised.
+  const Outcome none = world.run(
+      {"asr", "export-key", "alpha", "vpn", "--keyring", std::to_string(outer), "--context", "00ff"});
+  cr_assert_neq(none.exit_code, 0);
+  const std::string asked = world.node.calls.back();
+  cr_assert(asked.starts_with("export_key 1 vpn 2 user "), "%s", asked.c_str());
+  const auto inner =
+      static_cast<std::int32_t>(std::stol(asked.substr(std::string("export_key 1 vpn 2 user ").size())));
+  char text[256] = {};
+  cr_assert_gt(syscall(SYS_keyctl, 6 /* KEYCTL_DESCRIBE */, inner, text, sizeof text), 0);
+  cr_assert_str_eq(text, "keyring;0;0;3f030000;akm", "closed again: %s", text);
+  world.node.deferred.result = fail(Errc::not_authorized, "the consumer is another user");
+  const Outcome refused =
+      world.run({"asr", "export-key", "alpha", "vpn", "--keyring", std::to_string(outer)});
+  cr_assert_eq(refused.exit_code, 4);
+  cr_assert(world.node.calls.back().contains(std::to_string(inner)), "the same keyring again");
+  cr_assert_eq(world.run({"asr", "export-key", "alpha", "vpn", "--keyring", "@x"}).exit_code, 2);
+  cr_assert_neq(world.run({"asr", "export-key", "alpha", "vpn", "--type", "keyring"}).exit_code, 0);
+  world.node.deferred.result = {};
+  cr_assert_eq(world.run({"asr", "release-key", "alpha", "815"}).exit_code, 0);
+  cr_assert_str_eq(world.node.calls.back().c_str(), "release_key 1 815 for 0");
+  (void)syscall(SYS_keyctl, 3 /* KEYCTL_REVOKE */, outer);
 }
 
 Test(akmctl, exit_codes_tell_usage_absence_and_refusal_apart) {

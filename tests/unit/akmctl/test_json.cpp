@@ -25,6 +25,7 @@ Test(json, ids_are_hex_everywhere) {
   asr.members = {{0, 0xa1, "A", {}, "heard", 1, 2, 3, 4, 5, "its SEI", 6}};
   asr.stragglers = {{0xa1, "A", "its SEI", 6}};
   asr.counters = {{"data_sent", 9}};
+  asr.exported_keys = {{"vpn", "00ff", "user", 816, 3, 17, {7}}};
   const auto json = nlohmann::json::parse(json_of(asr), nullptr, false);
   cr_assert_eq(json["members"][0]["since_ns"], 3);
   cr_assert_eq(json["members"][0]["last_heard_ns"], 4);
@@ -32,6 +33,8 @@ Test(json, ids_are_hex_everywhere) {
   cr_assert_eq(json["members"][0]["waits_for"], "its SEI");
   cr_assert_eq(json["stragglers"][0]["name"], "A");
   cr_assert_eq(json["counters"]["data_sent"], 9);
+  cr_assert_eq(json["exported_keys"][0]["serial"], 816);
+  cr_assert_eq(json["exported_keys"][0]["users"][0], 7);
   cr_assert_eq(json["id"], "00000000000000ff");
   cr_assert_eq(json["members"][0]["node_id"], "00000000000000a1");
   cr_assert_eq(json_id("k", 1), "{\"k\":\"0000000000000001\"}");

@@ -3,6 +3,7 @@
 #include "dbus/authorizer.h"
 #include "dbus/nmm_adaptor.h"
 #include "dbus/node_adaptor.h"
+#include "dbus/sealing_adaptor.h"
 #include "tests/support/dbus_fixture.h"
 #include "tests/support/fake_ports.h"
 
@@ -32,6 +33,23 @@ struct NodeService : Service<FakeNode, dbus::NodeAdaptor> {
 };
 struct NmmService : Service<FakeNmm, dbus::NmmAdaptor> {
   explicit NmmService(const dbus::Authorizer::Options& who = {"", false}) : Service(dbus::kNmmName, who) {}
+};
+
+/// org.akm.Sealing1 alone, where a node has it.
+struct SealingBench {
+  SealingBench()
+      : bus({daemon.address(), dbus::kNodeName}),
+        authorizer(bus, {"", false}),
+        adaptor(bus, authorizer, dbus::kNodePath, port) {
+    if (!bus.start() || !pump({pumped(bus)}, [&] { return bus.ready(); })) give_up("service not on the bus");
+  }
+  [[nodiscard]] std::vector<Pumped> servers() { return {pumped(bus)}; }
+
+  PrivateBus daemon;
+  FakeSealing port;
+  dbus::Bus bus;
+  dbus::Authorizer authorizer;
+  dbus::SealingAdaptor adaptor;
 };
 
 /// Most methods need uid 0; without it the tests that call them say so and are skipped.

@@ -75,6 +75,7 @@ Test(asr_adaptor, all_is_shown_as_the_role_has_it) {
   cr_assert_eq(got.waits_until_ns, sent.waits_until_ns);
   cr_assert(got.stragglers == sent.stragglers);
   cr_assert(got.counters == sent.counters);
+  cr_assert(got.exported_keys == sent.exported_keys);
   cr_assert_eq(asrs[1].id, 0xfedcba9876543210);
 }
 
@@ -156,4 +157,69 @@ Test(asr_adaptor, rekey) {
       client.call(service.servers(), kName, "/org/akm/Node1/asr/0000000000000009", "org.akm.Asr1", "Rekey");
   cr_assert_not(nowhere.error.empty());
   cr_assert_eq(service.port.calls.size(), 2);
+}
+
+namespace {
+
+Answer export_key(NodeService& service, TestClient& client, const std::string& name,
+                  std::size_t context_bytes, const char* path = kAlpha) {
+  const std::vector<std::uint8_t> context(context_bytes, 0xab);
+  return client.call(service.servers(), kName, path, "org.akm.Asr1", "ExportKey", [&](sd_bus_message* m) {
+    (void)sd_bus_message_append(m, "s", name.c_str());
+    (void)sd_bus_message_append_array(m, 'y', context.data(), context.size());
+    (void)sd_bus_message_append(m, "si", "user", 77);
+  });
+}
+
+}  // namespace
+
+Test(asr_adaptor, the_role_hears_who_wants_a_key_and_decides) {
+  NodeService service({"akm", true});  // whom polkit or the group would let does not matter
+  TestClient client(service.daemon.address());
+  const Answer answer = export_key(service, client, "vpn", 2);
+  cr_assert(answer.error.empty(), "%s", answer.text.c_str());
+  dbus::Reader in(answer.message);
+  cr_assert_eq(*in.i32(), 4711);
+  const std::string who = std::to_string(getuid());
+  cr_assert_eq(service.port.calls.back(), "export_key 1 vpn 2 user 77 for " + who);
+  cr_assert_eq(service.port.caller_pid, getpid());
+  const Answer released = client.call(service.servers(), kName, kAlpha, "org.akm.Asr1", "ReleaseKey",
+                                      [](sd_bus_message* m) { (void)sd_bus_message_append(m, "i", 4711); });
+  cr_assert(released.error.empty(), "%s", released.text.c_str());
+  cr_assert_eq(service.port.calls.back(), "release_key 1 4711 for " + who);
+  service.port.deferred.result = fail(Errc::not_authorized, "the consumer is another user");
+  cr_assert_eq(export_key(service, client, "vpn", 0).error, "org.akm.Error.NotAuthorized");
+}
+
+Test(asr_adaptor, what_cannot_be_asked_does_not_reach_the_role) {
+  NodeService service;
+  TestClient client(service.daemon.address());
+  cr_assert_eq(export_key(service, client, "", 0).error, "org.akm.Error.InvalidArgument");
+  cr_assert_eq(export_key(service, client, std::string(65, 'a'), 0).error, "org.akm.Error.InvalidArgument");
+  cr_assert_eq(export_key(service, client, "vpn", 65).error, "org.akm.Error.TooLarge");
+  cr_assert_not(export_key(service, client, "vpn", 0, "/org/akm/Node1/asr/0000000000000002").error.empty());
+  cr_assert(service.port.calls.empty());
+}
+
+Test(asr_adaptor, an_nmm_has_no_keys_to_give) {
+  NmmService service;
+  TestClient client(service.daemon.address());
+  const Answer answer =
+      client.call(service.servers(), "org.akm.Nmm1", "/org/akm/Nmm1/asr/0000000000000001", "org.akm.Asr1",
+                  "ReleaseKey", [](sd_bus_message* m) { (void)sd_bus_message_append(m, "i", 4711); });
+  cr_assert_eq(answer.error, "org.akm.Error.NotSupported");
+}
+
+Test(asr_adaptor, renewed_and_revoked_keys_are_signalled_at_their_relationship) {
+  NodeService service;
+  TestClient client(service.daemon.address());
+  Watched watched(service, client, "type='signal',interface='org.akm.Asr1'");
+  const ExportedKey key{
+      .name = "vpn", .context = {}, .type = "user", .serial = 815, .generation = 3, .epoch = 18, .users = {}};
+  service.observer.key_changed(1, key, false);
+  service.observer.key_changed(1, key, true);
+  watched.wait(2);
+  cr_assert_str_eq(sd_bus_message_get_path(watched.signals[0]), kAlpha);
+  cr_assert_str_eq(sd_bus_message_get_member(watched.signals[0]), "KeyRenewed");
+  cr_assert_str_eq(sd_bus_message_get_member(watched.signals[1]), "KeyRevoked");
 }

@@ -228,3 +228,21 @@ Test(authorizer, a_method_without_a_rule_is_refused) {
   cr_assert(code.has_value());
   cr_assert_eq(*code, Errc::not_authorized);
 }
+
+Test(authorizer, who_is_not_root_may_ask_for_what_the_role_decides) {
+  NEED_ROOT();
+  NodeService service;
+  const std::string address = service.daemon.address();
+  const int code = run_as(kNobody, {kOtherGroup}, service.servers(), [&] {
+    sd_bus* bus = nullptr;
+    if (sd_bus_new(&bus) < 0 || sd_bus_set_address(bus, address.c_str()) < 0 ||
+        sd_bus_set_bus_client(bus, 1) < 0 || sd_bus_start(bus) < 0)
+      return 3;
+    return sd_bus_call_method(bus, kName, "/org/akm/Node1/asr/0000000000000001", "org.akm.Asr1", "ReleaseKey",
+                              nullptr, nullptr, "i", 5) >= 0
+               ? 0
+               : 1;
+  });
+  cr_assert_eq(code, 0);
+  cr_assert_eq(service.port.calls.back(), "release_key 1 5 for 65534", "it is told who asks");
+}

@@ -42,7 +42,7 @@ Test(message, what_is_written_is_read) {
         .bytes({7, 8})
         .texts({"x", "y"})
         .u64s({9, 10});
-    out.text_map(map).counter_map(counters).pairs('r', {{"k", "v"}});
+    out.text_map(map).counter_map(counters).pairs('r', {{"k", "v"}}).u32s({11, 12});
   });
   Reader in = message.reader();
   cr_assert_eq(*in.text(10), "t");
@@ -59,6 +59,7 @@ Test(message, what_is_written_is_read) {
   cr_assert(*in.text_map(2, 1) == map);
   cr_assert(*in.counter_map(1) == counters);
   cr_assert_eq(in.pairs('r', 1)->at(0).second, "v");
+  cr_assert_eq(*in.u32s(2), (std::vector<std::uint32_t>{11, 12}));
   cr_assert_eq(in.u8().error().code, Errc::malformed);  // nothing is left
 }
 
@@ -70,6 +71,8 @@ Test(message, limits_and_types) {
   const LocalMessage list([](Writer& out) { out.texts({"a", "b", "c"}); });
   cr_assert_eq(list.reader().texts(2, 9).error().code, Errc::too_large);
   cr_assert_eq(list.reader().u64s(9).error().code, Errc::malformed);
+  const LocalMessage numbers([](Writer& out) { out.u32s({1, 2, 3}); });
+  cr_assert_eq(numbers.reader().u32s(2).error().code, Errc::too_large);
   const LocalMessage twice([](Writer& out) { out.pairs('e', {{"a", "1"}, {"a", "2"}}); });
   cr_assert_eq(twice.reader().text_map(9, 9).error().code, Errc::malformed);
   cr_assert_eq(twice.reader().pairs('e', 1).error().code, Errc::too_large);

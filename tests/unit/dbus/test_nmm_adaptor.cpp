@@ -28,6 +28,7 @@ Answer prepare(NmmService& service, TestClient& client, const Bundle& bundle) {
   return client.call_akm(service.servers(), "Nmm1", "PrepareBundle", [&](sd_bus_message* m) {
     dbus::Writer out(m);
     out.text(bundle.name).bytes(bundle.hardware_value).texts(bundle.endpoints).text(bundle.directory);
+    out.boolean(true);
   });
 }
 
@@ -64,6 +65,7 @@ Test(nmm_adaptor, prepare_bundle) {
   cr_assert_str_eq(path, "/media/usb/C.akmbundle");
   cr_assert_eq(dbus::read_sealed_memfd(fd, 16)->size(), 4);
   cr_assert_eq(service.port.prepare.hardware_value.size(), 32);
+  cr_assert_eq(service.port.calls.back(), "prepare_bundle C /media/usb by force");
   service.port.deferred.result = fail(Errc::wrong_state, "no root secret");
   cr_assert_eq(prepare(service, client, {}).error, "org.akm.Error.WrongState");
 }

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "dbus/limits.h"
+#include "dbus/property.h"
 #include "tests/unit/dbus/local_message.h"
 
 using namespace akm;
@@ -128,4 +129,27 @@ Test(snapshot_reader, what_ends_on_a_terminal_is_clean_in_lists_and_maps_too) {
   cr_assert_eq(node->findings.at(0), "?[0m");
   cr_assert_eq(node->counters.at("c?"), 7U);
   cr_assert_eq(node->probes.at(0), std::pair(std::string("p?"), std::string("?")));
+}
+
+Test(snapshot_reader, bundles_and_drives_are_read_as_they_were_written) {
+  const LocalMessage status([](Writer& out) {
+    out.open('a', "{sv}");
+    entry(out, "Bundles", kBundlesType,
+          [&] { put(out, std::vector<node::BundleSnapshot>{{"/dev/a", "f", 3, "no"}}); });
+    out.close();
+  });
+  Reader in = status.reader();
+  const auto read = read_node_status(in);
+  cr_assert(read.has_value());
+  cr_assert(read->bundles == (std::vector<node::BundleSnapshot>{{"/dev/a", "f", 3, "no"}}));
+  const LocalMessage drives([](Writer& out) {
+    out.open('a', "(sstsass)").open('r', "sstsass").text("/dev/b").text("model").u64(9).text("vfat");
+    out.texts({"/media"}).text("").close().close();
+  });
+  Reader second = drives.reader();
+  const auto listed = read_drives(second);
+  cr_assert(listed.has_value() && listed->size() == 1);
+  cr_assert_eq(listed->at(0).mounted_at.at(0), "/media");
+  Reader third = status.reader();
+  cr_assert_eq(read_drives(third).error().code, Errc::malformed);
 }

@@ -73,7 +73,7 @@ Test(kernel_keyring, puts_gets_and_updates_in_place) {
 Test(kernel_keyring, descriptions_carry_the_keyring_name_and_permissions_are_tight) {
   auto keys = keyring("akm-node7");
   const auto current = keys->put({0x0123456789abcdef, kCurrent, {}}, secret_of(1), 60);
-  const auto exported = keys->put({2, KeyId::Slot::exported, "wireguard"}, secret_of(1), 60);
+  const auto exported = keys->put({2, KeyId::Slot::logon_export, "wireguard:00ff"}, secret_of(1), 60);
   cr_assert(current && exported);
   char text[512];
   cr_assert_gt(keyctl_describe(*current, text, sizeof text), 0);
@@ -82,12 +82,12 @@ Test(kernel_keyring, descriptions_carry_the_keyring_name_and_permissions_are_tig
   cr_assert(described.ends_with(";3f010000;akm-node7:asr:0123456789abcdef:current"), "%s", text);
   cr_assert_gt(keyctl_describe(*exported, text, sizeof text), 0);
   cr_assert(std::string(text).starts_with("logon;"), "%s", text);
-  cr_assert(std::string(text).ends_with(";akm-node7:asr:0000000000000002:export:wireguard"), "%s", text);
+  cr_assert(std::string(text).ends_with(";19250000;akm:0000000000000002:wireguard:00ff"), "%s", text);
 }
 
 Test(kernel_keyring, exported_keys_cannot_be_read_even_by_the_owner) {
   auto keys = keyring();
-  const KeyId id{2, KeyId::Slot::exported, "dm-crypt"};
+  const KeyId id{2, KeyId::Slot::logon_export, "dm-crypt"};
   const auto serial = keys->put(id, secret_of(1), 60);
   cr_assert(serial);
   const auto read = keys->get(id);
@@ -203,7 +203,7 @@ Test(kernel_keyring, revoke_all_leaves_an_empty_keyring) {
   std::vector<Serial> serials;
   for (std::uint64_t asr = 1; asr <= 4; ++asr)
     serials.push_back(*keys->put({asr, kCurrent, {}}, secret_of(1), 60));
-  cr_assert(keys->put({1, KeyId::Slot::exported, "x"}, secret_of(1), 60));
+  cr_assert(keys->put({1, KeyId::Slot::logon_export, "x"}, secret_of(1), 60));
   cr_assert(keys->revoke_all());
   for (const Serial serial : serials) cr_assert_neq(state_of(serial), 0);
   cr_assert_eq(keys->serials().size(), 1);
@@ -251,11 +251,177 @@ Test(kernel_keyring, bad_arguments_are_refused) {
   cr_assert(many.error().code == Errc::quota_exceeded);
   auto keys = keyring();
   cr_assert(keys->put({1, kCurrent, "name"}, secret_of(1), 60).error().code == Errc::invalid_argument);
-  cr_assert(keys->put({1, KeyId::Slot::exported, ""}, secret_of(1), 60).error().code ==
+  cr_assert(keys->put({1, KeyId::Slot::logon_export, ""}, secret_of(1), 60).error().code ==
             Errc::invalid_argument);
-  cr_assert(keys->put({1, KeyId::Slot::exported, "a:b"}, secret_of(1), 60).error().code ==
+  cr_assert(keys->put({1, KeyId::Slot::logon_export, "a:xy"}, secret_of(1), 60).error().code ==
             Errc::invalid_argument);
   cr_assert(keys->put({1, kCurrent, {}}, SecretBuffer(), 60).error().code == Errc::invalid_argument);
   cr_assert(keys->put({1, kCurrent, {}}, SecretBuffer(2000), 60).error().code == Errc::invalid_argument);
   cr_assert(keys->get({1, kCurrent, {}}).error().code == Errc::not_found);
+}
+
+namespace {
+
+constexpr key_perm_t kOpenToOthers = KEY_POS_ALL | KEY_USR_VIEW | KEY_OTH_VIEW | KEY_OTH_WRITE;
+const KeyId kExported{9, KeyId::Slot::user_export, "vpn"};
+
+/// What a consumer of another user sees: makes a keyring, tells its serial, waits for that of the key and
+/// runs `use` on it.
+template <typename Use>
+int as_consumer(KernelKeyring& keys, key_perm_t open_to, const Use& use, akm::Status& given,
+                const KeyId& id = kExported) {
+  constexpr uid_t kNobody = 65534;
+  int up[2];
+  int down[2];
+  cr_assert_eq(::pipe(up), 0);
+  cr_assert_eq(::pipe(down), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::setresuid(kNobody, kNobody, kNobody) != 0) ::_exit(90);
+    (void)keyctl_join_session_keyring(nullptr);
+    Serial ring = add_key("keyring", "mine", nullptr, 0, KEY_SPEC_SESSION_KEYRING);
+    if (ring < 0 || keyctl_setperm(ring, open_to) != 0) ::_exit(91);
+    Serial key = 0;
+    if (::write(up[1], &ring, sizeof ring) != sizeof ring || ::read(down[0], &key, sizeof key) != sizeof key)
+      ::_exit(92);
+    ::_exit(use(key, ring));
+  }
+  Serial ring = 0;
+  cr_assert_eq(::read(up[0], &ring, sizeof ring), static_cast<ssize_t>(sizeof ring));
+  const auto key = keys.put(id, secret_of('A'), 60);
+  cr_assert(key);
+  given = keys.give(id, ring, kNobody);
+  cr_assert_eq(::write(down[1], &*key, sizeof *key), static_cast<ssize_t>(sizeof *key));
+  int status = 0;
+  cr_assert_eq(::waitpid(child, &status, 0), child);
+  cr_assert(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+}  // namespace
+
+Test(kernel_keyring, a_consumer_of_another_user_reads_its_key_and_cannot_change_it) {
+  if (::geteuid() != 0) cr_skip("needs uid 0: takes another identity");
+  auto keys = keyring();
+  akm::Status given;
+  const auto use = [](Serial key, Serial) {
+    char text[64];
+    if (keyctl_read(key, text, sizeof text) != 32 || std::string_view(text, 4) != "ABCD") return 1;
+    if (keyctl_update(key, "x", 1) == 0 || errno != EACCES) return 2;
+    if (keyctl_revoke(key) == 0 || errno != EACCES) return 3;
+    if (keyctl_set_timeout(key, 0) == 0 || errno != EACCES) return 4;
+    return keyctl_setperm(key, KEY_POS_ALL | KEY_USR_ALL) == 0 ? 5 : 0;
+  };
+  cr_assert_eq(as_consumer(*keys, kOpenToOthers, use, given), 0);
+  cr_assert(given);
+}
+
+Test(kernel_keyring, nobody_reads_a_logon_key_and_nobody_else_a_user_key) {
+  if (::geteuid() != 0) cr_skip("needs uid 0: takes another identity");
+  auto keys = keyring();
+  akm::Status given;
+  const auto read = [](Serial key, Serial) {
+    char text[64];
+    return keyctl_read(key, text, sizeof text) < 0 ? 0 : 1;
+  };
+  const KeyId logon{9, KeyId::Slot::logon_export, "disk:00ff"};
+  cr_assert_eq(as_consumer(*keys, kOpenToOthers, read, given, logon), 0);
+  cr_assert(given);
+  // The kernel takes it for the consumer, which finds it by its description.
+  const auto find = [](Serial key, Serial) {
+    return keyctl_search(KEY_SPEC_SESSION_KEYRING, "logon", "akm:0000000000000009:disk:00ff", 0) == key ? 0
+                                                                                                        : 1;
+  };
+  cr_assert_eq(as_consumer(*keys, kOpenToOthers, find, given, logon), 0);
+  // Its user alone is not enough: it must possess the keyring that the key was put into.
+  const auto leave = [](Serial key, Serial) {
+    (void)keyctl_join_session_keyring(nullptr);
+    char text[64];
+    return keyctl_read(key, text, sizeof text) < 0 ? 0 : 1;
+  };
+  cr_assert_eq(as_consumer(*keys, kOpenToOthers, leave, given), 0);
+}
+
+Test(kernel_keyring, a_key_is_put_only_where_its_owner_let_us) {
+  if (::geteuid() != 0) cr_skip("needs uid 0: takes another identity");
+  auto keys = keyring();
+  akm::Status given;
+  const auto nothing = [](Serial, Serial) { return 0; };
+  cr_assert_eq(as_consumer(*keys, KEY_POS_ALL | KEY_USR_VIEW | KEY_OTH_VIEW, nothing, given), 0);
+  cr_assert(given.error().code == Errc::not_authorized, "not to be written to");
+  cr_assert_eq(as_consumer(*keys, KEY_POS_ALL | KEY_OTH_WRITE, nothing, given), 0);
+  cr_assert(given.error().code == Errc::not_authorized, "not to be seen");
+  // Of another user than says so, of none, our own, no keyring.
+  const Serial ring = add_key("keyring", "ours", nullptr, 0, KEY_SPEC_SESSION_KEYRING);
+  const Serial plain = add_key("user", "plain", "x", 1, KEY_SPEC_SESSION_KEYRING);
+  cr_assert(keys->put(kExported, secret_of(1), 60));
+  cr_assert(keys->give(kExported, ring, 1000).error().code == Errc::not_authorized);
+  cr_assert(keys->give(kExported, ring, ::geteuid()));
+  cr_assert(keys->give(kExported, plain, ::geteuid()).error().code == Errc::invalid_argument);
+  for (const Serial bad : {0, KEY_SPEC_SESSION_KEYRING, keys->keyring_serial()})
+    cr_assert(keys->give(kExported, bad, ::geteuid()).error().code == Errc::invalid_argument);
+  cr_assert(keys->give({1, kCurrent, {}}, ring, ::geteuid()).error().code == Errc::not_found);
+  cr_assert(keys->is_there(ring));
+  (void)keyctl_revoke(ring);
+  cr_assert_not(keys->is_there(ring));
+  cr_assert(keys->give(kExported, ring, ::geteuid()).error().code == Errc::not_found);
+}
+
+Test(kernel_keyring, who_holds_an_exported_key_sees_it_renewed_and_revoked) {
+  if (::geteuid() != 0) cr_skip("needs uid 0: takes another identity");
+  auto keys = keyring();
+  const auto serial = keys->put(kExported, secret_of('A'), 60);
+  const Serial ring = add_key("keyring", "ours", nullptr, 0, KEY_SPEC_SESSION_KEYRING);
+  cr_assert(keys->give(kExported, ring, ::geteuid()));
+  cr_assert_eq(*keys->put(kExported, secret_of('a'), 60), *serial, "renewed in place");
+  char text[64];
+  cr_assert_eq(keyctl_read(*serial, text, sizeof text), 32);
+  cr_assert_eq(text[0], 'a');
+  cr_assert_eq(keys->serials().size(), 1, "consumers use it: the probes do not guard it");
+  cr_assert(keys->revoke(kExported));
+  cr_assert_lt(keyctl_read(*serial, text, sizeof text), 0);
+  cr_assert_eq(errno, EKEYREVOKED);
+}
+
+Test(kernel_keyring, a_consumer_without_room_is_told_which_quota) {
+  if (::geteuid() != 0) cr_skip("needs uid 0: takes another identity");
+  constexpr uid_t kPoor = 64999;  // nobody's, so that nobody else's quota is used up
+  auto keys = keyring();
+  cr_assert(keys->put(kExported, secret_of(1), 60));
+  int up[2];
+  int down[2];
+  cr_assert_eq(::pipe(up), 0);
+  cr_assert_eq(::pipe(down), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::setresuid(kPoor, kPoor, kPoor) != 0) ::_exit(90);
+    (void)keyctl_join_session_keyring(nullptr);
+    Serial ring = add_key("keyring", "mine", nullptr, 0, KEY_SPEC_SESSION_KEYRING);
+    if (keyctl_setperm(ring, kOpenToOthers) != 0) ::_exit(91);
+    const Serial store = add_key("keyring", "store", nullptr, 0, KEY_SPEC_SESSION_KEYRING);
+    // Down to the last byte: what a link costs is smaller than any key.
+    const std::string content(16384, 'x');
+    Serial last = 0;
+    int number = 0;
+    for (std::size_t size = content.size(); size > 0; size /= 2) {
+      for (Serial made = 1; made > 0 && number < 150; ++number) {
+        made = add_key("user", std::to_string(number).c_str(), content.data(), size, store);
+        if (made > 0) last = made;
+      }
+    }
+    for (std::size_t size = 2; size < 64; ++size) (void)keyctl_update(last, content.data(), size);
+    char go = 0;
+    if (::write(up[1], &ring, sizeof ring) != sizeof ring || ::read(down[0], &go, 1) != 1) ::_exit(92);
+    ::_exit(0);
+  }
+  Serial ring = 0;
+  cr_assert_eq(::read(up[0], &ring, sizeof ring), static_cast<ssize_t>(sizeof ring));
+  const akm::Status given = keys->give(kExported, ring, kPoor);
+  cr_assert_eq(::write(down[1], "x", 1), 1);
+  int status = 0;
+  cr_assert_eq(::waitpid(child, &status, 0), child);
+  cr_assert_eq(status, 0);
+  cr_assert(given.error().code == Errc::quota_exceeded, "%s",
+            given ? "given" : given.error().message().c_str());
+  cr_assert(given.error().detail.contains("maxbytes"), "%s", given.error().message().c_str());
 }

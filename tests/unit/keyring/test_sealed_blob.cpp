@@ -60,6 +60,34 @@ Test(sealed_blob, the_form_is_fixed) {
   cr_assert_eq(bytes->size(), start.size() + 32);
 }
 
+Test(sealed_blob, what_a_policy_needs_makes_it_version_2) {
+  SealedBlob blob = sample();
+  blob.endorsement = Bytes(34, 5);
+  blob.policy_key = Bytes(90, 6);
+  blob.authorised = {{Bytes(64, 7), Bytes(70, 8)}, {Bytes(64, 9), Bytes(70, 1)}};
+  const Bytes bytes = *encode_sealed_blob(blob);
+  cr_assert_eq(bytes[4], 2);
+  const auto decoded = decode_sealed_blob(bytes);
+  cr_assert(decoded);
+  cr_assert(decoded->endorsement == blob.endorsement && decoded->policy_key == blob.policy_key);
+  cr_assert_eq(decoded->authorised.size(), 2);
+  cr_assert(decoded->authorised[1].values == blob.authorised[1].values);
+  cr_assert(decoded->authorised[1].signature == blob.authorised[1].signature);
+  cr_assert(*encode_sealed_blob(*decoded) == bytes);
+  for (std::size_t at = 0; at < bytes.size(); ++at)
+    cr_assert(!decode_sealed_blob(std::span(bytes).first(at)));
+  Bytes older = bytes;
+  older[4] = 1;
+  cr_assert(!decode_sealed_blob(resealed(older)));
+  blob.authorised[0].values.pop_back();
+  cr_assert(encode_sealed_blob(blob).error().code == Errc::invalid_argument);
+  blob.authorised.assign(5, {Bytes(64, 7), Bytes(70, 8)});
+  cr_assert(!encode_sealed_blob(blob));
+  blob.authorised.resize(1);
+  blob.policy_key.clear();
+  cr_assert(!encode_sealed_blob(blob), "nobody could have signed it");
+}
+
 Test(sealed_blob, every_changed_octet_and_every_cut_is_refused) {
   const auto bytes = encode_sealed_blob(sample());
   for (std::size_t at = 0; at < bytes->size(); ++at) {
@@ -76,7 +104,7 @@ Test(sealed_blob, every_changed_octet_and_every_cut_is_refused) {
 Test(sealed_blob, a_right_checksum_does_not_make_it_right) {
   const Bytes good = *encode_sealed_blob(sample());
   Bytes version = good;
-  version[4] = 2;
+  version[4] = 3;
   cr_assert(decode_sealed_blob(resealed(version)).error().code == Errc::not_supported);
   Bytes kind = good;
   kind[5] = 3;

@@ -29,6 +29,17 @@ struct Drive {
 
 const std::vector<std::uint8_t> kBytes{1, 2, 3, 4, 5};
 
+Result<std::string> write_in(const fs::path& folder, const char* name,
+                             const std::vector<std::uint8_t>& bytes) {
+  auto target = BundleTarget::open(folder, false);
+  if (!target) return std::unexpected(target.error());
+  return write_bundle_file(*target, name, bytes);
+}
+
+Status place_in(const fs::path& folder, const char* name) {
+  return check_bundle_place(*BundleTarget::open(folder, false), name);
+}
+
 std::vector<char> content_of(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
@@ -38,7 +49,7 @@ std::vector<char> content_of(const fs::path& path) {
 
 Test(bundle_drive, writes_a_private_file_and_nothing_else) {
   const Drive drive;
-  const auto path = write_bundle_file(drive.folder, "node-1", kBytes);
+  const auto path = write_in(drive.folder, "node-1", kBytes);
   cr_assert(path.has_value());
   cr_assert_eq(*path, (drive.folder / "node-1.akmbundle").string());
   cr_assert_eq(content_of(*path).size(), kBytes.size());
@@ -50,10 +61,9 @@ Test(bundle_drive, writes_a_private_file_and_nothing_else) {
 
 Test(bundle_drive, never_overwrites) {
   const Drive drive;
-  cr_assert(write_bundle_file(drive.folder, "n", kBytes).has_value());
-  cr_assert(write_bundle_file(drive.folder, "n", std::vector<std::uint8_t>{9}).error().code ==
-            Errc::already_exists);
-  cr_assert(check_bundle_place(drive.folder, "n").error().code == Errc::already_exists);
+  cr_assert(write_in(drive.folder, "n", kBytes).has_value());
+  cr_assert(write_in(drive.folder, "n", std::vector<std::uint8_t>{9}).error().code == Errc::already_exists);
+  cr_assert(place_in(drive.folder, "n").error().code == Errc::already_exists);
   cr_assert_eq(content_of(drive.folder / "n.akmbundle").size(), kBytes.size());
 }
 
@@ -63,28 +73,27 @@ Test(bundle_drive, follows_no_symbolic_link_on_the_drive) {
   const fs::path victim = host.folder / "victim";
   std::ofstream(victim) << "precious";
   fs::create_symlink(victim, drive.folder / "n.akmbundle");
-  cr_assert(write_bundle_file(drive.folder, "n", kBytes).error().code == Errc::already_exists);
+  cr_assert(write_in(drive.folder, "n", kBytes).error().code == Errc::already_exists);
   fs::create_symlink(victim, drive.folder / ".m.akmbundle.new");
-  cr_assert(write_bundle_file(drive.folder, "m", kBytes).has_value(), "the link is removed as a name");
+  cr_assert(write_in(drive.folder, "m", kBytes).has_value(), "the link is removed as a name");
   cr_assert_eq(content_of(victim).size(), 8U);
   fs::create_symlink(host.folder / "nowhere", drive.folder / "k.akmbundle");
-  cr_assert(write_bundle_file(drive.folder, "k", kBytes).error().code == Errc::already_exists,
-            "a dangling one too");
+  cr_assert(write_in(drive.folder, "k", kBytes).error().code == Errc::already_exists, "a dangling one too");
   cr_assert_not(fs::exists(host.folder / "nowhere"));
 }
 
 Test(bundle_drive, a_leftover_that_cannot_be_removed_is_an_error) {
   const Drive drive;
   fs::create_directory(drive.folder / ".n.akmbundle.new");
-  cr_assert_not(write_bundle_file(drive.folder, "n", kBytes).has_value());
+  cr_assert_not(write_in(drive.folder, "n", kBytes).has_value());
   cr_assert_not(fs::exists(drive.folder / "n.akmbundle"));
 }
 
 Test(bundle_drive, a_directory_that_is_none_is_refused) {
   const Drive drive;
-  cr_assert(write_bundle_file(drive.folder / "absent", "n", kBytes).error().code == Errc::not_found);
+  cr_assert(write_in(drive.folder / "absent", "n", kBytes).error().code == Errc::not_found);
   std::ofstream(drive.folder / "file") << "x";
-  cr_assert(write_bundle_file(drive.folder / "file", "n", kBytes).error().code == Errc::io_failed);
+  cr_assert(write_in(drive.folder / "file", "n", kBytes).error().code == Errc::io_failed);
 }
 
 Test(bundle_drive, names_that_could_be_paths_are_refused) {

@@ -36,10 +36,12 @@ Test(provisioner, a_bundle_file_opens_with_its_code_and_provisions_its_node) {
   FakeNode& node = *net.nodes[0];
   ControlPort::Prepare what{node.name, {node.hardware.begin(), node.hardware.end()}, {"10.0.1.1:7400"}};
   std::optional<Result<ControlPort::Prepared>> made;
-  net.nmm->prepare_bundle(what, drive.path,
+  net.nmm->prepare_bundle(what, {drive.path, false},
                           [&made](Result<ControlPort::Prepared> r) { made = std::move(r); });
   cr_assert_not(made.has_value(), "scrypt is not for the loop thread");
   cr_assert(std::filesystem::is_empty(drive.path));
+  net.run_aside();
+  cr_assert_not(made.has_value(), "the place is there, nothing more");
   net.run_aside();
   cr_assert(made->has_value());
   cr_assert_eq((*made)->path, drive.path + "/n0.akmbundle");
@@ -52,12 +54,14 @@ Test(provisioner, a_bundle_file_opens_with_its_code_and_provisions_its_node) {
   const auto content = protocol::open_bundle(*bytes, *code);
   cr_assert(content.has_value());
   cr_assert_eq(content->identity.node_id, (*made)->node_id);
+  cr_assert(content->check == *protocol::hardware_check(node.hardware, content->use_id));
   node.provision(*content);
   node.activate();
   net.run(seconds(1));
   cr_assert_eq(net.nmm->nodes().at(0).state, "active");
-  net.nmm->prepare_bundle(what, drive.path,
+  net.nmm->prepare_bundle(what, {drive.path, false},
                           [&made](Result<ControlPort::Prepared> r) { made = std::move(r); });
+  net.run_aside();
   cr_assert(made->error().code == Errc::already_exists);
   cr_assert_eq(net.nmm->nodes().at(0).serial, 1U, "no serial is used up by a drive that is not empty");
 }
@@ -67,7 +71,7 @@ Test(provisioner, a_full_queue_and_a_lost_drive_are_errors_of_their_call) {
   const ControlPort::Prepare what{"x", std::vector<std::uint8_t>(32, 1), {}};
   std::vector<Errc> errors;
   const auto prepare = [&](const std::string& directory) {
-    net.nmm->prepare_bundle(what, directory, [&errors](Result<ControlPort::Prepared> r) {
+    net.nmm->prepare_bundle(what, {directory, false}, [&errors](Result<ControlPort::Prepared> r) {
       errors.push_back(r ? Errc::internal : r.error().code);
     });
   };

@@ -1,6 +1,7 @@
 #include "daemon/node/bundle_file.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -93,4 +94,35 @@ Test(bundle_file, a_receipt_is_never_written_through_a_link) {
   std::string text;
   precious >> text;
   cr_assert_eq(text, "content");
+}
+
+Test(bundle_file, names_are_plain) {
+  for (const char* name : {"a.akmbundle", "node-1.example_X.akmbundle"})
+    cr_assert(is_bundle_name(name), "%s", name);
+  for (const char* name : {"", ".akmbundle", "..akmbundle", ".a.akmbundle", "a b.akmbundle", "a/b.akmbundle",
+                           "a.akmbundle.new", "a.AKMBUNDLE", "\xc3\xa4.akmbundle", "a\n.akmbundle"}) {
+    cr_assert_not(is_bundle_name(name), "%s", name);
+  }
+  cr_assert(is_bundle_name(std::string(64, 'a') + ".akmbundle"));
+  cr_assert_not(is_bundle_name(std::string(65, 'a') + ".akmbundle"));
+}
+
+Test(bundle_file, a_folder_is_listed_within_bounds) {
+  const TemporaryFolder folder;
+  const auto list = [&folder] {
+    const UniqueFd fd(::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return list_bundles(fd.get());
+  };
+  cr_assert(list()->empty());
+  folder.write("b.akmbundle", "x");
+  folder.write("a.akmbundle", "x");
+  folder.write("readme.txt", "x");
+  cr_assert(*list() == (std::vector<std::string>{"a.akmbundle", "b.akmbundle"}));
+  for (std::size_t i = 0; i < kBundlesOnDrive; ++i) folder.write(std::to_string(i) + ".akmbundle", "x");
+  cr_assert_eq(list().error().code, Errc::limit_exceeded);
+  const TemporaryFolder full;
+  for (std::size_t i = 0; i < kEntriesOnDrive; ++i) full.write(std::to_string(i), "");
+  const UniqueFd fd(::open(full.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  cr_assert_eq(list_bundles(fd.get()).error().code, Errc::limit_exceeded);
+  cr_assert_eq(list_bundles(-1).error().code, Errc::io_failed);
 }

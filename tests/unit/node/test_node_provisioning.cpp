@@ -33,8 +33,11 @@ struct Call {
   }
 };
 
+/// Until nothing is left: reading, scrypt and consuming are one job each.
 void run_aside(NodeBench& bench) {
-  for (auto& job : std::exchange(bench.aside, {})) job()();
+  while (!bench.aside.empty()) {
+    for (auto& job : std::exchange(bench.aside, {})) job()();
+  }
 }
 
 }  // namespace
@@ -75,7 +78,9 @@ Test(node_provisioning, a_wrong_code_changes_nothing) {
   cr_assert_eq(call.outcome->error().code, Errc::wrong_code);
   cr_assert_eq(bench.state(), NodeState::unprovisioned);
   cr_assert_eq(std::filesystem::file_size(path), size);
-  cr_assert(bench.store.records.empty());
+  cr_assert_eq(bench.store.records.size(), 1, "that it was tried, and nothing else");
+  cr_assert(call.outcome->error().detail.starts_with("4 tries remain"), "%s",
+            call.outcome->error().detail.c_str());
   Call typo;
   bench.node->provision_from_file(path, memfd_of("short"), typo.done());
   cr_assert_eq(typo.outcome->error().code, Errc::invalid_argument);
@@ -159,6 +164,109 @@ Test(node_provisioning, a_bundle_for_unknown_hardware_is_used_too) {
   cr_assert_eq(bench.state(), NodeState::active);
   const auto asked = protocol::ActivateRequest::decode(bench.asked_bodies.at(0));
   cr_assert(asked->hardware_value == *bench.hardware.value(), "the NMM is told what to bind to");
+}
+
+Test(node_provisioning, five_wrong_codes_make_a_bundle_void_on_every_drive) {
+  NodeBench bench;
+  const std::string path = bundle_on_drive(bench);
+  const auto attempt = [&bench](const std::string& file, std::string_view code) {
+    Call call;
+    bench.node->provision_from_file(file, memfd_of(code), call.done());
+    run_aside(bench);
+    return call.outcome->has_value() ? Errc::internal : call.outcome->error().code;
+  };
+  for (unsigned failed = 1; failed <= node::kBundleTries; ++failed) {
+    cr_assert_eq(attempt(path, kWrongCode), Errc::wrong_code);
+    if (failed == node::kBundleTries) break;
+    cr_assert_eq(attempt(path, kRightCode), Errc::busy, "the next try waits");
+    bench.pass(node::pause_after(failed));
+  }
+  const std::filesystem::path copy = bench.folder.file("copy.akmbundle");
+  std::filesystem::copy_file(path, copy);
+  cr_assert_eq(attempt(copy, kRightCode), Errc::bundle_void);
+  bench.start();
+  cr_assert_eq(attempt(path, kRightCode), Errc::bundle_void);
+  cr_assert_eq(bench.state(), NodeState::unprovisioned);
+  cr_assert(bench.event("wrong-code") != nullptr);
+}
+
+Test(node_provisioning, what_is_no_bundle_costs_no_try) {
+  NodeBench bench;
+  const std::string path = bench.folder.write("a.akmbundle", "no bundle");
+  for (int i = 0; i < 7; ++i) {
+    Call call;
+    bench.node->provision_from_file(path, memfd_of(kRightCode), call.done());
+    run_aside(bench);
+    cr_assert_eq(call.outcome->error().code, Errc::malformed);
+  }
+  cr_assert(std::filesystem::exists(path));
+}
+
+Test(node_provisioning, a_code_that_was_not_tried_costs_no_try) {
+  NodeBench bench;
+  const std::string path = bundle_on_drive(bench);
+  for (int i = 0; i < 7; ++i) {
+    Call call;
+    bench.fail_aside = false;
+    bench.node->provision_from_file(path, memfd_of(kRightCode), call.done());
+    bench.fail_aside = true;
+    run_aside(bench);
+    cr_assert_eq(call.outcome->error().code, Errc::busy);
+  }
+  bench.fail_aside = false;
+  Call call;
+  bench.node->provision_from_file(path, memfd_of(kRightCode), call.done());
+  run_aside(bench);
+  cr_assert(call.outcome->has_value(), "%s", call.outcome->error().message().c_str());
+}
+
+Test(node_provisioning, a_right_code_makes_wrong_ones_forgotten) {
+  NodeBench bench;
+  const std::string path = bundle_on_drive(bench);
+  Call wrong;
+  bench.node->provision_from_file(path, memfd_of(kWrongCode), wrong.done());
+  run_aside(bench);
+  bench.pass(node::pause_after(1));
+  Call right;
+  bench.node->provision_from_file(path, memfd_of(kRightCode), right.done());
+  run_aside(bench);
+  cr_assert(right.outcome->has_value(), "%s", right.outcome->error().message().c_str());
+}
+
+Test(node_provisioning, a_drive_that_is_pulled_out_after_the_use_is_said) {
+  NodeBench bench;
+  const std::string path = bundle_on_drive(bench);
+  Call call;
+  bench.node->provision_from_file(path, memfd_of(kRightCode), call.done());
+  for (int i = 0; i < 2; ++i) {
+    for (auto& job : std::exchange(bench.aside, {})) job()();
+  }
+  cr_assert_eq(bench.state(), NodeState::provisioned);
+  cr_assert_not(call.outcome.has_value(), "it is not consumed yet");
+  std::filesystem::remove(path);
+  run_aside(bench);
+  cr_assert(call.outcome->has_value());
+  cr_assert(bench.event("bundle-not-removed") != nullptr);
+}
+
+Test(node_provisioning, a_bundle_for_another_machine_is_refused_and_stays_good) {
+  NodeBench bench;
+  const auto right = *bench.hardware.value();
+  auto content = bench.bundle();
+  content.check = *protocol::hardware_check(right, content.use_id);
+  const auto bytes = protocol::encode_direct_bundle(content);
+  const auto offer = [&] {
+    Call call;
+    bench.node->provision_from_memfd(*dbus::make_sealed_memfd("bundle", bytes->reveal()), call.done());
+    return *call.outcome;
+  };
+  const auto sources = bench.sources;
+  bench.hardware = node::Hardware([] { return keyring::HardwareSources{{"dmi-product-uuid", "another"}}; });
+  cr_assert_eq(offer().error().code, Errc::hardware_mismatch);
+  cr_assert_eq(bench.state(), NodeState::unprovisioned);
+  cr_assert(bench.store.records.empty(), "nothing is changed");
+  bench.hardware = node::Hardware([sources] { return sources; });
+  cr_assert(offer().has_value());
 }
 
 Test(node_provisioning, a_bundle_for_another_machine_opens_to_noise) {

@@ -75,6 +75,8 @@ Test(node_record, used_bundles_are_remembered_up_to_a_limit) {
   }
   cr_assert(records.was_used(id).value());
   cr_assert_not(records.was_used(protocol::SingleUseId{}).value(), "the oldest went");
+  cr_assert(records.remove_used(id).has_value());
+  cr_assert_not(records.was_used(id).value(), "its use came to nothing");
   store.records["used-bundles"].pop_back();
   cr_assert_eq(records.was_used(id).error().code, Errc::state_corrupt);
 }

@@ -54,6 +54,18 @@ Test(node_settings, mistakes_are_errors) {
   }
 }
 
+Test(node_settings, drives_are_configuration) {
+  cr_assert(settings_of("")->drives_watch);
+  const auto settings = settings_of("[drives]\nwatch = false\nalso = [\"/dev/mmcblk0\"]\n");
+  cr_assert(settings.has_value(), "%s", settings ? "" : settings.error().message().c_str());
+  cr_assert_not(settings->drives_watch);
+  cr_assert_eq(settings->drives_also.at(0), "/dev/mmcblk0");
+  cr_assert_eq(settings_of("[drives]\nalso = [\"sdb\"]\n").error().code, Errc::config_invalid);
+  std::string many = "[drives]\nalso = [";
+  for (int i = 0; i < 17; ++i) many += "\"/dev/loop" + std::to_string(i) + "\",";
+  cr_assert_eq(settings_of(many + "]\n").error().code, Errc::config_invalid);
+}
+
 Test(node_settings, the_data_service_is_configuration) {
   const auto standard = settings_of("");
   cr_assert_eq(standard->data.folder, "/run/akm/asr");
@@ -75,4 +87,34 @@ Test(node_settings, the_data_service_is_configuration) {
 Test(node_settings, the_example_that_the_daemon_prints_is_a_file_that_it_takes) {
   const auto settings = settings_of(service::example_config("akmd", node_schema()));
   cr_assert(settings.has_value(), "%s", settings ? "" : settings.error().message().c_str());
+}
+
+Test(node_settings, consumers_are_configuration) {
+  cr_assert(settings_of("")->consumers.empty(), "nobody gets a key unsaid");
+  const auto settings = settings_of(
+      "[[consumers]]\nname = \"vpn\"\nasr = \"asr-1\"\nuser = \"vpnd\"\nexecutable = \"/usr/sbin/vpnd\"\n"
+      "[[consumers]]\nname = \"disk\"\nasr = \"asr-1\"\nuser = \"0\"\nexecutable = \"/sbin/dmsetup\"\n"
+      "types = [\"logon\"]\nkey_bytes = 64\n");
+  cr_assert(settings.has_value(), "%s", settings ? "" : settings.error().message().c_str());
+  cr_assert_eq(settings->consumers.size(), 2);
+  const ConsumerRule& vpn = settings->consumers[0];
+  cr_assert_eq(vpn.executable, "/usr/sbin/vpnd");
+  cr_assert(vpn.types == std::vector<std::string>{"user"});
+  cr_assert_eq(vpn.key_bytes, 32);
+  cr_assert_eq(settings->consumers[1].key_bytes, 64);
+  const std::string whole =
+      "[[consumers]]\nname = \"vpn\"\nasr = \"a\"\nuser = \"u\"\nexecutable = \"/x\"\ntypes = [\"user\"]\n";
+  cr_assert(settings_of(whole).has_value());
+  for (const auto& [good, bad] :
+       std::vector<std::pair<std::string, std::string>>{{"\"vpn\"", "\"v:n\""},
+                                                        {"\"a\"", "\"\""},
+                                                        {"\"u\"", "\"\""},
+                                                        {"\"/x\"", "\"x\""},
+                                                        {"[\"user\"]", "[\"big_key\"]"}}) {
+    std::string text = whole;
+    text.replace(text.find(good), good.size(), bad);
+    const auto refused = settings_of(text);
+    cr_assert_not(refused.has_value(), "was accepted: %s", text.c_str());
+    cr_assert(refused.error().detail.contains("akmd.toml:"), "%s", refused.error().message().c_str());
+  }
 }

@@ -21,7 +21,7 @@ Test(start, the_backend_is_said_with_its_reason) {
 Test(start, the_role_is_wired_to_the_loop) {
   NodeBench bench;
   FakeLoop loop;
-  cr_assert(node::watch_role(loop, *bench.node, bench.settings.common, {}).has_value());
+  cr_assert(node::watch_role(loop, *bench.node).has_value());
   cr_assert_eq(loop.deadlines.size(), 2);
   cr_assert_eq(loop.watches.size(), 1);
   bench.probes.records.push_back(foreign_key_read(1));
@@ -34,7 +34,7 @@ Test(start, the_role_is_wired_to_the_loop) {
 Test(start, a_node_without_probes_is_wired_too) {
   NodeBench bench(false);
   FakeLoop loop;
-  cr_assert(node::watch_role(loop, *bench.node, bench.settings.common, {}).has_value());
+  cr_assert(node::watch_role(loop, *bench.node).has_value());
   cr_assert(loop.watches.empty());
 }
 
@@ -68,4 +68,18 @@ Test(start, what_happens_goes_to_the_bus) {
   cr_assert(bench.provision().has_value());
   cr_assert_gt(states, 0);
   cr_assert(std::ranges::find(told, "provisioned") != told.end());
+}
+
+Test(start, drives_are_noticed_unless_that_is_switched_off) {
+  NodeBench bench;
+  FakeLoop loop;
+  bench.settings.data.folder.clear();
+  node::DataService data(loop, 0, bench.settings.data);
+  bench.settings.drives_watch = false;
+  cr_assert(node::start(*bench.node, data, loop, bench.settings) == nullptr);
+  cr_assert(loop.watches.empty());
+  bench.settings.drives_watch = true;
+  const auto watch = node::start(*bench.node, data, loop, bench.settings);
+  cr_assert(watch != nullptr);
+  cr_assert_eq(loop.watches.size(), 2);
 }

@@ -79,6 +79,16 @@ Test(asr, takes_4096_members_and_no_more) {
   cr_assert(!asr.check().has_value());
 }
 
+Test(asr, keys_end_a_little_after_they_were_to_be_replaced) {
+  Policy policy;
+  policy.rekey_interval_s = 3600;
+  cr_assert_eq(key_timeout_s(policy), 4560);
+  policy.rekey_interval_s = 4;
+  cr_assert_eq(key_timeout_s(policy), 65);
+  policy.rekey_interval_s = 0xffffffff;
+  cr_assert_eq(key_timeout_s(policy), 30U * 86400 / 4 * 5 + 60);
+}
+
 Test(asr, a_clone_is_equal_and_apart) {
   SeededRandom random;
   Asr asr = akm::test::sample_asr(2, random);

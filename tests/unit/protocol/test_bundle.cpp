@@ -65,6 +65,15 @@ Test(bundle, a_bundle_for_unknown_hardware_says_so) {
   cr_assert_eq(bytes.size(), content().encode().size() + 9, "a bound one has no such pair");
 }
 
+Test(bundle, a_check_comes_back_and_may_be_left_out) {
+  BundleContent bound = content();
+  cr_assert_not(BundleContent::decode(bound.encode().reveal())->check.has_value());
+  bound.check = HardwareCheck{1, 2, 3};
+  const auto back = BundleContent::decode(bound.encode().reveal());
+  cr_assert(back.has_value());
+  cr_assert(*back == bound);
+}
+
 Test(bundle, content_that_makes_no_asr_is_refused) {
   const auto refused = [](const std::function<void(ProvisioningIdentity&)>& change) {
     BundleContent one = content();

@@ -88,6 +88,15 @@ Test(provisioning, a_mask_opens_on_its_hardware_only) {
             "two bundles of one node do not look alike");
 }
 
+Test(provisioning, a_check_tells_the_machine) {
+  // Computed by another implementation of HKDF (Python's hmac).
+  const HardwareCheck expected{0x08, 0x3f, 0x68, 0xbc, 0x25, 0x11, 0x06, 0xc1,
+                               0x1e, 0x97, 0xbc, 0x77, 0xf0, 0x53, 0x8f, 0x8c};
+  cr_assert(*hardware_check(HardwareValue{1}, SingleUseId{9}) == expected);
+  cr_assert(*hardware_check(HardwareValue{2}, SingleUseId{9}) != expected);
+  cr_assert(*hardware_check(HardwareValue{1}, SingleUseId{8}) != expected);
+}
+
 Test(provisioning, makes_the_relationship_of_two) {
   const auto asr = make_provisioning_asr(identity(), *derive_provisioning_chains(root(), {1}, 6, 7, 3));
   cr_assert(asr.has_value());

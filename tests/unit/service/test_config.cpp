@@ -3,6 +3,8 @@
 #include <criterion/criterion.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+
 #include "tests/support/temporary_folder.h"
 
 using namespace akm;
@@ -144,4 +146,69 @@ Test(config, what_the_parser_cannot_take_is_refused_before_it) {
       Config::load(folder.write("a.toml", "  # \xc3\xa9\n[network]\nlisten = \"\\u00e9\"\n"), schema());
   cr_assert(config.has_value());
   cr_assert_eq(config->text("network.listen"), "\xc3\xa9");
+}
+
+namespace {
+
+Schema with_tables() {
+  Schema out = schema();
+  out.push_back({.name = "users[].name", .standard = std::string(), .doc = "Who.", .choices = {}});
+  out.push_back({.name = "users[].size",
+                 .standard = std::int64_t{3},
+                 .doc = "Big.",
+                 .minimum = 1,
+                 .maximum = 9,
+                 .choices = {}});
+  return out;
+}
+
+std::string error_of_tables(const std::string& text) {
+  const TemporaryFolder folder;
+  const auto loaded = Config::load(folder.write("a.toml", text), with_tables());
+  cr_assert_not(loaded.has_value(), "was accepted: %s", text.c_str());
+  std::string detail = loaded.error().detail;
+  return detail.erase(0, detail.find("a.toml"));
+}
+
+}  // namespace
+
+Test(config, tables_of_an_array_add_up_over_all_files) {
+  const TemporaryFolder folder;
+  const std::string path =
+      folder.write("a.toml", "[[users]]\nname = \"a\"\n\n[[users]]\nname = \"b\"\nsize = 5\n");
+  std::filesystem::create_directory(path + ".d");
+  (void)folder.write("a.toml.d/1.toml", "[bus]\npolkit = false\n[[users]]\nname = \"c\"\n");
+  const auto config = Config::load(path, with_tables());
+  cr_assert(config.has_value(), "%s", config ? "" : config.error().message().c_str());
+  const auto& users = config->tables("users");
+  cr_assert_eq(users.size(), 3);
+  cr_assert_eq(users[0].text("name"), "a");
+  cr_assert_eq(users[0].integer("size"), 3);
+  cr_assert_eq(users[1].integer("size"), 5);
+  cr_assert_eq(users[2].text("name"), "c");
+  cr_assert(users[1].origin("name").ends_with("a.toml:5"), "%s", users[1].origin("name").c_str());
+  cr_assert(users[0].origin("size").ends_with("a.toml:1"), "the table's: %s",
+            users[0].origin("size").c_str());
+  cr_assert_not(config->boolean("bus.polkit"));
+  cr_assert(Config(with_tables()).tables("users").empty());
+}
+
+Test(config, tables_of_an_array_are_checked_like_all_else) {
+  cr_assert_eq(error_of_tables("[[users]]\nsize = 10\n"), "a.toml:2: size must be an integer from 1 to 9");
+  cr_assert_eq(error_of_tables("[[users]]\nother = 1\n"), "a.toml:2: unknown key other");
+  cr_assert_eq(error_of_tables("[users]\nname = \"a\"\n"), "a.toml:1: users must be tables: [[users]]");
+  cr_assert_eq(error_of_tables("users = [1]\n"), "a.toml:1: users must be tables: [[users]]");
+  cr_assert_eq(error_of_tables("\"users[]\".name = \"a\"\n"), "a.toml:1: unknown key users[]");
+  std::string many;
+  for (std::size_t i = 0; i <= kConfigTables; ++i) many += "[[users]]\n";
+  cr_assert(error_of_tables(many).ends_with("more than 64 tables users"));
+}
+
+Test(config, the_example_shows_tables_as_comments) {
+  const std::string example = example_config("Example", with_tables());
+  cr_assert(example.contains("\n#[[users]]\n"), "%s", example.c_str());
+  const TemporaryFolder folder;
+  const auto config = Config::load(folder.write("a.toml", example), with_tables());
+  cr_assert(config.has_value());
+  cr_assert(config->tables("users").empty());
 }

@@ -56,7 +56,12 @@ Test(second_try, a_state_that_does_not_open_is_looked_at_again_later) {
   settings.state_folder = folder.write("file", "content");
   const auto loop = io::Loop::create(io::BackendChoice::epoll);
   cr_assert(loop.has_value());
-  try_again(**loop, settings);
+  AsideWorker worker(**loop);
+  int tries = 0;
+  SecondTry tried(**loop, settings, [&](keyring::TpmWorker::Job job) {
+    ++tries;
+    return worker.run(std::move(job));
+  });
   int turns = 0;
   (*loop)->add_deadline(
       [due = boottime_now() + kSecondTryFirst + std::chrono::milliseconds(50)] { return std::optional(due); },
@@ -66,6 +71,7 @@ Test(second_try, a_state_that_does_not_open_is_looked_at_again_later) {
       });
   cr_assert((*loop)->run().has_value());
   cr_assert_eq(turns, 1, "the program goes on");
+  cr_assert_eq(tries, 1, "aside");
   cr_assert_eq(std::filesystem::file_size(folder.file("file")), 7);
 }
 
@@ -81,4 +87,24 @@ Test(second_try, a_program_that_starts_itself_anew_in_vain_does_so_less_and_less
   cr_assert_eq(pause_after(0), kSecondTryFirst);
   cr_assert_eq(pause_after(1), 2 * kSecondTryFirst);
   cr_assert_eq(pause_after(UINT32_MAX), kStartAnewLast);
+}
+
+Test(second_try, a_reason_to_believe_brings_the_next_try_forward) {
+  const test::TemporaryFolder folder;
+  Settings settings = software(folder);
+  settings.state_folder = folder.write("file", "content");
+  const auto loop = io::Loop::create(io::BackendChoice::epoll);
+  Status busy = fail(Errc::busy);
+  bool asked = false;
+  SecondTry tried(**loop, settings, [&](keyring::TpmWorker::Job) {
+    asked = true;
+    (*loop)->stop();
+    return busy;
+  });
+  // Later than what is due soon, and before the ordinary first pause is over.
+  (*loop)->add_deadline([due = boottime_now() + kSecondTryFirst / 2] { return std::optional(due); },
+                        [&] { (*loop)->stop(); });
+  tried.soon();
+  cr_assert((*loop)->run().has_value());
+  cr_assert(asked);
 }

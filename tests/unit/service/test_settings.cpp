@@ -31,11 +31,13 @@ Test(settings, defaults_are_those_of_the_program) {
 
 Test(settings, words_become_types) {
   const auto settings = settings_of(
-      "[sealing]\nmode = \"software\"\n[network]\nlisten = \"[::1]:1\"\nio_backend = "
+      "[sealing]\nmode = \"software\"\npcrs = [\"7\", \"11\"]\n[network]\nlisten = \"[::1]:1\"\nio_backend = "
       "\"epoll\"\n[log]\ntarget = "
       "\"text\"\nlevel = \"debug\"\n");
   cr_assert(settings.has_value());
   cr_assert_eq(settings->sealing, SealingChoice::software);
+  const std::vector<std::uint32_t> pcrs{7, 11};
+  cr_assert(settings->pcrs == pcrs);
   cr_assert_eq(settings->io_backend, io::BackendChoice::epoll);
   cr_assert_eq(settings->log.target, log::Options::Target::text);
   cr_assert_eq(settings->log.level, log::Level::debug);
@@ -45,7 +47,8 @@ Test(settings, words_become_types) {
 Test(settings, what_does_not_fit_names_its_line) {
   for (const char* text :
        {"[network]\nlisten = \"localhost:7400\"\n", "[network]\nlisten = \"1.2.3.4\"\n",
-        "[state]\nfolder = \"relative\"\n", "[sealing]\nmode = \"software\"\nallow_software = false\n"}) {
+        "[state]\nfolder = \"relative\"\n", "[sealing]\npcrs = [\"24\"]\n", "[sealing]\npcrs = [\"7x\"]\n",
+        "[sealing]\nmode = \"software\"\nallow_software = false\n"}) {
     const auto settings = settings_of(text);
     cr_assert_not(settings.has_value(), "was accepted: %s", text);
     cr_assert_eq(settings.error().code, Errc::config_invalid);

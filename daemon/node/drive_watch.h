@@ -1,0 +1,40 @@
+#pragma once
+// Says that a block device came, went or changed, by udev where it runs and by the kernel's own events where
+// it does not (a container, a network namespace other than udev's). What an event says is not believed: it is
+// a nudge to look.
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "daemon/io/loop.h"
+
+struct udev;
+struct udev_monitor;
+
+namespace akm::node {
+
+class DriveWatch {
+ public:
+  /// `changed` is called on the loop, some events at a time. io_failed. The loop outlives it.
+  static Result<std::unique_ptr<DriveWatch>> create(io::Loop& loop, std::function<void()> changed);
+  ~DriveWatch();
+  DriveWatch(const DriveWatch&) = delete;
+  DriveWatch& operator=(const DriveWatch&) = delete;
+
+ private:
+  DriveWatch(io::Loop& loop, std::function<void()> changed) : loop_(loop), changed_(std::move(changed)) {}
+  struct Monitor {
+    udev_monitor* monitor = nullptr;
+    std::optional<io::Loop::WatchId> watch;
+  };
+  Status listen(Monitor& on, const char* source);
+  void readable(udev_monitor* monitor);
+
+  io::Loop& loop_;
+  std::function<void()> changed_;
+  udev* udev_ = nullptr;
+  std::array<Monitor, 2> monitors_;
+};
+
+}  // namespace akm::node

@@ -1,0 +1,38 @@
+#pragma once
+// Changes to kek.sealed while there is one: sealed anew, recovered, further PCR values authorised. The old
+// file stays until the new one is whole and was opened.
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "keyring/tpm_sealer.h"
+
+namespace akm::keyring {
+
+/// What kek.sealed says, without opening it. not_found, malformed, storage_failed.
+Result<SealedBlob> stored_blob(const std::string& folder);
+
+class SealedKey {
+ public:
+  /// Blocking, as the sealer is.
+  SealedKey(TpmSealer& sealer, std::string folder) : sealer_(sealer), folder_(std::move(folder)) {}
+
+  /// The key to PCRs, or with an empty mask to the TPM alone. Opened the ordinary way. As
+  /// TpmSealer::seal_to_pcrs(), and storage_failed; not_supported when the key is not sealed by a TPM.
+  Status reseal(const PcrBinding& binding, std::span<const std::uint8_t> recovery);
+  /// The same, opened by the recovery secret.
+  Status recover(const PcrBinding& binding, std::span<const std::uint8_t> recovery);
+  /// As TpmSealer::authorise().
+  Status authorise(std::span<const std::uint8_t> values, std::span<const std::uint8_t> signature);
+
+ private:
+  Status seal(const StorageKey& key, const PcrBinding& binding, std::span<const std::uint8_t> recovery);
+  [[nodiscard]] Result<std::vector<std::uint8_t>> stored() const;
+
+  TpmSealer& sealer_;
+  std::string folder_;
+};
+
+}  // namespace akm::keyring

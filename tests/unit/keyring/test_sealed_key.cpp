@@ -1,0 +1,92 @@
+#include "keyring/sealed_key.h"
+
+#include "daemon/base/atomic_file.h"
+#include "keyring/sealer_factory.h"
+#include "keyring/software_sealer.h"
+#include "tests/support/faulty_tcti.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tpm_bench.h"
+
+using namespace akm;
+using namespace akm::keyring;
+using namespace akm::test;
+
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+const Bytes kSecret(20, 's');
+
+Bytes file_in(const TemporaryFolder& folder) {
+  return *read_file(folder.file(kSealedKeyFile), kSealedBlobMaxBytes);
+}
+
+}  // namespace
+
+Test(sealed_key, a_key_goes_to_pcrs_is_recovered_and_goes_back) {
+  const auto tpm = software_tpm();
+  const TemporaryFolder folder;
+  TpmSealer sealer(tpm_opener(tpm->tcti()), {kCounterIndex});
+  const auto first = open_storage_key(sealer, folder.path());
+  cr_assert(first);
+  SealedKey key(sealer, folder.path());
+  cr_assert_eq(key.recover({}, kSecret).error().code, Errc::wrong_state);
+  cr_assert_not(key.reseal({1U << 7, {}}, kSecret).has_value(), "nothing was measured");
+  extend_pcr(*tpm, ESYS_TR_PCR7);
+  cr_assert(key.reseal({1U << 7, {}}, kSecret).has_value());
+  cr_assert_eq(stored_blob(folder.path())->pcr_mask, 1U << 7);
+  cr_assert(*open_storage_key(sealer, folder.path()) == *first);
+  extend_pcr(*tpm, ESYS_TR_PCR7);
+  const Bytes before = file_in(folder);
+  cr_assert_not(open_storage_key(sealer, folder.path()).has_value());
+  cr_assert_eq(key.reseal({1U << 7, {}}, kSecret).error().code, Errc::sealed_unavailable);
+  cr_assert_eq(key.recover({1U << 7, {}}, Bytes(20, 't')).error().code, Errc::not_authentic);
+  cr_assert(file_in(folder) == before, "nothing was changed");
+  cr_assert(key.recover({1U << 7, {}}, kSecret).has_value());
+  cr_assert(*open_storage_key(sealer, folder.path()) == *first);
+  cr_assert(key.reseal({}, kSecret).has_value());
+  cr_assert_eq(stored_blob(folder.path())->pcr_mask, 0);
+  cr_assert(*open_storage_key(sealer, folder.path()) == *first);
+}
+
+// Whatever goes wrong while the key is sealed anew, the file that is there opens.
+Test(sealed_key, a_fault_at_any_command_leaves_a_file_that_opens, .timeout = 100) {
+  const auto tpm = software_tpm();
+  extend_pcr(*tpm, ESYS_TR_PCR7);
+  const TemporaryFolder folder;
+  TpmSealer whole(tpm_opener(tpm->tcti()), {kCounterIndex});
+  const auto first = open_storage_key(whole, folder.path());
+  cr_assert(first);
+  int failed = 0;
+  for (int at = 1;; ++at) {
+    int number = 0;
+    bool hit = false;
+    TpmTraffic traffic;
+    TpmSealer sealer(faulty_opener(
+                         tpm->tcti(),
+                         [&](TPM2_CC) -> std::optional<TpmFault> {
+                           if (++number != at) return std::nullopt;
+                           hit = true;
+                           return TpmFault{.kind = TpmFault::Kind::cut_short};
+                         },
+                         &traffic),
+                     {kCounterIndex});
+    failed += SealedKey(sealer, folder.path()).reseal({1U << 7, {}}, kSecret) ? 0 : 1;
+    cr_assert(*open_storage_key(whole, folder.path()) == *first, "command %d", at);
+    if (!hit) break;
+  }
+  cr_assert_gt(failed, 20);
+}
+
+Test(sealed_key, what_no_tpm_has_sealed_is_left_alone) {
+  const auto tpm = software_tpm();
+  const TemporaryFolder folder;
+  SoftwareSealer software({folder.path(), {}, ""});
+  cr_assert(open_storage_key(software, folder.path()));
+  TpmSealer sealer(tpm_opener(tpm->tcti()), {kCounterIndex});
+  const Bytes before = file_in(folder);
+  cr_assert_eq(SealedKey(sealer, folder.path()).reseal({1U << 7, {}}, kSecret).error().code,
+               Errc::not_supported);
+  cr_assert(file_in(folder) == before);
+  const TemporaryFolder empty;
+  cr_assert_eq(stored_blob(empty.path()).error().code, Errc::not_found);
+}
