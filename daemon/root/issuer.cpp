@@ -8,6 +8,7 @@
 #include "daemon/base/log.h"
 #include "daemon/crypto/secret_observer.h"
 #include "daemon/nmm/bundle_drive.h"
+#include "daemon/nmm/bundle_target.h"
 #include "daemon/protocol/limits.h"
 #include "daemon/protocol/root_body.h"
 #include "dbus/sealed_memfd.h"
@@ -55,7 +56,8 @@ Result<std::uint64_t> draw_id(RandomSource& random) {
 
 Status Issuer::check_place(const std::string& directory, const std::string& name) {
   AKM_TRY(nmm::check_node_name(name));
-  return nmm::check_bundle_place(directory, name);
+  AKM_ASSIGN(const nmm::BundleTarget target, nmm::BundleTarget::open(directory, false));
+  return nmm::check_bundle_place(target, name);
 }
 
 Status Issuer::check(std::string_view name, const std::vector<std::uint8_t>& hardware_value,
@@ -197,6 +199,7 @@ Result<protocol::BundleContent> Issuer::finish(NmmRecord record) {
   content.identity = core_.identity_of(record);
   AKM_TRY(core_.random.fill(content.use_id));
   AKM_ASSIGN(content.mask, protocol::mask_chains(asr.chains, record.hardware_value, content.use_id));
+  AKM_ASSIGN(content.check, protocol::hardware_check(record.hardware_value, content.use_id));
   const NmmRecord stored = record;
   AKM_TRY(core_.put(std::move(record)));
   core_.post(protocol::InstallAsr{std::move(asr), protocol::kNmmIndex, false, 0}, [name = stored.name](
@@ -233,7 +236,8 @@ struct Sealing {
     AKM_ASSIGN(const SecretBuffer shown, protocol::format_code(code));
     out.nmm_id = content.identity.node_id;
     AKM_ASSIGN(out.code, dbus::make_sealed_memfd("akm-one-time-code", shown.reveal()));
-    AKM_ASSIGN(out.path, nmm::write_bundle_file(directory, content.identity.node_name, bytes));
+    AKM_ASSIGN(nmm::BundleTarget target, nmm::BundleTarget::open(directory, false));
+    AKM_ASSIGN(out.path, nmm::write_bundle_file(target, content.identity.node_name, bytes));
     return {};
   }
 };
