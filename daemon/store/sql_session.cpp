@@ -1,5 +1,7 @@
 #include "daemon/store/sql_session.h"
 
+#include <algorithm>
+
 #include "daemon/base/random.h"
 
 namespace akm::store {
