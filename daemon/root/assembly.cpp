@@ -3,7 +3,6 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/service/prompt_store.h"
-#include "daemon/service/second_try.h"
 #include "daemon/store/postgresql_session.h"
 #include "daemon/store/sqlite_session.h"
 
@@ -78,7 +77,6 @@ Result<std::unique_ptr<Assembly>> Assembly::make(const service::Settings& settin
   if (assembled) return out;
   const Error& why = assembled.error();
   log::write(log::Level::critical, message_id::kSealedUnavailable, why.message());
-  if (!out->opened_.store && service::may_pass(why.code)) service::try_again(loop, settings);
   out->unavailable_ = std::make_unique<Unavailable>(unavailable_status(own, std::move(identity), why), why);
   return out;
 }

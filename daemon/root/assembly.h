@@ -2,6 +2,7 @@
 // The parts of akm-rootd on one loop: sealed state, database, socket, engine and role; or, where the state
 // does not open, what says so.
 #include <memory>
+#include <optional>
 
 #include "daemon/root/configuration.h"
 #include "daemon/root/database_thread.h"
@@ -22,6 +23,9 @@ class Assembly {
   Assembly& operator=(const Assembly&) = delete;
 
   [[nodiscard]] ControlPort& port();
+  [[nodiscard]] service::AsideWorker& aside() { return aside_; }
+  /// Why the state did not open, if it did not.
+  [[nodiscard]] const std::optional<Error>& failure() const { return opened_.failure; }
   /// Takes up what was under way; `observer` hears of all changes from now on.
   Status start(Observer observer);
 

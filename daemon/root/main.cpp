@@ -7,6 +7,7 @@
 #include "daemon/root/assembly.h"
 #include "daemon/service/bus_wiring.h"
 #include "daemon/service/options.h"
+#include "daemon/service/sealing.h"
 #include "daemon/service/service_manager.h"
 #include "daemon/service/signals.h"
 #include "daemon/service/startup.h"
@@ -28,6 +29,8 @@ Status serve(const service::Settings& settings, root::RootSettings own) {
   dbus::Bus bus({settings.bus_address, dbus::kRootName});
   dbus::Authorizer authorizer(bus, {settings.bus_group, settings.use_polkit});
   dbus::RootAdaptor adaptor(bus, authorizer, role->port());
+  const service::SealingService sealing(*loop, role->aside(), bus, authorizer, dbus::kRootPath, settings,
+                                        role->failure());
   service::BusWiring wiring(*loop, bus);
   AKM_TRY(role->start(adaptor.observer()));
   service::ServiceManager manager(*loop);

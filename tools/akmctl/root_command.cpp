@@ -198,6 +198,7 @@ void add_root_commands(CLI::App& app, Session& session) {
     session.command = [&session] { return list_nmms(session); };
   });
   add_nmm_subcommands(root, session);
+  add_sealing_commands(*root, session, dbus::Service::root);
   add_root_record_commands(root, session);
 }
 
