@@ -29,6 +29,10 @@ std::span<const Property<Snapshot>> properties() {
       property<Snapshot, &Snapshot::incarnation>("Incarnation"),
       property<Snapshot, &Snapshot::io_backend>("IoBackend"),
       property<Snapshot, &Snapshot::listen>("Listen"),
+      property<Snapshot, &Snapshot::root_state>("RootState"),
+      property<Snapshot, &Snapshot::root_id>("RootId"),
+      property<Snapshot, &Snapshot::root_name>("RootName"),
+      property<Snapshot, &Snapshot::root_since_ns>("RootSince"),
       property<Snapshot, &Snapshot::findings>("Findings"),
       property<Snapshot, &Snapshot::counters>("Counters", false),
   };
@@ -119,6 +123,13 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
                               method<&Self::set_golden_pcrs>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Readmit", SD_BUS_ARGS("t", node_id), SD_BUS_NO_RESULT, method<&Self::readmit>,
                               kOpen),
+      SD_BUS_METHOD_WITH_ARGS("GetHardwareIdentity", SD_BUS_NO_ARGS,
+                              SD_BUS_ARGS("ay", value, "a(ss)", sources),
+                              method<&Self::get_hardware_identity>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionFromFile", SD_BUS_ARGS("s", path, "h", code), SD_BUS_NO_RESULT,
+                              method<&Self::provision_from_file>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionFromMemfd", SD_BUS_ARGS("h", bundle), SD_BUS_NO_RESULT,
+                              method<&Self::provision_from_memfd>, kOpen),
       SD_BUS_SIGNAL_WITH_ARGS(
           "Event", SD_BUS_ARGS("s", name, "y", severity, "x", boottime_ns, "t", asr_id, "a{ss}", fields), 0),
       SD_BUS_PROPERTY("State", "s", get, 0, kSignals),
@@ -130,6 +141,10 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
       SD_BUS_PROPERTY("Incarnation", "u", get, 0, kSignals),
       SD_BUS_PROPERTY("IoBackend", "s", get, 0, kSignals),
       SD_BUS_PROPERTY("Listen", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("RootState", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("RootId", "t", get, 0, kSignals),
+      SD_BUS_PROPERTY("RootName", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("RootSince", "x", get, 0, kSignals),
       SD_BUS_PROPERTY("Findings", "as", get, 0, kSignals),
       SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
       SD_BUS_VTABLE_END,
@@ -346,6 +361,29 @@ Result<Action> NmmAdaptor::set_golden_pcrs(Reader& in) {
 Result<Action> NmmAdaptor::readmit(Reader& in) {
   AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
   return [this, node_id](Call call) { port_.readmit(node_id, Call::done(std::move(call))); };
+}
+
+Result<Action> NmmAdaptor::get_hardware_identity(Reader&) {
+  return [this](Call call) {
+    const Result<nmm::ControlPort::HardwareIdentity> identity = port_.hardware_identity();
+    if (!identity) return call.fail(identity.error());
+    call.reply([&](Writer& out) { out.bytes(identity->value).pairs('r', identity->sources); });
+  };
+}
+
+Result<Action> NmmAdaptor::provision_from_file(Reader& in) {
+  AKM_ASSIGN(std::string path, read_path(in, "the path of the bundle"));
+  AKM_ASSIGN(UniqueFd code, read_sealed_fd(in, limits::kCodeBytes));
+  return [this, path = std::move(path), code = std::move(code)](Call call) mutable {
+    port_.provision_from_file(path, std::move(code), Call::done(std::move(call)));
+  };
+}
+
+Result<Action> NmmAdaptor::provision_from_memfd(Reader& in) {
+  AKM_ASSIGN(UniqueFd bundle, read_sealed_fd(in, limits::kBundleBytes));
+  return [this, bundle = std::move(bundle)](Call call) mutable {
+    port_.provision_from_memfd(std::move(bundle), Call::done(std::move(call)));
+  };
 }
 
 }  // namespace akm::dbus

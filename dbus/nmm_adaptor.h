@@ -48,6 +48,9 @@ class NmmAdaptor {
   Result<Action> readmit(Reader& in);
   Result<Action> prepare_for_tpm(Reader& in);
   Result<Action> set_golden_pcrs(Reader& in);
+  Result<Action> get_hardware_identity(Reader& in);
+  Result<Action> provision_from_file(Reader& in);
+  Result<Action> provision_from_memfd(Reader& in);
 
   Bus& bus_;
   Authorizer& authorizer_;

@@ -27,7 +27,7 @@ class Assembly {
   Status start(Observer observer);
 
  private:
-  Assembly(const service::Settings& settings, io::Loop& loop, RandomSource& random);
+  Assembly(const service::Settings& settings, const NmmSettings& own, io::Loop& loop, RandomSource& random);
   void assemble(NmmSettings own, NmmIdentity identity);
 
   io::Loop& loop_;
@@ -35,6 +35,7 @@ class Assembly {
   service::OpenedState opened_;
   service::EventLog events_;
   service::AsideWorker aside_;
+  node::Hardware hardware_;
   io::Loop::SocketId socket_ = 0;
   std::unique_ptr<service::Shell> shell_;
   std::unique_ptr<Nmm> role_;

@@ -13,9 +13,11 @@
 #include "daemon/nmm/membership.h"
 #include "daemon/nmm/provisioner.h"
 #include "daemon/nmm/recovery.h"
+#include "daemon/nmm/root_link.h"
 #include "daemon/nmm/token_preparation.h"
 #include "daemon/nmm/tpm_provisioning.h"
 #include "daemon/nmm/upkeep.h"
+#include "daemon/node/hardware.h"
 
 namespace akm::nmm {
 
@@ -29,9 +31,15 @@ struct NmmIdentity {
   std::vector<std::string> findings;
 };
 
+/// What a Root is joined with. Without `hardware` none is.
+struct NmmMachine {
+  node::Hardware* hardware = nullptr;
+  std::function<void()> start_anew = {};
+};
+
 class Nmm final : public ControlPort {
  public:
-  Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity);
+  Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, NmmMachine machine = {});
 
   /// Reads the records and takes up what was under way. `loop` may be null: then nothing is provisioned
   /// directly.
@@ -63,11 +71,15 @@ class Nmm final : public ControlPort {
   void attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) override;
   void set_golden_pcrs(std::uint64_t node_id, std::array<std::uint8_t, 32> pcr_digest, Done done) override;
   void readmit(std::uint64_t node_id, Done done) override;
+  Result<HardwareIdentity> hardware_identity() override;
+  void provision_from_file(const std::string& path, UniqueFd code, Done done) override;
+  void provision_from_memfd(UniqueFd bundle, Done done) override;
 
   /// Sends what has gathered. Every way in ends with it.
   void settle();
   /// For whoever brings credentials to a node by another way than a file or a bus; followed by settle().
   Provisioner& provisioner() { return provisioner_; }
+  RootLink& root_link() { return root_link_; }
 
  private:
   void show_member(const AsrRecord& record, const Rollout* rollout, MemberSnapshot& member,
@@ -88,8 +100,12 @@ class Nmm final : public ControlPort {
   void add_doubts(std::vector<std::string>& findings) const;
   void find(std::string sentence);  // at the start: said once in the log, and in the status from then on
 
+  /// wrong_state: another machine has this one's place.
+  [[nodiscard]] Status may_act() const;
+
   Core core_;
   NmmIdentity identity_;
+  NmmMachine machine_;
   Membership membership_;
   Provisioner provisioner_;
   TokenPreparation token_preparation_;
@@ -98,6 +114,8 @@ class Nmm final : public ControlPort {
   Upkeep upkeep_;
   Attestations attestations_;
   Incoming incoming_;
+  RootLink root_link_;
+  bool joining_ = false;  // a bundle is being opened
   std::optional<DirectProvisioning> direct_;
   bool settling_ = false;
 };

@@ -1,7 +1,5 @@
 #include "daemon/nmm/nmm_settings.h"
 
-#include <algorithm>
-
 #include "daemon/service/policy_text.h"
 
 namespace akm::nmm {
@@ -89,24 +87,43 @@ service::Schema tpm_schema() {
   };
 }
 
-Result<Texts> advertised(const service::Config& config, const service::Settings& common) {
-  Texts out = config.list("network.advertise");
-  if (out.empty()) {
-    const bool anywhere = std::ranges::all_of(common.listen.address, [](std::uint8_t b) { return b == 0; });
-    const bool anywhere4 =
-        common.listen.is_ipv4() &&
-        std::ranges::all_of(std::span(common.listen.address).last(4), [](std::uint8_t b) { return b == 0; });
-    if (!anywhere && !anywhere4) out.push_back(format_endpoint(common.listen));
+service::Schema hardware_schema() {
+  Texts sources;
+  for (const keyring::HardwareSource source : keyring::all_hardware_sources())
+    sources.emplace_back(keyring::hardware_source_name(source));
+  return {{"hardware.sources",
+           std::move(sources),
+           "What the hardware value of this machine is made of, to which a Root binds the NMM; what is not "
+           "there is left out.",
+           0,
+           0,
+           {}},
+          {"hardware.sysfs_root",
+           std::string("/sys"),
+           "Where class/dmi/id, class/net and block are; another root makes many NMMs on one machine.",
+           0,
+           0,
+           {}},
+          {"hardware.interface",
+           std::string(),
+           "Network interface whose permanent MAC counts; empty is the lowest with one.",
+           0,
+           0,
+           {}}};
+}
+
+Result<keyring::HardwareOptions> hardware_options(const service::Config& config,
+                                                  const service::Settings& common) {
+  keyring::HardwareOptions out;
+  out.sources.clear();
+  for (const std::string& name : config.list("hardware.sources")) {
+    const auto source = keyring::parse_hardware_source(name);
+    if (!source) return std::unexpected(config.invalid("hardware.sources", "no such source: " + name));
+    out.sources.push_back(*source);
   }
-  if (out.size() > protocol::limits::kEndpointsPerMember) {
-    return std::unexpected(config.invalid("network.advertise", "at most 4"));
-  }
-  for (std::string& text : out) {
-    const auto endpoint = parse_endpoint(text);
-    if (!endpoint)
-      return std::unexpected(config.invalid("network.advertise", "\"" + text + "\" is no address:port"));
-    text = format_endpoint(*endpoint);
-  }
+  if (common.sealing != service::SealingChoice::software) out.tcti = common.tcti;
+  out.sysfs_root = config.text("hardware.sysfs_root");
+  out.interface = config.text("hardware.interface");
   return out;
 }
 
@@ -116,6 +133,7 @@ service::Schema nmm_schema() {
   service::Schema schema = service::common_schema("akm-nmmd", kDefaultPort, kDefaultNvIndex);
   for (Setting& setting : own_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : tpm_schema()) schema.push_back(std::move(setting));
+  for (Setting& setting : hardware_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;
 }
@@ -126,7 +144,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   if (out.name.empty() || out.name.size() > protocol::limits::kNameBytes) {
     return std::unexpected(config.invalid("nmm.name", "1 to 64 bytes"));
   }
-  AKM_ASSIGN(out.endpoints, advertised(config, common));
+  AKM_ASSIGN(out.endpoints, service::advertised_endpoints(config, common));
   out.pkcs11_module = common.pkcs11_module;
   out.policy = service::policy_from(config);
   out.bundle_expiry_s = static_cast<std::uint64_t>(config.integer("nmm.bundle_expiry_s"));
@@ -136,6 +154,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   if (!out.tpm_roots.starts_with('/'))
     return std::unexpected(config.invalid("nmm.tpm_roots", "must be an absolute path"));
   out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
+  AKM_ASSIGN(out.hardware, hardware_options(config, common));
   out.never_evict = config.list("recovery.never_evict");
   policy::AdjudicationPolicy& recovery = out.recovery;
   recovery.mode = config.text("recovery.mode") == "observe" ? policy::Mode::observe : policy::Mode::enforce;

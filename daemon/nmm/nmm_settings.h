@@ -8,6 +8,7 @@
 #include "daemon/protocol/asr.h"
 #include "daemon/service/config.h"
 #include "daemon/service/settings.h"
+#include "keyring/hardware_identity.h"
 
 namespace akm::nmm {
 
@@ -26,6 +27,7 @@ struct NmmSettings {
   std::uint32_t missed_heartbeats = 3;             // then a node is silent
   policy::AdjudicationPolicy recovery;   // never_evict is resolved from the names below at each decision
   std::vector<std::string> never_evict;  // node names
+  keyring::HardwareOptions hardware;     // of the NMM's own machine, for its Root
 };
 
 /// Everything that may stand in akm-nmmd's configuration file.
