@@ -242,11 +242,11 @@ void add_nmm_commands(CLI::App& app, Session& session) {
   const auto code_file = std::make_shared<std::string>();
   CLI::App* root =
       nmm->add_subcommand("join", "Take a Root's credentials from a bundle file and its one-time code");
-  root->add_option("FILE", args->directory, "NAME.akmbundle")->required();
+  root->add_option("FILE", args->place, "NAME.akmbundle")->required();
   root->add_option("--code-file", *code_file,
                    "Read the code from here (- is standard input) instead of asking");
   root->callback([&session, args, code_file] {
-    session.command = [&session, args, code_file] { return join(session, args->directory, *code_file); };
+    session.command = [&session, args, code_file] { return join(session, args->place, *code_file); };
   });
 
   nmm->add_subcommand("nodes", "All nodes and their state")->callback([&session] {
