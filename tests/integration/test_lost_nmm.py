@@ -63,7 +63,8 @@ class LostNmm(IntegrationTest):
         self.assertEqual(joined(lab.root, spare, "replace", self.nmm_id), self.nmm_id)
         wait_until(lambda: len(self.nodes_of(spare)) == len(NODES), "the records", 30)
         wait_until(lambda: [n["state"] == "active" and n["serial"] == 2 and n["last_heard_ns"] > 0
-                            for n in self.nodes_of(spare).values()] == [True] * len(NODES), "all nodes back under the next serial", 180, 0.5)
+                            for n in self.nodes_of(spare).values()] == [True] * len(NODES),
+                   "all nodes back under the next serial", 180, 0.5)
         print(f"{len(NODES)} nodes were back {time.monotonic() - lost:.1f} s after the loss")
         self.assertEqual({name: node.daemon.pid for name, node in lab.nodes.items()}, pids)
         self.assertEqual(spare.status()["nmm_id"], self.nmm_id)
