@@ -1,5 +1,5 @@
-"""A lost NMM: the Root issues a replacement, which gets every node back without anybody touching one. The old machine comes
-back later: no node hears it, the Root says why, and it stops itself."""
+"""A lost NMM: the Root issues a replacement, which gets every node back without anybody touching one. The old machine
+comes back later: no node hears it, the Root says why, and it stops itself."""
 import time
 
 from support import BUILD, HASTY_NMM, IntegrationTest, found, main
