@@ -1,5 +1,5 @@
-"""A lost NMM: the Root issues a replacement, which gets every node back without anybody touching one. The old machine comes
-back later: no node hears it, the Root says why, and it stops itself."""
+"""A lost NMM: the Root issues a replacement, which gets every node back without anybody touching one. The old machine
+comes back later: no node hears it, the Root says why, and it stops itself."""
 import time
 
 from support import BUILD, HASTY_NMM, IntegrationTest, found, main
@@ -9,12 +9,17 @@ from tools.lab.lab import Lab, wait_until
 NODES = tuple(f"n{i:02d}" for i in range(20))
 
 
+def root_state(nmm):
+    """None while the daemon starts anew: a replacement does so once, with the incarnations that the Root told it."""
+    return (nmm.status() or {}).get("root_state")
+
+
 def joined(root, nmm, *command):
     """The Root's bundle for this machine (`command` says which), carried by hand and taken with its code."""
     value = nmm.json("nmm", "identity")["value"]
     made = root.json("root", "nmm", *command, "--hardware-value", value, "--to", str(nmm.folder))
     nmm.akmctl("nmm", "join", made["path"], "--code-file", "-", stdin=made["code"] + "\n")
-    wait_until(lambda: nmm.status()["root_state"] == "reached", f"{nmm.name} to reach its Root", 60)
+    wait_until(lambda: root_state(nmm) == "reached", f"{nmm.name} to reach its Root", 60)
     return made["nmm_id"]
 
 
@@ -41,7 +46,8 @@ class LostNmm(IntegrationTest):
         cluster.create(lab)
 
     def nodes_of(self, nmm):
-        return {n["name"]: n for n in nmm.json("nmm", "nodes")}
+        """By name; none while the daemon starts anew."""
+        return {n["name"]: n for n in nmm.json("nmm", "nodes")} if nmm.status() else {}
 
     def test_all_nodes_come_back_and_the_old_machine_is_fenced(self):
         lab, spare = self.lab, self.lab.spares[0]
@@ -56,8 +62,9 @@ class LostNmm(IntegrationTest):
         spare.start()
         self.assertEqual(joined(lab.root, spare, "replace", self.nmm_id), self.nmm_id)
         wait_until(lambda: len(self.nodes_of(spare)) == len(NODES), "the records", 30)
-        wait_until(lambda: all(n["state"] == "active" and n["serial"] == 2 and n["last_heard_ns"] > 0
-                               for n in self.nodes_of(spare).values()), "all nodes back under the next serial", 180, 0.5)
+        wait_until(lambda: [n["state"] == "active" and n["serial"] == 2 and n["last_heard_ns"] > 0
+                            for n in self.nodes_of(spare).values()] == [True] * len(NODES),
+                   "all nodes back under the next serial", 180, 0.5)
         print(f"{len(NODES)} nodes were back {time.monotonic() - lost:.1f} s after the loss")
         self.assertEqual({name: node.daemon.pid for name, node in lab.nodes.items()}, pids)
         self.assertEqual(spare.status()["nmm_id"], self.nmm_id)
