@@ -85,7 +85,7 @@ class FakeNode {
   void respond(const protocol::RequestReceived& request, protocol::ControlStatus status);
 };
 
-class NmmNet final : public Wire {
+class NmmNet : public Wire {
  public:
   explicit NmmNet(std::size_t count, NmmSettings settings = {}) : settings_(std::move(settings)) {
     settings_.endpoints = {"10.0.0.1:7400"};
