@@ -91,7 +91,7 @@ Status Authorizer::by_group(const Caller& caller, std::optional<gid_t> gid) {
   return fail(Errc::not_authorized);
 }
 
-void Authorizer::check(sd_bus_message* message, Done done) {
+void Authorizer::check(sd_bus_message* message, Done done, bool root_only) {
   const char* interface = sd_bus_message_get_interface(message);
   const char* member = sd_bus_message_get_member(message);
   const char* sender = sd_bus_message_get_sender(message);
@@ -113,7 +113,7 @@ void Authorizer::check(sd_bus_message* message, Done done) {
   };
   bus_.connection()->call_method("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                  "GetConnectionCredentials", {sender}, limits::kCredentialsTimeout,
-                                 [this, rule, interactive, who = std::string(sender),
+                                 [this, rule, interactive, root_only, who = std::string(sender),
                                   finish = std::move(finish)](Result<sd_bus_message*> reply) mutable {
                                    if (!reply)
                                      return finish(fail(Errc::not_authorized, "the caller has gone"));
@@ -121,6 +121,8 @@ void Authorizer::check(sd_bus_message* message, Done done) {
                                    if (!caller)
                                      return finish(fail(Errc::not_authorized, caller.error().detail));
                                    if (caller->uid == 0) return finish({});
+                                   if (root_only)
+                                     return finish(fail(Errc::not_authorized, "only uid 0 may ask for this"));
                                    if (!options_.use_polkit) return finish(by_group(*caller, gid_));
                                    ask_polkit(who, rule->action, interactive, std::move(*caller),
                                               std::move(finish));

@@ -34,8 +34,12 @@ class NodeAdaptor {
   Result<Action> get_hardware_identity(Reader& in);
   Result<Action> provision_from_file(Reader& in);
   Result<Action> provision_from_memfd(Reader& in);
+  Result<Action> offer_handover(Reader& in);
+  Result<Action> provision_sealed(Reader& in);
   Result<Action> activate(Reader& in);
   Result<Action> zeroize(Reader& in);
+  Result<Action> rehome(Reader& in);
+  Result<Action> generalize(Reader& in);
 
   Bus& bus_;
   Authorizer& authorizer_;

@@ -191,6 +191,8 @@ Result<node::StatusSnapshot> read_node_status(Reader& in) {
       field<S, &S::findings>("Findings", "as"),
       field<S, &S::probes>("Probes", "a{ss}"),
       field<S, &S::counters>("Counters", "a{st}"),
+      field<S, &S::handover_fingerprint>("HandoverFingerprint", "s"),
+      field<S, &S::changed_sources>("ChangedSources", "as"),
   };
   return read_properties<S>(in, kFields);
 }

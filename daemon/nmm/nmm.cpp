@@ -31,7 +31,7 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
 
 Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   const Instant now = core_.now();
-  if (loop != nullptr) direct_.emplace(*loop, provisioner_, [this] { settle(); });
+  if (loop != nullptr) direct_.emplace(*loop, provisioner_, core_.settings.direct, [this] { settle(); });
   if (const Status clock = core_.clock.load(boot, now); !clock) {
     if (clock.error().code != Errc::state_corrupt) return clock;
     find(clock.error().message() + "; the time of running begins anew: bundles that are out expire later");
@@ -224,6 +224,18 @@ void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<s
     return;
   }
   direct_->start(std::move(what), bus_address, std::move(reply));
+  settle();
+}
+
+void Nmm::begin_direct(Prepare what, const std::string& bus_address, Reply<DirectOffer> reply) {
+  if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
+  direct_->begin(std::move(what), bus_address, std::move(reply));
+  settle();
+}
+
+void Nmm::confirm_direct(std::uint64_t handle, const std::string& fingerprint, Reply<std::uint64_t> reply) {
+  if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
+  direct_->confirm(handle, fingerprint, std::move(reply));
   settle();
 }
 

@@ -46,6 +46,9 @@ class Nmm final : public ControlPort {
   void create_root_secret(Done done) override;
   void prepare_bundle(Prepare what, const std::string& directory, Reply<Prepared> reply) override;
   void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) override;
+  void begin_direct(Prepare what, const std::string& bus_address, Reply<DirectOffer> reply) override;
+  void confirm_direct(std::uint64_t handle, const std::string& fingerprint,
+                      Reply<std::uint64_t> reply) override;
   void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
                   std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) override;
   void add_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) override;
@@ -56,6 +59,12 @@ class Nmm final : public ControlPort {
   void quarantine(std::uint64_t node_id, Done done) override;
   void attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) override;
   void readmit(std::uint64_t node_id, Done done) override;
+  [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> describe(
+      std::uint64_t node_id) const override;
+  void reprovision(std::uint64_t node_id, Done done) override;
+  void rehome(std::uint64_t node_id, std::vector<std::uint8_t> hardware_value, Done done) override;
+  void retire(std::uint64_t node_id, bool forget, Done done) override;
+  void accept_hardware(Done done) override;
 
   /// Sends what has gathered. Every way in ends with it.
   void settle();

@@ -35,6 +35,25 @@ service::Schema own_schema() {
        0,
        {}},
       {"nmm.missed_heartbeats", std::int64_t{3}, "So many heartbeats missed make a node silent.", 1, 100, {}},
+      {"direct.exec",
+       Texts{},
+       "Programs that reach a node's bus, as \"/usr/bin/ssh\": run as this daemon, for callers of uid 0 only.",
+       0,
+       0,
+       {}},
+      {"direct.hosts", Texts{}, "Hosts that may be reached with them; empty is any.", 0, 0, {}},
+      {"direct.tcp",
+       false,
+       "Allow a node's bus over TCP, which neither authenticates nor hides anything by itself.",
+       0,
+       0,
+       {}},
+      {"direct.confirm",
+       std::string("remote"),
+       "When an operator compares fingerprints before credentials leave: remote is over all but Unix sockets.",
+       0,
+       0,
+       {"always", "remote", "never"}},
       {"recovery.mode",
        std::string("enforce"),
        "enforce, or observe: say what would be done.",
@@ -91,6 +110,21 @@ Result<Texts> advertised(const service::Config& config, const service::Settings&
   return out;
 }
 
+Result<DirectSettings> direct_from(const service::Config& config) {
+  DirectSettings out;
+  out.addresses.exec = config.list("direct.exec");
+  for (const std::string& program : out.addresses.exec) {
+    const bool plain = program.starts_with('/') && program.find_first_of(",;%= \t\n") == std::string::npos;
+    if (!plain) return std::unexpected(config.invalid("direct.exec", "\"" + program + "\" is no plain path"));
+  }
+  out.addresses.hosts = config.list("direct.hosts");
+  out.addresses.tcp = config.boolean("direct.tcp");
+  const std::string& confirm = config.text("direct.confirm");
+  if (confirm == "always") out.confirm = DirectConfirm::always;
+  if (confirm == "never") out.confirm = DirectConfirm::never;
+  return out;
+}
+
 }  // namespace
 
 service::Schema nmm_schema() {
@@ -112,6 +146,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   out.bind_at_activation = config.boolean("nmm.bind_at_activation");
   out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
   out.never_evict = config.list("recovery.never_evict");
+  AKM_ASSIGN(out.direct, direct_from(config));
   policy::AdjudicationPolicy& recovery = out.recovery;
   recovery.mode = config.text("recovery.mode") == "observe" ? policy::Mode::observe : policy::Mode::enforce;
   recovery.on_evidence =

@@ -8,11 +8,20 @@
 #include "daemon/protocol/asr.h"
 #include "daemon/service/config.h"
 #include "daemon/service/settings.h"
+#include "dbus/direct_address.h"
 
 namespace akm::nmm {
 
 inline constexpr std::uint16_t kDefaultPort = 7400;
 inline constexpr std::uint32_t kDefaultNvIndex = 0x01800a11;
+
+/// When an operator has to compare fingerprints before credentials leave over a node's bus.
+enum class DirectConfirm : std::uint8_t { always, remote, never };
+
+struct DirectSettings {
+  dbus::DirectPolicy addresses;
+  DirectConfirm confirm = DirectConfirm::remote;  // remote: over all but Unix sockets
+};
 
 struct NmmSettings {
   std::string name = "nmm";            // for people; goes into bundles
@@ -21,6 +30,7 @@ struct NmmSettings {
   std::uint64_t bundle_expiry_s = 7 * 86400;
   bool bind_at_activation = true;        // nodes may be prepared without their hardware value
   std::uint32_t missed_heartbeats = 3;   // then a node is silent
+  DirectSettings direct;
   policy::AdjudicationPolicy recovery;   // never_evict is resolved from the names below at each decision
   std::vector<std::string> never_evict;  // node names
 };

@@ -165,6 +165,8 @@ StatusSnapshot Node::status() const {
     out.counters.emplace("key_failures", shell_->counters().key_failures);
     out.counters.emplace("events_dropped", shell_->counters().events_dropped);
   }
+  out.handover_fingerprint = handover_.fingerprint(parts_.now());
+  out.changed_sources = changed_sources_;
   if (parts_.data.add_to_status) parts_.data.add_to_status(out);
   return out;
 }

@@ -12,6 +12,7 @@
 
 #include "daemon/node/bundle_file.h"
 #include "daemon/node/control_port.h"
+#include "daemon/node/handover.h"
 #include "daemon/node/hardware.h"
 #include "daemon/node/nmm_link.h"
 #include "daemon/node/node_record.h"
@@ -81,6 +82,8 @@ class Node final : public ControlPort {
   Result<HardwareIdentity> hardware_identity() override { return parts_.hardware.identity(); }
   void provision_from_file(const std::string& path, UniqueFd code, Done done) override;
   void provision_from_memfd(UniqueFd bundle, Done done) override;
+  Result<Offer> offer_handover() override;
+  void provision_sealed(std::vector<std::uint8_t> sealed, Done done) override;
   void activate(Done done) override;
   void rekey(std::uint64_t asr_id, Done done) override;
   void zeroize(Done done) override;
@@ -175,6 +178,7 @@ class Node final : public ControlPort {
   std::map<std::string, std::string> findings_;  // that come and go
   std::map<std::string, std::uint64_t> counters_;
   bool provisioning_under_way_ = false;
+  Handover handover_;
 
   std::vector<Done> activation_waiters_;
   // Who asked for a rekey, answered when the members have agreed or an attempt of theirs has failed.

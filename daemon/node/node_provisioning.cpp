@@ -53,10 +53,26 @@ void Node::provision_from_memfd(UniqueFd bundle, Done done) {
   provision(protocol::decode_direct_bundle(bytes->reveal()), std::nullopt, std::move(done));
 }
 
+Result<ControlPort::Offer> Node::offer_handover() {
+  AKM_TRY(may_be_provisioned());
+  AKM_ASSIGN(const HardwareIdentity identity, parts_.hardware.identity());
+  AKM_ASSIGN(Offer offer, handover_.offer(identity, parts_.random, parts_.now()));
+  say({.name = "handover-offered", .severity = 5, .fields = {{"fingerprint", offer.fingerprint}}}, {},
+      "Credentials may come over the bus; compare the fingerprint with the one that the NMM shows");
+  status_changed();
+  return offer;
+}
+
+void Node::provision_sealed(std::vector<std::uint8_t> sealed, Done done) {
+  if (const Status allowed = may_be_provisioned(); !allowed) return done(allowed);
+  provision(handover_.open(sealed, parts_.now()), std::nullopt, std::move(done));
+}
+
 void Node::provision(Result<protocol::BundleContent> content, std::optional<BundleFile> file, Done done) {
   if (!content) return done(std::unexpected(content.error()));
   if (const Status allowed = may_be_provisioned(); !allowed) return done(allowed);
   if (const Status taken = take_credentials(*content); !taken) return done(taken);
+  handover_.forget();
   // From here on the node is provisioned, also if the drive was pulled out.
   if (file) consume(*file, *content);
   say({.name = "provisioned",

@@ -1,6 +1,7 @@
 #include "daemon/protocol/asr_record.h"
 #include "daemon/protocol/attestation.h"
 #include "daemon/protocol/bundle.h"
+#include "daemon/protocol/handover.h"
 #include "daemon/protocol/control_body.h"
 #include "daemon/protocol/control_message.h"
 #include "daemon/protocol/session_payload.h"
@@ -145,6 +146,9 @@ void bundles(Seeds& seeds) {
   seeds.add("bundle", "file", *seal_bundle(content, code, random, {.n = 16384}), {0});
   seeds.add("bundle", "direct", encode_direct_bundle(content)->reveal(), {1});
   seeds.add("bundle", "content", content.encode().reveal(), {2});
+  const crypto::X25519PrivateKey node;
+  seeds.add("handover", "sealed",
+            *seal_handover(content, *crypto::x25519_public(node), kUnknownHardware, random));
 }
 
 void records(Seeds& seeds) {

@@ -87,7 +87,9 @@ std::string json_of(const node::StatusSnapshot& s) {
                {"keyring", s.keyring},
                {"findings", s.findings},
                {"probes", pairs(s.probes)},
-               {"counters", Json(s.counters)}});
+               {"counters", Json(s.counters)},
+               {"handover_fingerprint", s.handover_fingerprint},
+               {"changed_sources", s.changed_sources}});
 }
 
 std::string json_of(const nmm::StatusSnapshot& s) {
