@@ -17,8 +17,7 @@ constexpr std::size_t kHostBytes = 255;
 
 bool is_one_of(std::string_view text, std::string_view characters) {
   return !text.empty() && std::ranges::all_of(text, [characters](char c) {
-    const bool alphanumeric =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     return alphanumeric || characters.find(c) != std::string_view::npos;
   });
 }
@@ -47,7 +46,8 @@ class Pairs {
  public:
   explicit Pairs(std::string_view text) : rest_(text) {}
   std::optional<std::string_view> take(std::string_view key) {
-    if (!rest_.starts_with(key) || rest_.size() <= key.size() || rest_[key.size()] != '=') return std::nullopt;
+    if (!rest_.starts_with(key) || rest_.size() <= key.size() || rest_[key.size()] != '=')
+      return std::nullopt;
     const std::string_view whole = rest_.substr(0, rest_.find(','));
     rest_.remove_prefix(std::min(whole.size() + 1, rest_.size()));
     return whole.substr(key.size() + 1);

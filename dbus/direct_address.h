@@ -19,13 +19,14 @@ struct DirectPolicy {
 };
 
 struct DirectAddress {
-  std::string text;         // for sd-bus
-  bool is_local = false;    // a Unix socket: passes descriptors, and the kernel says who is there
+  std::string text;       // for sd-bus
+  bool is_local = false;  // a Unix socket: passes descriptors, and the kernel says who is there
 };
 
 /// - "system", "session", "unix:path=/...", "unix:abstract=...";
 /// - "ssh:[USER@]HOST[:PORT]", which is the next one with the first program of the policy;
-/// - "unixexec:path=PROGRAM,argv1=-xT[,argv2=-p,argv3=PORT],argvN=--,argvN=[USER@]HOST,argvN=systemd-stdio-bridge
+/// -
+/// "unixexec:path=PROGRAM,argv1=-xT[,argv2=-p,argv3=PORT],argvN=--,argvN=[USER@]HOST,argvN=systemd-stdio-bridge
 ///   [,argvN=--bus-path=unix:path=/...]", nothing else;
 /// - "tcp:host=HOST,port=PORT".
 /// invalid_argument for another form, refused_by_policy for what the policy does not allow.

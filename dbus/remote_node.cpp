@@ -55,12 +55,11 @@ void RemoteNode::provision(UniqueFd bundle, Duration timeout, Done done) {
 }
 
 void RemoteNode::provision_sealed(const std::vector<std::uint8_t>& sealed, Duration timeout, Done done) {
-  provision_by(
-      "ProvisionSealed", [&sealed](Writer& out) { out.bytes(sealed); }, timeout, std::move(done));
+  provision_by("ProvisionSealed", [&sealed](Writer& out) { out.bytes(sealed); }, timeout, std::move(done));
 }
 
-void RemoteNode::provision_by(const char* member, const std::function<void(Writer&)>& write,
-                              Duration timeout, Done done) {
+void RemoteNode::provision_by(const char* member, const std::function<void(Writer&)>& write, Duration timeout,
+                              Done done) {
   sd_bus_message* message = nullptr;
   int r = sd_bus_message_new_method_call(connection_->get(), &message, kName, kPath, kName, member);
   if (r >= 0) {

@@ -40,7 +40,8 @@ class RemoteNode {
   void provision_sealed(const std::vector<std::uint8_t>& sealed, Duration timeout, Done done);
 
  private:
-  void provision_by(const char* member, const std::function<void(Writer&)>& write, Duration timeout, Done done);
+  void provision_by(const char* member, const std::function<void(Writer&)>& write, Duration timeout,
+                    Done done);
   explicit RemoteNode(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
   std::unique_ptr<Connection> connection_;
 };

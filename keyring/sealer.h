@@ -36,6 +36,9 @@ class Sealer {
   /// Grows by at least one and never repeats, also after a crash: the node's incarnation (section 1). Called
   /// once a start. exhausted above 2^32 - 1.
   virtual Result<std::uint32_t> next_incarnation() = 0;
+  /// Erases what the sealer itself keeps for this daemon (files, an NV index, an object on a token): what it
+  /// has sealed does not open any more, or is no proof of anything. The names of what is gone, of a-z, "-".
+  virtual Result<std::vector<std::string>> erase() { return std::vector<std::string>{}; }
 };
 
 }  // namespace akm::keyring

@@ -315,4 +315,17 @@ Result<std::uint32_t> TpmSealer::next_incarnation() {
   return static_cast<std::uint32_t>(value);
 }
 
+Result<std::vector<std::string>> TpmSealer::erase() {
+  AKM_ASSIGN(const std::unique_ptr<TpmContext> tpm, opener_());
+  const auto index = tpm->find(options_.nv_index, "NV index");
+  if (!index && index.error().code == Errc::not_found) return std::vector<std::string>{};
+  if (!index) return std::unexpected(index.error());
+  AKM_TRY(check_counter(*tpm, index->get(), options_.nv_index));
+  AKM_TRY(tpm->run("Esys_NV_UndefineSpace, incarnation counter", [&] {
+    return Esys_NV_UndefineSpace(tpm->esys(), ESYS_TR_RH_OWNER, index->get(), ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                                 ESYS_TR_NONE);
+  }));
+  return std::vector<std::string>{"tpm-nv-counter"};
+}
+
 }  // namespace akm::keyring

@@ -37,6 +37,9 @@ class TpmSealer final : public Sealer {
   /// tpm_failed also when the index is there with other attributes: it is another program's then, and not
   /// touched.
   Result<std::uint32_t> next_incarnation() override;
+  /// The NV counter, when it is ours. One that is defined after it begins above every number that it gave
+  /// (TPM 2.0 Library, part 1, "NV counters").
+  Result<std::vector<std::string>> erase() override;
 
  private:
   TpmOpener opener_;

@@ -32,8 +32,7 @@ Result<X25519PublicKey> x25519_public(const X25519PrivateKey& key) {
 
 Result<SecretBytes<kX25519Bytes>> x25519(const X25519PrivateKey& key, const X25519PublicKey& peer) {
   AKM_ASSIGN(const Key own, load(key));
-  const Key other(
-      EVP_PKEY_new_raw_public_key_ex(nullptr, "X25519", nullptr, peer.data(), peer.size()));
+  const Key other(EVP_PKEY_new_raw_public_key_ex(nullptr, "X25519", nullptr, peer.data(), peer.size()));
   const std::unique_ptr<EVP_PKEY_CTX, Free> context(EVP_PKEY_CTX_new_from_pkey(nullptr, own.get(), nullptr));
   if (!other || !context || EVP_PKEY_derive_init(context.get()) != 1 ||
       EVP_PKEY_derive_set_peer(context.get(), other.get()) != 1) {

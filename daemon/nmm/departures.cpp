@@ -16,6 +16,7 @@ void Departures::resume(Instant now) {
   }
   for (const auto& [node_id, node] : registry_.nodes()) {
     if (node.quarantine_pending) quarantine(node_id, now);
+    if (node.zeroize_pending) zeroize(node_id, now);
   }
 }
 
@@ -33,6 +34,12 @@ void Departures::retire_stray(protocol::NodeId node_id, protocol::AsrId asr_id, 
 
 void Departures::quarantine(protocol::NodeId node_id, Instant now) {
   (void)errands_.add({node_id, 0}, now);
+}
+
+/// Under the id of its provisioning relationship, which no other errand has.
+void Departures::zeroize(protocol::NodeId node_id, Instant now) {
+  const NodeRecord* node = registry_.node(node_id);
+  if (node != nullptr) (void)errands_.add({node_id, node->provisioning_asr}, now);
 }
 
 void Departures::cancel(protocol::NodeId node_id, protocol::AsrId asr_id) {
@@ -65,7 +72,10 @@ void Departures::pump(Instant now) {
       continue;
     }
     auto handler = [this, errand](const Outcome& outcome, Instant at) { ended(errand, outcome, at); };
-    if (errand.asr_id == 0) {
+    if (errand.asr_id == node->provisioning_asr) {
+      requests_.send(node->provisioning_asr, protocol::Method::zeroize, protocol::empty_body(),
+                     kErrandDeadline, now, std::move(handler));
+    } else if (errand.asr_id == 0) {
       requests_.send(node->provisioning_asr, protocol::Method::quarantine, protocol::empty_body(),
                      kErrandDeadline, now, std::move(handler));
     } else {
@@ -85,6 +95,11 @@ void Departures::ended(const Errand& errand, const Outcome& outcome, Instant now
   const bool wanted = errands_.contains(errand);
   errands_.answered(errand);
   if (!wanted) return;
+  if (const NodeRecord* node = registry_.node(errand.node_id);
+      node != nullptr && errand.asr_id == node->provisioning_asr) {
+    if (zeroized_) zeroized_(errand.node_id, outcome.body);
+    return;
+  }
   registry_.note_erased(errand.node_id, errand.asr_id);
   if (errand.asr_id != 0) {
     left(errand.asr_id, errand.node_id);

@@ -103,12 +103,12 @@ void DirectProvisioning::confirm(std::uint64_t handle, std::string_view fingerpr
   at->done = std::move(reply);
   at->until.reset();
   if (!protocol::same_fingerprint(at->offer->fingerprint, fingerprint)) {
-    return finish(*at, fail(Errc::not_authentic,
-                            fingerprint.empty()
-                                ? "the fingerprint was not confirmed; nothing was sent"
-                                : "the node's fingerprint is " + at->offer->fingerprint +
-                                      ", not the given one: this is another node, or somebody stands "
-                                      "between; nothing was sent"));
+    return finish(
+        *at, fail(Errc::not_authentic,
+                  fingerprint.empty() ? "the fingerprint was not confirmed; nothing was sent"
+                                      : "the node's fingerprint is " + at->offer->fingerprint +
+                                            ", not the given one: this is another node, or somebody stands "
+                                            "between; nothing was sent"));
   }
   if (const Status sent = hand_over(*at); !sent) finish(*at, std::unexpected(sent.error()));
 }

@@ -18,7 +18,8 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
       recovery_(core_, membership_),
       upkeep_(core_),
       attestations_(core_, recovery_),
-      incoming_({core_, provisioner_, recovery_, upkeep_, attestations_}) {
+      lifecycle_(core_, provisioner_, recovery_),
+      incoming_({core_, provisioner_, recovery_, upkeep_, attestations_, lifecycle_}) {
   core_.generations.on_news([this](const GenerationNews& news) { this->news(news); });
   core_.generations.on_member_installed(
       [this](protocol::NodeId node_id, Instant now) { upkeep_.rekey_provisioning(node_id, now); });
@@ -99,6 +100,7 @@ void Nmm::report(service::Report& report) {
 std::optional<Instant> Nmm::next_deadline() const {
   Earliest next;
   next.consider(upkeep_.next_deadline());
+  next.consider(lifecycle_.next_deadline());
   next.consider(core_.requests.next_deadline());
   next.consider(core_.departures.next_deadline());
   next.consider(core_.policy_changes.next_deadline());
@@ -113,6 +115,7 @@ void Nmm::deadline_reached() {
   core_.policy_changes.deadline_reached(now);
   core_.generations.deadline_reached(now);
   upkeep_.deadline_reached(now);
+  lifecycle_.deadline_reached(now);
   settle();
 }
 
@@ -284,6 +287,29 @@ void Nmm::attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) {
 void Nmm::readmit(std::uint64_t node_id, Done done) {
   recovery_.readmit(node_id, std::move(done));
   settle();
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> Nmm::describe(std::uint64_t node_id) const {
+  return lifecycle_.describe(node_id);
+}
+
+void Nmm::reprovision(std::uint64_t node_id, Done done) {
+  lifecycle_.reprovision(node_id, std::move(done));
+  settle();
+}
+
+void Nmm::rehome(std::uint64_t node_id, std::vector<std::uint8_t> hardware_value, Done done) {
+  lifecycle_.rehome(node_id, hardware_value, std::move(done));
+  settle();
+}
+
+void Nmm::retire(std::uint64_t node_id, bool forget, Done done) {
+  lifecycle_.retire(node_id, forget, std::move(done));
+  settle();
+}
+
+void Nmm::accept_hardware(Done done) {
+  done(fail(Errc::wrong_state, "this NMM runs on the hardware that its state is bound to"));
 }
 
 }  // namespace akm::nmm

@@ -10,6 +10,7 @@
 #include "daemon/nmm/core.h"
 #include "daemon/nmm/direct_provisioning.h"
 #include "daemon/nmm/incoming.h"
+#include "daemon/nmm/lifecycle.h"
 #include "daemon/nmm/membership.h"
 #include "daemon/nmm/provisioner.h"
 #include "daemon/nmm/recovery.h"
@@ -97,6 +98,7 @@ class Nmm final : public ControlPort {
   Recovery recovery_;
   Upkeep upkeep_;
   Attestations attestations_;
+  Lifecycle lifecycle_;
   Incoming incoming_;
   std::optional<DirectProvisioning> direct_;
   bool settling_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemon/service/hardware_settings.h"
 #include "daemon/service/policy_text.h"
 
 namespace akm::nmm {
@@ -37,7 +38,8 @@ service::Schema own_schema() {
       {"nmm.missed_heartbeats", std::int64_t{3}, "So many heartbeats missed make a node silent.", 1, 100, {}},
       {"direct.exec",
        Texts{},
-       "Programs that reach a node's bus, as \"/usr/bin/ssh\": run as this daemon, for callers of uid 0 only.",
+       "Programs that reach a node's bus, as \"/usr/bin/ssh\": run as this daemon, for callers of uid 0 "
+       "only.",
        0,
        0,
        {}},
@@ -50,7 +52,8 @@ service::Schema own_schema() {
        {}},
       {"direct.confirm",
        std::string("remote"),
-       "When an operator compares fingerprints before credentials leave: remote is over all but Unix sockets.",
+       "When an operator compares fingerprints before credentials leave: remote is over all but Unix "
+       "sockets.",
        0,
        0,
        {"always", "remote", "never"}},
@@ -130,6 +133,7 @@ Result<DirectSettings> direct_from(const service::Config& config) {
 service::Schema nmm_schema() {
   service::Schema schema = service::common_schema("akm-nmmd", kDefaultPort, kDefaultNvIndex);
   for (Setting& setting : own_schema()) schema.push_back(std::move(setting));
+  service::add_hardware_settings(schema);
   for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;
 }
@@ -147,6 +151,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
   out.never_evict = config.list("recovery.never_evict");
   AKM_ASSIGN(out.direct, direct_from(config));
+  AKM_ASSIGN(out.hardware, service::hardware_settings(config, common));
   policy::AdjudicationPolicy& recovery = out.recovery;
   recovery.mode = config.text("recovery.mode") == "observe" ? policy::Mode::observe : policy::Mode::enforce;
   recovery.on_evidence =

@@ -9,6 +9,7 @@
 #include "daemon/service/config.h"
 #include "daemon/service/settings.h"
 #include "dbus/direct_address.h"
+#include "keyring/hardware_identity.h"
 
 namespace akm::nmm {
 
@@ -28,9 +29,10 @@ struct NmmSettings {
   std::vector<std::string> endpoints;  // where nodes reach this NMM; goes into bundles
   protocol::Policy policy;             // of new relationships, where the caller says nothing else
   std::uint64_t bundle_expiry_s = 7 * 86400;
-  bool bind_at_activation = true;        // nodes may be prepared without their hardware value
-  std::uint32_t missed_heartbeats = 3;   // then a node is silent
+  bool bind_at_activation = true;       // nodes may be prepared without their hardware value
+  std::uint32_t missed_heartbeats = 3;  // then a node is silent
   DirectSettings direct;
+  keyring::HardwareOptions hardware;     // of the NMM's own machine
   policy::AdjudicationPolicy recovery;   // never_evict is resolved from the names below at each decision
   std::vector<std::string> never_evict;  // node names
 };

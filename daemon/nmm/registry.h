@@ -15,6 +15,7 @@
 #include "daemon/base/endpoint.h"
 #include "daemon/base/instant.h"
 #include "daemon/nmm/rollout.h"
+#include "daemon/nmm/witness.h"
 #include "daemon/protocol/asr.h"
 #include "daemon/store/sealed_store.h"
 
@@ -54,10 +55,18 @@ struct NodeRecord {
   bool bind_pending = false;                     // the serial bound to its hardware is on its way to it
   std::vector<std::uint8_t> attestation_key;     // of its TPM, from its first quote; empty: none yet
   std::optional<protocol::Digest32> pcr_digest;  // of that quote, or that an operator accepted since
-  std::string peer;  // "address:port" where it was heard when this record was written
+  std::string peer;              // "address:port" where it was heard when this record was written
+  std::optional<Witness> self;   // the machine that was activated
+  std::optional<Witness> other;  // whoever else has spoken in its name last
+  bool rehome_asked = false;     // that one's operator says that it is the same with another part
+  bool zeroize_pending = false;  // retired, and has not answered `zeroize` yet
+  std::string receipt;           // of its zeroize
 
   // Not stored.
   Instant last_heard{};       // 0: never since the start
+  Instant last_beat{};        // a heartbeat, which only an active node sends
+  std::string beat_peer;      // from where
+  Instant other_seen{};       // `other` was heard
   bool out_of_reach = false;  // no chain of its provisioning ASR has led to it
   std::string tier;           // of its probes, and their health, in its own words
   std::uint64_t dropped_events = 0;

@@ -58,7 +58,7 @@ struct StatusSnapshot {
   std::vector<std::pair<std::string, std::string>> probes;  // detection -> tier and health
   std::map<std::string, std::uint64_t> counters;            // openmetrics names without prefix
   std::string handover_fingerprint;                         // of the offer that stands; empty: none
-  std::vector<std::string> changed_sources;                 // of the hardware value, since the credentials came
+  std::vector<std::string> changed_sources;  // of the hardware value, since the credentials came
 };
 
 class ControlPort {

@@ -56,8 +56,13 @@ class Node final : public ControlPort {
     std::function<Status(const Endpoint& group)> join_group;  // receives what is sent there too
     service::EventLog& events;
     Hardware& hardware;
-    std::unique_ptr<bpf::ProbeSet> probes;  // null: nothing is watched
-    service::RunAside run_aside;            // for work that takes long: not on the loop thread
+    std::unique_ptr<bpf::ProbeSet> probes;   // null: nothing is watched
+    service::RunAside run_aside;             // for work that takes long: not on the loop thread
+    protocol::MachineEvidence machine = {};  // what the NMM is told of this one
+    /// Erases the storage key and all that it sealed; the names of what is gone. `mark`: for a golden image.
+    /// Null: there is nothing but the store.
+    std::function<Result<std::vector<std::string>>(bool mark)> erase_storage = {};
+    std::function<void()> begin_anew = {};  // the daemon, after that
     std::function<Instant()> now = boottime_now;
     DataPort data = {};
     Facts facts;
@@ -86,7 +91,9 @@ class Node final : public ControlPort {
   void provision_sealed(std::vector<std::uint8_t> sealed, Done done) override;
   void activate(Done done) override;
   void rekey(std::uint64_t asr_id, Done done) override;
-  void zeroize(Done done) override;
+  void zeroize(Reply<std::string> reply) override;
+  void rehome(Done done) override;
+  void generalize(Done done) override;
 
  private:
   // node.cpp: state
@@ -99,7 +106,6 @@ class Node final : public ControlPort {
     return state_ == NodeState::active || state_ == NodeState::quarantined;
   }
   [[nodiscard]] std::vector<protocol::AsrId> operational() const;
-  Status erase_everything();
   void say(EventRecord record, std::string_view message_id, std::string_view sentence);
   void asr_changed(protocol::AsrId asr_id);
   void join_group_of(protocol::AsrId asr_id);
@@ -127,7 +133,6 @@ class Node final : public ControlPort {
   void command_install(protocol::RequestReceived& request);
   [[nodiscard]] Status check_install(const protocol::InstallRequest& install) const;
   Status installed(protocol::Kind kind, protocol::AsrId asr_id, std::uint32_t generation, bool immediate);
-  void erase_on_command();
   void command_retire(protocol::RequestReceived& request);
   void command_policy(protocol::RequestReceived& request);
   static bool comes_too_late(const protocol::RequestReceived& request);
@@ -154,6 +159,18 @@ class Node final : public ControlPort {
   void on(service::EffectFailed& failed);
   void ask_for_generation(protocol::AsrId asr_id);
 
+  // node_lifecycle.cpp: another machine, and the end
+  void find_changes(const protocol::HardwareValue& hardware);
+  void settle_in();
+  Status store_receipt_key(const protocol::ChainState& failsafe);
+  [[nodiscard]] bool asks_rehome() const { return record_ && record_->rehome_asked; }
+  protocol::ZeroizeReceipt erase_all_but_provisioning(Status& first);
+  Result<std::string> sealed_receipt(const protocol::ZeroizeReceipt& receipt,
+                                     const Result<protocol::ReceiptKey>& key);
+  void erase_rest();
+  void command_zeroize(protocol::RequestReceived& request);
+  Status erase_everything(std::string* line);
+
   // node_breach.cpp: detections
   void decided(const policy::Detection& detection, const policy::Decision& decision);
   void revoke_local_keys();
@@ -177,6 +194,9 @@ class Node final : public ControlPort {
   NodeState state_ = NodeState::unprovisioned;
   std::map<std::string, std::string> findings_;  // that come and go
   std::map<std::string, std::uint64_t> counters_;
+  std::vector<std::string> changed_sources_;
+  std::vector<Done> rehome_waiters_;
+  std::optional<Instant> leave_due_;  // the state is gone: the daemon is to begin anew
   bool provisioning_under_way_ = false;
   Handover handover_;
 

@@ -95,6 +95,8 @@ Status Node::take_credentials(const protocol::BundleContent& content) {
   // A bundle for a machine that nobody had seen is for the all-zero value; the NMM binds it at activation.
   const protocol::HardwareValue& masked_with = content.unbound ? protocol::kUnknownHardware : hardware;
   AKM_ASSIGN(auto chains, protocol::unmask_chains(content.mask, masked_with, content.use_id));
+  AKM_ASSIGN(const protocol::ReceiptKey receipt_key,
+             protocol::receipt_key(chains[protocol::kChainCount - 1]));
   AKM_ASSIGN(auto asr, protocol::make_provisioning_asr(content.identity, std::move(chains)));
   const protocol::AsrId asr_id = content.identity.asr_id;
   Status installed = fail(Errc::internal, "the engine was not asked");
@@ -103,8 +105,10 @@ Status Node::take_credentials(const protocol::BundleContent& content) {
   AKM_TRY(installed);
   // Until the record is there, nothing refers to the relationship: a crash here leaves the node unprovisioned
   // and the bundle unused.
-  NodeRecord record{content.identity, hardware, content.use_id, NodeState::provisioned, {}};
-  Status stored = records_->save(record);
+  NodeRecord record{content.identity, hardware, content.use_id, NodeState::provisioned, {}, {}, false};
+  AKM_ASSIGN(record.sources, parts_.hardware.digests());
+  Status stored = records_->save_receipt_key(receipt_key);
+  if (stored) stored = records_->save(record);
   if (stored) stored = records_->add_used(content.use_id);
   if (!stored) {
     [[maybe_unused]] const Status undone = records_->erase();  // the first error is what counts

@@ -88,8 +88,7 @@ struct Once {
 
 Result<Once> derive(const SecretBytes<crypto::kX25519Bytes>& shared, const crypto::X25519PublicKey& nmm_key,
                     const crypto::X25519PublicKey& node_key, const HardwareValue& hardware) {
-  AKM_ASSIGN(const SecretBuffer prk,
-             crypto::hkdf_extract(crypto::Hash::sha256, hardware, {shared.reveal()}));
+  AKM_ASSIGN(const SecretBuffer prk, crypto::hkdf_extract(crypto::Hash::sha256, hardware, {shared.reveal()}));
   Once out;
   AKM_TRY(crypto::hkdf_expand(crypto::Hash::sha256, prk.reveal(), {bytes_of(kKeyLabel), nmm_key, node_key},
                               out.both.reveal_mutable()));
@@ -137,8 +136,8 @@ Result<BundleContent> open_handover(std::span<const std::uint8_t> bytes, const c
   AKM_ASSIGN(const Once once, derive(shared, envelope.key, own, hardware));
   AKM_ASSIGN(crypto::Aead aead, crypto::Aead::create(crypto::AeadAlgorithm::aes_256_gcm, once.key()));
   SecretBuffer plain(envelope.sealed.size() - crypto::kTagBytes);
-  AKM_TRY(aead.open(once.nonce(), encode_envelope(envelope.key, {}), envelope.sealed,
-                    plain.reveal_mutable()));
+  AKM_TRY(
+      aead.open(once.nonce(), encode_envelope(envelope.key, {}), envelope.sealed, plain.reveal_mutable()));
   return BundleContent::decode(plain.reveal());
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/crypto/openssl_memory.h"
+#include "daemon/service/erase_state.h"
 #include "daemon/service/scheduling.h"
 #include "keyring/sealer_factory.h"
 
@@ -21,6 +22,8 @@ constexpr std::string_view kStartRecord = "start";
 constexpr std::size_t kStartRecordBytes = 4;
 constexpr std::string_view kProbeRecord = "space";
 constexpr std::size_t kProbeBytes = 8192;  // a start stores little; what follows stores more
+
+}  // namespace
 
 keyring::SealerOptions sealer_options(const Settings& settings) {
   keyring::SealerOptions out;
@@ -42,6 +45,8 @@ keyring::SealerOptions sealer_options(const Settings& settings) {
   return out;
 }
 
+namespace {
+
 void find(OpenedState& out, std::string sentence) {
   log::write(log::Level::warning, message_id::kStateDoubtful, sentence);
   out.findings.push_back(std::move(sentence));
@@ -51,6 +56,7 @@ Result<std::unique_ptr<keyring::Sealer>> open_store(const Settings& settings, Ra
                                                     OpenedState& out) {
   // Only the last folder of the path is made: what is above it is the packager's or the operator's.
   AKM_TRY(make_folder(settings.state_folder));
+  AKM_TRY(take_off_mark(settings));
   AKM_ASSIGN(std::unique_ptr<keyring::Sealer> sealer, keyring::make_sealer(sealer_options(settings)));
   out.key_storage = sealer->description();
   out.hardware_protected = sealer->kind() == keyring::SealerKind::tpm;
@@ -62,6 +68,7 @@ Result<std::unique_ptr<keyring::Sealer>> open_store(const Settings& settings, Ra
 
 Status open_all(const Settings& settings, RandomSource& random, OpenedState& out) {
   AKM_ASSIGN(const auto sealer, open_store(settings, random, out));
+  AKM_TRY(take_up_records(settings, *out.store));
   AKM_ASSIGN(out.engine.incarnation, sealer->next_incarnation());
   AKM_ASSIGN(out.engine.salt, random_u32(random));
   AKM_ASSIGN(const StartNote note, note_start(*out.store, out.engine.incarnation));

@@ -239,7 +239,8 @@ class FakeNmm final : public nmm::ControlPort {
   Attested attested{.outcome = "same", .pcr_digest = {0xaa}, .log_digest = {}};
   std::vector<std::string> calls;
   Prepare prepare;
-  DirectOffer offer{7, "AAAAA-BBBBB-CCCCC-DDDDD", std::vector<std::uint8_t>(32, 0x42), {{"dmi", "def"}}, true};
+  DirectOffer offer{
+      7, "AAAAA-BBBBB-CCCCC-DDDDD", std::vector<std::uint8_t>(32, 0x42), {{"dmi", "def"}}, true};
   UniqueFd code;
   Deferred deferred;
 

@@ -13,6 +13,8 @@ namespace akm::ctl {
 
 void add_node_commands(CLI::App& app, Session& session);
 void add_nmm_commands(CLI::App& app, Session& session);
+/// Into `nmm`.
+void add_lifecycle_commands(CLI::App& nmm, Session& session);
 void add_asr_commands(CLI::App& app, Session& session);
 void add_member_commands(CLI::App& app, Session& session);
 void add_monitor_command(CLI::App& app, Session& session);

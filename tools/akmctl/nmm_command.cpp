@@ -57,7 +57,7 @@ Status init(Session& session) {
 }
 
 struct Arguments {
-  std::string name, hardware_value, directory, bus_address;
+  std::string name, hardware_value, directory;
   std::vector<std::string> endpoints;
 };
 
@@ -86,15 +86,6 @@ Status prepare(Session& session, const Arguments& args) {
              facts({{"Node", args.name}, {"Node id", hex_id(prepared.node_id)}, {"Bundle", prepared.path}}));
   show_code(code);
   fmt::print(stdout, "\n\nIt is shown this once and opens the bundle once. Carry it apart from the file.\n");
-  return {};
-}
-
-Status provision(Session& session, const Arguments& args) {
-  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
-  AKM_ASSIGN(const std::uint64_t id,
-             proxy->provision_direct({args.name, {}, args.endpoints}, args.bus_address));
-  say(session, fmt::format("Provisioned '{}' ({}) over its bus.", args.name, hex_id(id)),
-      json_id("node_id", id));
   return {};
 }
 
@@ -162,13 +153,7 @@ void add_nmm_commands(CLI::App& app, Session& session) {
   bundle->callback(
       [&session, args] { session.command = [&session, args] { return prepare(session, *args); }; });
 
-  CLI::App* direct = nmm->add_subcommand("provision", "Hand a node its credentials over its D-Bus");
-  direct->add_option("NAME", args->name, "Name of the new node")->required();
-  direct->add_option("--bus-address", args->bus_address, "unix:path=... of the node's bus")->required();
-  direct->add_option("--endpoint", args->endpoints,
-                     "ADDRESS:PORT where the node will listen; may be repeated");
-  direct->callback(
-      [&session, args] { session.command = [&session, args] { return provision(session, *args); }; });
+  add_lifecycle_commands(*nmm, session);
 
   const auto accept = std::make_shared<bool>(false);
   CLI::App* quote = nmm->add_subcommand("attest", "Have a node's TPM quote its PCRs, and compare them");

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <memory>
+#include <thread>
 
 #include "daemon/base/hex.h"
 #include "tools/akmctl/code_entry.h"
@@ -24,6 +26,7 @@ std::string status_text(const node::StatusSnapshot& s) {
       {"Node", s.node_name},
       {"Node id", id_or_nothing(s.node_id)},
       {"NMM", s.nmm_name.empty() ? "" : fmt::format("{} ({})", s.nmm_name, hex_id(s.nmm_id))},
+      {"Fingerprint", s.handover_fingerprint},
       {"Listens on", s.listen},
       {"Key storage", s.key_storage + (s.hardware_protected ? "" : "  [NOT PROTECTED BY HARDWARE]")},
       {"Key ring", s.keyring == 0 ? "" : fmt::format("{} (keyctl show {})", s.keyring, s.keyring)},
@@ -82,8 +85,60 @@ Status zeroize(Session& session, bool yes) {
     return fail(Errc::invalid_argument,
                 "this erases all credentials and keys of the node; say --yes to do it");
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
-  AKM_TRY(proxy->zeroize());
-  say(session, "Erased: the node is unprovisioned.", kDone);
+  AKM_ASSIGN(const std::string receipt, proxy->zeroize());
+  say(session, "Erased: the node is unprovisioned." + (receipt.empty() ? "" : "\nReceipt: " + receipt),
+      receipt.empty() ? kDone : receipt);
+  return {};
+}
+
+/// Waits until an NMM has handed over credentials to the key whose fingerprint is shown.
+Status wait_for_handover(Session& session) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
+  AKM_ASSIGN(const node::ControlPort::Offer offer, proxy->offer_handover());
+  if (!session.options.json) {
+    fmt::print(stdout,
+               "Fingerprint: {}\nHardware value: {}\nCompare the fingerprint with the one that akmctl nmm "
+               "provision shows. Waiting for ten minutes at the most.\n",
+               offer.fingerprint, hex(offer.identity.value));
+    std::fflush(stdout);
+  }
+  while (true) {
+    AKM_ASSIGN(const node::StatusSnapshot status, proxy->node_status());
+    if (status.state != node::NodeState::unprovisioned) {
+      say(session,
+          fmt::format("Provisioned as '{}' ({}) by NMM '{}' ({}).", status.node_name, hex_id(status.node_id),
+                      status.nmm_name, hex_id(status.nmm_id)),
+          json_of(status));
+      return {};
+    }
+    if (status.handover_fingerprint != offer.fingerprint)
+      return fail(Errc::timed_out, "no NMM has handed over credentials");
+    // The daemon says nothing when an offer has run out: it is looked at.
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+Status rehome(Session& session) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
+  AKM_TRY(proxy->rehome());
+  AKM_ASSIGN(const auto identity, proxy->hardware_identity());
+  say(session,
+      "The NMM's operator has been asked. There: akmctl nmm rehome NODE --hardware-value " +
+          hex(identity.value),
+      json_of(identity));
+  return {};
+}
+
+Status generalize(Session& session, bool yes) {
+  if (!yes) {
+    return fail(
+        Errc::invalid_argument,
+        "this erases the node's identity, and the daemon has none until the machine is started again; "
+        "say --yes to do it");
+  }
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
+  AKM_TRY(proxy->generalize());
+  say(session, "Generalized: take the image now, before the machine is started again.", kDone);
   return {};
 }
 
@@ -101,19 +156,30 @@ void add_node_commands(CLI::App& app, Session& session) {
   struct Arguments {
     std::string file, code_file;
     bool yes = false;
+    bool wait = false;
   };
   const auto args = std::make_shared<Arguments>();
   CLI::App* add =
       node->add_subcommand("provision", "Take credentials from a bundle file and its one-time code");
-  add->add_option("FILE", args->file, "NAME.akmbundle")->required();
+  add->add_option("FILE", args->file, "NAME.akmbundle");
+  add->add_flag("--wait", args->wait, "Instead: show a fingerprint and wait for akmctl nmm provision");
   add->add_option("--code-file", args->code_file,
                   "Read the code from here (- is standard input) instead of asking");
   add->callback([&session, args] {
-    session.command = [&session, args] { return provision(session, args->file, args->code_file); };
+    if (args->wait != args->file.empty()) throw CLI::ValidationError("provision", "FILE or --wait");
+    session.command = [&session, args] {
+      return args->wait ? wait_for_handover(session) : provision(session, args->file, args->code_file);
+    };
   });
   node->add_subcommand("activate", "Reach the NMM and take up service")->callback([&session] {
     session.command = [&session] { return activate(session); };
   });
+  node->add_subcommand("rehome", "Ask the NMM to take this machine, with a replaced part, for the same one")
+      ->callback([&session] { session.command = [&session] { return rehome(session); }; });
+  CLI::App* image = node->add_subcommand("generalize", "Erase the identity, for a golden image");
+  image->add_flag("--yes", args->yes, "Really");
+  image->callback(
+      [&session, args] { session.command = [&session, args] { return generalize(session, args->yes); }; });
   CLI::App* erase = node->add_subcommand("zeroize", "Erase all credentials and keys");
   erase->add_flag("--yes", args->yes, "Really");
   erase->callback(

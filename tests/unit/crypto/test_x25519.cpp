@@ -19,8 +19,7 @@ std::array<std::uint8_t, kX25519Bytes> bytes(std::string_view text) {
 }
 
 X25519PrivateKey alice() {
-  return X25519PrivateKey::copy_of(
-      bytes("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"));
+  return X25519PrivateKey::copy_of(bytes("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"));
 }
 
 const char* const kAlicePublic = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
