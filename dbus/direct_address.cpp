@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "daemon/base/endpoint.h"
 #include "dbus/connection.h"
 #include "dbus/limits.h"
 
@@ -131,12 +132,14 @@ Result<DirectAddress> tcp(std::string_view text, const DirectPolicy& policy) {
   Pairs pairs(text);
   const auto host = pairs.take("host");
   const auto port = pairs.take("port");
-  if (!host || !port || !pairs.over() || !is_target(*host) || host->find('@') != std::string_view::npos ||
-      !is_port(*port)) {
+  if (!host || !port || !pairs.over() || !is_port(*port)) return bad_form();
+  // Numeric: sd-bus would resolve a name on the loop thread.
+  const bool v6 = host->find(':') != std::string_view::npos;
+  const std::string text_of_host(*host);
+  if (!parse_endpoint((v6 ? "[" + text_of_host + "]" : text_of_host) + ":" + std::string(*port)))
     return bad_form();
-  }
   if (!policy.tcp) return fail(Errc::refused_by_policy, "direct.tcp is off");
-  return DirectAddress{"tcp:host=" + std::string(*host) + ",port=" + std::string(*port), false};
+  return DirectAddress{"tcp:host=" + text_of_host + ",port=" + std::string(*port), false};
 }
 
 }  // namespace

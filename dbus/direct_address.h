@@ -28,7 +28,7 @@ struct DirectAddress {
 /// -
 /// "unixexec:path=PROGRAM,argv1=-xT[,argv2=-p,argv3=PORT],argvN=--,argvN=[USER@]HOST,argvN=systemd-stdio-bridge
 ///   [,argvN=--bus-path=unix:path=/...]", nothing else;
-/// - "tcp:host=HOST,port=PORT".
+/// - "tcp:host=ADDRESS,port=PORT", numeric.
 /// invalid_argument for another form, refused_by_policy for what the policy does not allow.
 Result<DirectAddress> resolve_direct_address(std::string_view text, const DirectPolicy& policy);
 

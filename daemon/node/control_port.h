@@ -41,6 +41,9 @@ constexpr std::string_view node_state_name(NodeState state) {
   return {};
 }
 
+/// A finding while the daemon is about to start anew, since its state was erased.
+inline constexpr std::string_view kStartsAnew = "The state is erased: the daemon starts anew";
+
 struct StatusSnapshot {
   NodeState state = NodeState::unprovisioned;
   std::uint64_t node_id = 0;  // 0 while unprovisioned

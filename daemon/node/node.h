@@ -168,6 +168,7 @@ class Node final : public ControlPort {
   Result<std::string> sealed_receipt(const protocol::ZeroizeReceipt& receipt,
                                      const Result<protocol::ReceiptKey>& key);
   void erase_rest();
+  void leave();
   void command_zeroize(protocol::RequestReceived& request);
   Status erase_everything(std::string* line);
 

@@ -139,6 +139,11 @@ void Node::erase_rest() {
   set_state(NodeState::unprovisioned);
 }
 
+void Node::leave() {
+  findings_["anew"] = kStartsAnew;
+  leave_due_ = parts_.now() + kLeaveAfter;
+}
+
 Status Node::erase_everything(std::string* line) {
   Status first;
   const auto key = records_->receipt_key();
@@ -150,7 +155,7 @@ Status Node::erase_everything(std::string* line) {
     if (gone) receipt.erased.insert(receipt.erased.end(), gone->begin(), gone->end());
     if (!gone) receipt.failed.emplace_back("storage-key");
     if (!gone && first) first = std::unexpected(gone.error());
-    leave_due_ = parts_.now() + kLeaveAfter;
+    leave();
   }
   if (receipt.node_id == 0 || line == nullptr) return first;
   AKM_ASSIGN(*line, sealed_receipt(receipt, key));
@@ -185,7 +190,7 @@ void Node::command_zeroize(protocol::RequestReceived& request) {
       say({.name = "zeroize-failed", .severity = 2, .fields = {{"error", gone.error().message()}}}, {},
           "Not everything could be erased");
     }
-    leave_due_ = parts_.now() + kLeaveAfter;
+    leave();
   };
   respond(asked, first, std::move(rest), protocol::ZeroizeResponse{line.value_or(std::string())}.encode());
 }
@@ -200,7 +205,7 @@ void Node::generalize(Done done) {
   if (!first) return done(first);
   const auto gone = parts_.erase_storage(true);
   if (!gone) return done(std::unexpected(gone.error()));
-  leave_due_ = parts_.now() + kLeaveAfter;
+  leave();
   done({});
 }
 

@@ -1,7 +1,7 @@
 """A node gets its credentials over its D-Bus through a program (as ssh would) and over TCP: sealed to a key of the
 node's, whose fingerprint is compared, since such a connection passes no descriptors and may end at somebody else."""
+import subprocess
 import sys
-import threading
 
 from support import BUILD, IntegrationTest, main
 from tools.lab.lab import Lab, wait_until
@@ -63,18 +63,13 @@ class Direct(IntegrationTest):
         shown = self.a.status()["handover_fingerprint"]
         self.assertRegex(shown, "^([0-9A-Z]{5}-){3}[0-9A-Z]{5}$")
         self.assertIn(shown, self.a.akmctl("node", "status").stdout)
-        waited = {}
-
-        def wait():
-            waited["done"] = self.a.akmctl("node", "provision", "--wait", check=False)
-        waiting = threading.Thread(target=wait)
-        waiting.start()
+        waiting = subprocess.Popen(self.a.akmctl_argv("node", "provision", "--wait"), stdout=subprocess.PIPE, text=True)
+        self.addCleanup(waiting.kill)
+        self.assertIn(shown, waiting.stdout.readline())
         done = self.provision(self.a, "ssh:a", "--fingerprint", shown.lower().replace("-", ""))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(shown, done.stdout)
-        waiting.join(timeout=60)
-        self.assertIn(shown, waited["done"].stdout)
-        self.assertIn("Provisioned as 'a'", waited["done"].stdout)
+        self.assertIn("Provisioned as 'a'", waiting.communicate(timeout=60)[0])
         wait_until(lambda: self.a.status()["state"] == "active", "a is active")
         self.assertEqual(self.a.status()["handover_fingerprint"], "", "the key was for one bundle")
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -80,12 +81,23 @@ Status activate(Session& session) {
   return {};
 }
 
+/// A daemon whose state was erased starts anew: whatever is said to it before that is lost.
+void wait_for_new_start(dbus::Proxy& proxy) {
+  constexpr int kTries = 100;  // ten seconds; then it is whoever looks next who finds out
+  for (int i = 0; i < kTries; ++i) {
+    const auto status = proxy.node_status();
+    if (status && std::ranges::find(status->findings, node::kStartsAnew) == status->findings.end()) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
 Status zeroize(Session& session, bool yes) {
   if (!yes)
     return fail(Errc::invalid_argument,
                 "this erases all credentials and keys of the node; say --yes to do it");
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
   AKM_ASSIGN(const std::string receipt, proxy->zeroize());
+  wait_for_new_start(*proxy);
   say(session, "Erased: the node is unprovisioned." + (receipt.empty() ? "" : "\nReceipt: " + receipt),
       receipt.empty() ? kDone : receipt);
   return {};
@@ -138,6 +150,7 @@ Status generalize(Session& session, bool yes) {
   }
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
   AKM_TRY(proxy->generalize());
+  wait_for_new_start(*proxy);
   say(session, "Generalized: take the image now, before the machine is started again.", kDone);
   return {};
 }

@@ -35,6 +35,7 @@ Test(direct_address, the_forms_that_there_are) {
                "argv6=systemd-stdio-bridge");
   cr_assert_eq(resolve_direct_address("tcp:host=192.0.2.1,port=7", open_policy())->text,
                "tcp:host=192.0.2.1,port=7");
+  cr_assert(resolve_direct_address("tcp:host=2001:db8::1,port=7", open_policy()).has_value());
 }
 
 Test(direct_address, nothing_else_is_run) {
@@ -56,7 +57,7 @@ Test(direct_address, nothing_else_is_run) {
         "ssh:a b",
         "tcp:host=a",
         "tcp:host=a@b,port=1",
-        "tcp:host=a,port=1,family=ipv4",
+        "tcp:host=192.0.2.1,port=1,family=ipv4",
         "unix:path=/a;unixexec:path=/b",
         "nonsense",
         ""}) {
@@ -69,7 +70,7 @@ Test(direct_address, policy_decides) {
   cr_assert_eq(code_of(kFull, {{"/bin/other"}, {}, true}), Errc::refused_by_policy);
   cr_assert_eq(code_of(kFull, {{"/usr/bin/ssh"}, {"b.example"}, true}), Errc::refused_by_policy);
   cr_assert(resolve_direct_address(kFull, {{"/usr/bin/ssh"}, {"a.example"}, false}).has_value());
-  cr_assert_eq(code_of("tcp:host=a,port=1", {{"/usr/bin/ssh"}, {}, false}), Errc::refused_by_policy);
+  cr_assert_eq(code_of("tcp:host=192.0.2.1,port=1", {{"/usr/bin/ssh"}, {}, false}), Errc::refused_by_policy);
 }
 
 Test(direct_address, what_only_root_may_ask_for) {
