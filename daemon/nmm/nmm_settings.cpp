@@ -13,6 +13,32 @@ using Texts = std::vector<std::string>;
 
 constexpr std::int64_t kYear = 366LL * 86400;
 
+service::Schema direct_schema() {
+  return {
+      {"direct.exec",
+       Texts{},
+       "Programs that reach a node's bus, as \"/usr/bin/ssh\": run as this daemon, for callers of uid 0 "
+       "only.",
+       0,
+       0,
+       {}},
+      {"direct.hosts", Texts{}, "Hosts that may be reached with them; empty is any.", 0, 0, {}},
+      {"direct.tcp",
+       false,
+       "Allow a node's bus over TCP, which neither authenticates nor hides anything by itself.",
+       0,
+       0,
+       {}},
+      {"direct.confirm",
+       std::string("remote"),
+       "When an operator compares fingerprints before credentials leave: remote is over all but Unix "
+       "sockets.",
+       0,
+       0,
+       {"always", "remote", "never"}},
+  };
+}
+
 service::Schema own_schema() {
   return {
       {"nmm.name", std::string("nmm"), "Name of this NMM, for people.", 0, 0, {}},
@@ -36,27 +62,6 @@ service::Schema own_schema() {
        0,
        {}},
       {"nmm.missed_heartbeats", std::int64_t{3}, "So many heartbeats missed make a node silent.", 1, 100, {}},
-      {"direct.exec",
-       Texts{},
-       "Programs that reach a node's bus, as \"/usr/bin/ssh\": run as this daemon, for callers of uid 0 "
-       "only.",
-       0,
-       0,
-       {}},
-      {"direct.hosts", Texts{}, "Hosts that may be reached with them; empty is any.", 0, 0, {}},
-      {"direct.tcp",
-       false,
-       "Allow a node's bus over TCP, which neither authenticates nor hides anything by itself.",
-       0,
-       0,
-       {}},
-      {"direct.confirm",
-       std::string("remote"),
-       "When an operator compares fingerprints before credentials leave: remote is over all but Unix "
-       "sockets.",
-       0,
-       0,
-       {"always", "remote", "never"}},
       {"recovery.mode",
        std::string("enforce"),
        "enforce, or observe: say what would be done.",
@@ -133,6 +138,7 @@ Result<DirectSettings> direct_from(const service::Config& config) {
 service::Schema nmm_schema() {
   service::Schema schema = service::common_schema("akm-nmmd", kDefaultPort, kDefaultNvIndex);
   for (Setting& setting : own_schema()) schema.push_back(std::move(setting));
+  for (Setting& setting : direct_schema()) schema.push_back(std::move(setting));
   service::add_hardware_settings(schema);
   for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;

@@ -48,6 +48,14 @@ std::unique_ptr<keyring::KeyStore> open_keys(const NodeSettings& settings,
   return nullptr;
 }
 
+Node::Facts facts_of(const service::OpenedState& state, const io::Loop& loop, std::string listen) {
+  return {.key_storage = state.key_storage,
+          .hardware_protected = state.hardware_protected,
+          .io_backend = backend_text(loop),
+          .listen = std::move(listen),
+          .findings = state.findings};
+}
+
 std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeSettings& settings,
                                                                      service::OpenedState& state) {
   if (!state.store) return {};

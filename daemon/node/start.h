@@ -23,6 +23,8 @@ int run_with(const service::Config& config, const Status& hardened, Status (*run
 /// The kernel keyring; null with a finding when it cannot be had.
 std::unique_ptr<keyring::KeyStore> open_keys(const NodeSettings& settings,
                                              std::vector<std::string>& findings);
+/// What does not change while the daemon runs.
+Node::Facts facts_of(const service::OpenedState& state, const io::Loop& loop, std::string listen);
 /// What zeroize and generalize do beyond the records; null without a state.
 std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeSettings& settings,
                                                                      service::OpenedState& state);
