@@ -155,12 +155,22 @@ void Lifecycle::retire(protocol::NodeId node_id, bool forget, Done done) {
                  {{"node", node->name}, {"node_id", hex_id(node_id)}, {"forgotten", forget ? "yes" : "no"}});
   core_.status_changed();
   if (!node->zeroize_pending) {
-    core_.departures.cancel(node_id, node->provisioning_asr);
-    core_.post(protocol::RetireAsr{node->provisioning_asr});
+    end(*node);
     return done({});
   }
   core_.departures.zeroize(node_id, core_.now());
   wait(node_id, std::move(done));
+}
+
+/// Nothing is told to it any more, and nothing of it is heard.
+void Lifecycle::end(const NodeRecord& node) {
+  const protocol::NodeId node_id = node.node_id;
+  std::vector<protocol::AsrId> told{node.provisioning_asr};
+  core_.post(protocol::RetireAsr{node.provisioning_asr});
+  for (const auto& [asr_id, record] : core_.registry.asrs()) {
+    if (record.leaving.contains(node_id)) told.push_back(asr_id);
+  }
+  for (const protocol::AsrId asr_id : told) core_.departures.cancel(node_id, asr_id);
 }
 
 /// The receipt is checked with the key of the serial that the node was on.
@@ -179,13 +189,12 @@ void Lifecycle::zeroized(protocol::NodeId node_id, std::span<const std::uint8_t>
   next.zeroize_pending = false;
   next.receipt = response && protocol::is_clean_text(response->receipt) ? response->receipt : "";
   const std::string receipt = next.receipt;
-  const protocol::AsrId provisioning = next.provisioning_asr;
   (void)core_.put(std::move(next));
   core_.announce("node-zeroized", checked ? 5 : 4, message_id::kAsrRetired,
                  checked ? "A node has erased itself; its receipt is genuine."
                          : "A node has erased itself, without a receipt that can be checked.",
                  0, {{"node", core_.name_of(node_id)}, {"node_id", hex_id(node_id)}, {"receipt", receipt}});
-  core_.post(protocol::RetireAsr{provisioning});
+  end(*core_.registry.node(node_id));
   core_.status_changed();
   for (Done& done : waiters_.take(node_id)) done({});
 }

@@ -32,6 +32,7 @@ class Lifecycle {
   Status next_serial(protocol::NodeId node_id, const protocol::HardwareValue& hardware);
   Status check_rehome(const NodeRecord& node, std::span<const std::uint8_t> hardware_value) const;
   Status take_out(protocol::NodeId node_id, bool forget);
+  void end(const NodeRecord& node);
   void zeroized(protocol::NodeId node_id, std::span<const std::uint8_t> body);
   void wait(protocol::NodeId node_id, Done done);
 

@@ -14,7 +14,6 @@ struct Moved : NodeBench {
   explicit Moved(bool all = false) {
     sources = {{"dmi-product-uuid", "4c4c4544000010"}, {"dmi-board-serial", "B1"}};
     hardware = node::Hardware([this]() -> Result<keyring::HardwareSources> { return sources; });
-    nmm.emplace(protocol::Engine::Options{.incarnation = 1, .salt = 1});
     start_nmm();
     make_member();
     sources[1].second = "B2";

@@ -24,6 +24,7 @@ struct Fixture {
   Fixture() {
     settings.state_folder = folder.file("state");
     settings.sealing = SealingChoice::software;
+    settings.nv_index = 0x01800A4B;
     state = open_state(settings, random);
     (void)state.store->write("secret", std::vector<std::uint8_t>{1, 2, 3});
     (void)state.store->write("kept", std::vector<std::uint8_t>{4, 5});
