@@ -72,11 +72,11 @@ void Departures::pump(Instant now) {
       continue;
     }
     auto handler = [this, errand](const Outcome& outcome, Instant at) { ended(errand, outcome, at); };
-    if (errand.asr_id == node->provisioning_asr) {
-      requests_.send(node->provisioning_asr, protocol::Method::zeroize, protocol::empty_body(),
-                     kErrandDeadline, now, std::move(handler));
-    } else if (errand.asr_id == 0) {
+    if (errand.asr_id == 0) {
       requests_.send(node->provisioning_asr, protocol::Method::quarantine, protocol::empty_body(),
+                     kErrandDeadline, now, std::move(handler));
+    } else if (errand.asr_id == node->provisioning_asr) {
+      requests_.send(node->provisioning_asr, protocol::Method::zeroize, protocol::empty_body(),
                      kErrandDeadline, now, std::move(handler));
     } else {
       requests_.send(node->provisioning_asr, protocol::Method::retire,
@@ -96,7 +96,7 @@ void Departures::ended(const Errand& errand, const Outcome& outcome, Instant now
   errands_.answered(errand);
   if (!wanted) return;
   if (const NodeRecord* node = registry_.node(errand.node_id);
-      node != nullptr && errand.asr_id == node->provisioning_asr) {
+      node != nullptr && errand.asr_id != 0 && errand.asr_id == node->provisioning_asr) {
     if (zeroized_) zeroized_(errand.node_id, outcome.body);
     return;
   }
