@@ -119,6 +119,9 @@ Incoming::Answer Incoming::activate(const protocol::RequestReceived& request, co
       break;
     case NodeState::quarantined:
     case NodeState::retired:
+      // Two machines may be why it is there: what this one says of itself is evidence.
+      if (node.is_bound() && node.hardware_value != body->hardware_value)
+        note_other(node.node_id, witness_of(*body, request.from, "activate"), false);
       return refuse_activation(node, ControlStatus::refused_by_policy, node_state_name(node.state));
   }
   const auto view = core_.shell.engine().view(request.asr_id);

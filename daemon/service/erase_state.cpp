@@ -24,8 +24,12 @@ constexpr const char* kAlong = "/along-";
 constexpr std::size_t kMarkerBytes = 64;
 constexpr std::size_t kAlongBytes = 16384;
 
-std::string boot_id() {
-  return hex(this_machine(0).boot_id);
+/// Without it nobody could tell the next boot from this one.
+Result<std::string> boot_id() {
+  const auto id = this_machine(0).boot_id;
+  if (std::ranges::all_of(id, [](std::uint8_t b) { return b == 0; }))
+    return fail(Errc::io_failed, "the boot id of the kernel");
+  return hex(id);
 }
 
 std::span<const std::uint8_t> bytes_of(const std::string& text) {
@@ -84,9 +88,13 @@ Result<std::vector<std::string>> erase_state(const Settings& settings, store::Se
     if (first && !status) first = status;
     return status.has_value();
   };
+  std::string marker;
+  if (mark) {
+    AKM_ASSIGN(marker, boot_id());  // before anything is gone
+  }
   if (!mark) note(leave_behind(settings, store, take_along));
   // The marker first: an image that is taken after a crash here has no identity, whatever else is in it.
-  if (mark) note(write_file_atomically(settings.state_folder + kMarker, bytes_of(boot_id() + "\n"), 0600));
+  if (mark) note(write_file_atomically(settings.state_folder + kMarker, bytes_of(marker + "\n"), 0600));
   std::size_t records = 0;
   if (note(remove_files(settings.state_folder + "/records", records)))
     gone.push_back("records:" + std::to_string(records));
@@ -109,8 +117,9 @@ Status take_off_mark(const Settings& settings) {
   const auto marker = read_file(path, kMarkerBytes);
   if (!marker && marker.error().code == Errc::not_found) return {};
   if (!marker) return std::unexpected(marker.error());
-  std::string text(marker->begin(), marker->end());
-  if (text == boot_id() + "\n") {
+  const std::string text(marker->begin(), marker->end());
+  AKM_ASSIGN(const std::string present, boot_id());
+  if (text == present + "\n") {
     return fail(
         Errc::wrong_state,
         "this machine was generalized (akmctl node generalize): take the image now; the next start of "

@@ -1,10 +1,15 @@
 #include "daemon/service/machine.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
+#include <span>
 #include <string_view>
 
-#include "daemon/base/atomic_file.h"
 #include "daemon/base/hex.h"
+#include "daemon/base/unique_fd.h"
 #include "daemon/crypto/digest.h"
 
 namespace akm::service {
@@ -15,11 +20,13 @@ constexpr std::string_view kLabel("akm1 machine\0", 13);
 
 /// 32 hex digits, with or without dashes.
 std::string digits_of(const std::string& path) {
-  const auto file = read_file(path, kIdFileBytes);
-  if (!file) return {};
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, kIdFileBytes> text{};
+  // One read: a file of /proc says 0 of its size.
+  const ssize_t got = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
   std::string digits;
-  for (const std::uint8_t c : *file) {
-    if (c != '-' && c != '\n') digits += static_cast<char>(c);
+  for (const char c : std::span(text).first(got > 0 ? static_cast<std::size_t>(got) : 0)) {
+    if (c != '-' && c != '\n') digits += c;
   }
   return digits.size() == 32 && parse_hex(digits) ? digits : std::string();
 }

@@ -20,6 +20,10 @@ Test(service_machine, ids_are_read_and_the_machines_is_hashed) {
   cr_assert(!std::equal(seen.boot_id.begin(), seen.boot_id.end(), seen.machine.begin()));
 }
 
+Test(service_machine, this_kernel_has_a_boot_id) {
+  cr_assert(service::this_machine(1).boot_id != (std::array<std::uint8_t, 16>{}));
+}
+
 Test(service_machine, what_cannot_be_read_is_zeros) {
   akm::test::TemporaryFolder folder;
   std::ofstream(folder.file("boot")) << "not an id";
