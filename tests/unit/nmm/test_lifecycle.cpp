@@ -15,7 +15,8 @@ namespace {
 
 std::vector<std::string> values_of(NmmNet& net, protocol::NodeId node_id, std::string_view fact) {
   std::vector<std::string> out;
-  for (const auto& [name, value] : *net.nmm->describe(node_id)) {
+  const auto known = net.nmm->describe(node_id);
+  for (const auto& [name, value] : *known) {
     if (name == fact) out.push_back(value);
   }
   return out;
