@@ -176,5 +176,6 @@ Test(node, a_moved_disk_is_said) {
   bench.start();
   cr_assert(bench.event("hardware-changed") != nullptr);
   cr_assert(bench.node->status().state == NodeState::provisioned, "the NMM has to activate this machine");
-  cr_assert_eq(bench.node->status().findings.size(), 2, "that it moved, and what became of its relationships");
+  cr_assert_eq(bench.node->status().findings.size(), 2,
+               "that it moved, and what became of its relationships");
 }
