@@ -126,16 +126,17 @@ void Authorizer::ask_bus(sd_bus_message* message, Reply<Credentials> done) {
       });
 }
 
-void Authorizer::check(sd_bus_message* message, Done done) {
+void Authorizer::check(sd_bus_message* message, Done done, bool root_only) {
   const AccessRule* rule = rule_of(message);
   if (rule == nullptr || rule->access == Access::caller)
     return done(fail(Errc::not_authorized, "there is no rule for this method"));
   const bool interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0;
   const char* sender = sd_bus_message_get_sender(message);
-  ask_bus(message, [this, rule, interactive, who = std::string(sender == nullptr ? "" : sender),
+  ask_bus(message, [this, rule, interactive, root_only, who = std::string(sender == nullptr ? "" : sender),
                     done = std::move(done)](Result<Credentials> credentials) mutable {
     if (!credentials) return done(std::unexpected(credentials.error()));
     if (credentials->caller.uid == 0) return done({});
+    if (root_only) return done(fail(Errc::not_authorized, "only uid 0 may ask for this"));
     if (!options_.use_polkit) return done(by_group(credentials->gids, gid_));
     // The question to polkit counts as well: it may take long.
     ++*pending_;

@@ -55,19 +55,20 @@ Done Call::done(Call call) {
   };
 }
 
-int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> parsed) {
+int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> parsed, bool root_only) {
   Call call(message);
   if (!parsed) {
     call.fail(parsed.error());
     return 1;
   }
-  authorizer.check(message, [call = std::move(call), action = std::move(*parsed)](Status status) mutable {
+  auto decided = [call = std::move(call), action = std::move(*parsed)](Status status) mutable {
     if (status) {
       action(std::move(call));
     } else {
       call.fail(status.error());
     }
-  });
+  };
+  authorizer.check(message, std::move(decided), root_only);
   return 1;
 }
 

@@ -20,7 +20,8 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
       recovery_(core_, membership_),
       upkeep_(core_),
       attestations_(core_, recovery_),
-      incoming_({core_, provisioner_, recovery_, upkeep_, attestations_}) {
+      lifecycle_(core_, provisioner_, recovery_),
+      incoming_({core_, provisioner_, recovery_, upkeep_, attestations_, lifecycle_}) {
   core_.generations.on_news([this](const GenerationNews& news) { this->news(news); });
   core_.generations.on_member_installed(
       [this](protocol::NodeId node_id, Instant now) { upkeep_.rekey_provisioning(node_id, now); });
@@ -33,7 +34,7 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
 
 Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   const Instant now = core_.now();
-  if (loop != nullptr) direct_.emplace(*loop, provisioner_, [this] { settle(); });
+  if (loop != nullptr) direct_.emplace(*loop, provisioner_, core_.settings.direct, [this] { settle(); });
   if (const Status clock = core_.clock.load(boot, now); !clock) {
     if (clock.error().code != Errc::state_corrupt) return clock;
     find(clock.error().message() + "; the time of running begins anew: bundles that are out expire later");
@@ -101,6 +102,7 @@ void Nmm::report(service::Report& report) {
 std::optional<Instant> Nmm::next_deadline() const {
   Earliest next;
   next.consider(upkeep_.next_deadline());
+  next.consider(lifecycle_.next_deadline());
   next.consider(core_.requests.next_deadline());
   next.consider(core_.departures.next_deadline());
   next.consider(core_.policy_changes.next_deadline());
@@ -115,6 +117,7 @@ void Nmm::deadline_reached() {
   core_.policy_changes.deadline_reached(now);
   core_.generations.deadline_reached(now);
   upkeep_.deadline_reached(now);
+  lifecycle_.deadline_reached(now);
   settle();
 }
 
@@ -242,6 +245,18 @@ void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<s
   settle();
 }
 
+void Nmm::begin_direct(Prepare what, const std::string& bus_address, Reply<DirectOffer> reply) {
+  if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
+  direct_->begin(std::move(what), bus_address, std::move(reply));
+  settle();
+}
+
+void Nmm::confirm_direct(std::uint64_t handle, const std::string& fingerprint, Reply<std::uint64_t> reply) {
+  if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
+  direct_->confirm(handle, fingerprint, std::move(reply));
+  settle();
+}
+
 void Nmm::create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
                      std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) {
   membership_.create(label, node_ids, policy, std::move(reply));
@@ -292,6 +307,29 @@ void Nmm::set_golden_pcrs(std::uint64_t node_id, std::array<std::uint8_t, 32> pc
 void Nmm::readmit(std::uint64_t node_id, Done done) {
   recovery_.readmit(node_id, std::move(done));
   settle();
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> Nmm::describe(std::uint64_t node_id) const {
+  return lifecycle_.describe(node_id);
+}
+
+void Nmm::reprovision(std::uint64_t node_id, Done done) {
+  lifecycle_.reprovision(node_id, std::move(done));
+  settle();
+}
+
+void Nmm::rehome(std::uint64_t node_id, std::vector<std::uint8_t> hardware_value, Done done) {
+  lifecycle_.rehome(node_id, hardware_value, std::move(done));
+  settle();
+}
+
+void Nmm::retire(std::uint64_t node_id, bool forget, Done done) {
+  lifecycle_.retire(node_id, forget, std::move(done));
+  settle();
+}
+
+void Nmm::accept_hardware(Done done) {
+  done(fail(Errc::wrong_state, "this NMM runs on the hardware that its state is bound to"));
 }
 
 }  // namespace akm::nmm
