@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+#include <vector>
 
 #include "daemon/base/hex.h"
 #include "dbus/arguments.h"
@@ -71,16 +73,16 @@ struct NmmAdaptor::Vtable {
     Result<Action> parsed = (self->*Parse)(in);
     return dispatch(self->authorizer_, message, std::move(parsed), self->root_only_);
   }
+  static constexpr std::uint64_t kOpen = SD_BUS_VTABLE_UNPRIVILEGED;  // the authorizer decides, not sd-bus
+  using Self = NmmAdaptor;
+  static std::span<const sd_bus_vtable> methods();
+  static std::span<const sd_bus_vtable> lifecycle_methods();
+  static std::span<const sd_bus_vtable> properties_and_signals();
   static const sd_bus_vtable* table();
 };
 
-const sd_bus_vtable* NmmAdaptor::Vtable::table() {
-  constexpr std::uint64_t kOpen = SD_BUS_VTABLE_UNPRIVILEGED;  // the authorizer decides, not sd-bus
-  constexpr std::uint64_t kSignals = SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE;
-  constexpr std::uint64_t kConst = SD_BUS_VTABLE_PROPERTY_CONST;
-  using Self = NmmAdaptor;
+std::span<const sd_bus_vtable> NmmAdaptor::Vtable::methods() {
   static const sd_bus_vtable kTable[] = {
-      SD_BUS_VTABLE_START(0),
       SD_BUS_METHOD_WITH_ARGS("CreateRootSecret", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
                               method<&Self::create_root_secret>, kOpen),
       SD_BUS_METHOD_WITH_ARGS(
@@ -122,6 +124,12 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
                               method<&Self::set_golden_pcrs>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Readmit", SD_BUS_ARGS("t", node_id), SD_BUS_NO_RESULT, method<&Self::readmit>,
                               kOpen),
+  };
+  return kTable;
+}
+
+std::span<const sd_bus_vtable> NmmAdaptor::Vtable::lifecycle_methods() {
+  static const sd_bus_vtable kTable[] = {
       SD_BUS_METHOD_WITH_ARGS(
           "BeginDirect", SD_BUS_ARGS("s", name, "as", endpoints, "s", bus_address),
           SD_BUS_ARGS("t", handle, "s", fingerprint, "ay", value, "a(ss)", sources, "b", confirm),
@@ -138,6 +146,14 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
                               method<&Self::retire>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("AcceptHardware", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
                               method<&Self::accept_hardware>, kOpen),
+  };
+  return kTable;
+}
+
+std::span<const sd_bus_vtable> NmmAdaptor::Vtable::properties_and_signals() {
+  constexpr std::uint64_t kSignals = SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE;
+  constexpr std::uint64_t kConst = SD_BUS_VTABLE_PROPERTY_CONST;
+  static const sd_bus_vtable kTable[] = {
       SD_BUS_SIGNAL_WITH_ARGS(
           "Event", SD_BUS_ARGS("s", name, "y", severity, "x", boottime_ns, "t", asr_id, "a{ss}", fields), 0),
       SD_BUS_PROPERTY("State", "s", get, 0, kSignals),
@@ -154,6 +170,16 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
       SD_BUS_VTABLE_END,
   };
   return kTable;
+}
+
+const sd_bus_vtable* NmmAdaptor::Vtable::table() {
+  static const std::vector<sd_bus_vtable> kWhole = [] {
+    std::vector<sd_bus_vtable> out{SD_BUS_VTABLE_START(0)};
+    for (const auto part : {methods(), lifecycle_methods(), properties_and_signals()})
+      out.insert(out.end(), part.begin(), part.end());
+    return out;
+  }();
+  return kWhole.data();
 }
 
 NmmAdaptor::NmmAdaptor(Bus& bus, Authorizer& authorizer, nmm::ControlPort& port)
