@@ -9,6 +9,7 @@ constexpr std::string_view kNode = "org.akm.Node1";
 constexpr std::string_view kNmm = "org.akm.Nmm1";
 constexpr std::string_view kSealing = "org.akm.Sealing1";
 constexpr std::string_view kAsr = "org.akm.Asr1";
+constexpr std::string_view kRoot = "org.akm.Root1";
 
 // Actions are those of packaging/polkit-1: one for each (service, access), so that an administrator grants by
 // what a person may do and not by method names.
@@ -41,7 +42,25 @@ constexpr std::array kRules{
     AccessRule{kNmm, "DeleteAsr", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Quarantine", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Attest", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "GetHardwareIdentity", "org.akm.nmm.read", Access::read},
+    AccessRule{kNmm, "ProvisionFromFile", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kNmm, "ProvisionFromMemfd", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "Readmit", "org.akm.nmm.admin", Access::admin},
+    AccessRule{kRoot, "CreateRootSecret", "org.akm.root.admin", Access::admin},
+    AccessRule{kRoot, "ListNmms", "org.akm.root.read", Access::read},
+    AccessRule{kRoot, "PrepareNmm", "org.akm.root.admin", Access::admin},
+    AccessRule{kRoot, "ProvisionNmm", "org.akm.root.admin", Access::admin},
+    AccessRule{kRoot, "ReplaceNmm", "org.akm.root.admin", Access::admin},
+    AccessRule{kRoot, "ReplaceNmmDirect", "org.akm.root.admin", Access::admin},
+    AccessRule{kRoot, "ListReports", "org.akm.root.read", Access::read},
+    AccessRule{kRoot, "ListIncidents", "org.akm.root.read", Access::read},
+    AccessRule{kRoot, "ListRecords", "org.akm.root.read", Access::read},
+    AccessRule{kRoot, "GetRecord", "org.akm.root.read", Access::read},
+    AccessRule{kRoot, "SetRecord", "org.akm.root.admin", Access::admin},
+    AccessRule{kRoot, "RemoveRecord", "org.akm.root.admin", Access::admin},
+    AccessRule{kRoot, "ListHistory", "org.akm.root.read", Access::read},
+    AccessRule{kRoot, "Diff", "org.akm.root.read", Access::read},
+    AccessRule{kRoot, "Rollback", "org.akm.root.admin", Access::admin},
     AccessRule{kSealing, "GetPcrs", "org.akm.sealing.read", Access::read},
     AccessRule{kSealing, "PredictPcrs", "org.akm.sealing.read", Access::read},
     AccessRule{kSealing, "AuthorizePcrs", "org.akm.sealing.admin", Access::admin},

@@ -126,7 +126,13 @@ void Authorizer::ask_bus(sd_bus_message* message, Reply<Credentials> done) {
       });
 }
 
-void Authorizer::check(sd_bus_message* message, Done done, bool root_only) {
+void Authorizer::check(sd_bus_message* message, Done done) {
+  authorize(message, [done = std::move(done)](const Result<Caller>& caller) mutable {
+    done(caller ? Status() : std::unexpected(caller.error()));
+  });
+}
+
+void Authorizer::authorize(sd_bus_message* message, Reply<Caller> done, bool root_only) {
   const AccessRule* rule = rule_of(message);
   if (rule == nullptr || rule->access == Access::caller)
     return done(fail(Errc::not_authorized, "there is no rule for this method"));
@@ -135,15 +141,21 @@ void Authorizer::check(sd_bus_message* message, Done done, bool root_only) {
   ask_bus(message, [this, rule, interactive, root_only, who = std::string(sender == nullptr ? "" : sender),
                     done = std::move(done)](Result<Credentials> credentials) mutable {
     if (!credentials) return done(std::unexpected(credentials.error()));
-    if (credentials->caller.uid == 0) return done({});
-    if (root_only) return done(fail(Errc::not_authorized, "only uid 0 may ask for this"));
-    if (!options_.use_polkit) return done(by_group(credentials->gids, gid_));
+    const bool is_root = credentials->caller.uid == 0;
+    auto finish = [caller = std::move(credentials->caller),
+                   done = std::move(done)](const Status& may) mutable {
+      if (!may) return done(std::unexpected(may.error()));
+      done(std::move(caller));
+    };
+    if (is_root) return finish({});
+    if (root_only) return finish(fail(Errc::not_authorized, "only uid 0 may ask for this"));
+    if (!options_.use_polkit) return finish(by_group(credentials->gids, gid_));
     // The question to polkit counts as well: it may take long.
     ++*pending_;
     ask_polkit(who, rule->action, interactive, std::move(credentials->gids),
-               [pending = pending_, done = std::move(done)](Status status) mutable {
+               [pending = pending_, finish = std::move(finish)](const Status& status) mutable {
                  --*pending;
-                 done(std::move(status));
+                 finish(status);
                });
   });
 }

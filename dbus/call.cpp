@@ -61,14 +61,12 @@ int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> par
     call.fail(parsed.error());
     return 1;
   }
-  auto decided = [call = std::move(call), action = std::move(*parsed)](Status status) mutable {
-    if (status) {
-      action(std::move(call));
-    } else {
-      call.fail(status.error());
-    }
+  auto decided = [call = std::move(call), action = std::move(*parsed)](const Result<Caller>& caller) mutable {
+    if (!caller) return call.fail(caller.error());
+    call.authorised(caller->uid);
+    action(std::move(call));
   };
-  authorizer.check(message, std::move(decided), root_only);
+  authorizer.authorize(message, std::move(decided), root_only);
   return 1;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 // One method call: held until its reply is known, which may be long after the caller has gone.
+#include <cstdint>
 #include <functional>
+#include <string>
 #include <utility>
 
 #include "daemon/base/control_types.h"
@@ -16,7 +18,7 @@ class Authorizer;
 class Call {
  public:
   explicit Call(sd_bus_message* message);
-  Call(Call&& other) noexcept : message_(std::exchange(other.message_, nullptr)) {}
+  Call(Call&& other) noexcept : message_(std::exchange(other.message_, nullptr)), uid_(other.uid_) {}
   Call& operator=(Call&&) = delete;
   ~Call();
 
@@ -25,11 +27,15 @@ class Call {
   /// `fill` appends the out arguments.
   void reply(const std::function<void(Writer&)>& fill);
   void fail(const Error& error);
+  /// Who is authorised, for records of who did what: "uid 1000".
+  [[nodiscard]] std::string who() const { return "uid " + std::to_string(uid_); }
+  void authorised(std::uint32_t uid) { uid_ = uid; }
   /// A Done that answers with nothing or with the error.
   static Done done(Call call);
 
  private:
   sd_bus_message* message_;
+  std::uint32_t uid_ = 0;  // set before any action runs
 };
 
 /// What a method does once its arguments are valid and its caller is authorised.

@@ -32,6 +32,10 @@ std::span<const Property<Snapshot>> properties() {
       property<Snapshot, &Snapshot::incarnation>("Incarnation"),
       property<Snapshot, &Snapshot::io_backend>("IoBackend"),
       property<Snapshot, &Snapshot::listen>("Listen"),
+      property<Snapshot, &Snapshot::root_state>("RootState"),
+      property<Snapshot, &Snapshot::root_id>("RootId"),
+      property<Snapshot, &Snapshot::root_name>("RootName"),
+      property<Snapshot, &Snapshot::root_since_ns>("RootSince"),
       property<Snapshot, &Snapshot::findings>("Findings"),
       property<Snapshot, &Snapshot::counters>("Counters", false),
   };
@@ -146,6 +150,13 @@ std::span<const sd_bus_vtable> NmmAdaptor::Vtable::lifecycle_methods() {
                               method<&Self::retire>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("AcceptHardware", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
                               method<&Self::accept_hardware>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("GetHardwareIdentity", SD_BUS_NO_ARGS,
+                              SD_BUS_ARGS("ay", value, "a(ss)", sources),
+                              method<&Self::get_hardware_identity>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionFromFile", SD_BUS_ARGS("s", path, "h", code), SD_BUS_NO_RESULT,
+                              method<&Self::provision_from_file>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionFromMemfd", SD_BUS_ARGS("h", bundle), SD_BUS_NO_RESULT,
+                              method<&Self::provision_from_memfd>, kOpen),
   };
   return kTable;
 }
@@ -165,6 +176,10 @@ std::span<const sd_bus_vtable> NmmAdaptor::Vtable::properties_and_signals() {
       SD_BUS_PROPERTY("Incarnation", "u", get, 0, kSignals),
       SD_BUS_PROPERTY("IoBackend", "s", get, 0, kSignals),
       SD_BUS_PROPERTY("Listen", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("RootState", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("RootId", "t", get, 0, kSignals),
+      SD_BUS_PROPERTY("RootName", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("RootSince", "x", get, 0, kSignals),
       SD_BUS_PROPERTY("Findings", "as", get, 0, kSignals),
       SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
       SD_BUS_VTABLE_END,
@@ -453,6 +468,29 @@ Result<Action> NmmAdaptor::retire(Reader& in) {
 
 Result<Action> NmmAdaptor::accept_hardware(Reader&) {
   return [this](Call call) { port_.accept_hardware(Call::done(std::move(call))); };
+}
+
+Result<Action> NmmAdaptor::get_hardware_identity(Reader&) {
+  return [this](Call call) {
+    const Result<nmm::ControlPort::HardwareIdentity> identity = port_.hardware_identity();
+    if (!identity) return call.fail(identity.error());
+    call.reply([&](Writer& out) { out.bytes(identity->value).pairs('r', identity->sources); });
+  };
+}
+
+Result<Action> NmmAdaptor::provision_from_file(Reader& in) {
+  AKM_ASSIGN(std::string path, read_path(in, "the path of the bundle"));
+  AKM_ASSIGN(UniqueFd code, read_sealed_fd(in, limits::kCodeBytes));
+  return [this, path = std::move(path), code = std::move(code)](Call call) mutable {
+    port_.provision_from_file(path, std::move(code), Call::done(std::move(call)));
+  };
+}
+
+Result<Action> NmmAdaptor::provision_from_memfd(Reader& in) {
+  AKM_ASSIGN(UniqueFd bundle, read_sealed_fd(in, limits::kBundleBytes));
+  return [this, bundle = std::move(bundle)](Call call) mutable {
+    port_.provision_from_memfd(std::move(bundle), Call::done(std::move(call)));
+  };
 }
 
 }  // namespace akm::dbus

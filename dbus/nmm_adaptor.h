@@ -55,6 +55,9 @@ class NmmAdaptor {
   Result<Action> rehome(Reader& in);
   Result<Action> retire(Reader& in);
   Result<Action> accept_hardware(Reader& in);
+  Result<Action> get_hardware_identity(Reader& in);
+  Result<Action> provision_from_file(Reader& in);
+  Result<Action> provision_from_memfd(Reader& in);
 
   Bus& bus_;
   Authorizer& authorizer_;

@@ -2,6 +2,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include <array>
 #include <charconv>
 
 #include "daemon/base/hex.h"
@@ -14,6 +15,7 @@ namespace akm::dbus {
 namespace {
 
 constexpr std::size_t kSources = 64;
+constexpr std::array kServices{Service::node, Service::nmm, Service::root};
 constexpr const char* kProperties = "org.freedesktop.DBus.Properties";
 
 Status nothing(Reader&) {
@@ -29,11 +31,27 @@ std::uint64_t microseconds(Duration duration) {
 }  // namespace
 
 std::string root_of(Service service) {
-  return service == Service::node ? "/org/akm/Node1" : "/org/akm/Nmm1";
+  switch (service) {
+    case Service::node:
+      return "/org/akm/Node1";
+    case Service::nmm:
+      return "/org/akm/Nmm1";
+    case Service::root:
+      return "/org/akm/Root1";
+  }
+  return {};
 }
 
 const char* service_name(Service service) {
-  return service == Service::node ? "org.akm.Node1" : "org.akm.Nmm1";
+  switch (service) {
+    case Service::node:
+      return "org.akm.Node1";
+    case Service::nmm:
+      return "org.akm.Nmm1";
+    case Service::root:
+      return "org.akm.Root1";
+  }
+  return "";
 }
 
 Result<Proxy> Proxy::connect(const std::string& address, Duration timeout) {
@@ -156,15 +174,15 @@ Status Proxy::release_key(std::uint64_t asr_id, std::int32_t serial) {
       [&](Writer& out) { out.i32(serial); }, nothing);
 }
 
-Result<Proxy::HardwareIdentity> Proxy::hardware_identity() {
+Result<Proxy::HardwareIdentity> Proxy::hardware_identity(Service service) {
   HardwareIdentity identity;
-  const std::string name = service_name(Service::node);
-  AKM_TRY(call({name, root_of(Service::node), name, "GetHardwareIdentity"}, no_arguments,
-               [&](Reader& in) -> Status {
-                 AKM_ASSIGN(identity.value, in.bytes(limits::kHardwareValueBytes));
-                 AKM_ASSIGN(identity.sources, in.pairs('r', kSources));
-                 return {};
-               }));
+  const std::string name = service_name(service);
+  AKM_TRY(
+      call({name, root_of(service), name, "GetHardwareIdentity"}, no_arguments, [&](Reader& in) -> Status {
+        AKM_ASSIGN(identity.value, in.bytes(limits::kHardwareValueBytes));
+        AKM_ASSIGN(identity.sources, in.pairs('r', kSources));
+        return {};
+      }));
   return identity;
 }
 
@@ -187,10 +205,10 @@ Status Proxy::provision_from_tpm(const std::string& path, const std::vector<std:
       [&](Writer& out) { out.text(path).bytes(digest); }, nothing);
 }
 
-Status Proxy::provision_from_file(const std::string& path, const UniqueFd& code) {
-  const std::string name = service_name(Service::node);
+Status Proxy::provision_from_file(const std::string& path, const UniqueFd& code, Service service) {
+  const std::string name = service_name(service);
   return call(
-      {name, root_of(Service::node), name, "ProvisionFromFile"},
+      {name, root_of(service), name, "ProvisionFromFile"},
       [&](Writer& out) { out.text(path).fd(code.get()); }, nothing);
 }
 
@@ -386,16 +404,16 @@ struct Proxy::Following {
     const Result<EventRecord> event = read_event(in);
     const char* interface = sd_bus_message_get_interface(message);
     if (!event || interface == nullptr || !self->go_on) return 0;
-    const Service service =
-        std::string_view(interface) == service_name(Service::node) ? Service::node : Service::nmm;
-    self->go_on = self->handler(service, *event);
+    for (const Service service : kServices) {
+      if (std::string_view(interface) == service_name(service)) self->go_on = self->handler(service, *event);
+    }
     return 0;
   }
 };
 
 Status Proxy::follow(const std::function<void()>& ready, const EventHandler& handler) {
   Following following{handler};
-  for (const Service service : {Service::node, Service::nmm}) {
+  for (const Service service : kServices) {
     // The sender is named, so that nobody else's signals are believed.
     const int r = sd_bus_match_signal(bus_, nullptr, service_name(service), root_of(service).c_str(),
                                       service_name(service), "Event", Following::on_event, &following);

@@ -19,10 +19,10 @@ struct sd_bus;
 
 namespace akm::dbus {
 
-enum class Service : std::uint8_t { node, nmm };
-/// "org.akm.Node1" or "org.akm.Nmm1".
+enum class Service : std::uint8_t { node, nmm, root };
+/// "org.akm.Node1", "org.akm.Nmm1" or "org.akm.Root1".
 const char* service_name(Service service);
-/// "/org/akm/Node1" or "/org/akm/Nmm1".
+/// "/org/akm/Node1", "/org/akm/Nmm1" or "/org/akm/Root1".
 std::string root_of(Service service);
 
 class Proxy {
@@ -48,11 +48,11 @@ class Proxy {
   Result<std::int32_t> export_key(const node::ControlPort::KeyExport& what);
   Status release_key(std::uint64_t asr_id, std::int32_t serial);
 
-  Result<HardwareIdentity> hardware_identity();
+  Result<HardwareIdentity> hardware_identity(Service service = Service::node);
   using TpmIdentity = node::ControlPort::TpmIdentity;
   Result<TpmIdentity> tpm_identity();
   Status provision_from_tpm(const std::string& path, const std::vector<std::uint8_t>& digest);
-  Status provision_from_file(const std::string& path, const UniqueFd& code);
+  Status provision_from_file(const std::string& path, const UniqueFd& code, Service service = Service::node);
   Status provision_from_token(const std::string& uri, const UniqueFd& pin);
   Status activate();
   Result<std::string> zeroize();
@@ -111,14 +111,16 @@ class Proxy {
   using EventHandler = std::function<bool(Service service, const EventRecord& event)>;
   Status follow(const std::function<void()>& ready, const EventHandler& handler);
 
- private:
   struct Target {
     std::string name, path, interface, member;
   };
-  struct Following;
-  Proxy(sd_bus* bus, Duration timeout) : bus_(bus), timeout_(timeout) {}
+  /// One method of any service: what the functions above and RootProxy are made of.
   Status call(const Target& target, const std::function<void(Writer&)>& write,
               const std::function<Status(Reader&)>& read);
+
+ private:
+  struct Following;
+  Proxy(sd_bus* bus, Duration timeout) : bus_(bus), timeout_(timeout) {}
   Status sealing_call(Service service, const char* member, const std::function<void(Writer&)>& write,
                       const std::function<Status(Reader&)>& read);
   Status node_call(const char* member, const std::function<Status(Reader&)>& read);

@@ -246,6 +246,30 @@ Result<nmm::StatusSnapshot> read_nmm_status(Reader& in) {
       field<S, &S::incarnation>("Incarnation", "u"),
       field<S, &S::io_backend>("IoBackend", "s"),
       field<S, &S::listen>("Listen", "s"),
+      field<S, &S::root_state>("RootState", "s"),
+      field<S, &S::root_id>("RootId", "t"),
+      field<S, &S::root_name>("RootName", "s"),
+      field<S, &S::root_since_ns>("RootSince", "x"),
+      field<S, &S::findings>("Findings", "as"),
+      field<S, &S::counters>("Counters", "a{st}"),
+  };
+  return read_properties<S>(in, kFields);
+}
+
+Result<root::StatusSnapshot> read_root_status(Reader& in) {
+  using S = root::StatusSnapshot;
+  static constexpr std::array kFields{
+      field<S, &S::state>("State", "s"),
+      field<S, &S::root_id>("RootId", "t"),
+      field<S, &S::name>("Name", "s"),
+      field<S, &S::version>("Version", "s"),
+      field<S, &S::key_storage>("KeyStorage", "s"),
+      field<S, &S::hardware_protected>("HardwareProtected", "b"),
+      field<S, &S::incarnation>("Incarnation", "u"),
+      field<S, &S::io_backend>("IoBackend", "s"),
+      field<S, &S::listen>("Listen", "s"),
+      field<S, &S::database>("Database", "s"),
+      field<S, &S::revision>("Revision", "t"),
       field<S, &S::findings>("Findings", "as"),
       field<S, &S::counters>("Counters", "a{st}"),
   };

@@ -5,6 +5,7 @@
 #include "daemon/base/control_types.h"
 #include "daemon/nmm/control_port.h"
 #include "daemon/node/control_port.h"
+#include "daemon/root/control_port.h"
 #include "dbus/message.h"
 
 namespace akm::dbus {
@@ -14,6 +15,7 @@ namespace akm::dbus {
 /// a{sv}, from Properties.GetAll.
 Result<node::StatusSnapshot> read_node_status(Reader& in);
 Result<nmm::StatusSnapshot> read_nmm_status(Reader& in);
+Result<root::StatusSnapshot> read_root_status(Reader& in);
 Result<AsrSnapshot> read_asr(Reader& in);
 /// a{oa{sa{sv}}}, from ObjectManager.GetManagedObjects: the objects with org.akm.Asr1, by id.
 Result<std::vector<AsrSnapshot>> read_managed_asrs(Reader& in);

@@ -12,10 +12,10 @@
 
 namespace akm::keyring {
 
-Result<std::unique_ptr<TpmWorker>> TpmWorker::start() {
+Result<std::unique_ptr<TpmWorker>> TpmWorker::start(std::size_t most) {
   UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event) return fail_errno(Errc::io_failed, "eventfd");
-  std::unique_ptr<TpmWorker> worker(new TpmWorker(std::move(event)));
+  std::unique_ptr<TpmWorker> worker(new TpmWorker(std::move(event), most));
   // Signals belong to the loop thread; a new thread inherits the mask.
   sigset_t all;
   sigset_t before;
@@ -44,7 +44,7 @@ TpmWorker::~TpmWorker() {
 Status TpmWorker::submit(Job job) {
   {
     const std::lock_guard lock(mutex_);
-    if (under_way_ == kTpmQueueMax) return fail(Errc::busy, "TPM queue");
+    if (under_way_ == most_) return fail(Errc::busy, "too many jobs wait");
     ++under_way_;
     waiting_.push_back(std::move(job));
   }

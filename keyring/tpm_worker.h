@@ -25,15 +25,15 @@ class TpmWorker {
   /// Runs on the TPM thread; what it returns carries the result back to the loop thread. Must not throw.
   using Job = std::move_only_function<Completion()>;
 
-  /// Starts the thread, with all signals blocked in it. io_failed.
-  static Result<std::unique_ptr<TpmWorker>> start();
+  /// Starts the thread, with all signals blocked in it; `most` jobs may be under way. io_failed.
+  static Result<std::unique_ptr<TpmWorker>> start(std::size_t most = kTpmQueueMax);
   /// Ends after the job that runs now; jobs that wait, and completions not drained, are dropped without
   /// running.
   ~TpmWorker();
   TpmWorker(const TpmWorker&) = delete;
   TpmWorker& operator=(const TpmWorker&) = delete;
 
-  /// busy when kTpmQueueMax jobs are under way. Jobs run one after the other, in order.
+  /// busy when so many jobs are under way. Jobs run one after the other, in order.
   Status submit(Job job);
   /// Readable (level) while completions wait. Non-blocking; owned by the worker.
   [[nodiscard]] int eventfd() const { return event_.get(); }
@@ -41,10 +41,11 @@ class TpmWorker {
   std::size_t drain();
 
  private:
-  explicit TpmWorker(UniqueFd event) : event_(std::move(event)) {}
+  TpmWorker(UniqueFd event, std::size_t most) : event_(std::move(event)), most_(most) {}
   void run();
 
   UniqueFd event_;
+  const std::size_t most_;
   std::mutex mutex_;  // guards all below; held for moves and the eventfd only, never while a job or a
                       // completion runs
   std::condition_variable wake_;

@@ -3,6 +3,7 @@
 #include "daemon/base/loader_environment.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/nmm/incarnation_base.h"
 #include "daemon/service/prompt_store.h"
 
 namespace akm::nmm {
@@ -35,18 +36,34 @@ StatusSnapshot unavailable_status(const NmmSettings& own, NmmIdentity identity, 
   return out;
 }
 
+/// A replacement counts on from where the machine before it was (incarnation_base.h).
+void count_on(service::OpenedState& opened) {
+  if (!opened.store) return;
+  const auto base = incarnation_base(*opened.store);
+  if (base) {
+    opened.engine.incarnation += *base;
+    return;
+  }
+  opened.store.reset();
+  opened.failure = base.error();
+}
+
 }  // namespace
 
-Assembly::Assembly(const service::Settings& settings, io::Loop& loop, RandomSource& random)
+Assembly::Assembly(const service::Settings& settings, const NmmSettings& own, io::Loop& loop,
+                   RandomSource& random)
     : loop_(loop),
       random_(random),
       opened_(service::open_state(settings, random)),
       events_(settings.event_history),
-      aside_(loop) {}
+      aside_(loop),
+      hardware_([options = own.hardware] { return keyring::collect_hardware_sources(options); }) {
+  count_on(opened_);
+}
 
 Result<std::unique_ptr<Assembly>> Assembly::make(const service::Settings& settings, NmmSettings own,
                                                  io::Loop& loop, RandomSource& random) {
-  std::unique_ptr<Assembly> out(new Assembly(settings, loop, random));
+  std::unique_ptr<Assembly> out(new Assembly(settings, own, loop, random));
   Assembly* self = out.get();
   AKM_ASSIGN(out->socket_, loop.open_udp(settings.listen, [self](auto datagram, const Endpoint& from) {
     if (self->shell_) self->shell_->receive(datagram, from);
@@ -99,7 +116,12 @@ void Assembly::assemble(NmmSettings own, NmmIdentity identity) {
   role_ = std::make_unique<Nmm>(
       Core::Parts{*opened_.store, random_, *shell_, events_,
                   [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); }},
-      std::move(own), std::move(identity));
+      std::move(own), std::move(identity),
+      NmmMachine{&hardware_, [] {
+                   log::write(log::Level::notice, {},
+                              "The daemon starts anew, to speak for the machine before it");
+                   if (const Status failed = start_anew(); !failed) log::error(failed.error().message());
+                 }});
   loop_.add_deadline([this] { return shell_->next_deadline(); }, [this] { shell_->deadline_reached(); });
   loop_.add_deadline([this] { return role_->next_deadline(); }, [this] { role_->deadline_reached(); });
 }

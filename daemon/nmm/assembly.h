@@ -29,7 +29,7 @@ class Assembly {
   Status start(Observer observer);
 
  private:
-  Assembly(const service::Settings& settings, io::Loop& loop, RandomSource& random);
+  Assembly(const service::Settings& settings, const NmmSettings& own, io::Loop& loop, RandomSource& random);
   void check_hardware(const keyring::HardwareOptions& options);
   void assemble(NmmSettings own, NmmIdentity identity);
 
@@ -38,6 +38,7 @@ class Assembly {
   service::OpenedState opened_;
   service::EventLog events_;
   service::AsideWorker aside_;
+  node::Hardware hardware_;
   io::Loop::SocketId socket_ = 0;
   std::unique_ptr<service::Shell> shell_;
   std::unique_ptr<Nmm> role_;

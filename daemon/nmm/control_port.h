@@ -10,11 +10,12 @@
 
 #include "daemon/base/control_types.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/node/control_port.h"
 
 namespace akm::nmm {
 
 struct StatusSnapshot {
-  std::string state;  // "sealed-unavailable", "no-root-secret", "ready"
+  std::string state;  // "sealed-unavailable", "no-root-secret", "ready", "fenced"
   std::uint64_t nmm_id = 0;
   std::string name;
   std::string version;
@@ -23,6 +24,10 @@ struct StatusSnapshot {
   std::uint32_t incarnation = 0;
   std::string io_backend;
   std::string listen;
+  std::string root_state;     // "standalone", "joining", "reached", "outage", "fenced"
+  std::uint64_t root_id = 0;  // 0: it stands alone
+  std::string root_name;
+  std::int64_t root_since_ns = 0;  // since boot: how long the Root is reached, or not; 0: not known
   std::vector<std::string> findings;
   std::map<std::string, std::uint64_t> counters;
 };
@@ -156,6 +161,14 @@ class ControlPort {
   /// Of an NMM whose state was made on other hardware: the operator's word that this is the same machine, or
   /// its heir. wrong_state for any other.
   virtual void accept_hardware(Done done) = 0;
+  // One level up: to its Root an NMM is what a node is to an NMM.
+  using HardwareIdentity = node::ControlPort::HardwareIdentity;
+  virtual Result<HardwareIdentity> hardware_identity() = 0;
+  /// Takes the Root's bundle with its one-time code, or over a direct connection; as a node does. An NMM that
+  /// stands alone is adopted. refused_by_policy, stale_generation, already_provisioned, wrong_code, ...
+  virtual void provision_from_file(const std::string& path, UniqueFd code, Done done) = 0;
+  virtual void provision_from_memfd(UniqueFd bundle, Done done) = 0;
+
   /// The operator's word that the node is sound: back into the ASRs that it was evicted from.
   virtual void readmit(std::uint64_t node_id, Done done) = 0;
 };

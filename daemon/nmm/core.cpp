@@ -39,6 +39,7 @@ void Core::announce(std::string_view name, std::uint8_t severity, std::string_vi
   record.boottime_ns = now().ns;
   record.asr_id = asr_id;
   record.fields = std::move(fields);
+  if (witness) witness(record);
   events.add(std::move(record), message_id, sentence);
 }
 

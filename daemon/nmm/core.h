@@ -54,6 +54,7 @@ struct Core {
   service::RunAside run_aside;
   NmmSettings settings;
   Observer observer;
+  std::function<void(const EventRecord&)> witness;  // hears of every event too
   struct Outgoing {
     protocol::Event event;
     Requests::AfterStep after;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "daemon/base/clean_text.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
@@ -21,7 +22,7 @@ using protocol::Method;
 constexpr std::uint32_t kBelievedAhead = 1024;
 
 std::string clean(std::string_view text) {
-  return protocol::is_clean_text(text) ? std::string(text) : "?";
+  return is_clean_text(text) ? std::string(text) : "?";
 }
 
 /// What a member says of an address, when it is one.
@@ -97,6 +98,11 @@ Incoming::Answer Incoming::answer(const protocol::RequestReceived& request, cons
     case Method::quarantine:
     case Method::zeroize:
     case Method::attest:
+    case Method::issue:
+    case Method::report:
+    case Method::records:
+    case Method::adopt:
+    case Method::fence:
       break;
   }
   return {ControlStatus::not_supported, {}, {}};
@@ -207,7 +213,10 @@ Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
   NodeRecord next = node;
   next.state = NodeState::active;
   if (current) next.activated_serial = next.serial;
-  if (current) next.bind_pending = false;
+  if (current) {
+    next.bind_pending = false;
+    next.prior.reset();
+  }
   next.self = witness_of(body, request.from, "activate");
   next.rehome_asked = false;
   if (next.other && next.other->hardware_value == body.hardware_value) next.other.reset();
@@ -232,15 +241,18 @@ Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
   return answer;
 }
 
-/// The node is on its newest serial, or gets it once more. A used failsafe chain is replaced by a new serial:
-/// it is the chain by which a replacement NMM reaches the node (protocol.md, section 7).
+/// The node is on its newest serial, or gets it once more. A used failsafe chain is replaced by a new serial,
+/// and so is one that is derived from a former root secret: it is the chain by which a replacement NMM
+/// reaches the node (protocol.md, section 7).
 void Incoming::follow_binding(const protocol::RequestReceived& request, const NodeRecord& node) {
   const auto view = core_.shell.engine().view(request.asr_id);
   if (!node.bind_pending) {
     // A newer serial is in a bundle for a machine that may be another one: who still uses the one before gets
     // nothing.
     const bool newest = view && view->description.generation == node.serial;
-    if (!newest || !view->failsafe_spent || !node.is_bound()) return;
+    // Whoever has the secret before the newest one (a lost NMM) is to be rid of the node.
+    const bool old_root = node.root != core_.root.newest();
+    if (!newest || !(view->failsafe_spent || old_root) || !node.is_bound()) return;
     if (const Status sent = parts_.provisioner.bind(node.node_id, node.hardware_value); !sent) {
       log::error("a node's used failsafe chain could not be replaced: " + sent.error().message());
     }
@@ -255,6 +267,7 @@ void Incoming::follow_binding(const protocol::RequestReceived& request, const No
   NodeRecord next = node;
   next.activated_serial = next.serial;
   next.bind_pending = false;
+  next.prior.reset();
   (void)core_.put(std::move(next));  // where it fails, the next heartbeat tries again
 }
 

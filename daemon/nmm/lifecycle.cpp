@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemon/base/clean_text.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
@@ -121,6 +122,7 @@ void Lifecycle::heard(protocol::NodeId node_id) {
     NodeRecord next = *node;
     next.activated_serial = next.serial;
     next.bind_pending = false;
+    next.prior.reset();
     if (!core_.put(std::move(next))) return;  // the next time that it is heard is as good
   }
   for (Done& done : waiters_.take(node_id)) done({});
@@ -179,15 +181,18 @@ void Lifecycle::zeroized(protocol::NodeId node_id, std::span<const std::uint8_t>
   const auto response = protocol::ZeroizeResponse::decode(body);
   if (node == nullptr) return;
   Status checked = fail(Errc::malformed);
-  for (const std::uint32_t serial : {node->serial, node->activated_serial}) {
+  const protocol::Derivation newest{node->serial, node->root, node->hardware_value};
+  for (const protocol::Derivation& one : {newest, node->prior.value_or(newest)}) {
     NodeRecord at = *node;
-    at.serial = serial;
+    at.serial = one.serial;
+    at.root = one.root;
+    at.hardware_value = one.hardware_value;
     const auto key = provisioner_.receipt_key(at);
     if (!checked && response && key) checked = protocol::check_receipt(response->receipt, *key);
   }
   NodeRecord next = *node;
   next.zeroize_pending = false;
-  next.receipt = response && protocol::is_clean_text(response->receipt) ? response->receipt : "";
+  next.receipt = response && is_clean_text(response->receipt) ? response->receipt : "";
   const std::string receipt = next.receipt;
   (void)core_.put(std::move(next));
   core_.announce("node-zeroized", checked ? 5 : 4, message_id::kAsrRetired,

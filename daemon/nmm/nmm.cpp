@@ -10,9 +10,10 @@
 
 namespace akm::nmm {
 
-Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
+Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, NmmMachine machine)
     : core_(parts, std::move(settings)),
       identity_(std::move(identity)),
+      machine_(std::move(machine)),
       membership_(core_),
       provisioner_(core_),
       token_preparation_(core_, provisioner_, [this] { settle(); }),
@@ -21,7 +22,14 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity)
       upkeep_(core_),
       attestations_(core_, recovery_),
       lifecycle_(core_, provisioner_, recovery_),
-      incoming_({core_, provisioner_, recovery_, upkeep_, attestations_, lifecycle_}) {
+      incoming_({core_, provisioner_, recovery_, upkeep_, attestations_, lifecycle_}),
+      root_link_({core_, provisioner_, upkeep_, parts.store, identity_.incarnation,
+                  [this]() -> Result<protocol::HardwareValue> {
+                    if (machine_.hardware == nullptr) return fail(Errc::no_hardware_source);
+                    return machine_.hardware->value();
+                  },
+                  machine_.start_anew}) {
+  core_.witness = [this](const EventRecord& event) { root_link_.note(event); };
   core_.generations.on_news([this](const GenerationNews& news) { this->news(news); });
   core_.generations.on_member_installed(
       [this](protocol::NodeId node_id, Instant now) { upkeep_.rekey_provisioning(node_id, now); });
@@ -42,6 +50,8 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   AKM_TRY(core_.root.load());
   AKM_ASSIGN(const auto findings, core_.registry.load());
   for (const std::string& finding : findings) find(finding);
+  if (const Status link = root_link_.resume(); !link) find("The Root: " + link.error().message());
+  if (root_link_.stopped()) return {};
   for (const auto& [node_id, node] : core_.registry.nodes()) {
     // One that was never activated was perhaps being prepared when the power went: nobody has its bundle.
     if (node.activated_serial != 0 && node.state != NodeState::retired &&
@@ -82,15 +92,18 @@ void Nmm::settle() {
   settling_ = true;
   do {
     const Instant now = core_.now();
-    core_.departures.pump(now);
-    core_.policy_changes.pump(now);
-    core_.generations.pump(now);
+    if (!root_link_.stopped()) {
+      core_.departures.pump(now);
+      core_.policy_changes.pump(now);
+      core_.generations.pump(now);
+      root_link_.pump();
+    }
     while (!core_.outbox.empty()) {
       Core::Outgoing next = std::move(core_.outbox.front());
       core_.outbox.pop_front();
       core_.shell.post(std::move(next.event), std::move(next.after));
     }
-  } while (core_.generations.has_work());
+  } while (core_.generations.has_work() && !root_link_.stopped());
   settling_ = false;
 }
 
@@ -101,9 +114,11 @@ void Nmm::report(service::Report& report) {
 
 std::optional<Instant> Nmm::next_deadline() const {
   Earliest next;
+  next.consider(core_.requests.next_deadline());
+  next.consider(root_link_.next_deadline());
+  if (root_link_.stopped()) return next.at();
   next.consider(upkeep_.next_deadline());
   next.consider(lifecycle_.next_deadline());
-  next.consider(core_.requests.next_deadline());
   next.consider(core_.departures.next_deadline());
   next.consider(core_.policy_changes.next_deadline());
   next.consider(core_.generations.next_deadline());
@@ -113,11 +128,14 @@ std::optional<Instant> Nmm::next_deadline() const {
 void Nmm::deadline_reached() {
   const Instant now = core_.now();
   core_.requests.deadline_reached(now);
-  core_.departures.deadline_reached(now);
-  core_.policy_changes.deadline_reached(now);
-  core_.generations.deadline_reached(now);
-  upkeep_.deadline_reached(now);
-  lifecycle_.deadline_reached(now);
+  root_link_.deadline_reached(now);
+  if (!root_link_.stopped()) {
+    core_.departures.deadline_reached(now);
+    core_.policy_changes.deadline_reached(now);
+    core_.generations.deadline_reached(now);
+    upkeep_.deadline_reached(now);
+    lifecycle_.deadline_reached(now);
+  }
   settle();
 }
 
@@ -153,10 +171,13 @@ void Nmm::handle(protocol::ContradictionSeen& report) {
   incoming_.contradiction(report);
 }
 void Nmm::handle(protocol::RequestReceived& report) {
+  if (report.asr_id == root_link_.asr_id()) return root_link_.request(report);
+  if (root_link_.stopped()) return;
   incoming_.request(report);
 }
 
 void Nmm::handle(protocol::ResponseReceived& report) {
+  if (root_link_.stopped() && report.asr_id != root_link_.asr_id()) return;
   if (const NodeRecord* node = core_.registry.node_by_provisioning_asr(report.asr_id))
     incoming_.heard(node->node_id);
   core_.requests.answered(report, core_.now());
@@ -207,7 +228,14 @@ void Nmm::news(const GenerationNews& news) {
 
 // The control port.
 
+Status Nmm::may_act() const {
+  if (root_link_.stopped() && !root_link_.fenced()) return fail(Errc::busy, "the daemon starts anew");
+  if (root_link_.fenced()) return fail(Errc::wrong_state, "another machine has this NMM's place");
+  return {};
+}
+
 void Nmm::create_root_secret(Done done) {
+  if (root_link_.asr_id() != 0) return done(fail(Errc::wrong_state, "the Root issues the root secret"));
   const Status created = core_.root.create();
   if (created) {
     core_.announce("root-secret-created", 5, message_id::kStateChanged,
@@ -219,6 +247,7 @@ void Nmm::create_root_secret(Done done) {
 }
 
 void Nmm::prepare_bundle(Prepare what, Destination to, Reply<Prepared> reply) {
+  if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
   provisioner_.prepare_file(what, to, [this] { settle(); }, std::move(reply));
 }
 
@@ -237,6 +266,7 @@ void Nmm::prepare_for_tpm(PrepareForTpm what, Reply<PreparedForTpm> reply) {
 }
 
 void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) {
+  if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
   if (!direct_) {
     reply(fail(Errc::not_supported, "direct provisioning"));
     return;
@@ -246,12 +276,14 @@ void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<s
 }
 
 void Nmm::begin_direct(Prepare what, const std::string& bus_address, Reply<DirectOffer> reply) {
+  if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
   if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
   direct_->begin(std::move(what), bus_address, std::move(reply));
   settle();
 }
 
 void Nmm::confirm_direct(std::uint64_t handle, const std::string& fingerprint, Reply<std::uint64_t> reply) {
+  if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
   if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
   direct_->confirm(handle, fingerprint, std::move(reply));
   settle();
@@ -259,42 +291,50 @@ void Nmm::confirm_direct(std::uint64_t handle, const std::string& fingerprint, R
 
 void Nmm::create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
                      std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) {
+  if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
   membership_.create(label, node_ids, policy, std::move(reply));
   settle();
 }
 
 void Nmm::add_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
   membership_.add(asr_id, node_id, std::move(done));
   settle();
 }
 
 void Nmm::remove_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
   membership_.remove(asr_id, node_id, std::move(done));
   settle();
 }
 
 void Nmm::rekey(std::uint64_t asr_id, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
   membership_.rekey(asr_id, std::move(done));
   settle();
 }
 
 void Nmm::set_policy(std::uint64_t asr_id, std::map<std::string, std::string> policy, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
   membership_.set_policy(asr_id, policy, std::move(done));
   upkeep_.policy_set(asr_id, core_.now());
   settle();
 }
 
 void Nmm::delete_asr(std::uint64_t asr_id, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
   membership_.erase(asr_id, std::move(done));
   settle();
 }
 
 void Nmm::quarantine(std::uint64_t node_id, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
   recovery_.quarantine(node_id, std::move(done));
   settle();
 }
 
 void Nmm::attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) {
+  if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
   attestations_.attest(node_id, accept, std::move(reply));
   settle();
 }
@@ -305,6 +345,7 @@ void Nmm::set_golden_pcrs(std::uint64_t node_id, std::array<std::uint8_t, 32> pc
 }
 
 void Nmm::readmit(std::uint64_t node_id, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
   recovery_.readmit(node_id, std::move(done));
   settle();
 }
@@ -314,16 +355,19 @@ Result<std::vector<std::pair<std::string, std::string>>> Nmm::describe(std::uint
 }
 
 void Nmm::reprovision(std::uint64_t node_id, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
   lifecycle_.reprovision(node_id, std::move(done));
   settle();
 }
 
 void Nmm::rehome(std::uint64_t node_id, std::vector<std::uint8_t> hardware_value, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
   lifecycle_.rehome(node_id, hardware_value, std::move(done));
   settle();
 }
 
 void Nmm::retire(std::uint64_t node_id, bool forget, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
   lifecycle_.retire(node_id, forget, std::move(done));
   settle();
 }

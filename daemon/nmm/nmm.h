@@ -14,9 +14,11 @@
 #include "daemon/nmm/membership.h"
 #include "daemon/nmm/provisioner.h"
 #include "daemon/nmm/recovery.h"
+#include "daemon/nmm/root_link.h"
 #include "daemon/nmm/token_preparation.h"
 #include "daemon/nmm/tpm_provisioning.h"
 #include "daemon/nmm/upkeep.h"
+#include "daemon/node/hardware.h"
 
 namespace akm::nmm {
 
@@ -30,9 +32,15 @@ struct NmmIdentity {
   std::vector<std::string> findings;
 };
 
+/// What a Root is joined with. Without `hardware` none is.
+struct NmmMachine {
+  node::Hardware* hardware = nullptr;
+  std::function<void()> start_anew = {};
+};
+
 class Nmm final : public ControlPort {
  public:
-  Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity);
+  Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, NmmMachine machine = {});
 
   /// Reads the records and takes up what was under way. `loop` may be null: then nothing is provisioned
   /// directly.
@@ -73,11 +81,15 @@ class Nmm final : public ControlPort {
   void rehome(std::uint64_t node_id, std::vector<std::uint8_t> hardware_value, Done done) override;
   void retire(std::uint64_t node_id, bool forget, Done done) override;
   void accept_hardware(Done done) override;
+  Result<HardwareIdentity> hardware_identity() override;
+  void provision_from_file(const std::string& path, UniqueFd code, Done done) override;
+  void provision_from_memfd(UniqueFd bundle, Done done) override;
 
   /// Sends what has gathered. Every way in ends with it.
   void settle();
   /// For whoever brings credentials to a node by another way than a file or a bus; followed by settle().
   Provisioner& provisioner() { return provisioner_; }
+  RootLink& root_link() { return root_link_; }
 
  private:
   void show_member(const AsrRecord& record, const Rollout* rollout, MemberSnapshot& member,
@@ -98,8 +110,12 @@ class Nmm final : public ControlPort {
   void add_doubts(std::vector<std::string>& findings) const;
   void find(std::string sentence);  // at the start: said once in the log, and in the status from then on
 
+  /// wrong_state: another machine has this one's place.
+  [[nodiscard]] Status may_act() const;
+
   Core core_;
   NmmIdentity identity_;
+  NmmMachine machine_;
   Membership membership_;
   Provisioner provisioner_;
   TokenPreparation token_preparation_;
@@ -109,6 +125,8 @@ class Nmm final : public ControlPort {
   Attestations attestations_;
   Lifecycle lifecycle_;
   Incoming incoming_;
+  RootLink root_link_;
+  bool joining_ = false;  // a bundle is being opened
   std::optional<DirectProvisioning> direct_;
   bool settling_ = false;
 };

@@ -1,7 +1,5 @@
 #include "daemon/nmm/nmm_settings.h"
 
-#include <algorithm>
-
 #include "daemon/service/hardware_settings.h"
 #include "daemon/service/policy_text.h"
 
@@ -116,27 +114,6 @@ service::Schema tpm_schema() {
   };
 }
 
-Result<Texts> advertised(const service::Config& config, const service::Settings& common) {
-  Texts out = config.list("network.advertise");
-  if (out.empty()) {
-    const bool anywhere = std::ranges::all_of(common.listen.address, [](std::uint8_t b) { return b == 0; });
-    const bool anywhere4 =
-        common.listen.is_ipv4() &&
-        std::ranges::all_of(std::span(common.listen.address).last(4), [](std::uint8_t b) { return b == 0; });
-    if (!anywhere && !anywhere4) out.push_back(format_endpoint(common.listen));
-  }
-  if (out.size() > protocol::limits::kEndpointsPerMember) {
-    return std::unexpected(config.invalid("network.advertise", "at most 4"));
-  }
-  for (std::string& text : out) {
-    const auto endpoint = parse_endpoint(text);
-    if (!endpoint)
-      return std::unexpected(config.invalid("network.advertise", "\"" + text + "\" is no address:port"));
-    text = format_endpoint(*endpoint);
-  }
-  return out;
-}
-
 Result<DirectSettings> direct_from(const service::Config& config) {
   DirectSettings out;
   out.addresses.exec = config.list("direct.exec");
@@ -170,7 +147,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   if (out.name.empty() || out.name.size() > protocol::limits::kNameBytes) {
     return std::unexpected(config.invalid("nmm.name", "1 to 64 bytes"));
   }
-  AKM_ASSIGN(out.endpoints, advertised(config, common));
+  AKM_ASSIGN(out.endpoints, service::advertised_endpoints(config, common));
   out.pkcs11_module = common.pkcs11_module;
   out.policy = service::policy_from(config);
   out.bundle_expiry_s = static_cast<std::uint64_t>(config.integer("nmm.bundle_expiry_s"));

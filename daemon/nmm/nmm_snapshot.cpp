@@ -171,6 +171,7 @@ StatusSnapshot Nmm::status() const {
   out.counters["events_dropped"] = core_.shell.counters().events_dropped;
   out.counters["nodes"] = core_.registry.nodes().size();
   out.counters["relationships"] = core_.registry.asrs().size();
+  root_link_.show(out);
   return out;
 }
 

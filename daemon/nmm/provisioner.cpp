@@ -24,10 +24,17 @@ Requests::AfterStep log_failure(const std::string& node_name) {
   };
 }
 
+/// A replacement NMM has to be able to reach the node under the serial that it has, until it is heard under
+/// the next one.
+void note_prior(NodeRecord& record) {
+  if (record.activated_serial == 0 || record.activated_serial != record.serial) return;
+  record.prior = protocol::Derivation{record.serial, record.root, record.hardware_value};
+}
+
 }  // namespace
 
 Status Provisioner::check(const ControlPort::Prepare& what) const {
-  if (core_.root.nmm_id() == 0) return fail(Errc::wrong_state, "there is no provisioning root secret yet");
+  if (core_.root.newest() == 0) return fail(Errc::wrong_state, "there is no provisioning root secret");
   AKM_TRY(check_node_name(what.node_name));
   const std::size_t hardware = what.hardware_value.size();
   if (hardware != 0 && hardware != protocol::HardwareValue{}.size()) {
@@ -62,7 +69,9 @@ Result<NodeRecord> Provisioner::next_record(const ControlPort::Prepare& what) {
     } while (core_.registry.node_by_provisioning_asr(record.provisioning_asr) != nullptr ||
              core_.registry.asr(record.provisioning_asr) != nullptr);
   }
+  note_prior(record);
   ++record.serial;
+  record.root = core_.root.newest();
   record.hardware_value = {};
   std::ranges::copy(what.hardware_value, record.hardware_value.begin());
   if (!what.node_endpoints.empty()) record.endpoints = what.node_endpoints;
@@ -93,11 +102,32 @@ protocol::ProvisioningIdentity Provisioner::identity_of(const NodeRecord& record
 }
 
 Result<protocol::Asr> Provisioner::derive(const NodeRecord& record) {
-  AKM_ASSIGN(const protocol::ProvisioningRoot root, core_.root.read());
+  AKM_ASSIGN(const protocol::ProvisioningRoot root, core_.root.read(record.root));
   AKM_ASSIGN(auto chains,
              protocol::derive_provisioning_chains(root, record.hardware_value, core_.root.nmm_id(),
                                                   record.node_id, record.serial));
   return protocol::make_provisioning_asr(identity_of(record), std::move(chains));
+}
+
+Status Provisioner::reach(const NodeRecord& record) {
+  std::vector<NodeRecord> serials;
+  // A secret that is gone had no node left: this one was heard under its newest serial.
+  if (record.prior && core_.root.numbers().contains(record.prior->root)) {
+    NodeRecord& before = serials.emplace_back(record);
+    before.serial = record.prior->serial;
+    before.root = record.prior->root;
+    before.hardware_value = record.prior->hardware_value;
+  }
+  serials.push_back(record);
+  for (const NodeRecord& one : serials) {
+    AKM_ASSIGN(protocol::Asr asr, derive(one));
+    core_.post(protocol::InstallAsr{std::move(asr), protocol::kNmmIndex, false, 0}, log_failure(record.name));
+  }
+  const std::string& known =
+      record.peer.empty() && !record.endpoints.empty() ? record.endpoints.front() : record.peer;
+  if (const auto endpoint = parse_endpoint(known))
+    core_.post(protocol::SetPeerEndpoint{record.provisioning_asr, *endpoint});
+  return {};
 }
 
 Result<protocol::BundleContent> Provisioner::prepare(const ControlPort::Prepare& what) {
@@ -204,9 +234,11 @@ Status Provisioner::bind(protocol::NodeId node_id, const protocol::HardwareValue
   if (present == nullptr) return fail(Errc::not_found, hex_id(node_id));
   if (present->serial == UINT32_MAX) return fail(Errc::exhausted, "serials of " + present->name);
   NodeRecord next = *present;
+  note_prior(next);
   next.hardware_value = hardware;
   next.bind_pending = true;
   ++next.serial;
+  next.root = core_.root.newest();
   AKM_ASSIGN(protocol::Asr asr, derive(next));
   const std::string name = next.name;
   AKM_TRY(core_.put(std::move(next)));

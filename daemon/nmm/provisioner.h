@@ -38,6 +38,9 @@ class Provisioner {
   Result<protocol::ReceiptKey> receipt_key(const NodeRecord& record);
   /// The same once more, for a node that is still on the serial before.
   Status send_binding(protocol::NodeId node_id);
+  /// A replacement: the NMM's side of a node's provisioning ASR from its restored record, so that its
+  /// failsafe chain leads to the node. errors of the store.
+  Status reach(const NodeRecord& record);
 
  private:
   struct Sealing;

@@ -88,6 +88,12 @@ void read_node_field(CborReader& reader, std::string_view key, NodeRecord& recor
     std::ranges::copy(value, record.pcr_digest.emplace().begin());
   } else if (key == "golden") {
     record.golden_pcrs = reader.boolean();
+  } else if (key == "root") {
+    record.root = static_cast<std::uint32_t>(reader.unsigned_integer(UINT32_MAX));
+  } else if (key == "prior") {
+    record.prior = protocol::read_derivation(reader);
+  } else if (key == "change") {
+    record.change = reader.unsigned_integer();
   } else if (key == "id") {
     record.node_id = reader.unsigned_integer();
   } else if (key == "asr") {
@@ -132,6 +138,8 @@ void read_node_field(CborReader& reader, std::string_view key, NodeRecord& recor
 void read_asr_field(CborReader& reader, std::string_view key, AsrRecord& record) {
   if (key == "id") {
     record.description.id = reader.unsigned_integer();
+  } else if (key == "change") {
+    record.change = reader.unsigned_integer();
   } else if (key == "label") {
     record.description.label = reader.text(limits::kLabelBytes);
   } else if (key == "suite") {
@@ -170,8 +178,8 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
   const NodeState state = record.state == NodeState::silent ? NodeState::active : record.state;
   CborWriter writer;
   const bool attested = !record.attestation_key.empty();
-  writer.map(17U + (attested ? 1U : 0U) + (record.pcr_digest ? 1U : 0U) + (record.golden_pcrs ? 1U : 0U) +
-             (record.self ? 1U : 0U) + (record.other ? 1U : 0U));
+  writer.map(19U + (attested ? 1U : 0U) + (record.pcr_digest ? 1U : 0U) + (record.golden_pcrs ? 1U : 0U) +
+             (record.prior ? 1U : 0U) + (record.self ? 1U : 0U) + (record.other ? 1U : 0U));
   if (attested) {
     writer.text("ak");
     writer.bytes(record.attestation_key);
@@ -186,6 +194,8 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
   writer.text(record.name);
   writer.text("peer");
   writer.text(record.peer);
+  writer.text("root");
+  writer.unsigned_integer(record.root);
   if (record.self) {
     writer.text("self");
     write_witness(writer, *record.self);
@@ -194,8 +204,14 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
     writer.text("other");
     write_witness(writer, *record.other);
   }
+  if (record.prior) {
+    writer.text("prior");
+    protocol::write_derivation(writer, *record.prior);
+  }
   writer.text("state");
   writer.unsigned_integer(static_cast<std::uint64_t>(state));
+  writer.text("change");
+  writer.unsigned_integer(record.change);
   if (record.golden_pcrs) {
     writer.text("golden");
     writer.boolean(true);
@@ -243,13 +259,15 @@ Result<NodeRecord> decode_node_record(std::span<const std::uint8_t> bytes) {
 
 std::vector<std::uint8_t> encode_asr_record(const AsrRecord& record) {
   CborWriter writer;
-  writer.map(14);
+  writer.map(15);
   writer.text("id");
   writer.unsigned_integer(record.description.id);
   writer.text("label");
   writer.text(record.description.label);
   writer.text("suite");
   writer.unsigned_integer(static_cast<std::uint64_t>(record.description.suite));
+  writer.text("change");
+  writer.unsigned_integer(record.change);
   writer.text("policy");
   protocol::write_policy(writer, record.description.policy);
   writer.text("reason");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemon/base/cursor.h"
 #include "daemon/base/hex.h"
 #include "daemon/nmm/record_codec.h"
 
@@ -10,6 +11,8 @@ namespace {
 
 constexpr std::string_view kNodePrefix = "nmm-node-";
 constexpr std::string_view kAsrPrefix = "nmm-asr-";
+constexpr std::string_view kGonePrefix = "nmm-gone-";  // u64: the change that removed the relationship
+constexpr std::size_t kGoneBytes = 8;
 constexpr std::size_t kNamed = 16;
 
 }  // namespace
@@ -47,6 +50,7 @@ Result<std::vector<std::string>> Registry::load() {
   AKM_ASSIGN(const auto names, store_.list());
   for (const std::string& name : names) {
     const bool is_node = name.starts_with(kNodePrefix);
+    if (name.starts_with(kGonePrefix)) load_gone(name);
     if (!is_node && !name.starts_with(kAsrPrefix)) continue;
     const auto bytes = store_.read(name);
     if (!bytes) {
@@ -166,6 +170,8 @@ Status Registry::put(AsrRecord record) {
 }
 
 Status Registry::put(Change change) {
+  if (change.node) change.node->change = next_change();
+  for (AsrRecord& record : change.asrs) record.change = next_change();
   std::vector<std::vector<std::uint8_t>> encoded;
   encoded.reserve(change.asrs.size() + 1);  // the records point into it
   std::vector<store::NamedRecord> records;
@@ -189,7 +195,50 @@ Status Registry::put(Change change) {
   return {};
 }
 
+void Registry::load_gone(const std::string& name) {
+  const auto asr_id = parse_hex_id(std::string_view(name).substr(kGonePrefix.size()));
+  const auto bytes = store_.read(name);
+  if (!asr_id || !bytes || bytes->size() != kGoneBytes) return;
+  const std::uint64_t change = Reader(bytes->reveal()).u64();
+  gone_[*asr_id] = change;
+  count_from(change);
+}
+
+/// Before the record goes: a crash in between leaves a relationship that is removed once more.
+Status Registry::mark_gone(protocol::AsrId asr_id) {
+  if (!marks_removals_ || !asrs_.contains(asr_id)) return {};
+  const std::uint64_t change = next_change();
+  std::array<std::uint8_t, kGoneBytes> bytes{};
+  Writer(bytes).u64(change);
+  AKM_TRY(store_.write(std::string(kGonePrefix) + hex_id(asr_id), bytes));
+  gone_[asr_id] = change;
+  return {};
+}
+
+void Registry::forget_gone(std::uint64_t upto) {
+  std::erase_if(gone_, [&](const auto& entry) {
+    return entry.second <= upto && store_.remove(std::string(kGonePrefix) + hex_id(entry.first)).has_value();
+  });
+}
+
+Status Registry::clear() {
+  AKM_ASSIGN(const auto names, store_.list());
+  for (const std::string& name : names) {
+    const bool ours =
+        name.starts_with(kNodePrefix) || name.starts_with(kAsrPrefix) || name.starts_with(kGonePrefix);
+    if (ours) AKM_TRY(store_.remove(name));
+  }
+  nodes_.clear();
+  asrs_.clear();
+  gone_.clear();
+  by_name_.clear();
+  by_provisioning_asr_.clear();
+  asrs_of_.clear();
+  return {};
+}
+
 Status Registry::remove_asr(protocol::AsrId asr_id) {
+  AKM_TRY(mark_gone(asr_id));
   AKM_TRY(store_.remove(asr_record_name(asr_id)));
   const auto at = asrs_.find(asr_id);
   if (at == asrs_.end()) return {};
@@ -199,6 +248,7 @@ Status Registry::remove_asr(protocol::AsrId asr_id) {
 }
 
 void Registry::take_over(NodeRecord record) {
+  count_from(record.change);
   const auto old = nodes_.find(record.node_id);
   if (old != nodes_.end()) {
     by_name_.erase(old->second.name);
@@ -217,6 +267,7 @@ void Registry::unlink_roster(const AsrRecord& record) {
 }
 
 void Registry::take_over(AsrRecord record) {
+  count_from(record.change);
   const auto old = asrs_.find(record.description.id);
   if (old != asrs_.end()) unlink_roster(old->second);
   if (!record.deleted) {

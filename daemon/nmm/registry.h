@@ -2,6 +2,7 @@
 // What an NMM knows: its nodes, and the ASRs that it made. No secrets: those of a generation are in
 // credentials.h, the provisioning root secret in root_secret.h. Records are durable before anything is sent
 // that depends on them.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -17,6 +18,7 @@
 #include "daemon/nmm/rollout.h"
 #include "daemon/nmm/witness.h"
 #include "daemon/protocol/asr.h"
+#include "daemon/protocol/reported_record.h"
 #include "daemon/store/sealed_store.h"
 
 namespace akm::nmm {
@@ -46,6 +48,8 @@ struct NodeRecord {
   protocol::AsrId provisioning_asr = 0;
   std::uint32_t serial = 0;                      // generation of the provisioning ASR, from 1
   protocol::Digest32 hardware_value{};           // zeros: not known, bound at activation
+  std::uint32_t root = 1;                        // number of the secret that the serial is derived from
+  std::optional<protocol::Derivation> prior;     // that the node may still be on: the serial is on its way
   std::vector<std::string> endpoints;            // where it will listen; go into rosters
   std::uint32_t activated_serial = 0;            // the serial that the node has activated with; 0: none yet
   std::uint64_t prepared_at_s = 0;               // on the running clock, for the bundle's expiry
@@ -62,6 +66,7 @@ struct NodeRecord {
   bool rehome_asked = false;     // that one's operator says that it is the same with another part
   bool zeroize_pending = false;  // retired, and has not answered `zeroize` yet
   std::string receipt;           // of its zeroize
+  std::uint64_t change = 0;      // number of the change that made this record what it is: for the Root
 
   // Not stored.
   Instant last_heard{};       // 0: never since the start
@@ -87,6 +92,7 @@ struct AsrRecord {
   bool deleted = false;                       // only kept until all of `leaving` have answered
   std::set<protocol::NodeId> leaving;         // are sent retire until they answer
   std::set<protocol::NodeId> policy_pending;  // have not answered for the present policy yet
+  std::uint64_t change = 0;                   // as NodeRecord::change
 };
 
 /// All records, in memory with their indexes and in the sealed store. A change is made on a copy and put
@@ -126,6 +132,19 @@ class Registry {
   Status put(Change change);
   Status remove_asr(protocol::AsrId asr_id);
 
+  // Changes are numbered for the report to the Root (section 7): one row of numbers for all records.
+  [[nodiscard]] std::uint64_t last_change() const { return change_; }
+  std::uint64_t next_change() { return ++change_; }
+  /// The Root has more than these records know of, or an incident took a number.
+  void count_from(std::uint64_t change) { change_ = std::max(change_, change); }
+  /// From now on a removed relationship leaves a mark, until the Root has heard of it.
+  void mark_removals() { marks_removals_ = true; }
+  [[nodiscard]] const std::map<protocol::AsrId, std::uint64_t>& gone() const { return gone_; }
+  /// The Root has heard of what is gone up to this change.
+  void forget_gone(std::uint64_t upto);
+  /// All nodes and relationships go: the Root has newer ones. What a failure leaves goes with the next call.
+  Status clear();
+
   /// What is not stored (last heard, what it reported); null when there is no such node.
   NodeRecord* volatile_part(protocol::NodeId node_id);
   /// A member has answered that it holds this generation. Its epoch is 1 at least.
@@ -142,7 +161,13 @@ class Registry {
   void take_over(AsrRecord record);
   void unlink_roster(const AsrRecord& record);
 
+  Status mark_gone(protocol::AsrId asr_id);
+  void load_gone(const std::string& name);
+
   store::SealedStore& store_;
+  std::uint64_t change_ = 0;
+  bool marks_removals_ = false;
+  std::map<protocol::AsrId, std::uint64_t> gone_;
   std::map<protocol::NodeId, NodeRecord> nodes_;
   std::map<protocol::AsrId, AsrRecord> asrs_;
   std::map<std::string, protocol::NodeId, std::less<>> by_name_;

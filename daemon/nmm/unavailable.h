@@ -41,6 +41,9 @@ class Unavailable final : public ControlPort {
   void quarantine(std::uint64_t, Done done) override { done(refusal()); }
   void attest(std::uint64_t, bool, Reply<Attested> reply) override { reply(refusal()); }
   void set_golden_pcrs(std::uint64_t, std::array<std::uint8_t, 32>, Done done) override { done(refusal()); }
+  Result<HardwareIdentity> hardware_identity() override { return refusal(); }
+  void provision_from_file(const std::string&, UniqueFd, Done done) override { done(refusal()); }
+  void provision_from_memfd(UniqueFd, Done done) override { done(refusal()); }
   void readmit(std::uint64_t, Done done) override { done(refusal()); }
   [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> describe(
       std::uint64_t) const override {

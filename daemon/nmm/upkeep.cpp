@@ -77,6 +77,11 @@ void Upkeep::rekey_provisioning(protocol::NodeId node_id, Instant now) {
   rekeys_.set(node_id, now + jitter(kRekeyLeast, kRekeyMost));
 }
 
+void Upkeep::reach(protocol::NodeId node_id, Instant now) {
+  heard(node_id, now);
+  if (!rekeys_.contains(node_id)) rekeys_.set(node_id, now + jitter(kRekeyLeast, kRekeyMost));
+}
+
 void Upkeep::provisioning_rekeyed(protocol::NodeId node_id) {
   if (rekeying_.erase(node_id) == 0) return;  // by an interval of its own, perhaps before the install
   const std::set<protocol::AsrId> asrs = core_.registry.asrs_of(node_id);

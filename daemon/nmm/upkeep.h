@@ -23,6 +23,8 @@ class Upkeep {
   void policy_set(protocol::AsrId asr_id, Instant now);
   /// Jittered, since all members of an ASR store their install at the same time.
   void rekey_provisioning(protocol::NodeId node_id, Instant now);
+  /// A replacement calls a node that it has from its Root, jittered as well; it is missed like any other.
+  void reach(protocol::NodeId node_id, Instant now);
   /// The provisioning ASR of the node has a new key. When that is true of all members since an install, the
   /// ASR's record says so: until then a restart begins with all of them anew.
   void provisioning_rekeyed(protocol::NodeId node_id);

@@ -85,6 +85,11 @@ void Node::command(RequestReceived& request) {
     case Method::heartbeat:
     case Method::breach_report:
     case Method::resync:
+    case Method::issue:
+    case Method::report:
+    case Method::records:
+    case Method::adopt:
+    case Method::fence:
       return respond(request, fail(Errc::not_supported));
   }
   respond(request, fail(Errc::not_supported));

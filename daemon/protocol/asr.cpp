@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "daemon/base/clean_text.h"
 #include "daemon/base/cursor.h"
 #include "daemon/base/endpoint.h"
 #include "daemon/crypto/digest.h"

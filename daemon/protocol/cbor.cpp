@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "daemon/base/clean_text.h"
+
 namespace akm::protocol {
 
 // What libcbor's decoder calls for the one item at the front. Everything that has no place in our bodies
@@ -54,45 +56,12 @@ std::size_t shortest_head(std::uint64_t value) {
   return value <= 0xffffffff ? 5 : 9;
 }
 
-// The number of bytes of the UTF-8 sequence at the front, 0 when it is not well-formed (RFC 3629, 4).
-std::size_t sequence_bytes(std::span<const std::uint8_t> in) {
-  const std::uint8_t first = in[0];
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xc2 && first <= 0xdf   ? 2
-                             : first >= 0xe0 && first <= 0xef ? 3
-                             : first >= 0xf0 && first <= 0xf4 ? 4
-                                                              : 0;
-  if (length == 0 || in.size() < length) return 0;
-  if (!std::ranges::all_of(in.subspan(1, length - 1),
-                           [](std::uint8_t byte) { return (byte & 0xc0) == 0x80; }))
-    return 0;
-  const std::uint8_t second = in[1];
-  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-  const bool surrogate = first == 0xed && second > 0x9f;
-  const bool too_high = first == 0xf4 && second > 0x8f;
-  return overlong || surrogate || too_high ? 0 : length;
-}
-
-bool is_utf8(std::span<const std::uint8_t> in) {
-  while (!in.empty()) {
-    const std::size_t length = sequence_bytes(in);
-    if (length == 0) return false;
-    in = in.subspan(length);
-  }
-  return true;
-}
-
 std::span<const std::uint8_t> as_bytes(std::string_view text) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): characters as the bytes that they are
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
 }  // namespace
-
-bool is_clean_text(std::string_view text) {
-  const auto control = [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; };
-  return is_utf8(as_bytes(text)) && std::ranges::none_of(text, control);
-}
 
 void CborReader::refuse(std::string_view what) {
   if (!error_.empty()) return;
@@ -123,7 +92,9 @@ CborReader::Item CborReader::next() {
   const bool simple = item.type == Type::boolean || item.type == Type::null;
   const std::size_t head = simple ? 1 : shortest_head(item.value);
   if (result.read != head + item.data.size()) return refused("CBOR: not the shortest encoding");
-  if (item.type == Type::text && !is_utf8(item.data)) return refused("CBOR: text is not UTF-8");
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes as the characters that they may be
+  const std::string_view text(reinterpret_cast<const char*>(item.data.data()), item.data.size());
+  if (item.type == Type::text && !is_utf8(text)) return refused("CBOR: text is not UTF-8");
   const auto encoded = rest_.first(result.read);
   rest_ = rest_.subspan(result.read);
   started_ = true;

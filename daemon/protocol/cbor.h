@@ -112,7 +112,4 @@ class CborWriter {
   std::size_t used_ = 0;
 };
 
-/// True for well-formed UTF-8 without control characters: what may be shown to people.
-[[nodiscard]] bool is_clean_text(std::string_view text);
-
 }  // namespace akm::protocol

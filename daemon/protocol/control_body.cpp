@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/protocol/asr_codec.h"
+#include "daemon/protocol/body_fields.h"
 #include "daemon/protocol/cbor.h"
 #include "daemon/protocol/limits.h"
 #include "daemon/protocol/zeroize_receipt.h"
@@ -10,47 +11,11 @@
 namespace akm::protocol {
 namespace {
 
-constexpr std::uint64_t kMostEpoch = UINT32_MAX;
 constexpr std::size_t kReasons = 64;
 constexpr std::size_t kNonceMinBytes = 16;
 constexpr std::size_t kNonceMaxBytes = 64;
 constexpr std::uint64_t kHighestPcr = 23;
 constexpr std::size_t kShortTextBytes = 64;
-
-// Runs `field` for each key of the body, which is one map. It returns a bit for a key that is required and
-// was read, 0 for one that is optional, and kUnknown for one that it does not know. All bits of `required`
-// must come together.
-constexpr unsigned kUnknown = ~0U;
-template <typename Field>
-Status read_body(BodyView body, unsigned required, Field&& field) {
-  CborReader reader(body);
-  unsigned seen = 0;
-  for (std::size_t pairs = reader.map(); pairs > 0 && reader.ok(); --pairs) {
-    const unsigned bit = field(reader, reader.key());
-    if (bit == kUnknown) {
-      reader.skip();
-    } else {
-      seen |= bit;
-    }
-  }
-  AKM_TRY(reader.finish());
-  if ((seen & required) != required) return fail(Errc::malformed, "a required field is missing");
-  return {};
-}
-
-Body copy(std::span<const std::uint8_t> bytes) {
-  return {bytes.begin(), bytes.end()};
-}
-
-Digest32 read_digest(CborReader& reader) {
-  Digest32 out{};
-  std::ranges::copy(reader.bytes(out.size(), out.size()), out.begin());
-  return out;
-}
-
-std::uint32_t read_u32(CborReader& reader) {
-  return static_cast<std::uint32_t>(reader.unsigned_integer(kMostEpoch));
-}
 
 }  // namespace
 

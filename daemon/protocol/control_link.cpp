@@ -42,6 +42,8 @@ bool changes_state(Method method) {
   switch (method) {
     case Method::heartbeat:
     case Method::attest:
+    case Method::report:
+    case Method::records:
       return false;
     case Method::activate:
     case Method::install:
@@ -53,6 +55,9 @@ bool changes_state(Method method) {
     case Method::rotate_provisioning:
     case Method::quarantine:
     case Method::zeroize:
+    case Method::issue:
+    case Method::adopt:
+    case Method::fence:
       return true;
   }
   return true;

@@ -34,7 +34,7 @@ struct ExecutedIds {
 };
 
 /// True for methods whose execution changes what is stored or decided: their ids are durable first. The
-/// others (heartbeat, attest) may run again after a restart.
+/// others (heartbeat, attest, report, records) may run again after a restart.
 [[nodiscard]] bool changes_state(Method method);
 
 /// Carries one message to the other member, as frames; the body is borrowed.

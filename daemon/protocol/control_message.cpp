@@ -16,7 +16,7 @@ static_assert(limits::kFragments <= 64, "Partial::have has a bit for each");
 bool is_known(std::uint8_t kind, std::uint8_t method, std::uint16_t status) {
   return kind <= static_cast<std::uint8_t>(MessageKind::one_way) &&
          method >= static_cast<std::uint8_t>(Method::activate) &&
-         method <= static_cast<std::uint8_t>(Method::attest) &&
+         method <= static_cast<std::uint8_t>(kLastMethod) &&
          status <= static_cast<std::uint16_t>(ControlStatus::not_supported);
 }
 

@@ -28,6 +28,16 @@ std::string_view method_name(Method method) {
       return "zeroize";
     case Method::attest:
       return "attest";
+    case Method::issue:
+      return "issue";
+    case Method::report:
+      return "report";
+    case Method::records:
+      return "records";
+    case Method::adopt:
+      return "adopt";
+    case Method::fence:
+      return "fence";
   }
   return "unknown";
 }

@@ -18,7 +18,14 @@ enum class Method : std::uint8_t {
   quarantine = 10,
   zeroize = 11,
   attest = 12,
+  // Between Root and NMM (section 7, "The Root").
+  issue = 13,
+  report = 14,
+  records = 15,
+  adopt = 16,
+  fence = 17,
 };
+inline constexpr Method kLastMethod = Method::fence;
 
 enum class ControlStatus : std::uint16_t {
   ok = 0,

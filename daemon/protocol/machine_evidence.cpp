@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemon/base/clean_text.h"
 #include "daemon/crypto/digest.h"
 #include "daemon/protocol/cbor.h"
 

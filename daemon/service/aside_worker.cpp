@@ -12,7 +12,7 @@ AsideWorker::~AsideWorker() {
 
 Status AsideWorker::run(keyring::TpmWorker::Job job) {
   if (!worker_) {
-    AKM_ASSIGN(worker_, keyring::TpmWorker::start());
+    AKM_ASSIGN(worker_, keyring::TpmWorker::start(most_));
     auto watch = loop_.watch(worker_->eventfd(), POLLIN, [this](std::uint32_t) { (void)worker_->drain(); });
     if (!watch) {
       worker_.reset();

@@ -16,7 +16,7 @@ using RunAside = std::function<Status(keyring::TpmWorker::Job)>;
 /// among it stay in the arena, which all threads share.
 class AsideWorker {
  public:
-  explicit AsideWorker(io::Loop& loop) : loop_(loop) {}
+  explicit AsideWorker(io::Loop& loop, std::size_t most = keyring::kTpmQueueMax) : loop_(loop), most_(most) {}
   ~AsideWorker();
   AsideWorker(const AsideWorker&) = delete;
   AsideWorker& operator=(const AsideWorker&) = delete;
@@ -25,6 +25,7 @@ class AsideWorker {
 
  private:
   io::Loop& loop_;
+  std::size_t most_;
   std::unique_ptr<keyring::TpmWorker> worker_;
   std::optional<io::Loop::WatchId> watch_;
 };

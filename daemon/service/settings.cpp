@@ -1,9 +1,12 @@
 #include "daemon/service/settings.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
 #include <utility>
 
+#include "daemon/protocol/limits.h"
 #include "keyring/sealed_blob.h"
 #include "keyring/sealer_factory.h"
 #include "keyring/token_uri.h"
@@ -166,6 +169,27 @@ Result<Settings> common_settings(const Config& config, std::string_view program)
   out.log = log_options(config, program);
   out.realtime_priority = static_cast<int>(config.integer("scheduling.realtime_priority"));
   out.event_history = static_cast<std::size_t>(config.integer("events.history"));
+  return out;
+}
+
+Result<std::vector<std::string>> advertised_endpoints(const Config& config, const Settings& common) {
+  std::vector<std::string> out = config.list("network.advertise");
+  if (out.empty()) {
+    const auto zero = [](std::uint8_t byte) { return byte == 0; };
+    const bool anywhere = std::ranges::all_of(common.listen.address, zero);
+    const bool anywhere4 =
+        common.listen.is_ipv4() && std::ranges::all_of(std::span(common.listen.address).last(4), zero);
+    if (!anywhere && !anywhere4) out.push_back(format_endpoint(common.listen));
+  }
+  if (out.size() > protocol::limits::kEndpointsPerMember) {
+    return std::unexpected(config.invalid("network.advertise", "at most 4"));
+  }
+  for (std::string& text : out) {
+    const auto endpoint = parse_endpoint(text);
+    if (!endpoint)
+      return std::unexpected(config.invalid("network.advertise", "\"" + text + "\" is no address:port"));
+    text = format_endpoint(*endpoint);
+  }
   return out;
 }
 

@@ -42,4 +42,8 @@ Schema common_schema(std::string_view program, std::uint16_t port, std::uint32_t
 /// config_invalid where a text does not parse (address, log level), naming file and line.
 Result<Settings> common_settings(const Config& config, std::string_view program);
 
+/// network.advertise of those whom nodes or NMMs call: at most 4; where it is not set, the listen address, if
+/// it names one. config_invalid.
+Result<std::vector<std::string>> advertised_endpoints(const Config& config, const Settings& common);
+
 }  // namespace akm::service

@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
   if (!check && argc != 2) return std::fprintf(stderr, "usage: fuzz_seeds [--check] CORPUS\n"), 2;
   akm::fuzz::Seeds seeds(argv[argc - 1], check);
   akm::fuzz::add_protocol_seeds(seeds);
+  akm::fuzz::add_root_seeds(seeds);
   akm::fuzz::add_role_seeds(seeds);
   std::printf("%zu seeds, %zu stale; renew with: fuzz_seeds tests/fuzz/corpus\n", seeds.count(),
               seeds.stale());

@@ -10,6 +10,7 @@
 #include "daemon/service/policy_text.h"
 #include "daemon/store/sealed_record.h"
 #include "dbus/property.h"
+#include "dbus/root_rows.h"
 #include "keyring/sealed_blob.h"
 #include "keyring/token_object.h"
 #include "tests/fuzz/seeds.h"
@@ -192,6 +193,22 @@ void asr_properties(dbus::Writer& out) {
   out.close();
 }
 
+void root_rows(Seeds& seeds, WireBus& bus) {
+  const auto add = [&](const char* name, std::uint8_t reader, const auto& row) {
+    seeds.add("dbus_root_rows", name,
+              bus.body_of([&](dbus::Writer& out) { dbus::append_rows(out, std::vector{row}); }),
+              {reader, 0xff});
+  };
+  const store::Fields fields{{"name", "north"}};
+  using store::RecordKind;
+  add("nmm", 0, root::NmmSnapshot{7, "north", "active", 2, "192.0.2.1:7400", 5, "0.1.0", 0, 1, 2});
+  add("report", 1, store::ReportRow{7, RecordKind::node, 8, 9, 10, fields});
+  add("incident", 2, store::IncidentRow{1, 7, 0, 3, "breach-detected", 2, 8, 9, fields});
+  add("record", 3, store::ConfigRecord{RecordKind::policy, 5, 6, fields});
+  add("change", 4, store::Change{1, 2, "uid 0", 0, RecordKind::node, 8, {}, fields});
+  add("difference", 5, store::FieldDifference{RecordKind::node, 8, "name", "a", {}});
+}
+
 void snapshots(Seeds& seeds, WireBus& bus) {
   const auto add = [&](const char* name, std::uint8_t reader,
                        const std::function<void(dbus::Writer&)>& fill) {
@@ -274,6 +291,7 @@ void add_role_seeds(Seeds& seeds) {
   WireBus bus;
   arguments(seeds, bus);
   snapshots(seeds, bus);
+  root_rows(seeds, bus);
 }
 
 }  // namespace akm::fuzz

@@ -54,6 +54,8 @@ class Seeds {
 
 /// Protocol: frames, payloads, bodies, bundles, records, stories of engines.
 void add_protocol_seeds(Seeds& seeds);
+/// What Root and NMM say to each other.
+void add_root_seeds(Seeds& seeds);
 /// The rest: sealed files, roles' records, probes, configuration, texts, D-Bus.
 void add_role_seeds(Seeds& seeds);
 

@@ -149,6 +149,11 @@ void Members::executed(std::size_t machine, const protocol::RequestReceived& req
     case Method::resync:
     case Method::zeroize:
     case Method::attest:
+    case Method::issue:
+    case Method::report:
+    case Method::records:
+    case Method::adopt:
+    case Method::fence:
       if (!request.expects_response) return;
       return answer(machine, request.asr_id, request.request_id, request.method, ControlStatus::ok);
   }

@@ -298,6 +298,17 @@ class FakeNmm final : public nmm::ControlPort {
     for (const auto& [key, value] : policy) call.append(" ").append(key).append("=").append(value);
     note(std::move(call), std::move(done));
   }
+  Result<HardwareIdentity> hardware_identity() override { return identity; }
+  void provision_from_file(const std::string& path, UniqueFd the_code, Done done) override {
+    calls.push_back("provision_from_file " + path);
+    received = std::move(the_code);
+    deferred.answer(std::move(done));
+  }
+  void provision_from_memfd(UniqueFd bundle, Done done) override {
+    calls.emplace_back("provision_from_memfd");
+    received = std::move(bundle);
+    deferred.answer(std::move(done));
+  }
   void attest(std::uint64_t node, bool accept, Reply<Attested> reply) override {
     calls.push_back("attest " + std::to_string(node) + (accept ? " accept" : ""));
     if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
@@ -317,6 +328,8 @@ class FakeNmm final : public nmm::ControlPort {
   std::vector<nmm::NodeSnapshot> members;
   std::vector<nmm::DriveSnapshot> drives;
   std::vector<AsrSnapshot> relationships;
+  HardwareIdentity identity;
+  UniqueFd received;
   Attested attested{.outcome = "same", .pcr_digest = {0xaa}, .log_digest = {}};
   std::vector<std::string> calls;
   Prepare prepare;

@@ -53,12 +53,14 @@ int run(int argc, const char* const* argv) {
   // It handles one-time codes: no core file, no ptrace by others of the same user.
   if (const Status hardened = harden_process(); !hardened) return Session::report(hardened.error());
   Session session;
-  CLI::App app("Looks at and controls AKM: a node (akmd) and an NMM (akm-nmmd).", "akmctl");
+  CLI::App app("Looks at and controls AKM: a node (akmd), an NMM (akm-nmmd) and a Root (akm-rootd).",
+               "akmctl");
   app.require_subcommand(1);
   app.fallthrough();  // global options may stand anywhere
   add_global_options(app, session.options);
   add_node_commands(app, session);
   add_nmm_commands(app, session);
+  add_root_commands(app, session);
   add_asr_commands(app, session);
   add_member_commands(app, session);
   add_monitor_command(app, session);

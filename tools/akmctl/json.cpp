@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/base/hex.h"
+#include "tools/akmctl/names.h"
 
 namespace akm::ctl {
 namespace {
@@ -135,6 +136,10 @@ std::string json_of(const nmm::StatusSnapshot& s) {
                {"incarnation", s.incarnation},
                {"io_backend", s.io_backend},
                {"listen", s.listen},
+               {"root_state", s.root_state},
+               {"root_id", hex_id(s.root_id)},
+               {"root_name", s.root_name},
+               {"root_since_ns", s.root_since_ns},
                {"findings", s.findings},
                {"counters", Json(s.counters)}});
 }
@@ -171,7 +176,7 @@ std::string json_of(const std::vector<AsrSnapshot>& asrs) {
 }
 
 std::string json_of(dbus::Service service, const EventRecord& event) {
-  return line({{"service", service == dbus::Service::node ? "node" : "nmm"},
+  return line({{"service", short_name(service)},
                {"name", event.name},
                {"severity", event.severity},
                {"boottime_ns", event.boottime_ns},

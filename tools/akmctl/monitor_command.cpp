@@ -8,6 +8,7 @@
 #include "daemon/base/hex.h"
 #include "tools/akmctl/commands.h"
 #include "tools/akmctl/json.h"
+#include "tools/akmctl/names.h"
 
 namespace akm::ctl {
 namespace {
@@ -18,7 +19,7 @@ constexpr std::array kSeverities{"emergency", "alert",  "critical", "error",
 std::string event_text(dbus::Service service, const EventRecord& event) {
   const char* severity = event.severity < kSeverities.size() ? kSeverities[event.severity] : "unknown";
   std::string out = fmt::format("{:>12.3f}  {:<4}  {:<8}  {}", static_cast<double>(event.boottime_ns) / 1e9,
-                                service == dbus::Service::node ? "node" : "nmm", severity, event.name);
+                                short_name(service), severity, event.name);
   if (event.asr_id != 0) out += "  asr=" + hex_id(event.asr_id);
   for (const auto& [key, value] : event.fields) out += fmt::format("  {}={}", key, value);
   return out;
@@ -45,7 +46,7 @@ Status monitor(Session& session, std::uint64_t count) {
 
 void add_monitor_command(CLI::App& app, Session& session) {
   const auto count = std::make_shared<std::uint64_t>(0);
-  CLI::App* sub = app.add_subcommand("monitor", "Follow the events of node and NMM on this bus, live");
+  CLI::App* sub = app.add_subcommand("monitor", "Follow the events of node, NMM and Root on this bus, live");
   sub->add_option("--count", *count, "End after so many events");
   sub->callback(
       [&session, count] { session.command = [&session, count] { return monitor(session, *count); }; });

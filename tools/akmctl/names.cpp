@@ -63,4 +63,16 @@ Result<std::uint64_t> resolve_asr(std::string_view text, const std::vector<AsrSn
   return found;
 }
 
+const char* short_name(dbus::Service service) {
+  switch (service) {
+    case dbus::Service::node:
+      return "node";
+    case dbus::Service::nmm:
+      return "nmm";
+    case dbus::Service::root:
+      return "root";
+  }
+  return "";
+}
+
 }  // namespace akm::ctl

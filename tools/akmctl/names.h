@@ -11,6 +11,9 @@
 
 namespace akm::ctl {
 
+/// "node", "nmm" or "root": the service as --json and monitor call it.
+const char* short_name(dbus::Service service);
+
 struct Named {
   std::uint64_t id = 0;
   std::string name;

@@ -16,12 +16,31 @@
 namespace akm::ctl {
 namespace {
 
+// "3 s ago": both clocks are this machine's CLOCK_BOOTTIME.
+std::string ago(std::int64_t boottime_ns) {
+  if (boottime_ns == 0) return "never";
+  const std::int64_t seconds = std::max<std::int64_t>((boottime_now().ns - boottime_ns) / 1'000'000'000, 0);
+  if (seconds < 120) return fmt::format("{} s ago", seconds);
+  if (seconds < 7200) return fmt::format("{} min ago", seconds / 60);
+  return fmt::format("{} h ago", seconds / 3600);
+}
+
+std::string root_text(const nmm::StatusSnapshot& s) {
+  if (s.root_state == "standalone" || s.root_state.empty()) return "none: this NMM stands alone";
+  const std::string who = fmt::format("{} ({})", s.root_name, hex_id(s.root_id));
+  if (s.root_state == "reached") return who + ", reached";
+  if (s.root_state == "outage")
+    return fmt::format("{}, NOT REACHED, went away {}", who, ago(s.root_since_ns));
+  return who + ", " + s.root_state;
+}
+
 std::string status_text(const nmm::StatusSnapshot& s) {
   std::string out = facts({
       {"State", s.state},
       {"NMM", s.name},
       {"NMM id", s.nmm_id == 0 ? "" : hex_id(s.nmm_id)},
       {"Listens on", s.listen},
+      {"Root", root_text(s)},
       {"Key storage", s.key_storage + (s.hardware_protected ? "" : "  [NOT PROTECTED BY HARDWARE]")},
       {"Starts", std::to_string(s.incarnation)},
       {"Input/output", s.io_backend},
@@ -30,15 +49,6 @@ std::string status_text(const nmm::StatusSnapshot& s) {
   out += s.findings.empty() ? "\nNothing is degraded.\n" : "\nFindings:\n";
   for (const std::string& finding : s.findings) out += "  - " + finding + "\n";
   return out;
-}
-
-// "3 s ago": both clocks are this machine's CLOCK_BOOTTIME.
-std::string ago(std::int64_t boottime_ns) {
-  if (boottime_ns == 0) return "never";
-  const std::int64_t seconds = std::max<std::int64_t>((boottime_now().ns - boottime_ns) / 1'000'000'000, 0);
-  if (seconds < 120) return fmt::format("{} s ago", seconds);
-  if (seconds < 7200) return fmt::format("{} min ago", seconds / 60);
-  return fmt::format("{} h ago", seconds / 3600);
 }
 
 Status show_status(Session& session) {
@@ -172,6 +182,32 @@ Status bundle_for_tpm(Session& session, const Arguments& args) {
   return {};
 }
 
+Status show_identity(Session& session) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const auto identity, proxy->hardware_identity(dbus::Service::nmm));
+  AKM_ASSIGN(const nmm::StatusSnapshot status, proxy->nmm_status());
+  Table sources({"SOURCE", "VALUE"});
+  for (const auto& [name, value] : identity.sources) sources.row({name, value});
+  std::string text = "Hardware value: " + hex(identity.value) + "\n";
+  if (status.nmm_id != 0) text += "NMM id: " + hex_id(status.nmm_id) + " (akmctl root nmm prepare --adopt)\n";
+  say(session, text + "\n" + sources.text(), json_of(identity));
+  return {};
+}
+
+Status join(Session& session, const std::string& file, const std::string& code_file) {
+  AKM_ASSIGN(const std::string path, absolute_path(file));
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const UniqueFd code, enter_code(code_file));
+  AKM_TRY(proxy->provision_from_file(path, code, dbus::Service::nmm));
+  AKM_ASSIGN(const nmm::StatusSnapshot status, proxy->nmm_status());
+  say(session,
+      fmt::format(
+          "The credentials of Root '{}' are stored, and the bundle is used up. The NMM reaches it by itself.",
+          status.root_name),
+      json_of(status));
+  return {};
+}
+
 Status list_nodes(Session& session) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const std::vector<nmm::NodeSnapshot> nodes, proxy->nodes());
@@ -273,6 +309,18 @@ void add_nmm_commands(CLI::App& app, Session& session) {
       return args->golden.empty() ? attest(session, args->name, *accept)
                                   : set_golden(session, args->name, args->golden);
     };
+  });
+
+  nmm->add_subcommand("identity", "The hardware value that a Root prepares this NMM for")
+      ->callback([&session] { session.command = [&session] { return show_identity(session); }; });
+  const auto code_file = std::make_shared<std::string>();
+  CLI::App* root =
+      nmm->add_subcommand("join", "Take a Root's credentials from a bundle file and its one-time code");
+  root->add_option("FILE", args->place, "NAME.akmbundle")->required();
+  root->add_option("--code-file", *code_file,
+                   "Read the code from here (- is standard input) instead of asking");
+  root->callback([&session, args, code_file] {
+    session.command = [&session, args, code_file] { return join(session, args->place, *code_file); };
   });
 
   nmm->add_subcommand("nodes", "All nodes and their state")->callback([&session] {

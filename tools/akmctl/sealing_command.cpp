@@ -11,6 +11,7 @@
 #include "daemon/base/hex.h"
 #include "tools/akmctl/code_entry.h"
 #include "tools/akmctl/commands.h"
+#include "tools/akmctl/names.h"
 #include "tools/akmctl/table.h"
 
 namespace akm::ctl {
@@ -80,7 +81,7 @@ Status predict(Session& session, dbus::Service service, const Arguments& args) {
   say(session,
       fmt::format("To be signed: {}. With the policy key: openssl dgst -sha256 -sign KEY -out SIGNATURE {}\n"
                   "Then the same --set with: akmctl {} pcr authorize --signature SIGNATURE",
-                  args.out, args.out, service == dbus::Service::node ? "node" : "nmm"),
+                  args.out, args.out, short_name(service)),
       nlohmann::json{{"to_sign", hex(predicted.to_sign)}, {"values", hex(predicted.values)}}.dump());
   return {};
 }

@@ -11,7 +11,15 @@ namespace akm::ctl {
 namespace {
 
 const char* program_of(dbus::Service service) {
-  return service == dbus::Service::node ? "akmd" : "akm-nmmd";
+  switch (service) {
+    case dbus::Service::node:
+      return "akmd";
+    case dbus::Service::nmm:
+      return "akm-nmmd";
+    case dbus::Service::root:
+      return "akm-rootd";
+  }
+  return "";
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ class Demo:
     # The steps
 
     def start(self):
-        self.title("Six hosts on one bridge: an NMM and the nodes a to e")
+        self.title("Seven hosts on one bridge: a Root, an NMM and the nodes a to e")
         self.say("Each has a network namespace, a D-Bus daemon, a TPM (swtpm) and its state in "
                  f"{self.lab.folder}/HOST.")
         for host in self.lab.hosts:
@@ -105,9 +105,19 @@ class Demo:
         self.expect(self.lab.nodes["a"].status()["hardware_protected"], "its keys are sealed by its TPM")
 
     def root_secret(self):
-        self.title("The NMM gets its provisioning root secret (standalone: there is no Root yet)")
-        self.akmctl(self.nmm, "nmm", "init")
-        self.expect(self.nmm.status()["state"] == "ready", "the NMM is ready")
+        self.title("The Root makes the secret of the domain and issues the NMM: one level up, the same protocol")
+        root = self.lab.root
+        self.akmctl(root, "root", "init")
+        drive = self.lab.folder / "root-usb"
+        drive.mkdir()
+        value = self.nmm.json("nmm", "identity")["value"]
+        out = self.akmctl(root, "--json", "root", "nmm", "prepare", "nmm", "--hardware-value", value, "--to", drive,
+                          quiet=True)
+        prepared = json.loads(out)
+        self.akmctl(self.nmm, "nmm", "join", prepared["path"], "--code-file", "-", stdin=prepared["code"] + "\n")
+        wait_until(lambda: self.nmm.status()["state"] == "ready" and self.nmm.status()["root_state"] == "reached",
+                   "the NMM to have its root secret", 60)
+        self.expect(True, "the NMM has its provisioning root secret from the Root")
 
     def provision(self):
         self.title("Provisioning, way (a): a bundle on a USB drive, bound to the hardware of the node")
@@ -252,6 +262,21 @@ class Demo:
         after = self.wait_agreed("abcde", "a rekey that a starts", generation=key[0], epoch=key[1] + 1)
         self.expect(True, f"and it takes part: epoch {after[1]}, check {after[2]}")
 
+    def report(self):
+        self.title("The Root has the nodes, the relationship and the breach; the policy is data with a history")
+        root = self.lab.root
+        wait_until(lambda: any(n["nodes"] == 5 and n["asrs"] == 1 for n in root.json("root", "nmms")), "the report", 60)
+        self.akmctl(root, "root", "nmms")
+        names = {incident["name"] for incident in root.json("root", "incidents")}
+        self.expect(any("breach" in name for name in names), "the breach of c is among its incidents")
+        self.akmctl(root, "root", "set", "policy", "0000000000000001", "-f", "rekey_interval_s=600", quiet=True)
+        self.akmctl(root, "root", "set", "policy", "0000000000000001", "-f", "rekey_interval_s=60", quiet=True)
+        revision = root.status()["revision"]
+        self.akmctl(root, "root", "rollback", revision - 1)
+        self.akmctl(root, "root", "history", "--after", revision - 2)
+        field = root.json("root", "get", "policy", "0000000000000001")["fields"]["rekey_interval_s"]
+        self.expect(field == "600", "a rollback is a new change")
+
     def summary(self):
         self.title("Summary")
         for name in "abcde":
@@ -263,7 +288,7 @@ class Demo:
 
     def run(self):
         for step in (self.start, self.root_secret, self.provision, self.create, self.show, self.autonomous, self.breach,
-                     self.readmit, self.restart, self.summary):
+                     self.readmit, self.restart, self.report, self.summary):
             step()
 
 
@@ -271,7 +296,7 @@ def keep(lab):
     """Leaves everything running until the reader ends it."""
     print(f"\nThe lab runs on. In another shell:\n  export PATH={lab.program('akmctl').parent}:$PATH")
     for host in lab.hosts:
-        print(f"  AKM_BUS_ADDRESS={host.bus_address} akmctl {'node' if host.role == 'node' else 'nmm'} status")
+        print(f"  AKM_BUS_ADDRESS={host.bus_address} akmctl {host.role} status")
     print(f"  busctl --address={lab.nmm.bus_address} tree org.akm.Nmm1\n  logs: {lab.folder}/*/daemon.log")
     try:
         input("Press Enter to end it and clean up. ")
@@ -288,7 +313,8 @@ def main():
     if folder.exists():
         folder = pathlib.Path(f"/tmp/akm-demo-{os.getpid()}")
     started = time.monotonic()
-    lab = Lab(arguments.build, folder=folder, prefix="akm-demo" if folder.name == "akm-demo" else f"akm{os.getpid()}")
+    lab = Lab(arguments.build, folder=folder, prefix="akm-demo" if folder.name == "akm-demo" else f"akm{os.getpid()}",
+              root=True)
     try:
         with lab:
             lab.start_capture()

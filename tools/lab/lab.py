@@ -35,6 +35,9 @@ DBUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Confi
 """
 
 
+PROGRAMS = {"node": "akmd", "nmm": "akm-nmmd", "root": "akm-rootd"}
+
+
 class LabError(Exception):
     """Something in the lab did not do what it should; the text says what, and where its log is."""
 
@@ -69,7 +72,7 @@ class Host:
         self.folder = lab.folder / name
         self.state = self.folder / "state"
         self.etc = self.folder / "etc"
-        self.config = self.etc / ("akmd.toml" if role == "node" else "akm-nmmd.toml")
+        self.config = self.etc / f"{PROGRAMS[role]}.toml"
         self.log = self.folder / "daemon.log"
         self.bus_socket = self.folder / "bus"
         self.tpm_socket = self.folder / "tpm"
@@ -92,7 +95,7 @@ class Host:
 
     @property
     def port(self):
-        return 7400
+        return 7402 if self.role == "root" else 7400
 
     @property
     def endpoint(self):
@@ -138,8 +141,11 @@ class Host:
         if self.role == "node":
             common |= {"hardware.sysfs_root": str(self.folder / "sys"), "probes.config_folder": str(self.etc),
                        "data.folder": str(self.folder / "run"), "data.groups": []}
+        elif self.role == "nmm":
+            common |= {"nmm.name": self.name, "network.advertise": [self.endpoint],
+                       "hardware.sysfs_root": str(self.folder / "sys")}
         else:
-            common |= {"nmm.name": self.name, "network.advertise": [self.endpoint]}
+            common |= {"root.name": self.name, "network.advertise": [self.endpoint]}
         return common | self.overrides
 
     def write_config(self):
@@ -187,7 +193,7 @@ class Host:
     def start(self, wait=True):
         """Starts the daemon in the namespace; waits until it answers on D-Bus."""
         self.write_config()
-        program = self.lab.program(("akmd" if self.role == "node" else "akm-nmmd") + self.lab.suffix)
+        program = self.lab.program(PROGRAMS[self.role] + self.lab.suffix)
         argv = self.lab.inside(self.namespace, *self.wrapper, program, "--config", self.config)
         self.daemon = self.lab.spawn(argv, self.log, self.environment)
         if wait:
@@ -233,7 +239,7 @@ class Host:
         return json.loads(self.akmctl("--json", *arguments, stdin=stdin).stdout or "null")
 
     def status(self):
-        done = self.akmctl("--json", "--timeout", "2", "node" if self.role == "node" else "nmm", "status", check=False)
+        done = self.akmctl("--json", "--timeout", "2", self.role, "status", check=False)
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def asr(self, name):
@@ -245,8 +251,10 @@ class Host:
 class Lab:
     """A bridge with hosts on it. Use as a context manager: it is gone afterwards, whatever happened."""
 
-    def __init__(self, build, nodes=("a", "b", "c", "d", "e"), folder=None, prefix=None, suffix=""):
-        """`suffix`: of the daemons' program names, for builds with another observer linked in."""
+    def __init__(self, build, nodes=("a", "b", "c", "d", "e"), folder=None, prefix=None, suffix="", root=False,
+                 spares=0):
+        """`suffix`: of the daemons' program names, for builds with another observer linked in. `root`: a Root on a
+        host of its own. `spares`: machines that can take the NMM's place."""
         self.suffix = suffix
         self.build = pathlib.Path(build).resolve()
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="akm-lab-"))
@@ -254,11 +262,13 @@ class Lab:
         self.switch = f"{self.prefix}-sw"
         self.processes = []
         self.nmm = Host(self, "nmm", "10.77.0.1", "nmm")
+        self.root = Host(self, "root", "10.77.0.2", "root") if root else None
+        self.spares = [Host(self, f"spare{i}", f"10.77.0.{3 + i}", "nmm") for i in range(spares)]
         self.nodes = {name: Host(self, name, f"10.77.0.{11 + i}", "node") for i, name in enumerate(nodes)}
 
     @property
     def hosts(self):
-        return [self.nmm, *self.nodes.values()]
+        return [self.nmm, *self.nodes.values(), *([self.root] if self.root else []), *self.spares]
 
     def program(self, name):
         """The built program of that name."""

@@ -11,9 +11,11 @@
 #include "dbus/authorizer.h"
 #include "dbus/nmm_adaptor.h"
 #include "dbus/node_adaptor.h"
+#include "dbus/root_adaptor.h"
 #include "dbus/sealing_adaptor.h"
 #include "tests/support/dbus_fixture.h"
 #include "tests/support/fake_ports.h"
+#include "tests/support/fake_root.h"
 
 namespace akm::test {
 
@@ -31,17 +33,21 @@ inline std::string whole_file(const std::string& path) {
 
 class World {
  public:
-  enum class With { node, nmm, both, nothing };
+  enum class With { node, nmm, both, root, nothing };
   explicit World(With with)
       : node_bus({daemon.address(), dbus::kNodeName}),
         nmm_bus({daemon.address(), dbus::kNmmName}),
+        root_bus({daemon.address(), dbus::kRootName}),
         node_authorizer(node_bus, {"", false}),
         nmm_authorizer(nmm_bus, {"", false}),
+        root_authorizer(root_bus, {"", false}),
         node_adaptor(node_bus, node_authorizer, node),
         sealing_adaptor(node_bus, node_authorizer, dbus::kNodePath, sealing),
-        nmm_adaptor(nmm_bus, nmm_authorizer, nmm) {
+        nmm_adaptor(nmm_bus, nmm_authorizer, nmm),
+        root_adaptor(root_bus, root_authorizer, root) {
     if (with == With::node || with == With::both) begin(node_bus);
     if (with == With::nmm || with == With::both) begin(nmm_bus);
+    if (with == With::root) begin(root_bus);
   }
 
   Outcome run(std::vector<std::string> arguments, const std::string& input = {},
@@ -68,13 +74,17 @@ class World {
   FakeNode node;
   FakeSealing sealing;
   FakeNmm nmm;
+  FakeRoot root;
   dbus::Bus node_bus;
   dbus::Bus nmm_bus;
+  dbus::Bus root_bus;
   dbus::Authorizer node_authorizer;
   dbus::Authorizer nmm_authorizer;
+  dbus::Authorizer root_authorizer;
   dbus::NodeAdaptor node_adaptor;
   dbus::SealingAdaptor sealing_adaptor;
   dbus::NmmAdaptor nmm_adaptor;
+  dbus::RootAdaptor root_adaptor;
   std::vector<Pumped> servers;
 
  private:

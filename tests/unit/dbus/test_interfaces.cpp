@@ -4,6 +4,7 @@
 
 #include "dbus/access_table.h"
 #include "tests/unit/dbus/interface_xml.h"
+#include "tests/unit/dbus/root_service.h"
 #include "tests/unit/dbus/service_fixture.h"
 
 using namespace akm;
@@ -51,6 +52,11 @@ Test(interfaces, nmm_and_its_relationships) {
   expect_same(introspected(service, "org.akm.Nmm1", "/org/akm/Nmm1/asr/0000000000000001"), "org.akm.Asr1");
 }
 
+Test(interfaces, root) {
+  RootService service;
+  expect_same(introspected(service, "org.akm.Root1", "/org/akm/Root1"), "org.akm.Root1");
+}
+
 Test(interfaces, sealing) {
   SealingBench service;
   expect_same(introspected(service, "org.akm.Node1", "/org/akm/Node1"), "org.akm.Sealing1");
@@ -70,7 +76,8 @@ Test(interfaces, the_comparison_sees_a_difference) {
 
 Test(interfaces, every_method_has_a_rule_and_every_rule_a_method) {
   std::size_t methods = 0;
-  for (const char* interface : {"org.akm.Node1", "org.akm.Nmm1", "org.akm.Asr1", "org.akm.Sealing1"}) {
+  for (const char* interface :
+       {"org.akm.Node1", "org.akm.Nmm1", "org.akm.Root1", "org.akm.Asr1", "org.akm.Sealing1"}) {
     for (const XmlTag& tag : xml_tags(written(interface))) {
       if (tag.name != "method") continue;
       ++methods;
@@ -82,7 +89,8 @@ Test(interfaces, every_method_has_a_rule_and_every_rule_a_method) {
 }
 
 Test(interfaces, everything_is_documented) {
-  for (const char* interface : {"org.akm.Node1", "org.akm.Nmm1", "org.akm.Asr1", "org.akm.Sealing1"}) {
+  for (const char* interface :
+       {"org.akm.Node1", "org.akm.Nmm1", "org.akm.Root1", "org.akm.Asr1", "org.akm.Sealing1"}) {
     std::string comment;
     std::string method;
     for (const XmlTag& tag : xml_tags(written(interface))) {

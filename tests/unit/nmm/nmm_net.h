@@ -19,7 +19,13 @@
 
 namespace akm::nmm::test {
 
-class NmmNet;
+/// What a node stands in: simulated time and a wire.
+class Wire {
+ public:
+  virtual ~Wire() = default;
+  virtual void send(const Endpoint& from, const Endpoint& to, std::span<const std::uint8_t> bytes) = 0;
+  Instant now{1'000'000'000};
+};
 
 /// What the daemon says of itself is not what is tested.
 inline void quiet() {
@@ -39,7 +45,7 @@ inline std::size_t credentials_kept(const MemoryStore& store) {
 /// A node's side of section 6.
 class FakeNode {
  public:
-  FakeNode(NmmNet& net, std::size_t number);
+  FakeNode(Wire& net, std::size_t number);
   /// `bound` false: the bundle was made for unknown hardware.
   void provision(const protocol::BundleContent& content, bool bound = true);
   void send(protocol::Method method, std::vector<std::uint8_t> body);
@@ -55,7 +61,7 @@ class FakeNode {
     return seen ? seen->description.generation : 0;
   }
 
-  NmmNet& net;
+  Wire& net;
   std::string name;
   Endpoint endpoint;
   protocol::HardwareValue hardware{};
@@ -79,7 +85,7 @@ class FakeNode {
   void respond(const protocol::RequestReceived& request, protocol::ControlStatus status);
 };
 
-class NmmNet {
+class NmmNet final : public Wire {
  public:
   explicit NmmNet(std::size_t count, NmmSettings settings = {}) : settings_(std::move(settings)) {
     settings_.endpoints = {"10.0.0.1:7400"};
@@ -122,7 +128,7 @@ class NmmNet {
     return asr_id;
   }
 
-  void send(const Endpoint& from, const Endpoint& to, std::span<const std::uint8_t> bytes) {
+  void send(const Endpoint& from, const Endpoint& to, std::span<const std::uint8_t> bytes) override {
     wire_.push_back({now + std::chrono::milliseconds(1), from, to, {bytes.begin(), bytes.end()}});
   }
   /// Runs until simulated time has advanced by `span`.
@@ -159,7 +165,6 @@ class NmmNet {
     return true;
   }
 
-  Instant now{1'000'000'000};
   MemoryStore store;
   std::unique_ptr<service::EventLog> events;
   std::unique_ptr<service::Shell> shell;
@@ -249,7 +254,7 @@ class NmmNet {
   std::deque<Datagram> wire_;
 };
 
-inline FakeNode::FakeNode(NmmNet& the_net, std::size_t number)
+inline FakeNode::FakeNode(Wire& the_net, std::size_t number)
     : net(the_net),
       name("n" + std::to_string(number)),
       endpoint(*parse_endpoint("10.0.1." + std::to_string(number + 1) + ":7400")),

@@ -190,13 +190,4 @@ Test(cbor, text_maps_are_sorted_by_the_writer) {
   cr_assert(!bounded.ok());
 }
 
-Test(cbor, clean_text_has_no_control_characters) {
-  cr_assert(akm::protocol::is_clean_text("node-1 \xc3\xa9"));
-  cr_assert(akm::protocol::is_clean_text(""));
-  cr_assert(!akm::protocol::is_clean_text("a\nb"));
-  cr_assert(!akm::protocol::is_clean_text("a\x1b[31m"));
-  cr_assert(!akm::protocol::is_clean_text("a\x7f"));
-  cr_assert(!akm::protocol::is_clean_text("\xff"));
-}
-
 }  // namespace

@@ -1,0 +1,105 @@
+#pragma once
+// The NMM's side of the relationship with its Root (section 7, "The Root"): to the Root it is what a node is
+// to an NMM. It activates, takes its provisioning root secrets (or hands up its own), reports, and stops when
+// the Root says that another machine has its place. Nothing that it does for its nodes waits for the Root.
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/nmm/core.h"
+#include "daemon/nmm/provisioner.h"
+#include "daemon/nmm/report_log.h"
+#include "daemon/nmm/root_record.h"
+#include "daemon/nmm/upkeep.h"
+#include "daemon/node/bundle_file.h"
+#include "daemon/node/nmm_link.h"
+#include "daemon/protocol/bundle.h"
+#include "daemon/protocol/root_body.h"
+
+namespace akm::nmm {
+
+class RootLink {
+ public:
+  struct Parts {
+    Core& core;
+    Provisioner& provisioner;
+    Upkeep& upkeep;
+    store::SealedStore& store;
+    std::uint32_t incarnation = 0;                              // of this start
+    std::function<Result<protocol::HardwareValue>()> hardware;  // null: unknown
+    std::function<void()> start_anew;                           // the daemon, with another incarnation
+  };
+  explicit RootLink(Parts parts);
+
+  /// After the registry and the root secret were read. state_corrupt.
+  Status resume();
+  /// Credentials from a Root. They are durable when it returns; `file` is consumed.
+  Status take(const protocol::BundleContent& content, node::BundleFile* file);
+  /// already_provisioned when another Root, or an older serial, is in the way.
+  [[nodiscard]] Status may_take(const protocol::BundleContent& content) const;
+
+  [[nodiscard]] protocol::AsrId asr_id() const { return record_ ? record_->node.identity.asr_id : 0; }
+  [[nodiscard]] bool fenced() const { return record_ && record_->node.state == node::NodeState::quarantined; }
+  /// Nothing is done for nodes: fenced, or about to start anew with the records of another machine.
+  [[nodiscard]] bool stopped() const { return fenced() || renewing_; }
+  /// A request that came under asr_id().
+  void request(protocol::RequestReceived& request);
+  /// Something happened here: the Root may want to know.
+  void note(const EventRecord& event);
+  /// Looks whether there is something to report.
+  void pump();
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  void deadline_reached(Instant now);
+
+  void show(StatusSnapshot& out) const;
+
+ private:
+  void activate();
+  void activation_ended(const Outcome& outcome);
+  Status take_activation(const Outcome& outcome);
+  void secure();
+  void adopted(const Outcome& outcome);
+  void issue(const protocol::RequestReceived& request);
+  Status take_issue(const protocol::IssueRequest& issue);
+  void set_policy(const protocol::RequestReceived& request);
+  void install(protocol::RequestReceived& request);
+  void fence(const protocol::RequestReceived& request);
+  Status fence_off();
+  Status erase_secrets();
+  Status forget_nodes();
+  void try_again(std::string trouble);
+  void ask_for_records(protocol::RecordsKind kind, std::uint64_t after);
+  void records_came(protocol::RecordsKind kind, const Outcome& outcome);
+  Result<std::uint64_t> restore_nodes(const protocol::RecordsResponse& page);
+  Result<std::uint64_t> restore_asrs(const protocol::RecordsResponse& page);
+  void report();
+  void report_ended(std::uint64_t upto, const Outcome& outcome, Instant now);
+  void drop_old_secrets();
+  void heard(bool answered);
+  void respond(const protocol::RequestReceived& request, const Status& status);
+  void say(std::string_view name, std::uint8_t severity, std::string_view sentence,
+           std::map<std::string, std::string> fields = {});
+  [[nodiscard]] Duration interval() const;
+  [[nodiscard]] bool reporting() const;
+
+  Parts parts_;
+  Core& core_;
+  RootRecords records_;
+  ReportLog log_;
+  std::optional<RootRecord> record_;
+  node::Backoff backoff_;
+  std::optional<Instant> due_;  // of the next step: activation, adoption, restoration
+  std::optional<Instant> report_due_;
+  std::optional<Instant> anew_due_;
+  bool under_way_ = false;  // a request of such a step
+  bool report_under_way_ = false;
+  std::uint64_t reported_change_ = 0;  // newest change when the last report was put together
+  std::optional<Instant> since_;       // since when it is reached, or not
+  bool reached_ = false;
+  bool renewing_ = false;
+  std::string trouble_;  // a finding
+};
+
+}  // namespace akm::nmm

@@ -1,0 +1,60 @@
+#pragma once
+// Requests from NMMs: activate, adopt, report, records. They came under the NMM's relationship; what stands
+// in them is still checked like anything from outside. What comes from a machine that was replaced gets one
+// answer: that it is fenced off.
+#include <cstdint>
+#include <map>
+#include <set>
+
+#include "daemon/nmm/requests.h"
+#include "daemon/protocol/root_body.h"
+#include "daemon/root/root_core.h"
+
+namespace akm::root {
+
+/// What is only known while the daemon runs.
+struct NmmPresence {
+  Instant last_heard{};
+  bool silent = false;
+  std::set<protocol::NodeId> nodes;  // as reported
+  std::set<protocol::AsrId> asrs;
+};
+
+class Receiver {
+ public:
+  explicit Receiver(RootCore& core) : core_(core) {}
+
+  /// What was reported before this start is counted.
+  void resume();
+  void request(const protocol::RequestReceived& request);
+  /// Told to all that are active; and again until they confirm it.
+  void policy_changed();
+  [[nodiscard]] const NmmPresence* presence(protocol::NodeId nmm_id) const;
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  void deadline_reached(Instant now);
+
+ private:
+  void heard(const NmmRecord& record, const protocol::RequestReceived& request);
+  void activate(const protocol::RequestReceived& request, const NmmRecord& record);
+  Status accept(const protocol::RequestReceived& request, const NmmRecord& record);
+  void adopt(const protocol::RequestReceived& request, const NmmRecord& record);
+  void report(const protocol::RequestReceived& request, const NmmRecord& record);
+  void reported(protocol::NodeId nmm_id, const protocol::ReportRequest& report);
+  void records(const protocol::RequestReceived& request, const NmmRecord& record);
+
+  // Downwards; each is said again when the NMM is heard, until it has answered.
+  void pursue(protocol::NodeId nmm_id);
+  void issue(const NmmRecord& record);
+  void send_issue(protocol::NodeId nmm_id, const SecretBuffer& body);
+  void tell_policy(const NmmRecord& record);
+  void renew_serial(const NmmRecord& record);
+  void send_serial(const NmmRecord& record);
+  void fence(const NmmRecord& record, protocol::AsrId asr_id);
+
+  RootCore& core_;
+  std::map<protocol::NodeId, NmmPresence> presence_;
+  std::set<protocol::AsrId> telling_;          // something is under way
+  std::map<protocol::NodeId, Instant> again_;  // what was not answered
+};
+
+}  // namespace akm::root

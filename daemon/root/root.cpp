@@ -1,0 +1,229 @@
+#include "daemon/root/root.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "daemon/base/earliest.h"
+#include "daemon/base/hex.h"
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+#include "daemon/service/snapshot.h"
+
+namespace akm::root {
+
+Root::Root(const Parts& parts, RootSettings settings, RootIdentity identity)
+    : core_(parts, std::move(settings)),
+      identity_(std::move(identity)),
+      configuration_(parts.configuration),
+      database_state_(parts.database_state),
+      issuer_(core_),
+      receiver_(core_) {
+  core_.settle = [this] { settle(); };
+}
+
+Status Root::start(const nmm::RunningClock::BootId& boot, io::Loop* /*loop*/) {
+  const Instant now = core_.now();
+  if (const Status clock = core_.clock.load(boot, now); !clock) {
+    if (clock.error().code != Errc::state_corrupt) return clock;
+    identity_.findings.push_back(clock.error().message());
+  }
+  AKM_TRY(core_.secret.load());
+  AKM_ASSIGN(const auto findings, core_.book.load());
+  for (const std::string& finding : findings) {
+    log::write(log::Level::error, message_id::kStateDoubtful, finding);
+    identity_.findings.push_back(finding);
+  }
+  for (const auto& [nmm_id, record] : core_.book.all()) {
+    const bool never_heard = record.peer.empty() && !record.endpoints.empty();
+    if (const auto endpoint = parse_endpoint(never_heard ? record.endpoints.front() : record.peer))
+      core_.post(protocol::SetPeerEndpoint{record.asr_id, *endpoint});
+    if (record.activated_serial != 0 && !core_.shell.engine().view(record.asr_id)) {
+      identity_.findings.push_back("The relationship with " + record.name +
+                                   " is not there: prepare it anew (akmctl root nmm prepare " + record.name +
+                                   ")");
+    }
+  }
+  receiver_.resume();
+  settle();
+  return {};
+}
+
+void Root::set_observer(Observer observer) {
+  core_.events.set_observer(observer.event);
+  core_.observer = std::move(observer);
+}
+
+void Root::settle() {
+  if (settling_) return;
+  settling_ = true;
+  while (!core_.outbox.empty()) {
+    RootCore::Outgoing next = std::move(core_.outbox.front());
+    core_.outbox.pop_front();
+    core_.shell.post(std::move(next.event), std::move(next.after));
+  }
+  settling_ = false;
+}
+
+void Root::report(service::Report& report) {
+  std::visit([this](auto& one) { handle(one); }, report);
+  settle();
+}
+
+std::optional<Instant> Root::next_deadline() const {
+  Earliest next;
+  next.consider(core_.requests.next_deadline());
+  next.consider(receiver_.next_deadline());
+  next.consider(core_.clock.next_save());
+  return next.at();
+}
+
+void Root::deadline_reached() {
+  const Instant now = core_.now();
+  core_.requests.deadline_reached(now);
+  receiver_.deadline_reached(now);
+  if (core_.clock.next_save() <= now) (void)core_.clock.save(now);  // the next one is as good
+  settle();
+}
+
+void Root::policy_changed() {
+  receiver_.policy_changed();
+  settle();
+}
+
+/// Two live copies of an NMM, or an old one: what its operator has to look into.
+void Root::handle(protocol::ContradictionSeen& report) {
+  const NmmRecord* record = core_.book.by_asr(report.asr_id);
+  if (record == nullptr) return;
+  const bool cloned = report.what == protocol::Contradiction::cloned_identity;
+  core_.announce(cloned ? "nmm-cloned" : "nmm-stale", 2,
+                 cloned ? "Two machines speak as one NMM." : "An older copy of an NMM speaks.",
+                 {{"nmm", record->name},
+                  {"nmm_id", hex_id(record->nmm_id)},
+                  {"from", format_endpoint(report.from)},
+                  {"expected_at", report.expected ? format_endpoint(*report.expected) : ""}});
+}
+
+void Root::handle(protocol::ResponseReceived& report) {
+  core_.requests.answered(report, core_.now());
+}
+
+void Root::handle(protocol::RequestTimedOut& report) {
+  core_.requests.timed_out(report, core_.now());
+}
+
+void Root::handle(protocol::EventRefused& report) {
+  log::warning("the engine refused " + report.event + ": " + report.error.message(),
+               {{"AKM_ASR", hex_id(report.asr_id)}});
+}
+
+void Root::handle(service::EffectFailed& report) {
+  log::error(report.effect + " failed: " + report.error.message(), {{"AKM_ASR", hex_id(report.asr_id)}});
+}
+
+// The control port.
+
+StatusSnapshot Root::status() const {
+  StatusSnapshot out;
+  out.state = core_.secret.nmm_id() == 0 ? "no-root-secret" : "ready";
+  out.root_id = core_.secret.nmm_id();
+  out.name = core_.settings.name;
+  out.version = AKM_VERSION;
+  out.key_storage = identity_.key_storage;
+  out.hardware_protected = identity_.hardware_protected;
+  out.incarnation = identity_.incarnation;
+  out.io_backend = identity_.io_backend;
+  out.listen = identity_.listen;
+  out.findings = identity_.findings;
+  if (database_state_) {
+    const DatabaseState database = database_state_();
+    out.database = database.description;
+    out.revision = database.revision;
+    if (database.failure) {
+      out.state = "database-unavailable";
+      out.findings.push_back("The database cannot be used: " + database.failure->message());
+    }
+  }
+  for (const auto& [nmm_id, record] : core_.book.all()) {
+    if (!record.fenced.empty())
+      out.findings.push_back(
+          "A former machine of " + record.name +
+          " has not answered yet that it is fenced off: where it still runs, nodes that the "
+          "new one has not reached follow it");
+    if (record.state == NmmState::active && record.secrets.empty())
+      out.findings.push_back(record.name + " has not handed up its root secret: it cannot be replaced yet");
+  }
+  out.counters = service::counter_map(core_.shell.engine().counters());
+  out.counters["store_failures"] = core_.shell.counters().store_failures;
+  out.counters["events_dropped"] = core_.shell.counters().events_dropped;
+  out.counters["nmms"] = core_.book.all().size();
+  return out;
+}
+
+std::vector<NmmSnapshot> Root::nmms() const {
+  std::vector<NmmSnapshot> out;
+  for (const auto& [nmm_id, record] : core_.book.all()) {
+    NmmSnapshot& shown = out.emplace_back();
+    const NmmPresence* presence = receiver_.presence(nmm_id);
+    const bool silent = presence != nullptr && presence->silent;
+    shown.nmm_id = nmm_id;
+    shown.name = record.name;
+    shown.state = record.state == NmmState::prepared ? "prepared" : silent ? "silent" : "active";
+    shown.serial = record.serial;
+    shown.endpoint = record.peer;
+    shown.version = record.version;
+    if (presence == nullptr) continue;
+    shown.last_heard_ns = presence->last_heard.ns;
+    shown.nodes = static_cast<std::uint32_t>(presence->nodes.size());
+    shown.asrs = static_cast<std::uint32_t>(presence->asrs.size());
+  }
+  std::ranges::sort(out, {}, &NmmSnapshot::name);
+  return out;
+}
+
+void Root::create_root_secret(Done done) {
+  const Status created = core_.secret.create();
+  if (created) {
+    core_.announce("root-secret-created", 5, "The root secret of the domain was drawn.",
+                   {{"root_id", hex_id(core_.secret.nmm_id())}});
+    core_.status_changed();
+  }
+  done(created);
+}
+
+Issuer::BundleReply Root::into_file(const std::string& directory, Reply<Prepared> reply) {
+  return [this, directory, reply = std::move(reply)](Result<protocol::BundleContent> content) mutable {
+    if (!content) return reply(std::unexpected(content.error()));
+    issuer_.write_file(std::move(*content), directory, std::move(reply));
+  };
+}
+
+void Root::prepare_nmm(Prepare what, const std::string& directory, const std::string& who,
+                       Reply<Prepared> reply) {
+  if (const Status place = Issuer::check_place(directory, what.nmm_name); !place)
+    return reply(std::unexpected(place.error()));
+  issuer_.prepare(what, who, into_file(directory, std::move(reply)));
+  settle();
+}
+
+void Root::replace_nmm(std::uint64_t nmm_id, std::vector<std::uint8_t> hardware_value,
+                       const std::string& directory, const std::string& who, Reply<Prepared> reply) {
+  const NmmRecord* record = core_.book.find(nmm_id);
+  if (record == nullptr) return reply(fail(Errc::not_found, "NMM " + hex_id(nmm_id)));
+  if (const Status place = Issuer::check_place(directory, record->name); !place)
+    return reply(std::unexpected(place.error()));
+  issuer_.replace(nmm_id, hardware_value, who, into_file(directory, std::move(reply)));
+  settle();
+}
+
+void Root::provision_nmm(Prepare /*what*/, const std::string& /*bus_address*/, const std::string& /*who*/,
+                         Reply<std::uint64_t> reply) {
+  reply(fail(Errc::not_supported, "direct provisioning of an NMM"));
+}
+
+void Root::replace_nmm_direct(std::uint64_t /*nmm_id*/, const std::string& /*bus_address*/,
+                              const std::string& /*who*/, Reply<std::uint64_t> reply) {
+  reply(fail(Errc::not_supported, "direct provisioning of an NMM"));
+}
+
+}  // namespace akm::root

@@ -1,0 +1,34 @@
+#pragma once
+// What only a Root is configured with.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "daemon/protocol/asr.h"
+#include "daemon/service/config.h"
+#include "daemon/service/settings.h"
+
+namespace akm::root {
+
+inline constexpr std::uint16_t kDefaultPort = 7402;
+inline constexpr std::uint32_t kDefaultNvIndex = 0x01800a12;
+
+enum class DatabaseChoice : std::uint8_t { sqlite, postgresql };
+
+struct RootSettings {
+  std::string name = "root";           // for people; goes into bundles
+  std::vector<std::string> endpoints;  // where NMMs reach this Root; goes into bundles
+  protocol::Policy policy;  // of relationships, where no record of the configuration says otherwise
+  std::uint64_t bundle_expiry_s = 7 * 86400;
+  DatabaseChoice database = DatabaseChoice::sqlite;
+  std::string database_path;      // SQLite
+  std::string database_conninfo;  // PostgreSQL; may hold a password: it is never shown
+  std::uint32_t statement_timeout_ms = 10'000;
+};
+
+/// Everything that may stand in akm-rootd's configuration file.
+service::Schema root_schema();
+/// config_invalid naming file and line.
+Result<RootSettings> root_settings(const service::Config& config, const service::Settings& common);
+
+}  // namespace akm::root

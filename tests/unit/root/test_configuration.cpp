@@ -1,0 +1,153 @@
+#include "daemon/root/configuration.h"
+
+#include <criterion/criterion.h>
+
+#include "daemon/store/sqlite_session.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace akm;
+using namespace akm::root;
+using namespace akm::test;
+using Kind = store::RecordKind;
+
+namespace {
+
+// The database at once, without a thread.
+struct Bench {
+  TemporaryFolder folder;
+  SystemRandom random;
+  std::unique_ptr<store::ConfigDatabase> database;
+  std::optional<Error> away;
+  Configuration configuration;
+  int changes = 0;
+
+  Bench()
+      : configuration(
+            [this](DatabaseJob job) {
+              auto after =
+                  job(away ? Result<store::ConfigDatabase*>(std::unexpected(*away)) : database.get());
+              if (after) after();
+            },
+            protocol::Policy{}) {
+    database = std::move(*store::ConfigDatabase::open(std::move(*store::open_sqlite(folder.file("root.db"))),
+                                                      SecretBytes<32>(), random));
+    configuration.on_change([this] { ++changes; });
+  }
+  Result<std::uint64_t> set(Kind kind, std::uint64_t id, store::Fields changes_to,
+                            std::optional<std::uint64_t> expected = {}) {
+    Result<std::uint64_t> out = fail(Errc::internal);
+    configuration.set(kind, id, std::move(changes_to), expected, "uid 0",
+                      [&](Result<std::uint64_t> revision) { out = std::move(revision); });
+    return out;
+  }
+  store::Fields fields(Kind kind, std::uint64_t id) const {
+    const auto record = database->get(kind, id);
+    return record ? record->fields : store::Fields{{"not", "there"}};
+  }
+  void nmm(std::uint64_t id, store::Fields with) const {
+    const store::Edit edit{Kind::nmm, id, std::move(with), {}};
+    cr_assert(database->apply({&edit, 1}, "root").has_value());
+  }
+};
+
+}  // namespace
+
+Test(configuration, fields_are_changed_one_by_one) {
+  Bench bench;
+  cr_assert_eq(*bench.set(Kind::node, 7, {{"name", "a"}, {"site", "x"}}), 1);
+  cr_assert_eq(*bench.set(Kind::node, 7, {{"site", ""}, {"room", "2"}}, 1), 2);
+  cr_assert(bench.fields(Kind::node, 7) == (store::Fields{{"name", "a"}, {"room", "2"}}));
+  cr_assert(bench.set(Kind::node, 7, {{"name", "b"}}, 1).error().code == Errc::busy);
+  cr_assert_eq(bench.changes, 2);
+}
+
+Test(configuration, a_policy_that_does_not_hold_is_refused) {
+  Bench bench;
+  cr_assert(bench.set(Kind::policy, 1, {{"rekey_interval_s", "600"}}).has_value());
+  cr_assert(bench.set(Kind::policy, 1, {{"rekey_interval_s", "soon"}}).error().code ==
+            Errc::invalid_argument);
+  cr_assert(bench.set(Kind::policy, 1, {{"no_such_field", "1"}}).error().code == Errc::invalid_argument);
+  cr_assert(bench.fields(Kind::policy, 1) == (store::Fields{{"rekey_interval_s", "600"}}));
+}
+
+Test(configuration, the_nearest_policy_is_in_force) {
+  Bench bench;
+  bench.nmm(0xa1, {{"name", "north"}});
+  const auto interval = [&] { return bench.configuration.policy_of(0xa1).rekey_interval_s; };
+  cr_assert_eq(interval(), 3600);
+  cr_assert(bench.set(Kind::policy, 1, {{"rekey_interval_s", "600"}}).has_value());
+  cr_assert(bench.set(Kind::policy, 2, {{"rekey_interval_s", "60"}}).has_value());
+  cr_assert_eq(interval(), 3600);
+  cr_assert(bench.set(Kind::domain, 1, {{"policy", "0000000000000001"}}).has_value());
+  cr_assert_eq(interval(), 600);
+  cr_assert(bench.set(Kind::nmm, 0xa1, {{"policy", "0000000000000002"}}).has_value());
+  cr_assert_eq(interval(), 60);
+  cr_assert(bench.set(Kind::nmm, 0xa1, {{"policy", "two"}}).error().code == Errc::invalid_argument);
+}
+
+Test(configuration, what_the_root_keeps_of_an_nmm_is_not_set_by_hand) {
+  Bench bench;
+  bench.nmm(0xa1, {{"name", "north"}, {"serial", "3"}});
+  cr_assert(bench.set(Kind::nmm, 0xa1, {{"serial", "9"}}).error().code == Errc::refused_by_policy);
+  cr_assert(bench.set(Kind::nmm, 0xa2, {{"site", "x"}}).error().code == Errc::not_found);
+  Errc code = Errc::internal;
+  bench.configuration.remove(Kind::nmm, 0xa1, "uid 0",
+                             [&](const Result<std::uint64_t>& done) { code = done.error().code; });
+  cr_assert(code == Errc::refused_by_policy);
+  bench.configuration.remove(Kind::node, 0xa1, "uid 0",
+                             [&](const Result<std::uint64_t>& done) { code = done.error().code; });
+  cr_assert(code == Errc::not_found);
+}
+
+Test(configuration, a_rollback_leaves_nmms_alone) {
+  Bench bench;
+  cr_assert(bench.set(Kind::node, 7, {{"name", "a"}}).has_value());
+  bench.nmm(0xa1, {{"serial", "2"}});
+  Result<std::uint64_t> back = fail(Errc::internal);
+  bench.configuration.rollback(0, "uid 0", [&](Result<std::uint64_t> done) { back = std::move(done); });
+  cr_assert_eq(*back, 3);
+  cr_assert(!bench.database->get(Kind::node, 7));
+  cr_assert(bench.fields(Kind::nmm, 0xa1) == (store::Fields{{"serial", "2"}}));
+  std::vector<store::Change> rows;
+  bench.configuration.history(2, [&](Result<std::vector<store::Change>> found) { rows = std::move(*found); });
+  cr_assert_eq(rows.size(), 1);
+  std::vector<store::FieldDifference> differences;
+  bench.configuration.diff(
+      1, 3, [&](Result<std::vector<store::FieldDifference>> found) { differences = std::move(*found); });
+  cr_assert_eq(differences.size(), 2);
+}
+
+Test(configuration, an_answer_is_bounded_and_hides_what_is_not_for_people) {
+  Bench bench;
+  std::vector<store::ReportRow> rows;
+  for (std::uint64_t id = 1; id <= kAnswerRows + 1; ++id) {
+    rows.push_back({0xa1, Kind::node, id, 1, 0, {{"entry", std::string(90'000, '0')}, {"name", "n"}}});
+  }
+  cr_assert(bench.database->put_reports(rows).has_value());
+  std::vector<store::ReportRow> found;
+  bench.configuration.reports(Kind::node, 0, 0, 0,
+                              [&](Result<std::vector<store::ReportRow>> page) { found = std::move(*page); });
+  cr_assert_eq(found.size(), kAnswerRows);
+  cr_assert(found[0].fields == (store::Fields{{"name", "n"}}));
+  for (std::uint64_t id = 1; id <= 60; ++id) {
+    cr_assert(bench.set(Kind::node, id, {{"a", std::string(90'000, 'x')}}).has_value());
+  }
+  std::vector<store::ConfigRecord> records;
+  bench.configuration.list(
+      Kind::node, 0, [&](Result<std::vector<store::ConfigRecord>> page) { records = std::move(*page); });
+  cr_assert_eq(records.size(), kAnswerBytes / 90'001);
+}
+
+Test(configuration, a_database_that_is_away_is_said) {
+  Bench bench;
+  bench.away = Error{Errc::unreachable, "the server"};
+  cr_assert(bench.set(Kind::node, 7, {{"name", "a"}}).error().code == Errc::unreachable);
+  Errc code = Errc::internal;
+  bench.configuration.get(Kind::node, 7,
+                          [&](const Result<store::ConfigRecord>& found) { code = found.error().code; });
+  cr_assert(code == Errc::unreachable);
+  bench.configuration.incidents(
+      0, 0, [&](const Result<std::vector<store::IncidentRow>>& found) { cr_assert(!found); });
+  bench.configuration.load();
+  cr_assert_eq(bench.changes, 0);
+}

@@ -1,0 +1,82 @@
+// daemon/nmm/root_reports.cpp: what goes up, and what a replacement gets back.
+#include <criterion/criterion.h>
+
+#include "tests/unit/root/root_net.h"
+
+using namespace akm;
+using namespace akm::root;
+using namespace akm::root::test;
+using namespace std::chrono_literals;
+
+Test(root_reports, incidents_reach_the_root) {
+  RootNet net(1, 2);
+  NmmMachine& nmm = *net.nmms[0];
+  cr_assert(nmm.join(*net.prepare(nmm)));
+  net.run(2s);
+  net.activate_all(nmm);
+  net.nodes[0]->down = true;
+  net.run(200s);  // its heartbeats are missed
+  const auto incidents = net.database->incidents();
+  cr_assert(incidents);
+  const auto silent = std::ranges::find(*incidents, "node-silent", &store::IncidentRow::name);
+  cr_assert(silent != incidents->end());
+  cr_assert_eq(silent->node_id == net.nodes[0]->node_id || silent->node_id == net.nodes[1]->node_id, true);
+}
+
+Test(root_reports, no_secret_is_in_what_the_root_stores_of_a_report) {
+  RootNet net(1, 1);
+  NmmMachine& nmm = *net.nmms[0];
+  cr_assert(nmm.join(*net.prepare(nmm)));
+  net.run(2s);
+  net.activate_all(nmm);
+  net.run(3s);
+  const auto nmm_id = nmm.status().nmm_id;
+  const auto secret = net.database->secret(secret_name(nmm_id, 1));
+  const std::string text = hex(secret->reveal());
+  for (const auto kind : {store::RecordKind::nmm, store::RecordKind::node}) {
+    const auto rows = net.database->reports(kind, nmm_id);
+    cr_assert(rows && !rows->empty());
+    for (const auto& row : *rows) {
+      for (const auto& [name, value] : row.fields) cr_assert_not(value.contains(text));
+    }
+  }
+}
+
+Test(root_reports, a_replacement_that_cannot_store_tries_until_it_can) {
+  RootNet net(2, 3);
+  NmmMachine& lost = *net.nmms[0];
+  cr_assert(lost.join(*net.prepare(lost)));
+  net.run(2s);
+  net.activate_all(lost);
+  net.run(3s);
+  lost.down = true;
+  NmmMachine& next = *net.nmms[1];
+  cr_assert(next.join(*net.replace(lost.status().nmm_id, next)));
+  next.store.failing_names = "nmm-node-";  // no record can be taken over
+  net.run(5s);
+  cr_assert(next.nmm->nodes().empty());
+  cr_assert_str_eq(next.status().root_state.c_str(), "joining");
+  next.restart();
+  net.run(5s);
+  next.store.failing_names.reset();
+  net.run(30s);
+  cr_assert_eq(next.nmm->nodes().size(), 3U);
+  cr_assert_str_eq(next.status().root_state.c_str(), "reached");
+}
+
+Test(root_reports, a_replacement_counts_on_where_the_lost_one_was) {
+  RootNet net(2, 2);
+  NmmMachine& lost = *net.nmms[0];
+  cr_assert(lost.join(*net.prepare(lost)));
+  net.run(2s);
+  net.activate_all(lost);
+  net.run(3s);
+  lost.down = true;
+  NmmMachine& next = *net.nmms[1];
+  cr_assert(next.join(*net.replace(lost.status().nmm_id, next)));
+  net.run(10s);
+  cr_assert_gt(next.status().incarnation, lost.status().incarnation + kIncarnationLeap - 2);
+  cr_assert_eq(next.starts, 2U, "it has started anew once");
+  cr_assert_str_eq(next.status().root_state.c_str(), "reached");
+  cr_assert_eq(next.status().counters.at("root_pending"), 0U);
+}
