@@ -132,13 +132,13 @@ void Authorizer::check(sd_bus_message* message, Done done) {
   });
 }
 
-void Authorizer::authorize(sd_bus_message* message, Reply<Caller> done) {
+void Authorizer::authorize(sd_bus_message* message, Reply<Caller> done, bool root_only) {
   const AccessRule* rule = rule_of(message);
   if (rule == nullptr || rule->access == Access::caller)
     return done(fail(Errc::not_authorized, "there is no rule for this method"));
   const bool interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0;
   const char* sender = sd_bus_message_get_sender(message);
-  ask_bus(message, [this, rule, interactive, who = std::string(sender == nullptr ? "" : sender),
+  ask_bus(message, [this, rule, interactive, root_only, who = std::string(sender == nullptr ? "" : sender),
                     done = std::move(done)](Result<Credentials> credentials) mutable {
     if (!credentials) return done(std::unexpected(credentials.error()));
     const bool is_root = credentials->caller.uid == 0;
@@ -148,6 +148,7 @@ void Authorizer::authorize(sd_bus_message* message, Reply<Caller> done) {
       done(std::move(caller));
     };
     if (is_root) return finish({});
+    if (root_only) return finish(fail(Errc::not_authorized, "only uid 0 may ask for this"));
     if (!options_.use_polkit) return finish(by_group(credentials->gids, gid_));
     // The question to polkit counts as well: it may take long.
     ++*pending_;

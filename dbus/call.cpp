@@ -55,18 +55,18 @@ Done Call::done(Call call) {
   };
 }
 
-int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> parsed) {
+int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> parsed, bool root_only) {
   Call call(message);
   if (!parsed) {
     call.fail(parsed.error());
     return 1;
   }
-  authorizer.authorize(
-      message, [call = std::move(call), action = std::move(*parsed)](const Result<Caller>& caller) mutable {
-        if (!caller) return call.fail(caller.error());
-        call.authorised(caller->uid);
-        action(std::move(call));
-      });
+  auto decided = [call = std::move(call), action = std::move(*parsed)](const Result<Caller>& caller) mutable {
+    if (!caller) return call.fail(caller.error());
+    call.authorised(caller->uid);
+    action(std::move(call));
+  };
+  authorizer.authorize(message, std::move(decided), root_only);
   return 1;
 }
 

@@ -53,6 +53,10 @@ Result<std::string> resolve_address(std::string_view text) {
 
 Result<std::unique_ptr<Connection>> Connection::open(const std::string& address) {
   AKM_ASSIGN(const std::string resolved, resolve_address(address));
+  return open_resolved(resolved);
+}
+
+Result<std::unique_ptr<Connection>> Connection::open_resolved(const std::string& resolved) {
   sd_bus* bus = nullptr;
   int r = sd_bus_new(&bus);
   if (r >= 0) r = sd_bus_set_address(bus, resolved.c_str());

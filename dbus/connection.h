@@ -30,6 +30,8 @@ class Connection {
 
   /// Starts to connect; authentication and Hello go on in process_one(). unreachable when there is no socket.
   static Result<std::unique_ptr<Connection>> open(const std::string& address);
+  /// The same with an sd-bus address that a policy has passed, of whatever transport (direct_address.h).
+  static Result<std::unique_ptr<Connection>> open_resolved(const std::string& resolved);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   /// Completes the calls that still wait with `unreachable`, then closes.

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+#include <vector>
 
 #include "daemon/base/hex.h"
 #include "dbus/arguments.h"
+#include "dbus/direct_address.h"
 #include "dbus/errors.h"
 #include "dbus/limits.h"
 #include "dbus/property.h"
@@ -70,18 +73,20 @@ struct NmmAdaptor::Vtable {
   static int method(sd_bus_message* message, void* userdata, sd_bus_error*) {
     auto* self = static_cast<NmmAdaptor*>(userdata);
     Reader in(message);
-    return dispatch(self->authorizer_, message, (self->*Parse)(in));
+    self->root_only_ = false;
+    Result<Action> parsed = (self->*Parse)(in);
+    return dispatch(self->authorizer_, message, std::move(parsed), self->root_only_);
   }
+  static constexpr std::uint64_t kOpen = SD_BUS_VTABLE_UNPRIVILEGED;  // the authorizer decides, not sd-bus
+  using Self = NmmAdaptor;
+  static std::span<const sd_bus_vtable> methods();
+  static std::span<const sd_bus_vtable> lifecycle_methods();
+  static std::span<const sd_bus_vtable> properties_and_signals();
   static const sd_bus_vtable* table();
 };
 
-const sd_bus_vtable* NmmAdaptor::Vtable::table() {
-  constexpr std::uint64_t kOpen = SD_BUS_VTABLE_UNPRIVILEGED;  // the authorizer decides, not sd-bus
-  constexpr std::uint64_t kSignals = SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE;
-  constexpr std::uint64_t kConst = SD_BUS_VTABLE_PROPERTY_CONST;
-  using Self = NmmAdaptor;
+std::span<const sd_bus_vtable> NmmAdaptor::Vtable::methods() {
   static const sd_bus_vtable kTable[] = {
-      SD_BUS_VTABLE_START(0),
       SD_BUS_METHOD_WITH_ARGS("CreateRootSecret", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
                               method<&Self::create_root_secret>, kOpen),
       SD_BUS_METHOD_WITH_ARGS(
@@ -123,6 +128,28 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
                               method<&Self::set_golden_pcrs>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Readmit", SD_BUS_ARGS("t", node_id), SD_BUS_NO_RESULT, method<&Self::readmit>,
                               kOpen),
+  };
+  return kTable;
+}
+
+std::span<const sd_bus_vtable> NmmAdaptor::Vtable::lifecycle_methods() {
+  static const sd_bus_vtable kTable[] = {
+      SD_BUS_METHOD_WITH_ARGS(
+          "BeginDirect", SD_BUS_ARGS("s", name, "as", endpoints, "s", bus_address),
+          SD_BUS_ARGS("t", handle, "s", fingerprint, "ay", value, "a(ss)", sources, "b", confirm),
+          method<&Self::begin_direct>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ConfirmDirect", SD_BUS_ARGS("t", handle, "s", fingerprint),
+                              SD_BUS_ARGS("t", node_id), method<&Self::confirm_direct>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("DescribeNode", SD_BUS_ARGS("t", node_id), SD_BUS_ARGS("a(ss)", facts),
+                              method<&Self::describe_node>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Reprovision", SD_BUS_ARGS("t", node_id), SD_BUS_NO_RESULT,
+                              method<&Self::reprovision>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Rehome", SD_BUS_ARGS("t", node_id, "ay", hardware_value), SD_BUS_NO_RESULT,
+                              method<&Self::rehome>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Retire", SD_BUS_ARGS("t", node_id, "b", forget), SD_BUS_NO_RESULT,
+                              method<&Self::retire>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("AcceptHardware", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
+                              method<&Self::accept_hardware>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("GetHardwareIdentity", SD_BUS_NO_ARGS,
                               SD_BUS_ARGS("ay", value, "a(ss)", sources),
                               method<&Self::get_hardware_identity>, kOpen),
@@ -130,6 +157,14 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
                               method<&Self::provision_from_file>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ProvisionFromMemfd", SD_BUS_ARGS("h", bundle), SD_BUS_NO_RESULT,
                               method<&Self::provision_from_memfd>, kOpen),
+  };
+  return kTable;
+}
+
+std::span<const sd_bus_vtable> NmmAdaptor::Vtable::properties_and_signals() {
+  constexpr std::uint64_t kSignals = SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE;
+  constexpr std::uint64_t kConst = SD_BUS_VTABLE_PROPERTY_CONST;
+  static const sd_bus_vtable kTable[] = {
       SD_BUS_SIGNAL_WITH_ARGS(
           "Event", SD_BUS_ARGS("s", name, "y", severity, "x", boottime_ns, "t", asr_id, "a{ss}", fields), 0),
       SD_BUS_PROPERTY("State", "s", get, 0, kSignals),
@@ -150,6 +185,16 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
       SD_BUS_VTABLE_END,
   };
   return kTable;
+}
+
+const sd_bus_vtable* NmmAdaptor::Vtable::table() {
+  static const std::vector<sd_bus_vtable> kWhole = [] {
+    std::vector<sd_bus_vtable> out{SD_BUS_VTABLE_START(0)};
+    for (const auto part : {methods(), lifecycle_methods(), properties_and_signals()})
+      out.insert(out.end(), part.begin(), part.end());
+    return out;
+  }();
+  return kWhole.data();
 }
 
 NmmAdaptor::NmmAdaptor(Bus& bus, Authorizer& authorizer, nmm::ControlPort& port)
@@ -247,8 +292,8 @@ Result<Action> NmmAdaptor::provision_direct(Reader& in) {
   nmm::ControlPort::Prepare what;
   AKM_ASSIGN(what.node_name, read_name(in, "the name of the node"));
   AKM_ASSIGN(what.node_endpoints, read_endpoints(in));
-  AKM_ASSIGN(const std::string text, in.text(limits::kAddressBytes));
-  AKM_ASSIGN(std::string address, resolve_address(text));
+  AKM_ASSIGN(std::string address, in.text(limits::kAddressBytes));
+  root_only_ = needs_root(address);  // which addresses there are is the role's policy
   return [this, what = std::move(what), address = std::move(address)](Call call) mutable {
     auto reply = [call = std::move(call)](Result<std::uint64_t> node_id) mutable {
       if (!node_id) return call.fail(node_id.error());
@@ -361,6 +406,68 @@ Result<Action> NmmAdaptor::set_golden_pcrs(Reader& in) {
 Result<Action> NmmAdaptor::readmit(Reader& in) {
   AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
   return [this, node_id](Call call) { port_.readmit(node_id, Call::done(std::move(call))); };
+}
+
+Result<Action> NmmAdaptor::begin_direct(Reader& in) {
+  nmm::ControlPort::Prepare what;
+  AKM_ASSIGN(what.node_name, read_name(in, "the name of the node"));
+  AKM_ASSIGN(what.node_endpoints, read_endpoints(in));
+  AKM_ASSIGN(std::string address, in.text(limits::kAddressBytes));
+  root_only_ = needs_root(address);
+  return [this, what = std::move(what), address = std::move(address)](Call call) mutable {
+    auto reply = [call = std::move(call)](Result<nmm::ControlPort::DirectOffer> offer) mutable {
+      if (!offer) return call.fail(offer.error());
+      call.reply([&](Writer& out) {
+        out.u64(offer->handle).text(offer->fingerprint).bytes(offer->hardware_value);
+        out.pairs('r', offer->sources).boolean(offer->confirm);
+      });
+    };
+    port_.begin_direct(std::move(what), address, std::move(reply));
+  };
+}
+
+Result<Action> NmmAdaptor::confirm_direct(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t handle, in.u64());
+  AKM_ASSIGN(std::string fingerprint, in.text(limits::kNameBytes));
+  return [this, handle, fingerprint = std::move(fingerprint)](Call call) mutable {
+    auto reply = [call = std::move(call)](Result<std::uint64_t> node_id) mutable {
+      if (!node_id) return call.fail(node_id.error());
+      call.reply([&](Writer& out) { out.u64(*node_id); });
+    };
+    port_.confirm_direct(handle, fingerprint, std::move(reply));
+  };
+}
+
+Result<Action> NmmAdaptor::describe_node(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
+  return [this, node_id](Call call) {
+    const auto facts = port_.describe(node_id);
+    if (!facts) return call.fail(facts.error());
+    call.reply([&](Writer& out) { out.pairs('r', *facts); });
+  };
+}
+
+Result<Action> NmmAdaptor::reprovision(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
+  return [this, node_id](Call call) { port_.reprovision(node_id, Call::done(std::move(call))); };
+}
+
+Result<Action> NmmAdaptor::rehome(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
+  AKM_ASSIGN(std::vector<std::uint8_t> value, read_hardware_value(in));
+  return [this, node_id, value = std::move(value)](Call call) mutable {
+    port_.rehome(node_id, std::move(value), Call::done(std::move(call)));
+  };
+}
+
+Result<Action> NmmAdaptor::retire(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t node_id, read_id(in, "the id of the node"));
+  AKM_ASSIGN(const bool forget, in.boolean());
+  return [this, node_id, forget](Call call) { port_.retire(node_id, forget, Call::done(std::move(call))); };
+}
+
+Result<Action> NmmAdaptor::accept_hardware(Reader&) {
+  return [this](Call call) { port_.accept_hardware(Call::done(std::move(call))); };
 }
 
 Result<Action> NmmAdaptor::get_hardware_identity(Reader&) {

@@ -48,6 +48,13 @@ class NmmAdaptor {
   Result<Action> readmit(Reader& in);
   Result<Action> prepare_for_tpm(Reader& in);
   Result<Action> set_golden_pcrs(Reader& in);
+  Result<Action> begin_direct(Reader& in);
+  Result<Action> confirm_direct(Reader& in);
+  Result<Action> describe_node(Reader& in);
+  Result<Action> reprovision(Reader& in);
+  Result<Action> rehome(Reader& in);
+  Result<Action> retire(Reader& in);
+  Result<Action> accept_hardware(Reader& in);
   Result<Action> get_hardware_identity(Reader& in);
   Result<Action> provision_from_file(Reader& in);
   Result<Action> provision_from_memfd(Reader& in);
@@ -60,6 +67,7 @@ class NmmAdaptor {
   nmm::StatusSnapshot fresh_;      // taken for the present message
   std::uint64_t fresh_for_ = 0;
   bool dirty_ = false;
+  bool root_only_ = false;  // what was parsed last is for uid 0 alone
 };
 
 }  // namespace akm::dbus

@@ -41,6 +41,8 @@ std::span<const Property<Snapshot>> properties() {
       property<Snapshot, &Snapshot::probes>("Probes"),
       property<Snapshot, &Snapshot::bundles>("Bundles"),
       property<Snapshot, &Snapshot::counters>("Counters", false),
+      property<Snapshot, &Snapshot::handover_fingerprint>("HandoverFingerprint"),
+      property<Snapshot, &Snapshot::changed_sources>("ChangedSources"),
   };
   return table;
 }
@@ -83,8 +85,17 @@ const sd_bus_vtable* NodeAdaptor::Vtable::table() {
                               method<&Self::get_tpm_identity>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ProvisionFromTpm", SD_BUS_ARGS("s", path, "ay", digest), SD_BUS_NO_RESULT,
                               method<&Self::provision_from_tpm>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("OfferHandover", SD_BUS_NO_ARGS,
+                              SD_BUS_ARGS("ay", value, "a(ss)", sources, "ay", key, "s", fingerprint),
+                              method<&Self::offer_handover>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionSealed", SD_BUS_ARGS("ay", sealed), SD_BUS_NO_RESULT,
+                              method<&Self::provision_sealed>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Activate", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method<&Self::activate>, kOpen),
-      SD_BUS_METHOD_WITH_ARGS("Zeroize", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method<&Self::zeroize>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Zeroize", SD_BUS_NO_ARGS, SD_BUS_ARGS("s", receipt), method<&Self::zeroize>,
+                              kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Rehome", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method<&Self::rehome>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("Generalize", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method<&Self::generalize>,
+                              kOpen),
       SD_BUS_SIGNAL_WITH_ARGS(
           "Event", SD_BUS_ARGS("s", name, "y", severity, "x", boottime_ns, "t", asr_id, "a{ss}", fields), 0),
       SD_BUS_PROPERTY("State", "s", get, 0, kSignals),
@@ -103,6 +114,8 @@ const sd_bus_vtable* NodeAdaptor::Vtable::table() {
       SD_BUS_PROPERTY("Probes", "a{ss}", get, 0, kSignals),
       SD_BUS_PROPERTY("Bundles", "a(ssus)", get, 0, kSignals),
       SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
+      SD_BUS_PROPERTY("HandoverFingerprint", "s", get, 0, kSignals),
+      SD_BUS_PROPERTY("ChangedSources", "as", get, 0, kSignals),
       SD_BUS_VTABLE_END,
   };
   return kTable;
@@ -209,12 +222,43 @@ Result<Action> NodeAdaptor::provision_from_tpm(Reader& in) {
   };
 }
 
+Result<Action> NodeAdaptor::offer_handover(Reader&) {
+  return [this](Call call) {
+    const Result<node::ControlPort::Offer> offer = port_.offer_handover();
+    if (!offer) return call.fail(offer.error());
+    call.reply([&](Writer& out) {
+      out.bytes(offer->identity.value).pairs('r', offer->identity.sources);
+      out.bytes(offer->key).text(offer->fingerprint);
+    });
+  };
+}
+
+Result<Action> NodeAdaptor::provision_sealed(Reader& in) {
+  AKM_ASSIGN(std::vector<std::uint8_t> sealed, in.bytes(limits::kSealedBundleBytes));
+  return [this, sealed = std::move(sealed)](Call call) mutable {
+    port_.provision_sealed(std::move(sealed), Call::done(std::move(call)));
+  };
+}
+
 Result<Action> NodeAdaptor::activate(Reader&) {
   return [this](Call call) { port_.activate(Call::done(std::move(call))); };
 }
 
 Result<Action> NodeAdaptor::zeroize(Reader&) {
-  return [this](Call call) { port_.zeroize(Call::done(std::move(call))); };
+  return [this](Call call) mutable {
+    port_.zeroize([call = std::move(call)](Result<std::string> receipt) mutable {
+      if (!receipt) return call.fail(receipt.error());
+      call.reply([&](Writer& out) { out.text(*receipt); });
+    });
+  };
+}
+
+Result<Action> NodeAdaptor::rehome(Reader&) {
+  return [this](Call call) { port_.rehome(Call::done(std::move(call))); };
+}
+
+Result<Action> NodeAdaptor::generalize(Reader&) {
+  return [this](Call call) { port_.generalize(Call::done(std::move(call))); };
 }
 
 }  // namespace akm::dbus

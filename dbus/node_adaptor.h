@@ -37,8 +37,12 @@ class NodeAdaptor {
   Result<Action> provision_from_token(Reader& in);
   Result<Action> get_tpm_identity(Reader& in);
   Result<Action> provision_from_tpm(Reader& in);
+  Result<Action> offer_handover(Reader& in);
+  Result<Action> provision_sealed(Reader& in);
   Result<Action> activate(Reader& in);
   Result<Action> zeroize(Reader& in);
+  Result<Action> rehome(Reader& in);
+  Result<Action> generalize(Reader& in);
 
   Bus& bus_;
   Authorizer& authorizer_;

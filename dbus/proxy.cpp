@@ -224,11 +224,6 @@ Status Proxy::activate() {
   return call({name, root_of(Service::node), name, "Activate"}, no_arguments, nothing);
 }
 
-Status Proxy::zeroize() {
-  const std::string name = service_name(Service::node);
-  return call({name, root_of(Service::node), name, "Zeroize"}, no_arguments, nothing);
-}
-
 Status Proxy::nmm_call(const char* member, const std::vector<std::uint64_t>& ids) {
   const std::string name = service_name(Service::nmm);
   return call(

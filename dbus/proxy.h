@@ -55,7 +55,10 @@ class Proxy {
   Status provision_from_file(const std::string& path, const UniqueFd& code, Service service = Service::node);
   Status provision_from_token(const std::string& uri, const UniqueFd& pin);
   Status activate();
-  Status zeroize();
+  Result<std::string> zeroize();
+  Status rehome();
+  Status generalize();
+  Result<node::ControlPort::Offer> offer_handover();
 
   // sealing_proxy.cpp: org.akm.Sealing1 of either service.
   Result<PcrFacts> pcrs(Service service);
@@ -71,6 +74,13 @@ class Proxy {
   using PreparedOnToken = nmm::ControlPort::PreparedOnToken;
   Result<PreparedOnToken> prepare_token(const Prepare& what, const std::string& uri, const UniqueFd& pin);
   Result<std::uint64_t> provision_direct(const Prepare& what, const std::string& bus_address);
+  Result<nmm::ControlPort::DirectOffer> begin_direct(const Prepare& what, const std::string& bus_address);
+  Result<std::uint64_t> confirm_direct(std::uint64_t handle, const std::string& fingerprint);
+  Result<std::vector<std::pair<std::string, std::string>>> describe_node(std::uint64_t node_id);
+  Status reprovision(std::uint64_t node_id);
+  Status rehome_node(std::uint64_t node_id, const std::vector<std::uint8_t>& hardware_value);
+  Status retire_node(std::uint64_t node_id, bool forget);
+  Status accept_hardware();
   Result<std::vector<nmm::NodeSnapshot>> nodes();
   Result<std::uint64_t> create_asr(const std::string& label, const std::vector<std::uint64_t>& node_ids,
                                    const std::map<std::string, std::string>& policy);
@@ -113,6 +123,9 @@ class Proxy {
   Proxy(sd_bus* bus, Duration timeout) : bus_(bus), timeout_(timeout) {}
   Status sealing_call(Service service, const char* member, const std::function<void(Writer&)>& write,
                       const std::function<Status(Reader&)>& read);
+  Status node_call(const char* member, const std::function<Status(Reader&)>& read);
+  Status nmm_call_with(const char* member, const std::function<void(Writer&)>& write,
+                       const std::function<Status(Reader&)>& read);
   Status nmm_call(const char* member, const std::vector<std::uint64_t>& ids);
 
   sd_bus* bus_;

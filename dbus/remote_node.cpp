@@ -13,20 +13,23 @@ constexpr const char* kName = "org.akm.Node1";
 constexpr const char* kPath = "/org/akm/Node1";
 constexpr std::size_t kSources = 64;
 
-Result<node::ControlPort::HardwareIdentity> read_identity(sd_bus_message* reply) {
+Result<node::ControlPort::Offer> read_offer(sd_bus_message* reply) {
   Reader in(reply);
-  node::ControlPort::HardwareIdentity identity;
-  AKM_ASSIGN(identity.value, in.bytes(limits::kHardwareValueBytes));
-  if (identity.value.size() != limits::kHardwareValueBytes)
+  node::ControlPort::Offer offer;
+  AKM_ASSIGN(offer.identity.value, in.bytes(limits::kHardwareValueBytes));
+  if (offer.identity.value.size() != limits::kHardwareValueBytes)
     return fail(Errc::malformed, "the node's hardware value");
-  AKM_ASSIGN(identity.sources, in.pairs('r', kSources));
-  return identity;
+  AKM_ASSIGN(offer.identity.sources, in.pairs('r', kSources));
+  AKM_ASSIGN(offer.key, in.bytes(limits::kHandoverKeyBytes));
+  if (offer.key.size() != limits::kHandoverKeyBytes) return fail(Errc::malformed, "the node's key");
+  AKM_ASSIGN(offer.fingerprint, in.text(limits::kNameBytes));
+  return offer;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<RemoteNode>> RemoteNode::connect(const std::string& bus_address) {
-  AKM_ASSIGN(std::unique_ptr<Connection> connection, Connection::open(bus_address));
+Result<std::unique_ptr<RemoteNode>> RemoteNode::connect(const DirectAddress& address) {
+  AKM_ASSIGN(std::unique_ptr<Connection> connection, Connection::open_resolved(address.text));
   return std::unique_ptr<RemoteNode>(new RemoteNode(std::move(connection)));
 }
 
@@ -37,21 +40,35 @@ Status RemoteNode::process() {
   }
 }
 
-void RemoteNode::read_hardware_identity(Duration timeout, Reply<node::ControlPort::HardwareIdentity> reply) {
+void RemoteNode::offer_handover(Duration timeout, Reply<node::ControlPort::Offer> reply) {
   auto answered = [reply = std::move(reply)](Result<sd_bus_message*> message) mutable {
     if (!message) return reply(std::unexpected(std::move(message).error()));
-    reply(read_identity(*message));
+    reply(read_offer(*message));
   };
-  connection_->call_method(kName, kPath, kName, "GetHardwareIdentity", {}, timeout, std::move(answered));
+  connection_->call_method(kName, kPath, kName, "OfferHandover", {}, timeout, std::move(answered));
 }
 
 void RemoteNode::provision(UniqueFd bundle, Duration timeout, Done done) {
+  // sd-bus duplicates it.
+  provision_by(
+      "ProvisionFromMemfd", [&bundle](Writer& out) { out.fd(bundle.get()); }, timeout, std::move(done));
+}
+
+void RemoteNode::provision_sealed(const std::vector<std::uint8_t>& sealed, Duration timeout, Done done) {
+  provision_by("ProvisionSealed", [&sealed](Writer& out) { out.bytes(sealed); }, timeout, std::move(done));
+}
+
+void RemoteNode::provision_by(const char* member, const std::function<void(Writer&)>& write, Duration timeout,
+                              Done done) {
   sd_bus_message* message = nullptr;
-  int r =
-      sd_bus_message_new_method_call(connection_->get(), &message, kName, kPath, kName, "ProvisionFromMemfd");
-  if (r >= 0) r = Writer(message).fd(bundle.get()).status();  // sd-bus duplicates it
+  int r = sd_bus_message_new_method_call(connection_->get(), &message, kName, kPath, kName, member);
+  if (r >= 0) {
+    Writer out(message);
+    write(out);
+    r = out.status();
+  }
   if (r < 0) {
-    done(std::unexpected(error_from_errno(r, "ProvisionFromMemfd")));
+    done(std::unexpected(error_from_errno(r, member)));
   } else {
     auto answered = [done = std::move(done)](Result<sd_bus_message*> reply) mutable {
       if (!reply) return done(std::unexpected(std::move(reply).error()));

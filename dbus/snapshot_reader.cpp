@@ -228,6 +228,8 @@ Result<node::StatusSnapshot> read_node_status(Reader& in) {
       field<S, &S::probes>("Probes", "a{ss}"),
       field<S, &S::bundles>("Bundles", kBundlesType),
       field<S, &S::counters>("Counters", "a{st}"),
+      field<S, &S::handover_fingerprint>("HandoverFingerprint", "s"),
+      field<S, &S::changed_sources>("ChangedSources", "as"),
   };
   return read_properties<S>(in, kFields);
 }

@@ -32,6 +32,8 @@ class SoftwareSealer final : public Sealer {
   /// Durable before it returns, so that a crash cannot give a number twice. Not guarded against a restored
   /// disk.
   Result<std::uint32_t> next_incarnation() override;
+  /// The key file. The count stays: no identity that follows repeats a start.
+  Result<std::vector<std::string>> erase() override;
 
  private:
   SoftwareSealerOptions options_;

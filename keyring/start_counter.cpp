@@ -76,4 +76,18 @@ Result<std::uint64_t> raise_start_counter(TpmContext& tpm, const StorageRoot& ro
   return read_counter(tpm, session.get(), index.get());
 }
 
+Result<bool> erase_start_counter(TpmContext& tpm, const StorageRoot& root, TPM2_HANDLE number) {
+  const auto index = tpm.find(number, "NV index");
+  if (!index && index.error().code == Errc::not_found) return false;
+  if (!index) return std::unexpected(index.error());
+  AKM_ASSIGN(const TpmHandle session, tpm.start_session(TPM2_SE_HMAC, root.handle.get(), 0));
+  AKM_TRY(check_counter(tpm, session.get(), index->get(), number));
+  AKM_TRY(tpm.set_session(session.get(), 0));
+  AKM_TRY(tpm.run("Esys_NV_UndefineSpace, incarnation counter", [&] {
+    return Esys_NV_UndefineSpace(tpm.esys(), ESYS_TR_RH_OWNER, index->get(), session.get(), ESYS_TR_NONE,
+                                 ESYS_TR_NONE);
+  }));
+  return true;
+}
+
 }  // namespace akm::keyring

@@ -12,5 +12,7 @@ namespace akm::keyring {
 /// from rising unseen. tpm_failed also when the index is there with other attributes: it is another program's
 /// then, and not touched.
 Result<std::uint64_t> raise_start_counter(TpmContext& tpm, const StorageRoot& root, TPM2_HANDLE index);
+/// Removes the counter, in such a session too; false: there is none. Another program's index is not touched.
+Result<bool> erase_start_counter(TpmContext& tpm, const StorageRoot& root, TPM2_HANDLE index);
 
 }  // namespace akm::keyring

@@ -325,4 +325,11 @@ Result<std::uint32_t> TpmSealer::next_incarnation() {
   return static_cast<std::uint32_t>(value);
 }
 
+Result<std::vector<std::string>> TpmSealer::erase() {
+  AKM_ASSIGN(const std::unique_ptr<TpmContext> tpm, opener_());
+  AKM_ASSIGN(const StorageRoot root, storage_root_key(*tpm, pinned_));
+  AKM_ASSIGN(const bool was_there, erase_start_counter(*tpm, root, options_.nv_index));
+  return was_there ? std::vector<std::string>{"tpm-nv-counter"} : std::vector<std::string>{};
+}
+
 }  // namespace akm::keyring

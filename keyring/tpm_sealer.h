@@ -41,6 +41,9 @@ class TpmSealer final : public Sealer {
   Result<StorageKey> unseal(std::span<const std::uint8_t> blob) override;
   /// Under the pinned storage root key once something was sealed or unsealed.
   Result<std::uint32_t> next_incarnation() override;
+  /// The NV counter, when it is ours. One that is defined after it begins above every number that it gave
+  /// (TPM 2.0 Library, part 1, "NV counters").
+  Result<std::vector<std::string>> erase() override;
 
   /// To the present values of these PCRs, with the operator's secret as the other way in; returns only after
   /// the key was opened by either way. invalid_argument (a PCR into which nothing was measured, a short

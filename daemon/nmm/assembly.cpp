@@ -9,6 +9,8 @@
 namespace akm::nmm {
 namespace {
 
+constexpr Duration kLeaveAfter = std::chrono::milliseconds(500);
+
 NmmIdentity identity_of(const service::OpenedState& opened, const io::Loop& loop, const Endpoint& listen) {
   NmmIdentity out;
   out.key_storage = opened.key_storage;
@@ -66,16 +68,40 @@ Result<std::unique_ptr<Assembly>> Assembly::make(const service::Settings& settin
   AKM_ASSIGN(out->socket_, loop.open_udp(settings.listen, [self](auto datagram, const Endpoint& from) {
     if (self->shell_) self->shell_->receive(datagram, from);
   }));
+  out->check_hardware(own.hardware);
   NmmIdentity identity = identity_of(out->opened_, loop, loop.local_endpoint(out->socket_));
-  if (out->opened_.store) {
+  if (out->opened_.store && !out->opened_.failure) {
     out->opened_.store = std::make_unique<service::PromptStore>(std::move(out->opened_.store), loop);
     out->assemble(std::move(own), std::move(identity));
   } else {
     const Error why = out->opened_.failure ? *out->opened_.failure : Error{Errc::sealed_unavailable, {}};
     log::write(log::Level::critical, message_id::kSealedUnavailable, why.message());
     out->unavailable_ = std::make_unique<Unavailable>(unavailable_status(own, std::move(identity), why), why);
+    if (why.code == Errc::hardware_mismatch) {
+      out->unavailable_->on_accept([self]() -> Status {
+        AKM_TRY(self->own_hardware_->accept());
+        self->leave_due_ = boottime_now() + kLeaveAfter;  // the answer goes first
+        return {};
+      });
+      loop.add_deadline([self] { return self->leave_due_; },
+                        [self] {
+                          self->leave_due_.reset();
+                          if (const Status failed = start_anew(); !failed)
+                            log::error(failed.error().message());
+                        });
+    }
   }
   return out;
+}
+
+/// On another machine there is no state for this NMM: it says so, and waits for the operator's word.
+void Assembly::check_hardware(const keyring::HardwareOptions& options) {
+  if (!opened_.store) return;
+  own_hardware_.emplace(*opened_.store, [options] { return keyring::collect_hardware_sources(options); });
+  std::string finding;
+  const Status same = own_hardware_->check(finding);
+  if (!finding.empty()) opened_.findings.push_back(finding);
+  if (!same) opened_.failure = same.error();
 }
 
 void Assembly::assemble(NmmSettings own, NmmIdentity identity) {

@@ -2,8 +2,10 @@
 // The parts of akm-nmmd on one loop: sealed state, socket, engine and role; or, where the state does not
 // open, what says so.
 #include <memory>
+#include <optional>
 
 #include "daemon/nmm/nmm.h"
+#include "daemon/nmm/own_hardware.h"
 #include "daemon/nmm/unavailable.h"
 #include "daemon/service/aside_worker.h"
 #include "daemon/service/startup.h"
@@ -28,6 +30,7 @@ class Assembly {
 
  private:
   Assembly(const service::Settings& settings, const NmmSettings& own, io::Loop& loop, RandomSource& random);
+  void check_hardware(const keyring::HardwareOptions& options);
   void assemble(NmmSettings own, NmmIdentity identity);
 
   io::Loop& loop_;
@@ -40,6 +43,8 @@ class Assembly {
   std::unique_ptr<service::Shell> shell_;
   std::unique_ptr<Nmm> role_;
   std::unique_ptr<Unavailable> unavailable_;
+  std::optional<OwnHardware> own_hardware_;
+  std::optional<Instant> leave_due_;
 };
 
 }  // namespace akm::nmm

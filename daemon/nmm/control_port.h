@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/base/control_types.h"
@@ -110,6 +111,18 @@ class ControlPort {
   /// sealed memfd.
   virtual void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) = 0;
 
+  struct DirectOffer {
+    std::uint64_t handle = 0;
+    std::string fingerprint;  // as the node shows it too
+    std::vector<std::uint8_t> hardware_value;
+    std::vector<std::pair<std::string, std::string>> sources;
+    bool confirm = true;  // policy wants an operator to compare
+  };
+  /// The same in two steps: what the node says of itself, then the secret, once the fingerprint is confirmed.
+  virtual void begin_direct(Prepare what, const std::string& bus_address, Reply<DirectOffer> reply) = 0;
+  virtual void confirm_direct(std::uint64_t handle, const std::string& fingerprint,
+                              Reply<std::uint64_t> reply) = 0;
+
   /// Done when all members have installed and switched, or timed_out naming the stragglers (it goes on by
   /// itself).
   virtual void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
@@ -135,6 +148,19 @@ class ControlPort {
   /// What the node's PCRs are to be, before it has quoted them or after: where attestation is required, it
   /// does not activate with others.
   virtual void set_golden_pcrs(std::uint64_t node_id, std::array<std::uint8_t, 32> pcr_digest, Done done) = 0;
+  /// What is known of the node, and of whoever else speaks in its name: (fact, value), for people.
+  virtual Result<std::vector<std::pair<std::string, std::string>>> describe(std::uint64_t node_id) const = 0;
+  /// The next serial over the present session: what was valid before is dead on both sides when it is done.
+  virtual void reprovision(std::uint64_t node_id, Done done) = 0;
+  /// The operator's word that the node, which has asked, is the same machine with another part: the next
+  /// serial, bound to `hardware_value`, which has to be the one that it asked with.
+  virtual void rehome(std::uint64_t node_id, std::vector<std::uint8_t> hardware_value, Done done) = 0;
+  /// Out of all its relationships, and told to erase itself; done when it has sent its receipt, or timed_out
+  /// (it goes on by itself). `forget`: without waiting for it, its provisioning relationship too.
+  virtual void retire(std::uint64_t node_id, bool forget, Done done) = 0;
+  /// Of an NMM whose state was made on other hardware: the operator's word that this is the same machine, or
+  /// its heir. wrong_state for any other.
+  virtual void accept_hardware(Done done) = 0;
   // One level up: to its Root an NMM is what a node is to an NMM.
   using HardwareIdentity = node::ControlPort::HardwareIdentity;
   virtual Result<HardwareIdentity> hardware_identity() = 0;

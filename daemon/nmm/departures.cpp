@@ -16,6 +16,7 @@ void Departures::resume(Instant now) {
   }
   for (const auto& [node_id, node] : registry_.nodes()) {
     if (node.quarantine_pending) quarantine(node_id, now);
+    if (node.zeroize_pending) zeroize(node_id, now);
   }
 }
 
@@ -33,6 +34,12 @@ void Departures::retire_stray(protocol::NodeId node_id, protocol::AsrId asr_id, 
 
 void Departures::quarantine(protocol::NodeId node_id, Instant now) {
   (void)errands_.add({node_id, 0}, now);
+}
+
+/// Under the id of its provisioning relationship, which no other errand has.
+void Departures::zeroize(protocol::NodeId node_id, Instant now) {
+  const NodeRecord* node = registry_.node(node_id);
+  if (node != nullptr) (void)errands_.add({node_id, node->provisioning_asr}, now);
 }
 
 void Departures::cancel(protocol::NodeId node_id, protocol::AsrId asr_id) {
@@ -68,6 +75,9 @@ void Departures::pump(Instant now) {
     if (errand.asr_id == 0) {
       requests_.send(node->provisioning_asr, protocol::Method::quarantine, protocol::empty_body(),
                      kErrandDeadline, now, std::move(handler));
+    } else if (errand.asr_id == node->provisioning_asr) {
+      requests_.send(node->provisioning_asr, protocol::Method::zeroize, protocol::empty_body(),
+                     kErrandDeadline, now, std::move(handler));
     } else {
       requests_.send(node->provisioning_asr, protocol::Method::retire,
                      protocol::RetireRequest{errand.asr_id}.encode(), kErrandDeadline, now,
@@ -85,6 +95,11 @@ void Departures::ended(const Errand& errand, const Outcome& outcome, Instant now
   const bool wanted = errands_.contains(errand);
   errands_.answered(errand);
   if (!wanted) return;
+  if (const NodeRecord* node = registry_.node(errand.node_id);
+      node != nullptr && errand.asr_id != 0 && errand.asr_id == node->provisioning_asr) {
+    if (zeroized_) zeroized_(errand.node_id, outcome.body);
+    return;
+  }
   registry_.note_erased(errand.node_id, errand.asr_id);
   if (errand.asr_id != 0) {
     left(errand.asr_id, errand.node_id);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 
 #include "daemon/base/control_types.h"
@@ -26,6 +27,11 @@ class Departures {
   void retire_stray(protocol::NodeId node_id, protocol::AsrId asr_id, Instant now);
   /// The node's record says quarantine_pending already.
   void quarantine(protocol::NodeId node_id, Instant now);
+  /// Told to erase itself; the node's record says zeroize_pending already. What it answers goes to
+  /// on_zeroized().
+  void zeroize(protocol::NodeId node_id, Instant now);
+  using Zeroized = std::function<void(protocol::NodeId, std::span<const std::uint8_t> body)>;
+  void on_zeroized(Zeroized handler) { zeroized_ = std::move(handler); }
   /// The node comes back into the ASR, or out of quarantine.
   void cancel(protocol::NodeId node_id, protocol::AsrId asr_id);
   void cancel_quarantine(protocol::NodeId node_id);
@@ -58,6 +64,7 @@ class Departures {
   std::map<protocol::AsrId, std::set<protocol::NodeId>> leaving_;
   Waiters waiters_;
   std::function<void(protocol::AsrId)> gone_;
+  Zeroized zeroized_;
 };
 
 }  // namespace akm::nmm

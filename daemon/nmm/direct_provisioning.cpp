@@ -5,22 +5,32 @@
 #include "daemon/base/earliest.h"
 #include "daemon/base/instant.h"
 #include "daemon/protocol/bundle.h"
+#include "daemon/protocol/handover.h"
+#include "dbus/direct_address.h"
 #include "dbus/sealed_memfd.h"
 
 namespace akm::nmm {
 
-DirectProvisioning::DirectProvisioning(io::Loop& loop, Provisioner& provisioner, std::function<void()> after)
-    : loop_(loop), provisioner_(provisioner), after_(std::move(after)) {
+DirectProvisioning::DirectProvisioning(io::Loop& loop, Provisioner& provisioner,
+                                       const DirectSettings& settings, std::function<void()> after)
+    : loop_(loop), provisioner_(provisioner), settings_(settings), after_(std::move(after)) {
   loop_.add_deadline(
       [this]() -> std::optional<Instant> {
         Earliest next;
         for (const Session& session : sessions_) {
-          if (!session.over) next.consider(session.node->timeout());
+          if (session.over) continue;
+          next.consider(session.node->timeout());
+          next.consider(session.until);
         }
         return next.at();
       },
       [this] {
-        for (Session& session : sessions_) process(session);
+        const Instant now = boottime_now();
+        for (Session& session : sessions_) {
+          if (session.until && now >= *session.until)
+            finish(session, fail(Errc::timed_out, "nobody has confirmed the fingerprint"));
+          process(session);
+        }
       });
   loop_.at_end_of_turn([this] { end_of_turn(); });
 }
@@ -32,54 +42,108 @@ DirectProvisioning::~DirectProvisioning() {
   }
 }
 
-void DirectProvisioning::start(ControlPort::Prepare what, const std::string& bus_address,
-                               Reply<std::uint64_t> reply) {
-  if (sessions_.size() >= kDirectSessions) {
-    reply(fail(Errc::busy, "direct provisionings under way"));
-    return;
+bool DirectProvisioning::must_compare(bool is_local) const {
+  switch (settings_.confirm) {
+    case DirectConfirm::always:
+      return true;
+    case DirectConfirm::remote:
+      return !is_local;
+    case DirectConfirm::never:
+      return false;
   }
-  auto node = dbus::RemoteNode::connect(bus_address);
-  if (!node) {
-    reply(std::unexpected(node.error()));
-    return;
-  }
-  sessions_.push_back(Session{std::move(*node), std::move(what), std::move(reply), std::nullopt, 0, false});
-  Session& session = sessions_.back();
+  return true;
+}
+
+void DirectProvisioning::begin(ControlPort::Prepare what, const std::string& bus_address,
+                               Reply<Offer> reply) {
+  if (sessions_.size() >= kDirectSessions) return reply(fail(Errc::busy, "direct provisionings under way"));
+  const auto address = dbus::resolve_direct_address(bus_address, settings_.addresses);
+  if (!address) return reply(std::unexpected(address.error()));
+  auto node = dbus::RemoteNode::connect(*address);
+  if (!node) return reply(std::unexpected(node.error()));
+  Session& session = sessions_.emplace_back();
+  session.handle = ++last_handle_;
+  session.node = std::move(*node);
+  session.what = std::move(what);
+  session.is_local = address->is_local;
+  session.begun = std::move(reply);
   session.events = session.node->events();
   auto watch = loop_.watch(session.node->fd(), static_cast<std::uint32_t>(session.events),
                            [this, &session](std::uint32_t) { process(session); });
-  if (!watch) {
-    finish(session, std::unexpected(watch.error()));
-    return;
-  }
+  if (!watch) return finish(session, std::unexpected(watch.error()));
   session.watch = *watch;
-  session.node->read_hardware_identity(
-      kDirectTimeout, [this, &session](auto identity) { identified(session, std::move(identity)); });
+  session.node->offer_handover(kDirectTimeout,
+                               [this, &session](auto offer) { offered(session, std::move(offer)); });
 }
 
-void DirectProvisioning::identified(Session& session, Result<node::ControlPort::HardwareIdentity> identity) {
+void DirectProvisioning::offered(Session& session, Result<node::ControlPort::Offer> offer) {
   if (session.over) return;
-  if (!identity) {
-    finish(session, std::unexpected(identity.error()));
-    return;
+  if (!offer) return finish(session, std::unexpected(offer.error()));
+  // Computed here: what the other side says of it is what is to be found out.
+  crypto::X25519PublicKey key{};
+  protocol::HardwareValue value{};
+  std::ranges::copy(offer->key, key.begin());
+  std::ranges::copy(offer->identity.value, value.begin());
+  auto fingerprint = protocol::handover_fingerprint(key, value);
+  if (!fingerprint) return finish(session, std::unexpected(fingerprint.error()));
+  offer->fingerprint = std::move(*fingerprint);
+  session.what.hardware_value = offer->identity.value;
+  session.offer = std::move(*offer);
+  session.until = boottime_now() + kConfirmTimeout;
+  Reply<Offer> begun = std::move(session.begun);
+  begun(Offer{session.handle, session.offer->fingerprint, session.offer->identity.value,
+              session.offer->identity.sources, must_compare(session.is_local)});
+}
+
+void DirectProvisioning::confirm(std::uint64_t handle, std::string_view fingerprint,
+                                 Reply<std::uint64_t> reply) {
+  const auto at = std::ranges::find_if(
+      sessions_, [handle](const Session& s) { return s.handle == handle && s.until && !s.over; });
+  if (at == sessions_.end()) return reply(fail(Errc::not_found, "no such direct provisioning waits"));
+  at->done = std::move(reply);
+  at->until.reset();
+  if (!protocol::same_fingerprint(at->offer->fingerprint, fingerprint)) {
+    return finish(
+        *at, fail(Errc::not_authentic,
+                  fingerprint.empty() ? "the fingerprint was not confirmed; nothing was sent"
+                                      : "the node's fingerprint is " + at->offer->fingerprint +
+                                            ", not the given one: this is another node, or somebody stands "
+                                            "between; nothing was sent"));
   }
-  session.what.hardware_value = identity->value;
-  const auto content = provisioner_.prepare(session.what);
-  if (!content) {
-    finish(session, std::unexpected(content.error()));
-    return;
-  }
-  const auto bundle = protocol::encode_direct_bundle(*content);
-  auto memfd = bundle ? dbus::make_sealed_memfd("akm-bundle", bundle->reveal())
-                      : Result<UniqueFd>(std::unexpected(bundle.error()));
-  if (!memfd) {
-    finish(session, std::unexpected(memfd.error()));
-    return;
-  }
-  const std::uint64_t node_id = content->identity.node_id;
-  session.node->provision(std::move(*memfd), kDirectTimeout, [this, &session, node_id](const Status& status) {
+  if (const Status sent = hand_over(*at); !sent) finish(*at, std::unexpected(sent.error()));
+}
+
+/// Only now a serial is used up.
+Status DirectProvisioning::hand_over(Session& session) {
+  AKM_ASSIGN(const protocol::BundleContent content, provisioner_.prepare(session.what));
+  auto answered = [this, &session, node_id = content.identity.node_id](const Status& status) {
     if (session.over) return;
     finish(session, status ? Result<std::uint64_t>(node_id) : std::unexpected(status.error()));
+  };
+  if (session.is_local) {
+    AKM_ASSIGN(const SecretBuffer bundle, protocol::encode_direct_bundle(content));
+    AKM_ASSIGN(UniqueFd memfd, dbus::make_sealed_memfd("akm-bundle", bundle.reveal()));
+    session.node->provision(std::move(memfd), kDirectTimeout, std::move(answered));
+    return {};
+  }
+  crypto::X25519PublicKey key{};
+  protocol::HardwareValue value{};
+  std::ranges::copy(session.offer->key, key.begin());
+  std::ranges::copy(session.offer->identity.value, value.begin());
+  SystemRandom random;
+  AKM_ASSIGN(const auto sealed, protocol::seal_handover(content, key, value, random));
+  session.node->provision_sealed(sealed, kDirectTimeout, std::move(answered));
+  return {};
+}
+
+void DirectProvisioning::start(ControlPort::Prepare what, const std::string& bus_address,
+                               Reply<std::uint64_t> reply) {
+  begin(std::move(what), bus_address, [this, reply = std::move(reply)](Result<Offer> offer) mutable {
+    if (!offer) return reply(std::unexpected(offer.error()));
+    if (!offer->confirm) return confirm(offer->handle, offer->fingerprint, std::move(reply));
+    const auto refused = [](const Result<std::uint64_t>&) {};
+    confirm(offer->handle, "", refused);
+    reply(fail(Errc::refused_by_policy, "an operator compares fingerprints first (direct.confirm)"));
   });
 }
 
@@ -87,7 +151,10 @@ void DirectProvisioning::identified(Session& session, Result<node::ControlPort::
 void DirectProvisioning::finish(Session& session, Result<std::uint64_t> result) {
   if (session.over) return;
   session.over = true;
-  session.reply(std::move(result));
+  session.until.reset();
+  if (Reply<std::uint64_t> done = std::move(session.done)) return done(std::move(result));
+  if (Reply<Offer> begun = std::move(session.begun))
+    begun(std::unexpected(result ? Error{Errc::internal, {}} : std::move(result).error()));
 }
 
 void DirectProvisioning::process(Session& session) {

@@ -44,6 +44,7 @@ void Incoming::heard(protocol::NodeId node_id) {
   parts_.upkeep.heard(node_id, now);
   core_.departures.heard(node_id, now);
   core_.policy_changes.heard(node_id, now);
+  parts_.lifecycle.heard(node_id);
   if (node->state != NodeState::silent) return;
   node->state = NodeState::active;
   core_.announce("node-heard-again", 5, message_id::kStateChanged, "A silent node is back.", 0,
@@ -124,6 +125,9 @@ Incoming::Answer Incoming::activate(const protocol::RequestReceived& request, co
       break;
     case NodeState::quarantined:
     case NodeState::retired:
+      // Two machines may be why it is there: what this one says of itself is evidence.
+      if (node.is_bound() && node.hardware_value != body->hardware_value)
+        note_other(node.node_id, witness_of(*body, request.from, "activate"), false);
       return refuse_activation(node, ControlStatus::refused_by_policy, node_state_name(node.state));
   }
   const auto view = core_.shell.engine().view(request.asr_id);
@@ -138,7 +142,7 @@ Incoming::Answer Incoming::activate(const protocol::RequestReceived& request, co
     return refuse_activation(node, ControlStatus::refused_by_policy, "the bundle has expired");
   }
   if (node.is_bound() && !equal_in_constant_time(node.hardware_value, body->hardware_value)) {
-    return refuse_activation(node, ControlStatus::hardware_mismatch, "another hardware value");
+    return mismatch(*body, request, node);
   }
   if (const Status attested =
           parts_.attestations.activation(node, *body, view ? view->description.generation : node.serial);
@@ -154,6 +158,50 @@ Incoming::Answer Incoming::activate(const protocol::RequestReceived& request, co
   return accept(*body, request, *core_.registry.node(node.node_id), current);
 }
 
+Witness Incoming::witness_of(const protocol::ActivateRequest& body, const Endpoint& from,
+                             std::string_view what) const {
+  Witness out;
+  out.hardware_value = body.hardware_value;
+  if (body.machine) out.machine = *body.machine;
+  out.peer = format_endpoint(from);
+  out.at_s = core_.clock.seconds(core_.now());
+  out.what = what;
+  return out;
+}
+
+/// Kept beside what is known of the machine that was activated; the same again costs no write.
+void Incoming::note_other(protocol::NodeId node_id, Witness witness, bool rehome) {
+  core_.registry.volatile_part(node_id)->other_seen = core_.now();
+  const NodeRecord& node = *core_.registry.node(node_id);
+  if (node.other && node.other->same_as(witness) && (node.rehome_asked || !rehome)) return;
+  NodeRecord next = node;
+  next.rehome_asked = rehome || (node.rehome_asked && node.other && node.other->same_as(witness));
+  next.other = std::move(witness);
+  (void)core_.put(std::move(next));  // where it fails, the next time that it is heard is as good
+}
+
+Incoming::Answer Incoming::mismatch(const protocol::ActivateRequest& body,
+                                    const protocol::RequestReceived& request, const NodeRecord& node) {
+  std::string names;
+  if (body.machine && node.self) {
+    for (const std::string& one :
+         protocol::changed_sources(node.self->machine.sources, body.machine->sources))
+      names += (names.empty() ? ": " : ", ") + one;
+  }
+  const std::string name = node.name;
+  note_other(node.node_id, witness_of(body, request.from, body.rehome ? "asks to be rehomed" : "activate"),
+             body.rehome);
+  if (!body.rehome)
+    return refuse_activation(node, ControlStatus::hardware_mismatch, "another hardware value" + names);
+  core_.announce("rehome-asked", 4, message_id::kStateChanged,
+                 "A node asks to be taken for the one that was activated, with another part.", 0,
+                 {{"node", name},
+                  {"node_id", hex_id(node.node_id)},
+                  {"endpoint", format_endpoint(request.from)},
+                  {"changed", names.empty() ? "not known" : names.substr(2)}});
+  return {ControlStatus::not_activated, {}, {}};  // noted; the operator decides
+}
+
 Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
                                   const protocol::RequestReceived& request, const NodeRecord& node,
                                   bool current) {
@@ -165,7 +213,13 @@ Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
   NodeRecord next = node;
   next.state = NodeState::active;
   if (current) next.activated_serial = next.serial;
-  if (current) next.prior.reset();
+  if (current) {
+    next.bind_pending = false;
+    next.prior.reset();
+  }
+  next.self = witness_of(body, request.from, "activate");
+  next.rehome_asked = false;
+  if (next.other && next.other->hardware_value == body.hardware_value) next.other.reset();
   next.version = clean(body.version);
   next.peer = format_endpoint(request.from);
   const protocol::NodeId node_id = next.node_id;
@@ -182,6 +236,8 @@ Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
   Answer answer{
       ControlStatus::ok, protocol::ActivateResponse{core_.settings.name, core_.settings.policy}.encode(), {}};
   if (bind) answer.bind = body.hardware_value;
+  // The install that binds it was lost: once more.
+  if (!current && core_.registry.node(node_id)->bind_pending) (void)parts_.provisioner.send_binding(node_id);
   return answer;
 }
 
@@ -225,6 +281,8 @@ Incoming::Answer Incoming::heartbeat(const protocol::RequestReceived& request, c
       reported[asr.asr_id] = {.generation = asr.generation, .epoch = asr.epoch, .phase = asr.phase};
   }
   follow_binding(request, node);
+  core_.registry.volatile_part(node_id)->last_beat = core_.now();
+  core_.registry.volatile_part(node_id)->beat_peer = format_endpoint(request.from);
   NodeRecord* record = core_.registry.volatile_part(node_id);
   record->tier = clean(body->tier);
   record->dropped_events = body->dropped;
@@ -441,6 +499,11 @@ void Incoming::contradiction(const protocol::ContradictionSeen& seen) {
   breach.grade = policy::grade(detection);
   breach.reported_by = "nmm";
   breach.from = format_endpoint(seen.from);
+  Witness witness;
+  witness.peer = breach.from;
+  witness.at_s = core_.clock.seconds(core_.now());
+  witness.what = policy::detection_name(breach.detection);
+  note_other(node->node_id, std::move(witness), false);
   if (seen.expected) breach.expected_at = format_endpoint(*seen.expected);
   (void)parts_.recovery.breach(breach);
 }

@@ -7,6 +7,7 @@
 
 #include "daemon/nmm/attestations.h"
 #include "daemon/nmm/core.h"
+#include "daemon/nmm/lifecycle.h"
 #include "daemon/nmm/provisioner.h"
 #include "daemon/nmm/recovery.h"
 #include "daemon/nmm/upkeep.h"
@@ -21,6 +22,7 @@ class Incoming {
     Recovery& recovery;
     Upkeep& upkeep;
     Attestations& attestations;
+    Lifecycle& lifecycle;
   };
   explicit Incoming(const Parts& parts) : core_(parts.core), parts_(parts) {}
 
@@ -38,6 +40,11 @@ class Incoming {
   };
   Answer answer(const protocol::RequestReceived& request, const NodeRecord& node);
   Answer activate(const protocol::RequestReceived& request, const NodeRecord& node);
+  Answer mismatch(const protocol::ActivateRequest& body, const protocol::RequestReceived& request,
+                  const NodeRecord& node);
+  [[nodiscard]] Witness witness_of(const protocol::ActivateRequest& body, const Endpoint& from,
+                                   std::string_view what) const;
+  void note_other(protocol::NodeId node_id, Witness witness, bool rehome);
   Answer accept(const protocol::ActivateRequest& body, const protocol::RequestReceived& request,
                 const NodeRecord& node, bool current);
   Answer heartbeat(const protocol::RequestReceived& request, const NodeRecord& node);

@@ -21,7 +21,8 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
       recovery_(core_, membership_),
       upkeep_(core_),
       attestations_(core_, recovery_),
-      incoming_({core_, provisioner_, recovery_, upkeep_, attestations_}),
+      lifecycle_(core_, provisioner_, recovery_),
+      incoming_({core_, provisioner_, recovery_, upkeep_, attestations_, lifecycle_}),
       root_link_({core_, provisioner_, upkeep_, parts.store, identity_.incarnation,
                   [this]() -> Result<protocol::HardwareValue> {
                     if (machine_.hardware == nullptr) return fail(Errc::no_hardware_source);
@@ -41,7 +42,7 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
 
 Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   const Instant now = core_.now();
-  if (loop != nullptr) direct_.emplace(*loop, provisioner_, [this] { settle(); });
+  if (loop != nullptr) direct_.emplace(*loop, provisioner_, core_.settings.direct, [this] { settle(); });
   if (const Status clock = core_.clock.load(boot, now); !clock) {
     if (clock.error().code != Errc::state_corrupt) return clock;
     find(clock.error().message() + "; the time of running begins anew: bundles that are out expire later");
@@ -117,6 +118,7 @@ std::optional<Instant> Nmm::next_deadline() const {
   next.consider(root_link_.next_deadline());
   if (root_link_.stopped()) return next.at();
   next.consider(upkeep_.next_deadline());
+  next.consider(lifecycle_.next_deadline());
   next.consider(core_.departures.next_deadline());
   next.consider(core_.policy_changes.next_deadline());
   next.consider(core_.generations.next_deadline());
@@ -132,6 +134,7 @@ void Nmm::deadline_reached() {
     core_.policy_changes.deadline_reached(now);
     core_.generations.deadline_reached(now);
     upkeep_.deadline_reached(now);
+    lifecycle_.deadline_reached(now);
   }
   settle();
 }
@@ -272,6 +275,20 @@ void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<s
   settle();
 }
 
+void Nmm::begin_direct(Prepare what, const std::string& bus_address, Reply<DirectOffer> reply) {
+  if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
+  if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
+  direct_->begin(std::move(what), bus_address, std::move(reply));
+  settle();
+}
+
+void Nmm::confirm_direct(std::uint64_t handle, const std::string& fingerprint, Reply<std::uint64_t> reply) {
+  if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
+  if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
+  direct_->confirm(handle, fingerprint, std::move(reply));
+  settle();
+}
+
 void Nmm::create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
                      std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) {
   if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
@@ -331,6 +348,32 @@ void Nmm::readmit(std::uint64_t node_id, Done done) {
   if (const Status may = may_act(); !may) return done(may);
   recovery_.readmit(node_id, std::move(done));
   settle();
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> Nmm::describe(std::uint64_t node_id) const {
+  return lifecycle_.describe(node_id);
+}
+
+void Nmm::reprovision(std::uint64_t node_id, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
+  lifecycle_.reprovision(node_id, std::move(done));
+  settle();
+}
+
+void Nmm::rehome(std::uint64_t node_id, std::vector<std::uint8_t> hardware_value, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
+  lifecycle_.rehome(node_id, hardware_value, std::move(done));
+  settle();
+}
+
+void Nmm::retire(std::uint64_t node_id, bool forget, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
+  lifecycle_.retire(node_id, forget, std::move(done));
+  settle();
+}
+
+void Nmm::accept_hardware(Done done) {
+  done(fail(Errc::wrong_state, "this NMM runs on the hardware that its state is bound to"));
 }
 
 }  // namespace akm::nmm

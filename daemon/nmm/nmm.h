@@ -10,6 +10,7 @@
 #include "daemon/nmm/core.h"
 #include "daemon/nmm/direct_provisioning.h"
 #include "daemon/nmm/incoming.h"
+#include "daemon/nmm/lifecycle.h"
 #include "daemon/nmm/membership.h"
 #include "daemon/nmm/provisioner.h"
 #include "daemon/nmm/recovery.h"
@@ -60,6 +61,9 @@ class Nmm final : public ControlPort {
                      Reply<PreparedOnToken> reply) override;
   void prepare_for_tpm(PrepareForTpm what, Reply<PreparedForTpm> reply) override;
   void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) override;
+  void begin_direct(Prepare what, const std::string& bus_address, Reply<DirectOffer> reply) override;
+  void confirm_direct(std::uint64_t handle, const std::string& fingerprint,
+                      Reply<std::uint64_t> reply) override;
   void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
                   std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) override;
   void add_member(std::uint64_t asr_id, std::uint64_t node_id, Done done) override;
@@ -71,6 +75,12 @@ class Nmm final : public ControlPort {
   void attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) override;
   void set_golden_pcrs(std::uint64_t node_id, std::array<std::uint8_t, 32> pcr_digest, Done done) override;
   void readmit(std::uint64_t node_id, Done done) override;
+  [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> describe(
+      std::uint64_t node_id) const override;
+  void reprovision(std::uint64_t node_id, Done done) override;
+  void rehome(std::uint64_t node_id, std::vector<std::uint8_t> hardware_value, Done done) override;
+  void retire(std::uint64_t node_id, bool forget, Done done) override;
+  void accept_hardware(Done done) override;
   Result<HardwareIdentity> hardware_identity() override;
   void provision_from_file(const std::string& path, UniqueFd code, Done done) override;
   void provision_from_memfd(UniqueFd bundle, Done done) override;
@@ -113,6 +123,7 @@ class Nmm final : public ControlPort {
   Recovery recovery_;
   Upkeep upkeep_;
   Attestations attestations_;
+  Lifecycle lifecycle_;
   Incoming incoming_;
   RootLink root_link_;
   bool joining_ = false;  // a bundle is being opened

@@ -1,5 +1,6 @@
 #include "daemon/nmm/nmm_settings.h"
 
+#include "daemon/service/hardware_settings.h"
 #include "daemon/service/policy_text.h"
 
 namespace akm::nmm {
@@ -9,6 +10,32 @@ using service::Setting;
 using Texts = std::vector<std::string>;
 
 constexpr std::int64_t kYear = 366LL * 86400;
+
+service::Schema direct_schema() {
+  return {
+      {"direct.exec",
+       Texts{},
+       "Programs that reach a node's bus, as \"/usr/bin/ssh\": run as this daemon, for callers of uid 0 "
+       "only.",
+       0,
+       0,
+       {}},
+      {"direct.hosts", Texts{}, "Hosts that may be reached with them; empty is any.", 0, 0, {}},
+      {"direct.tcp",
+       false,
+       "Allow a node's bus over TCP, which neither authenticates nor hides anything by itself.",
+       0,
+       0,
+       {}},
+      {"direct.confirm",
+       std::string("remote"),
+       "When an operator compares fingerprints before credentials leave: remote is over all but Unix "
+       "sockets.",
+       0,
+       0,
+       {"always", "remote", "never"}},
+  };
+}
 
 service::Schema own_schema() {
   return {
@@ -87,43 +114,18 @@ service::Schema tpm_schema() {
   };
 }
 
-service::Schema hardware_schema() {
-  Texts sources;
-  for (const keyring::HardwareSource source : keyring::all_hardware_sources())
-    sources.emplace_back(keyring::hardware_source_name(source));
-  return {{"hardware.sources",
-           std::move(sources),
-           "What the hardware value of this machine is made of, to which a Root binds the NMM; what is not "
-           "there is left out.",
-           0,
-           0,
-           {}},
-          {"hardware.sysfs_root",
-           std::string("/sys"),
-           "Where class/dmi/id, class/net and block are; another root makes many NMMs on one machine.",
-           0,
-           0,
-           {}},
-          {"hardware.interface",
-           std::string(),
-           "Network interface whose permanent MAC counts; empty is the lowest with one.",
-           0,
-           0,
-           {}}};
-}
-
-Result<keyring::HardwareOptions> hardware_options(const service::Config& config,
-                                                  const service::Settings& common) {
-  keyring::HardwareOptions out;
-  out.sources.clear();
-  for (const std::string& name : config.list("hardware.sources")) {
-    const auto source = keyring::parse_hardware_source(name);
-    if (!source) return std::unexpected(config.invalid("hardware.sources", "no such source: " + name));
-    out.sources.push_back(*source);
+Result<DirectSettings> direct_from(const service::Config& config) {
+  DirectSettings out;
+  out.addresses.exec = config.list("direct.exec");
+  for (const std::string& program : out.addresses.exec) {
+    const bool plain = program.starts_with('/') && program.find_first_of(",;%= \t\n") == std::string::npos;
+    if (!plain) return std::unexpected(config.invalid("direct.exec", "\"" + program + "\" is no plain path"));
   }
-  if (common.sealing != service::SealingChoice::software) out.tcti = common.tcti;
-  out.sysfs_root = config.text("hardware.sysfs_root");
-  out.interface = config.text("hardware.interface");
+  out.addresses.hosts = config.list("direct.hosts");
+  out.addresses.tcp = config.boolean("direct.tcp");
+  const std::string& confirm = config.text("direct.confirm");
+  if (confirm == "always") out.confirm = DirectConfirm::always;
+  if (confirm == "never") out.confirm = DirectConfirm::never;
   return out;
 }
 
@@ -133,7 +135,8 @@ service::Schema nmm_schema() {
   service::Schema schema = service::common_schema("akm-nmmd", kDefaultPort, kDefaultNvIndex);
   for (Setting& setting : own_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : tpm_schema()) schema.push_back(std::move(setting));
-  for (Setting& setting : hardware_schema()) schema.push_back(std::move(setting));
+  for (Setting& setting : direct_schema()) schema.push_back(std::move(setting));
+  service::add_hardware_settings(schema);
   for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;
 }
@@ -154,8 +157,9 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   if (!out.tpm_roots.starts_with('/'))
     return std::unexpected(config.invalid("nmm.tpm_roots", "must be an absolute path"));
   out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
-  AKM_ASSIGN(out.hardware, hardware_options(config, common));
   out.never_evict = config.list("recovery.never_evict");
+  AKM_ASSIGN(out.direct, direct_from(config));
+  AKM_ASSIGN(out.hardware, service::hardware_settings(config, common));
   policy::AdjudicationPolicy& recovery = out.recovery;
   recovery.mode = config.text("recovery.mode") == "observe" ? policy::Mode::observe : policy::Mode::enforce;
   recovery.on_evidence =

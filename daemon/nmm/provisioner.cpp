@@ -76,6 +76,11 @@ Result<NodeRecord> Provisioner::next_record(const ControlPort::Prepare& what) {
   std::ranges::copy(what.hardware_value, record.hardware_value.begin());
   if (!what.node_endpoints.empty()) record.endpoints = what.node_endpoints;
   record.bind_pending = false;
+  if (record.state == NodeState::retired) record.state = NodeState::prepared;
+  record.other.reset();
+  record.rehome_asked = false;
+  record.zeroize_pending = false;
+  record.receipt.clear();
   record.attestation_key = what.attestation_key;  // the machine may be another one
   record.pcr_digest.reset();
   record.golden_pcrs = false;
@@ -239,6 +244,11 @@ Status Provisioner::bind(protocol::NodeId node_id, const protocol::HardwareValue
   AKM_TRY(core_.put(std::move(next)));
   core_.post(protocol::InstallAsr{std::move(asr), protocol::kNmmIndex, false, 0}, log_failure(name));
   return send_binding(node_id);
+}
+
+Result<protocol::ReceiptKey> Provisioner::receipt_key(const NodeRecord& record) {
+  AKM_ASSIGN(const protocol::Asr asr, derive(record));
+  return protocol::receipt_key(asr.chains[protocol::kChainCount - 1]);
 }
 
 Status Provisioner::send_binding(protocol::NodeId node_id) {

@@ -9,6 +9,7 @@
 #include "daemon/nmm/control_port.h"
 #include "daemon/nmm/core.h"
 #include "daemon/protocol/bundle.h"
+#include "daemon/protocol/zeroize_receipt.h"
 
 namespace akm::nmm {
 
@@ -33,6 +34,8 @@ class Provisioner {
   /// A node that was prepared without its hardware value has told it: the next serial, bound to it, goes to
   /// the node in an install under the present one.
   Status bind(protocol::NodeId node_id, const protocol::HardwareValue& hardware);
+  /// Of the node's serial in this record (protocol.md, section 7).
+  Result<protocol::ReceiptKey> receipt_key(const NodeRecord& record);
   /// The same once more, for a node that is still on the serial before.
   Status send_binding(protocol::NodeId node_id);
   /// A replacement: the NMM's side of a node's provisioning ASR from its restored record, so that its

@@ -5,6 +5,7 @@
 #include "daemon/protocol/asr_codec.h"
 #include "daemon/protocol/cbor.h"
 #include "daemon/protocol/control_body.h"
+#include "daemon/protocol/zeroize_receipt.h"
 
 namespace akm::nmm {
 namespace {
@@ -101,6 +102,16 @@ void read_node_field(CborReader& reader, std::string_view key, NodeRecord& recor
     record.name = reader.text(limits::kNameBytes, 1);
   } else if (key == "peer") {
     record.peer = reader.text(limits::kEndpointTextBytes);
+  } else if (key == "self") {
+    record.self = read_witness(reader);
+  } else if (key == "other") {
+    record.other = read_witness(reader);
+  } else if (key == "rehome") {
+    record.rehome_asked = reader.boolean();
+  } else if (key == "receipt") {
+    record.receipt = reader.text(protocol::kReceiptBytes);
+  } else if (key == "zeroize") {
+    record.zeroize_pending = reader.boolean();
   } else if (key == "state") {
     record.state = static_cast<NodeState>(reader.unsigned_integer(kNodeStateCount - 1));
   } else if (key == "serial") {
@@ -167,8 +178,8 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
   const NodeState state = record.state == NodeState::silent ? NodeState::active : record.state;
   CborWriter writer;
   const bool attested = !record.attestation_key.empty();
-  writer.map(16U + (attested ? 1U : 0U) + (record.pcr_digest ? 1U : 0U) + (record.golden_pcrs ? 1U : 0U) +
-             (record.prior ? 1U : 0U));
+  writer.map(19U + (attested ? 1U : 0U) + (record.pcr_digest ? 1U : 0U) + (record.golden_pcrs ? 1U : 0U) +
+             (record.prior ? 1U : 0U) + (record.self ? 1U : 0U) + (record.other ? 1U : 0U));
   if (attested) {
     writer.text("ak");
     writer.bytes(record.attestation_key);
@@ -185,6 +196,14 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
   writer.text(record.peer);
   writer.text("root");
   writer.unsigned_integer(record.root);
+  if (record.self) {
+    writer.text("self");
+    write_witness(writer, *record.self);
+  }
+  if (record.other) {
+    writer.text("other");
+    write_witness(writer, *record.other);
+  }
   if (record.prior) {
     writer.text("prior");
     protocol::write_derivation(writer, *record.prior);
@@ -197,14 +216,20 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
     writer.text("golden");
     writer.boolean(true);
   }
+  writer.text("rehome");
+  writer.boolean(record.rehome_asked);
   writer.text("serial");
   writer.unsigned_integer(record.serial);
   writer.text("binding");
   writer.boolean(record.bind_pending);
   writer.text("evicted");
   write_ids(writer, record.evicted_from);
+  writer.text("receipt");
+  writer.text(record.receipt);
   writer.text("version");
   writer.text(record.version);
+  writer.text("zeroize");
+  writer.boolean(record.zeroize_pending);
   writer.text("activated");
   writer.unsigned_integer(record.activated_serial);
   writer.text("endpoints");

@@ -46,6 +46,10 @@ class Recovery {
   /// By the operator: from all ASRs, whatever the limits of automatic eviction say.
   void quarantine(protocol::NodeId node_id, Done done);
   void readmit(protocol::NodeId node_id, Done done);
+  /// For a node that leaves for good; the rest runs in the background.
+  Status put_out(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs) {
+    return evict(node_id, asrs, Reason::operator_request, {});
+  }
   /// News of a rollout: may be the last of an eviction.
   void news(const GenerationNews& news);
 

@@ -16,6 +16,7 @@
 #include "daemon/base/endpoint.h"
 #include "daemon/base/instant.h"
 #include "daemon/nmm/rollout.h"
+#include "daemon/nmm/witness.h"
 #include "daemon/protocol/asr.h"
 #include "daemon/protocol/reported_record.h"
 #include "daemon/store/sealed_store.h"
@@ -56,14 +57,22 @@ struct NodeRecord {
   std::set<protocol::AsrId> evicted_from;        // for re-admission
   bool quarantine_pending = false;               // it has not answered `quarantine` yet
   bool bind_pending = false;                     // the serial bound to its hardware is on its way to it
-  std::vector<std::uint8_t> attestation_key;     // of its TPM: enrolled, or from its first quote
+  std::vector<std::uint8_t> attestation_key;     // of its TPM, enrolled or from its first quote; empty: none
   std::optional<protocol::Digest32> pcr_digest;  // of that quote, or that an operator accepted since
   bool golden_pcrs = false;                      // an operator has said what pcr_digest is to be
-  std::string peer;          // "address:port" where it was heard when this record was written
-  std::uint64_t change = 0;  // number of the change that made this record what it is: for the Root
+  std::string peer;              // "address:port" where it was heard when this record was written
+  std::optional<Witness> self;   // the machine that was activated
+  std::optional<Witness> other;  // whoever else has spoken in its name last
+  bool rehome_asked = false;     // that one's operator says that it is the same with another part
+  bool zeroize_pending = false;  // retired, and has not answered `zeroize` yet
+  std::string receipt;           // of its zeroize
+  std::uint64_t change = 0;      // number of the change that made this record what it is: for the Root
 
   // Not stored.
   Instant last_heard{};       // 0: never since the start
+  Instant last_beat{};        // a heartbeat, which only an active node sends
+  std::string beat_peer;      // from where
+  Instant other_seen{};       // `other` was heard
   bool out_of_reach = false;  // no chain of its provisioning ASR has led to it
   std::string tier;           // of its probes, and their health, in its own words
   std::uint64_t dropped_events = 0;

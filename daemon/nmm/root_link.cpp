@@ -97,7 +97,7 @@ Status RootLink::take(const protocol::BundleContent& content, node::BundleFile* 
   core_.shell.post(protocol::InstallAsr{std::move(asr), protocol::kNodeIndex, true, retire},
                    [&installed](const Status& status) { installed = status; });
   AKM_TRY(installed);
-  RootRecord record{{content.identity, hardware, content.use_id, LinkState::provisioned, {}}};
+  RootRecord record{{content.identity, hardware, content.use_id, LinkState::provisioned, {}, {}, false}};
   // With the same id it is the same NMM that comes back; a fenced one has nothing left that counts.
   if (record_ && !fenced()) {
     record.secured = record_->secured;

@@ -1,5 +1,6 @@
 #pragma once
 // What answers on the bus when the state could not be unsealed: it says so, deletes nothing and does nothing.
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ class Unavailable final : public ControlPort {
   void provision_direct(Prepare, const std::string&, Reply<std::uint64_t> reply) override {
     reply(refusal());
   }
+  void begin_direct(Prepare, const std::string&, Reply<DirectOffer> reply) override { reply(refusal()); }
+  void confirm_direct(std::uint64_t, const std::string&, Reply<std::uint64_t> reply) override {
+    reply(refusal());
+  }
   void create_asr(const std::string&, std::vector<std::uint64_t>, std::map<std::string, std::string>,
                   Reply<std::uint64_t> reply) override {
     reply(refusal());
@@ -40,12 +45,26 @@ class Unavailable final : public ControlPort {
   void provision_from_file(const std::string&, UniqueFd, Done done) override { done(refusal()); }
   void provision_from_memfd(UniqueFd, Done done) override { done(refusal()); }
   void readmit(std::uint64_t, Done done) override { done(refusal()); }
+  [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> describe(
+      std::uint64_t) const override {
+    return refusal();
+  }
+  void reprovision(std::uint64_t, Done done) override { done(refusal()); }
+  void rehome(std::uint64_t, std::vector<std::uint8_t>, Done done) override { done(refusal()); }
+  void retire(std::uint64_t, bool, Done done) override { done(refusal()); }
+  void accept_hardware(Done done) override {
+    if (!accept_) return done(refusal());
+    done(accept_());
+  }
+  /// What accept_hardware() does, where that is what it takes.
+  void on_accept(std::move_only_function<Status()> accept) { accept_ = std::move(accept); }
 
  private:
   [[nodiscard]] std::unexpected<Error> refusal() const { return std::unexpected(why_); }
 
   StatusSnapshot status_;
   Error why_;
+  std::move_only_function<Status()> accept_;
 };
 
 }  // namespace akm::nmm

@@ -6,7 +6,7 @@
 namespace akm::node {
 namespace {
 
-constexpr std::string_view kRecordName = "bundle-tries";
+constexpr std::string_view kRecordName = kBundleTriesRecord;
 constexpr std::size_t kDigestBytes = std::tuple_size_v<protocol::Digest32>;
 constexpr std::size_t kEntryBytes = kDigestBytes + 1;
 

@@ -50,6 +50,9 @@ struct BundleSnapshot {
   bool operator==(const BundleSnapshot&) const = default;
 };
 
+/// A finding while the daemon is about to start anew, since its state was erased.
+inline constexpr std::string_view kStartsAnew = "The state is erased: the daemon starts anew";
+
 struct StatusSnapshot {
   NodeState state = NodeState::unprovisioned;
   std::uint64_t node_id = 0;  // 0 while unprovisioned
@@ -67,6 +70,8 @@ struct StatusSnapshot {
   std::vector<std::pair<std::string, std::string>> probes;  // detection -> tier and health
   std::vector<BundleSnapshot> bundles;                      // that a drive brings
   std::map<std::string, std::uint64_t> counters;            // openmetrics names without prefix
+  std::string handover_fingerprint;                         // of the offer that stands; empty: none
+  std::vector<std::string> changed_sources;  // of the hardware value, since the credentials came
 };
 
 class ControlPort {
@@ -100,6 +105,15 @@ class ControlPort {
   /// Imports the bundle from a PKCS#11 token (RFC 7512 URI) with its PIN in a sealed memfd; then destroys it
   /// there and leaves a receipt.
   virtual void provision_from_token(const std::string& uri, UniqueFd pin, Done done) = 0;
+  struct Offer {
+    HardwareIdentity identity;
+    std::vector<std::uint8_t> key;  // X25519, 32 bytes
+    std::string fingerprint;        // of key and value, for people
+  };
+  /// A key for credentials that come over a connection without descriptors; shown until it is used or late.
+  virtual Result<Offer> offer_handover() = 0;
+  /// A bundle that was sealed to that key.
+  virtual void provision_sealed(std::vector<std::uint8_t> sealed, Done done) = 0;
   /// Reaches the NMM under the provisioning ASR; done when it answers.
   virtual void activate(Done done) = 0;
   virtual void rekey(std::uint64_t asr_id, Done done) = 0;
@@ -115,8 +129,14 @@ class ControlPort {
   virtual Result<std::int32_t> export_key(const KeyExport& what, const Caller& caller) = 0;
   /// The caller's user needs it no longer.
   virtual Status release_key(std::uint64_t asr_id, std::int32_t serial, const Caller& caller) = 0;
-  /// Erases everything: back to unprovisioned.
-  virtual void zeroize(Done done) = 0;
+  /// Erases everything: back to unprovisioned. The receipt says what was erased (protocol.md, section 7);
+  /// an error when something could not be.
+  virtual void zeroize(Reply<std::string> reply) = 0;
+  /// Asks the NMM's operator to take this machine for the one that was provisioned, with another part.
+  virtual void rehome(Done done) = 0;
+  /// For a golden image: erases everything that makes this machine this node, and leaves a marker, so that
+  /// whoever starts from the image takes an identity of its own. The daemon has no state afterwards.
+  virtual void generalize(Done done) = 0;
 };
 
 }  // namespace akm::node

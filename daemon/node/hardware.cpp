@@ -39,4 +39,11 @@ Result<protocol::HardwareValue> Hardware::value() {
   return out;
 }
 
+Result<protocol::SourceDigests> Hardware::digests() {
+  AKM_ASSIGN(const ControlPort::HardwareIdentity found, identity());
+  std::vector<protocol::HardwareSource> named;
+  for (const auto& [name, value] : found.sources) named.push_back({name, value});
+  return protocol::source_digests(named);
+}
+
 }  // namespace akm::node

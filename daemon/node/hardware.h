@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "daemon/node/control_port.h"
-#include "daemon/protocol/provisioning.h"
+#include "daemon/protocol/machine_evidence.h"
 #include "keyring/hardware_identity.h"
 #include "keyring/tpm_attestor.h"
 #include "keyring/tpm_identity.h"
@@ -31,6 +31,8 @@ class Hardware {
   /// tpm_failed.
   Result<ControlPort::HardwareIdentity> identity();
   Result<protocol::HardwareValue> value();
+  /// Digests of its sources, by which a changed one is named.
+  Result<protocol::SourceDigests> digests();
   /// For a thread aside; null without a TPM.
   [[nodiscard]] const keyring::Quoter& quoter() const { return tpm_.quoter; }
   [[nodiscard]] const TpmWays& tpm() const { return tpm_; }

@@ -53,12 +53,11 @@ Status run(const NodeSettings& settings) {
              .hardware = hardware,
              .probes = open_probes(settings, state.findings),
              .run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },
+             .machine = service::this_machine(state.engine.incarnation),
+             .erase_storage = storage_eraser(settings, state),
+             .begin_anew = begin_anew,
              .data = data.port(),
-             .facts = {.key_storage = state.key_storage,
-                       .hardware_protected = state.hardware_protected,
-                       .io_backend = backend_text(*loop),
-                       .listen = format_endpoint(loop->local_endpoint(socket)),
-                       .findings = state.findings}});
+             .facts = facts_of(state, *loop, format_endpoint(loop->local_endpoint(socket)))});
   role = &node;
 
   dbus::Bus bus({.address = settings.common.bus_address, .name = dbus::kNodeName});

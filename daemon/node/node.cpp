@@ -95,16 +95,6 @@ void Node::unusable_record(const Error& error) {
       message_id::kStateDoubtful, "The node's own record cannot be used");
 }
 
-/// The credentials are bound to the machine that they came to (section 7). It is said, and the NMM decides:
-/// that the node is active it has said of the other machine. Not stored, since each start compares.
-void Node::compare_hardware() {
-  const auto hardware = parts_.hardware.value();
-  if (!hardware || *hardware == record_->hardware_value) return;
-  findings_["hardware"] = "The hardware value is not the one that this node was provisioned with";
-  say({.name = "hardware-changed", .severity = 4, .fields = {}}, {}, findings_["hardware"]);
-  if (state_ == NodeState::active) state_ = NodeState::provisioned;
-}
-
 void Node::set_state(NodeState state) {
   if (state_ == state) return;
   const std::string before(node_state_name(state_));
@@ -175,6 +165,8 @@ StatusSnapshot Node::status() const {
     out.counters.emplace("key_failures", shell_->counters().key_failures);
     out.counters.emplace("events_dropped", shell_->counters().events_dropped);
   }
+  out.handover_fingerprint = handover_.fingerprint(parts_.now());
+  out.changed_sources = changed_sources_;
   if (parts_.data.add_to_status) parts_.data.add_to_status(out);
   return out;
 }
@@ -212,40 +204,9 @@ void Node::answer_rekey(protocol::AsrId asr_id, const Status& outcome) {
   for (Done& done : answered) done(outcome);
 }
 
-void Node::zeroize(Done done) {
-  if (!shell_) return done(fail(Errc::sealed_unavailable));
-  if (provisioning_under_way_) return done(fail(Errc::busy, "provisioning is under way"));
-  done(erase_everything());
-}
-
-Status Node::erase_everything() {
-  Status first;
-  const auto note = [&first](const Status& status) {
-    if (first && !status) first = status;
-  };
-  exports_.revoke_all();
-  if (parts_.keys != nullptr) note(parts_.keys->revoke_all());
-  link_.abandon();
-  // The record first: what a crash leaves after it has no owner, and goes at the next start.
-  note(records_->erase());
-  for (const protocol::AsrId id : shell_->engine().relationships()) shell_->post(protocol::RetireAsr{id});
-  note(records_->erase_damaged());
-  link_.use(0);
-  record_.reset();
-  activation_due_.reset();
-  heartbeat_due_.reset();
-  report_due_.reset();
-  save_due_.reset();
-  findings_.clear();
-  resync_not_before_.clear();
-  set_state(NodeState::unprovisioned);
-  drives_changed();
-  return first;
-}
-
 std::optional<Instant> Node::next_deadline() const {
   std::optional<Instant> out = sentry_.next_deadline();
-  for (const auto& due : {save_due_, activation_due_, heartbeat_due_, report_due_, look_due_}) {
+  for (const auto& due : {save_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_}) {
     if (due && (!out || *due < *out)) out = due;
   }
   return out;
@@ -258,6 +219,7 @@ void Node::deadline_reached() {
     due.reset();
     return true;
   };
+  if (take(leave_due_) && parts_.begin_anew) return parts_.begin_anew();
   if (take(save_due_)) save_record();
   if (take(report_due_)) send_pending_report();
   if (take(activation_due_)) try_activation();

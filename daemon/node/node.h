@@ -13,6 +13,7 @@
 #include "daemon/node/bundle_source.h"
 #include "daemon/node/bundle_tries.h"
 #include "daemon/node/control_port.h"
+#include "daemon/node/handover.h"
 #include "daemon/node/hardware.h"
 #include "daemon/node/key_exports.h"
 #include "daemon/node/nmm_link.h"
@@ -57,8 +58,13 @@ class Node final : public ControlPort {
     std::function<Status(const Endpoint& group)> join_group;  // receives what is sent there too
     service::EventLog& events;
     Hardware& hardware;
-    std::unique_ptr<bpf::ProbeSet> probes;  // null: nothing is watched
-    service::RunAside run_aside;            // for work that takes long: not on the loop thread
+    std::unique_ptr<bpf::ProbeSet> probes;   // null: nothing is watched
+    service::RunAside run_aside;             // for work that takes long: not on the loop thread
+    protocol::MachineEvidence machine = {};  // what the NMM is told of this one
+    /// Erases the storage key and all that it sealed; the names of what is gone. `mark`: for a golden image.
+    /// Null: there is nothing but the store.
+    std::function<Result<std::vector<std::string>>(bool mark)> erase_storage = {};
+    std::function<void()> begin_anew = {};  // the daemon, after that
     std::function<Instant()> now = boottime_now;
     DataPort data = {};
     Facts facts;
@@ -93,9 +99,13 @@ class Node final : public ControlPort {
   void provision_from_file(const std::string& path, UniqueFd code, Done done) override;
   void provision_from_memfd(UniqueFd bundle, Done done) override;
   void provision_from_token(const std::string& uri, UniqueFd pin, Done done) override;
+  Result<Offer> offer_handover() override;
+  void provision_sealed(std::vector<std::uint8_t> sealed, Done done) override;
   void activate(Done done) override;
   void rekey(std::uint64_t asr_id, Done done) override;
-  void zeroize(Done done) override;
+  void zeroize(Reply<std::string> reply) override;
+  void rehome(Done done) override;
+  void generalize(Done done) override;
   Result<std::int32_t> export_key(const KeyExport& what, const Caller& caller) override;
   Status release_key(std::uint64_t asr_id, std::int32_t serial, const Caller& caller) override;
 
@@ -110,7 +120,6 @@ class Node final : public ControlPort {
     return state_ == NodeState::active || state_ == NodeState::quarantined;
   }
   [[nodiscard]] std::vector<protocol::AsrId> operational() const;
-  Status erase_everything();
   void say(EventRecord record, std::string_view message_id, std::string_view sentence);
   void asr_changed(protocol::AsrId asr_id);
   void join_group_of(protocol::AsrId asr_id);
@@ -130,7 +139,7 @@ class Node final : public ControlPort {
   void end_import(const SharedImport& import, const Status& outcome);
   Status take_up(const protocol::BundleContent& content, std::string_view way);
   Status take_credentials(const protocol::BundleContent& content);
-  Status remember(const NodeRecord& record);
+  Status remember(const NodeRecord& record, const protocol::ReceiptKey& receipt_key);
   void provisioned(std::string_view way);
   [[nodiscard]] static std::string receipt_of(const protocol::BundleContent& content);
 
@@ -162,7 +171,6 @@ class Node final : public ControlPort {
   void command_install(protocol::RequestReceived& request);
   [[nodiscard]] Status check_install(const protocol::InstallRequest& install) const;
   Status installed(protocol::Kind kind, protocol::AsrId asr_id, std::uint32_t generation, bool immediate);
-  void erase_on_command();
   void command_retire(protocol::RequestReceived& request);
   void command_policy(protocol::RequestReceived& request);
   static bool comes_too_late(const protocol::RequestReceived& request);
@@ -192,6 +200,19 @@ class Node final : public ControlPort {
   // node_exports.cpp: keys for local consumers
   void export_changed(protocol::AsrId asr_id, const ExportedKey& key, bool revoked);
 
+  // node_lifecycle.cpp: another machine, and the end
+  void find_changes(const protocol::HardwareValue& hardware);
+  void settle_in();
+  Status store_receipt_key(const protocol::ChainState& failsafe);
+  [[nodiscard]] bool asks_rehome() const { return record_ && record_->rehome_asked; }
+  protocol::ZeroizeReceipt erase_all_but_provisioning(Status& first);
+  Result<std::string> sealed_receipt(const protocol::ZeroizeReceipt& receipt,
+                                     const Result<protocol::ReceiptKey>& key);
+  void erase_rest();
+  void leave();
+  void command_zeroize(protocol::RequestReceived& request);
+  Status erase_everything(std::string* line);
+
   // node_breach.cpp: detections
   void decided(const policy::Detection& detection, const policy::Decision& decision);
   void revoke_local_keys();
@@ -217,10 +238,14 @@ class Node final : public ControlPort {
   NodeState state_ = NodeState::unprovisioned;
   std::map<std::string, std::string> findings_;  // that come and go
   std::map<std::string, std::uint64_t> counters_;
+  std::vector<std::string> changed_sources_;
+  std::vector<Done> rehome_waiters_;
+  std::optional<Instant> leave_due_;  // the state is gone: the daemon is to begin anew
   bool provisioning_under_way_ = false;
   std::function<std::vector<BundleOffer>()> look_for_bundles_;  // null: drives are not looked at
   std::vector<BundleOffer> offers_;
   std::optional<Instant> look_due_;
+  Handover handover_;
 
   std::vector<Done> activation_waiters_;
   // Who asked for a rekey, answered when the members have agreed or an attempt of theirs has failed.

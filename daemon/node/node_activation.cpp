@@ -32,6 +32,11 @@ void Node::try_activation() {
   protocol::ActivateRequest request;
   request.hardware_value = *hardware;
   request.version = AKM_VERSION;
+  request.rehome = asks_rehome();
+  if (const auto digests = parts_.hardware.digests()) {
+    request.machine = parts_.machine;
+    request.machine->sources = *digests;
+  }
   const bool wanted = record_->identity.policy.attestation == protocol::Attestation::required;
   if (wanted && parts_.hardware.quoter()) return quote_for_activation(std::move(request));
   send_activation(request);  // without a TPM the NMM says what its policy is
@@ -47,17 +52,27 @@ void Node::activation_ended(Result<NmmLink::Answer> outcome) {
   Status result = outcome ? take_activation(*outcome) : std::unexpected(outcome.error());
   if (result) {
     activation_backoff_.reset();
+    activation_due_.reset();
     findings_.erase("nmm-chains");
     say({.name = "activated", .severity = 5, .fields = {{"nmm", record_->identity.nmm_name}}},
         message_id::kNodeActivated, "The NMM has activated this node");
     set_state(NodeState::active);
     heartbeat_due_ = parts_.now();
+  } else if (record_ && asks_rehome() && result.error().code == Errc::not_activated) {
+    findings_["rehome"] =
+        "The NMM's operator has been asked to take this machine for the one that was provisioned: akmctl nmm "
+        "rehome " +
+        record_->identity.node_name;
+    set_state(NodeState::provisioned);
+    activation_due_ = parts_.now() + activation_backoff_.next();
+    for (Done& waiter : std::exchange(rehome_waiters_, {})) waiter({});
   } else if (record_) {
     say({.name = "activation-failed", .severity = 4, .fields = {{"error", result.error().message()}}}, {},
         "The node is not activated");
     set_state(NodeState::provisioned);
     if (settings_.activate_automatically) activation_due_ = parts_.now() + activation_backoff_.next();
   }
+  for (Done& waiter : std::exchange(rehome_waiters_, {})) waiter(result);
   for (Done& waiter : std::exchange(activation_waiters_, {})) waiter(result);
 }
 
@@ -70,6 +85,7 @@ Status Node::take_activation(const NmmLink::Answer& answer) {
   changed.state = NodeState::active;
   AKM_TRY(records_->save(changed));
   record_ = std::move(changed);
+  settle_in();  // the serial that was bound to this machine has come before
   return {};
 }
 

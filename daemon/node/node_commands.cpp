@@ -78,7 +78,7 @@ void Node::command(RequestReceived& request) {
       return respond(request, saved);
     }
     case Method::zeroize:
-      return respond(request, {}, [this](const Status&) { erase_on_command(); });
+      return command_zeroize(request);
     case Method::attest:
       return command_attest(request);
     case Method::activate:
@@ -124,6 +124,10 @@ void Node::command_install(RequestReceived& request) {
   const protocol::AsrId asr_id = asr.id;
   const std::uint32_t generation = asr.generation;
   const bool immediate = install->immediate;
+  if (kind == protocol::Kind::provisioning) {
+    const Status kept = store_receipt_key(install->asr.chains[protocol::kChainCount - 1]);
+    if (!kept) return respond(request, kept);
+  }
   protocol::InstallAsr event{std::move(install->asr), install->index, install->immediate, install->retire};
   shell_->post(std::move(event), [this, kind, asr_id, generation, immediate,
                                   answer = answer_to(request)](const Status& status) mutable {
@@ -146,6 +150,7 @@ Status Node::installed(protocol::Kind kind, protocol::AsrId asr_id, std::uint32_
     changed.identity.serial = generation;
     AKM_TRY(records_->save(changed));
     record_ = std::move(changed);
+    settle_in();
     return {};
   }
   heartbeat_soon();
@@ -157,20 +162,11 @@ Status Node::installed(protocol::Kind kind, protocol::AsrId asr_id, std::uint32_
   return {};
 }
 
-/// The NMM has its answer already: what could not be erased from the disk is said here.
-void Node::erase_on_command() {
-  const Status erased = erase_everything();
-  if (erased) return;
-  findings_["zeroize"] = erased.error().message();
-  say({.name = "zeroize-failed", .severity = 2, .fields = {{"error", erased.error().message()}}}, {},
-      "Not everything could be erased");
-}
-
 void Node::command_retire(RequestReceived& request) {
   const auto body = protocol::RetireRequest::decode(request.body.reveal());
   if (!body) return respond(request, std::unexpected(body.error()));
   if (body->asr_id == link_.provisioning()) {
-    return respond(request, {}, [this](const Status&) { erase_on_command(); });
+    return command_zeroize(request);
   }
   // What is not there (any more) needs no retiring: a repeated retire is a success.
   if (!shell_->engine().view(body->asr_id)) return respond(request, {});

@@ -113,6 +113,22 @@ void Node::provision_from_memfd(UniqueFd bundle, Done done) {
   done(content ? take_up(*content, "direct") : std::unexpected(content.error()));
 }
 
+Result<ControlPort::Offer> Node::offer_handover() {
+  AKM_TRY(may_be_provisioned());
+  AKM_ASSIGN(const HardwareIdentity identity, parts_.hardware.identity());
+  AKM_ASSIGN(Offer offer, handover_.offer(identity, parts_.random, parts_.now()));
+  say({.name = "handover-offered", .severity = 5, .fields = {{"fingerprint", offer.fingerprint}}}, {},
+      "Credentials may come over the bus; compare the fingerprint with the one that the NMM shows");
+  status_changed();
+  return offer;
+}
+
+void Node::provision_sealed(std::vector<std::uint8_t> sealed, Done done) {
+  if (const Status allowed = may_be_provisioned(); !allowed) return done(allowed);
+  const auto content = handover_.open(sealed, parts_.now());
+  done(content ? take_up(*content, "direct") : std::unexpected(content.error()));
+}
+
 Status Node::take_up(const protocol::BundleContent& content, std::string_view way) {
   AKM_TRY(take_credentials(content));
   provisioned(way);
@@ -120,6 +136,7 @@ Status Node::take_up(const protocol::BundleContent& content, std::string_view wa
 }
 
 void Node::provisioned(std::string_view way) {
+  handover_.forget();
   say({.name = "provisioned",
        .severity = 5,
        .fields = {{"node", record_->identity.node_name},
@@ -144,6 +161,9 @@ Status Node::take_credentials(const protocol::BundleContent& content) {
     if (check != *content.check) return fail(Errc::hardware_mismatch);
   }
   AKM_ASSIGN(auto chains, protocol::unmask_chains(content.mask, masked_with, content.use_id));
+  AKM_ASSIGN(const protocol::ReceiptKey receipt_key,
+             protocol::receipt_key(chains[protocol::kChainCount - 1]));
+  AKM_ASSIGN(auto sources, parts_.hardware.digests());
   AKM_ASSIGN(auto asr, protocol::make_provisioning_asr(content.identity, std::move(chains)));
   const protocol::AsrId asr_id = content.identity.asr_id;
   Status installed = fail(Errc::internal, "the engine was not asked");
@@ -152,8 +172,9 @@ Status Node::take_credentials(const protocol::BundleContent& content) {
   AKM_TRY(installed);
   // Until the record is there, nothing refers to the relationship: a crash here leaves the node
   // unprovisioned.
-  NodeRecord record{content.identity, hardware, content.use_id, NodeState::provisioned, {}};
-  if (const Status stored = remember(record); !stored) {
+  NodeRecord record{content.identity,   hardware, content.use_id, NodeState::provisioned, {},
+                    std::move(sources), false};
+  if (const Status stored = remember(record, receipt_key); !stored) {
     shell_->post(protocol::RetireAsr{asr_id});
     return stored;
   }
@@ -164,9 +185,10 @@ Status Node::take_credentials(const protocol::BundleContent& content) {
 }
 
 /// The use of the bundle first: a power cut in between wastes it, and does not let it be used twice.
-Status Node::remember(const NodeRecord& record) {
+Status Node::remember(const NodeRecord& record, const protocol::ReceiptKey& receipt_key) {
   AKM_TRY(records_->add_used(record.use_id));
-  const Status stored = records_->save(record);
+  Status stored = records_->save_receipt_key(receipt_key);
+  if (stored) stored = records_->save(record);
   if (stored) return {};
   // The first error is what counts: the bundle is unused again, where the disk lets us say so.
   [[maybe_unused]] const Status undone = records_->erase();

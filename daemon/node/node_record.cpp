@@ -15,7 +15,8 @@ using protocol::CborWriter;
 namespace limits = protocol::limits;
 
 constexpr std::string_view kRecordName = "node";
-constexpr std::string_view kUsedName = "used-bundles";
+constexpr std::string_view kUsedName = kUsedBundlesRecord;
+constexpr std::string_view kReceiptName = "receipt-key";
 
 // The bit of each key that must be there.
 enum Field : unsigned {
@@ -80,6 +81,8 @@ unsigned read_field(CborReader& reader, std::string_view key, NodeRecord& out) {
     }
     return kEndpoints;
   }
+  if (key == "rehome") return out.rehome_asked = reader.boolean(), 0;
+  if (key == "sources") return out.sources = protocol::read_sources(reader), 0;
   reader.skip();
   return 0;
 }
@@ -88,7 +91,7 @@ unsigned read_field(CborReader& reader, std::string_view key, NodeRecord& out) {
 
 std::vector<std::uint8_t> NodeRecord::encode() const {
   CborWriter writer;
-  writer.map(13);  // shorter keys first, then by bytes
+  writer.map(15);  // shorter keys first, then by bytes
   writer.text("hw");
   writer.bytes(hardware_value);
   writer.text("nmm");
@@ -105,6 +108,8 @@ std::vector<std::uint8_t> NodeRecord::encode() const {
   writer.unsigned_integer(identity.nmm_id);
   writer.text("policy");
   protocol::write_policy(writer, identity.policy);
+  writer.text("rehome");
+  writer.boolean(rehome_asked);
   writer.text("report");
   writer.bytes(pending_report);
   writer.text("serial");
@@ -113,6 +118,8 @@ std::vector<std::uint8_t> NodeRecord::encode() const {
   writer.bytes(use_id);
   writer.text("node_id");
   writer.unsigned_integer(identity.node_id);
+  writer.text("sources");
+  protocol::write_sources(writer, sources);
   writer.text("endpoints");
   writer.array(identity.nmm_endpoints.size());
   for (const std::string& endpoint : identity.nmm_endpoints) writer.text(endpoint);
@@ -145,7 +152,20 @@ Status NodeRecords::save(const NodeRecord& record) {
 }
 
 Status NodeRecords::erase() {
-  return store_.remove(kRecordName);
+  const Status key = store_.remove(kReceiptName);
+  const Status record = store_.remove(kRecordName);
+  return !record || key || key.error().code == Errc::not_found ? record : key;
+}
+
+Result<protocol::ReceiptKey> NodeRecords::receipt_key() {
+  AKM_ASSIGN(const SecretBuffer stored, store_.read(kReceiptName));
+  if (stored.size() != sizeof(protocol::Digest32))
+    return fail(Errc::state_corrupt, std::string(kReceiptName));
+  return protocol::ReceiptKey::copy_of(stored.reveal().first<sizeof(protocol::Digest32)>());
+}
+
+Status NodeRecords::save_receipt_key(const protocol::ReceiptKey& key) {
+  return store_.write(kReceiptName, key.reveal());
 }
 
 Status NodeRecords::erase_damaged() {

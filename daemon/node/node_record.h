@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/node/control_port.h"
-#include "daemon/protocol/provisioning.h"
+#include "daemon/protocol/machine_evidence.h"
+#include "daemon/protocol/zeroize_receipt.h"
 #include "daemon/store/sealed_store.h"
 
 namespace akm::node {
@@ -15,6 +17,8 @@ namespace akm::node {
 /// Single-use ids that are remembered; the oldest go first. Far above what one node is provisioned in its
 /// life.
 inline constexpr std::size_t kUsedBundles = 256;
+/// Outlives zeroize: a bundle opens once, whatever comes between.
+inline constexpr std::string_view kUsedBundlesRecord = "used-bundles";
 inline constexpr std::size_t kPendingReportBytes = 16 * 1024;
 
 struct NodeRecord {
@@ -24,6 +28,9 @@ struct NodeRecord {
   NodeState state = NodeState::provisioned;  // provisioned, active or quarantined
   /// A breach report that the NMM has not answered yet: it goes on after a restart.
   std::vector<std::uint8_t> pending_report;
+
+  protocol::SourceDigests sources;  // of that value; empty: stored by a version that did not keep them
+  bool rehome_asked = false;        // this machine's operator says that a part was replaced
 
   [[nodiscard]] std::vector<std::uint8_t> encode() const;
   /// state_corrupt.
@@ -40,6 +47,9 @@ class NodeRecords {
   Result<std::optional<NodeRecord>> load();
   Status save(const NodeRecord& record);
   Status erase();
+  /// What a zeroize receipt is made with; not_found of a node that was provisioned without.
+  Result<protocol::ReceiptKey> receipt_key();
+  Status save_receipt_key(const protocol::ReceiptKey& key);
   /// Whatever was set aside as damaged: it may hold secrets all the same.
   Status erase_damaged();
 

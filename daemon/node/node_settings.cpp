@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/service/hardware_settings.h"
 #include "keyring/kernel_keyring.h"
 #include "keyring/sealer_factory.h"
 
@@ -194,23 +195,13 @@ Result<ConsumerRule> read_consumer(const Config& config) {
 
 service::Schema node_schema() {
   service::Schema schema = service::common_schema(kProgram, kDefaultPort, keyring::kDefaultNvIndex);
-  std::vector<std::string> sources;
-  for (const keyring::HardwareSource source : keyring::all_hardware_sources()) {
-    sources.emplace_back(keyring::hardware_source_name(source));
-  }
-  schema.push_back({.name = "hardware.sources",
-                    .standard = std::move(sources),
-                    .doc = "What the hardware value is made of; what is not there is left out.",
-                    .choices = {}});
+  service::add_hardware_settings(schema);
   schema.push_back(
-      {.name = "hardware.sysfs_root",
-       .standard = std::string("/sys"),
-       .doc = "Where class/dmi/id, class/net and block are; another root makes many nodes on one machine.",
-       .choices = {}});
-  schema.push_back({.name = "hardware.interface",
-                    .standard = std::string(),
-                    .doc = "Network interface whose permanent MAC counts; empty is the lowest with one.",
-                    .choices = {}});
+      {.name = "hardware.on_another_machine",
+       .standard = std::string("erase"),
+       .doc = "When no source is as it was at provisioning: erase the relationships, so that a copy "
+              "does not use them, or keep them.",
+       .choices = {"erase", "keep"}});
   schema.push_back(
       {.name = "probes.enabled",
        .standard = true,
@@ -240,17 +231,8 @@ service::Schema node_schema() {
 Result<NodeSettings> node_settings(const Config& config) {
   NodeSettings out;
   AKM_ASSIGN(out.common, service::common_settings(config, kProgram));
-  out.hardware.sources.clear();
-  for (const std::string& name : config.list("hardware.sources")) {
-    const auto source = keyring::parse_hardware_source(name);
-    if (!source) return std::unexpected(config.invalid("hardware.sources", "no such source: " + name));
-    out.hardware.sources.push_back(*source);
-  }
-  // Without the TPM as sealer there may still be one, but a value that depends on a device that the operator
-  // has switched off would surprise.
-  if (out.common.sealing != service::SealingChoice::software) out.hardware.tcti = out.common.tcti;
-  out.hardware.sysfs_root = config.text("hardware.sysfs_root");
-  out.hardware.interface = config.text("hardware.interface");
+  AKM_ASSIGN(out.hardware, service::hardware_settings(config, out.common));
+  out.erase_on_another_machine = config.text("hardware.on_another_machine") == "erase";
   out.probes_enabled = config.boolean("probes.enabled");
   out.probes_config_folder = config.text("probes.config_folder");
   out.probes_check_interval_s = static_cast<std::uint32_t>(config.integer("probes.check_interval_s"));

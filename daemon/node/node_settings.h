@@ -31,6 +31,7 @@ struct NodeSettings {
   std::string probes_config_folder;
   std::uint32_t probes_check_interval_s = 5;
   policy::NodePolicy responses;
+  bool erase_on_another_machine = true;
   bool activate_automatically = true;
   DataSettings data;
   std::vector<ConsumerRule> consumers;

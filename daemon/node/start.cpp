@@ -6,7 +6,9 @@
 #include <cstdio>
 #include <utility>
 
+#include "daemon/base/loader_environment.h"
 #include "daemon/base/log.h"
+#include "daemon/service/erase_state.h"
 #include "keyring/kernel_keyring.h"
 
 namespace akm::node {
@@ -43,6 +45,28 @@ std::unique_ptr<keyring::KeyStore> open_keys(const NodeSettings& settings,
   findings.push_back("No kernel keyring, session keys stay in the process: " + keys.error().message());
   log::error("No kernel keyring", {{"AKM_ERROR", keys.error().message()}});
   return nullptr;
+}
+
+Node::Facts facts_of(const service::OpenedState& state, const io::Loop& loop, std::string listen) {
+  return {.key_storage = state.key_storage,
+          .hardware_protected = state.hardware_protected,
+          .io_backend = backend_text(loop),
+          .listen = std::move(listen),
+          .findings = state.findings};
+}
+
+std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeSettings& settings,
+                                                                     service::OpenedState& state) {
+  if (!state.store) return {};
+  return [&settings, &state](bool mark) {
+    return service::erase_state(settings.common, *state.store, mark,
+                                {std::string(kUsedBundlesRecord), std::string(kBundleTriesRecord)});
+  };
+}
+
+void begin_anew() {
+  log::write(log::Level::notice, {}, "The state is erased: the daemon starts anew");
+  if (const Status failed = start_anew(); !failed) log::error(failed.error().message());
 }
 
 void look_at_hardware(Hardware& hardware, std::vector<std::string>& findings) {

@@ -10,7 +10,9 @@
 #include "daemon/node/data_service.h"
 #include "daemon/node/drive_watch.h"
 #include "daemon/node/node.h"
+#include "daemon/service/machine.h"
 #include "daemon/service/service_manager.h"
+#include "daemon/service/startup.h"
 #include "keyring/key_store.h"
 
 namespace akm::node {
@@ -22,6 +24,13 @@ int run_with(const service::Config& config, const Status& hardened, Status (*run
 /// The kernel keyring; null with a finding when it cannot be had.
 std::unique_ptr<keyring::KeyStore> open_keys(const NodeSettings& settings,
                                              std::vector<std::string>& findings);
+/// What does not change while the daemon runs.
+Node::Facts facts_of(const service::OpenedState& state, const io::Loop& loop, std::string listen);
+/// What zeroize and generalize do beyond the records; null without a state.
+std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeSettings& settings,
+                                                                     service::OpenedState& state);
+/// Starts this program anew, without a state or with a new one.
+void begin_anew();
 /// Collects the hardware identity once, and says when there is none.
 void look_at_hardware(Hardware& hardware, std::vector<std::string>& findings);
 /// The probes; null with a finding when they are switched off or cannot be loaded.

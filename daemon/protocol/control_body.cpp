@@ -6,6 +6,7 @@
 #include "daemon/protocol/body_fields.h"
 #include "daemon/protocol/cbor.h"
 #include "daemon/protocol/limits.h"
+#include "daemon/protocol/zeroize_receipt.h"
 
 namespace akm::protocol {
 namespace {
@@ -20,16 +21,35 @@ constexpr std::size_t kShortTextBytes = 64;
 
 Body ActivateRequest::encode() const {
   CborWriter writer;
-  writer.map(2U + (attestation_key ? 1U : 0U) + (quote ? 1U : 0U) + (signature ? 1U : 0U));
+  writer.map(2U + (attestation_key ? 1U : 0U) + (quote ? 1U : 0U) + (signature ? 1U : 0U) +
+             (rehome ? 1U : 0U) + (machine ? 4U : 0U));
   if (attestation_key) {
     writer.text("ak");
     writer.bytes(*attestation_key);
   }
   writer.text("hw");
   writer.bytes(hardware_value);
+  if (machine) {
+    writer.text("boot");
+    writer.bytes(machine->boot_id);
+  }
   if (quote) {
     writer.text("quote");
     writer.bytes(*quote);
+  }
+  if (machine) {
+    writer.text("start");
+    writer.unsigned_integer(machine->start);
+  }
+  if (rehome) {
+    writer.text("rehome");
+    writer.boolean(true);
+  }
+  if (machine) {
+    writer.text("machine");
+    writer.bytes(machine->machine);
+    writer.text("sources");
+    write_sources(writer, machine->sources);
   }
   writer.text("version");
   writer.text(version);
@@ -42,14 +62,28 @@ Body ActivateRequest::encode() const {
 
 Result<ActivateRequest> ActivateRequest::decode(BodyView body) {
   ActivateRequest out;
+  MachineEvidence machine;
+  unsigned evidence = 0;
   AKM_TRY(read_body(body, 0b11, [&](CborReader& reader, std::string_view key) -> unsigned {
     if (key == "ak") return out.attestation_key = copy(reader.bytes(kQuoteBytes)), 0;
     if (key == "hw") return out.hardware_value = read_digest(reader), 0b1;
     if (key == "quote") return out.quote = copy(reader.bytes(kQuoteBytes)), 0;
     if (key == "version") return out.version = reader.text(kVersionTextBytes), 0b10;
     if (key == "signature") return out.signature = copy(reader.bytes(kQuoteBytes)), 0;
+    if (key == "rehome") return out.rehome = reader.boolean(), 0;
+    if (key == "boot") {
+      std::ranges::copy(reader.bytes(machine.boot_id.size(), machine.boot_id.size()),
+                        machine.boot_id.begin());
+      return evidence |= 1U, 0;
+    }
+    if (key == "start") return machine.start = read_u32(reader), evidence |= 2U, 0;
+    if (key == "machine") return machine.machine = read_digest(reader), evidence |= 4U, 0;
+    if (key == "sources") return machine.sources = read_sources(reader), evidence |= 8U, 0;
     return kUnknown;
   }));
+  if (evidence != 0 && evidence != 15)
+    return fail(Errc::malformed, "a part of the machine's evidence is missing");
+  if (evidence != 0) out.machine = std::move(machine);
   return out;
 }
 
@@ -251,6 +285,23 @@ Result<BreachDecision> BreachDecision::decode(BodyView body) {
   AKM_TRY(read_body(body, 0b11, [&](CborReader& reader, std::string_view key) -> unsigned {
     if (key == "asrs") return read_asrs(reader), 0b1;
     if (key == "decision") return out.decision = reader.text(kShortTextBytes, 1), 0b10;
+    return kUnknown;
+  }));
+  return out;
+}
+
+Body ZeroizeResponse::encode() const {
+  CborWriter writer;
+  writer.map(1);
+  writer.text("receipt");
+  writer.text(receipt);
+  return writer.take();
+}
+
+Result<ZeroizeResponse> ZeroizeResponse::decode(BodyView body) {
+  ZeroizeResponse out;
+  AKM_TRY(read_body(body, 0, [&](CborReader& reader, std::string_view key) -> unsigned {
+    if (key == "receipt") return out.receipt = reader.text(kReceiptBytes), 0;
     return kUnknown;
   }));
   return out;

@@ -11,6 +11,7 @@
 
 #include "daemon/base/secret.h"
 #include "daemon/protocol/asr.h"
+#include "daemon/protocol/machine_evidence.h"
 
 namespace akm::protocol {
 
@@ -30,6 +31,8 @@ struct ActivateRequest {
   std::optional<Body> quote;
   std::optional<Body> signature;
   std::optional<Body> attestation_key;
+  std::optional<MachineEvidence> machine;
+  bool rehome = false;  // a part was replaced: the NMM's operator is asked, nothing is activated by this
   [[nodiscard]] Body encode() const;
   static Result<ActivateRequest> decode(BodyView body);
   bool operator==(const ActivateRequest&) const = default;
@@ -104,6 +107,13 @@ struct BreachDecision {
   [[nodiscard]] Body encode() const;
   static Result<BreachDecision> decode(BodyView body);
   bool operator==(const BreachDecision&) const = default;
+};
+
+struct ZeroizeResponse {
+  std::string receipt;  // zeroize_receipt.h; empty of a node that has none
+  [[nodiscard]] Body encode() const;
+  static Result<ZeroizeResponse> decode(BodyView body);
+  bool operator==(const ZeroizeResponse&) const = default;
 };
 
 struct PolicyUpdate {

@@ -23,21 +23,26 @@ char canonical(char typed) {
 
 }  // namespace
 
-Result<SecretBuffer> generate_code(RandomSource& random) {
-  SecretBytes<kRandomBytes> drawn;
-  AKM_TRY(random.fill(drawn.reveal_mutable()));
+SecretBuffer encode_symbols(std::span<const std::uint8_t> bytes) {
   SecretBuffer out(kCodeSymbols);
   unsigned held = 0;  // bits taken from the bytes and not yet given to a symbol
   unsigned bits = 0;
   std::size_t next = 0;
   for (std::uint8_t& symbol : out.reveal_mutable()) {
     if (bits < kBitsPerSymbol) {
-      held = (held << 8 | drawn.reveal()[next++]) & 0xfffU;
+      held = (held << 8 | bytes[next++]) & 0xfffU;
       bits += 8;
     }
     bits -= kBitsPerSymbol;
     symbol = static_cast<std::uint8_t>(kAlphabet[held >> bits & 31]);
   }
+  return out;
+}
+
+Result<SecretBuffer> generate_code(RandomSource& random) {
+  SecretBytes<kRandomBytes> drawn;
+  AKM_TRY(random.fill(drawn.reveal_mutable()));
+  SecretBuffer out = encode_symbols(drawn.reveal());
   crypto::observe_secret("one-time code", out.reveal());
   return out;
 }

@@ -9,6 +9,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/crypto/openssl_memory.h"
+#include "daemon/service/erase_state.h"
 #include "daemon/service/scheduling.h"
 #include "keyring/sealed_key.h"
 #include "keyring/sealer_factory.h"
@@ -24,6 +25,8 @@ constexpr std::size_t kStartRecordBytes = 4;
 constexpr std::string_view kRootRecord = "storage-root";
 constexpr std::string_view kProbeRecord = "space";
 constexpr std::size_t kProbeBytes = 8192;  // a start stores little; what follows stores more
+
+}  // namespace
 
 keyring::SealerOptions sealer_options(const Settings& settings) {
   keyring::SealerOptions out;
@@ -48,6 +51,8 @@ keyring::SealerOptions sealer_options(const Settings& settings) {
   out.token = {{settings.pkcs11_module, settings.token_uri}, settings.pin_file, {}};
   return out;
 }
+
+namespace {
 
 void find(OpenedState& out, std::string sentence) {
   log::write(log::Level::warning, message_id::kStateDoubtful, sentence);
@@ -101,6 +106,7 @@ Result<std::unique_ptr<keyring::Sealer>> open_store(const Settings& settings, Ra
                                                     OpenedState& out) {
   // Only the last folder of the path is made: what is above it is the packager's or the operator's.
   AKM_TRY(make_folder(settings.state_folder));
+  AKM_TRY(take_off_mark(settings));
   AKM_ASSIGN(std::unique_ptr<keyring::Sealer> sealer, keyring::make_sealer(sealer_options(settings)));
   out.key_storage = sealer->description();
   out.hardware_protected = sealer->kind() != keyring::SealerKind::software;
@@ -113,6 +119,7 @@ Result<std::unique_ptr<keyring::Sealer>> open_store(const Settings& settings, Ra
 
 Status open_all(const Settings& settings, RandomSource& random, OpenedState& out) {
   AKM_ASSIGN(const auto sealer, open_store(settings, random, out));
+  AKM_TRY(take_up_records(settings, *out.store));
   AKM_ASSIGN(out.engine.incarnation, sealer->next_incarnation());
   AKM_ASSIGN(out.engine.salt, random_u32(random));
   AKM_ASSIGN(const StartNote note, note_start(*out.store, out.engine.incarnation));

@@ -12,6 +12,7 @@
 #include "daemon/protocol/engine.h"
 #include "daemon/service/settings.h"
 #include "daemon/store/sealed_store.h"
+#include "keyring/sealer_factory.h"
 
 namespace akm::service {
 
@@ -42,6 +43,9 @@ Result<StartNote> note_start(store::SealedStore& store, std::uint32_t incarnatio
 /// Whether open_state() would come through: the key opens, and a record can be stored. Does not count as a
 /// start.
 Status state_can_be_opened(const Settings& settings);
+
+/// What the configuration says of the sealer.
+keyring::SealerOptions sealer_options(const Settings& settings);
 
 /// Never fails: a failure is in the result. Takes the incarnation from the sealer before anything can be
 /// sent, and refuses (state_corrupt) when it is not above the one stored at the last start: that is a

@@ -4,6 +4,7 @@
 #include "daemon/protocol/bundle.h"
 #include "daemon/protocol/control_body.h"
 #include "daemon/protocol/control_message.h"
+#include "daemon/protocol/handover.h"
 #include "daemon/protocol/node_identity.h"
 #include "daemon/protocol/session_payload.h"
 #include "daemon/protocol/tpm_bundle.h"
@@ -75,7 +76,8 @@ void bodies(Seeds& seeds) {
       Heartbeat{.asrs = {{1, 2, 3, 0}}, .tier = "tracepoint", .refused = {{"replayed", 1}}}.encode();
   const std::array<std::pair<const char*, Bytes>, 10> plain{{
       {"activate",
-       ActivateRequest{.version = "0.1.0", .quote = Bytes(8), .signature = Bytes(8), .attestation_key = {}}
+       ActivateRequest{
+           .version = "0.1.0", .quote = Bytes(8), .signature = Bytes(8), .attestation_key = {}, .machine = {}}
            .encode()},
       {"activated", ActivateResponse{.nmm = "nmm", .policy = {}}.encode()},
       {"heartbeat", heartbeat},
@@ -106,8 +108,11 @@ void bodies(Seeds& seeds) {
   group.multicast_group.clear();
   seeds.add("control_body", "policy-without-group", PolicyUpdate{9, group}.encode(), {7});
   seeds.add("control_body", "activate-quote",
-            ActivateRequest{
-                .version = "0.1.0", .quote = Bytes(8), .signature = Bytes(8), .attestation_key = Bytes(8)}
+            ActivateRequest{.version = "0.1.0",
+                            .quote = Bytes(8),
+                            .signature = Bytes(8),
+                            .attestation_key = Bytes(8),
+                            .machine = {}}
                 .encode(),
             {0});
   seeds.add("cbor", "heartbeat", heartbeat, {4, 64, 5, 64, 6});
@@ -149,6 +154,9 @@ void bundles(Seeds& seeds) {
   seeds.add("bundle", "direct", encode_direct_bundle(content)->reveal(), {1});
   seeds.add("bundle", "token", encode_token_bundle(content)->reveal(), {3});
   seeds.add("bundle", "content", content.encode().reveal(), {2});
+  const crypto::X25519PrivateKey node;
+  seeds.add("handover", "sealed",
+            *seal_handover(content, *crypto::x25519_public(node), kUnknownHardware, random));
 }
 
 void records(Seeds& seeds) {
@@ -185,7 +193,8 @@ void insiders(Seeds& seeds) {
   seeds.add("insider", "attempt", attempt);
   Bytes asks;
   const Bytes body =
-      ActivateRequest{.version = "0.1.0", .quote = {}, .signature = {}, .attestation_key = {}}.encode();
+      ActivateRequest{.version = "0.1.0", .quote = {}, .signature = {}, .attestation_key = {}, .machine = {}}
+          .encode();
   const auto cut = *Fragmenter::create({.request_id = 5, .method = Method::activate}, body);
   Bytes payload(cut.payload_size(0));
   cut.write(0, payload);

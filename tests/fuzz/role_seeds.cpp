@@ -66,6 +66,11 @@ void records(Seeds& seeds) {
   node.evicted_from = {7, 8};
   node.peer = "192.0.2.5:7400";
   seeds.add("role_records", "nmm-node", nmm::encode_node_record(node), {0});
+  nmm::Witness witness;
+  witness.machine.sources = {{"dmi-product-uuid", {}}};
+  witness.peer = "192.0.2.6:7400";
+  witness.what = "activate";
+  node.self = node.other = witness;
   node.bind_pending = node.quarantine_pending = true;
   seeds.add("role_records", "nmm-node-pending", nmm::encode_node_record(node), {0});
 

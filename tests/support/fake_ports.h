@@ -144,8 +144,28 @@ class FakeNode final : public node::ControlPort {
     calls.push_back("rekey " + std::to_string(asr_id));
     deferred.answer(std::move(done));
   }
-  void zeroize(Done done) override {
+  void zeroize(Reply<std::string> reply) override {
     calls.emplace_back("zeroize");
+    deferred.answer([this, reply = std::move(reply)](const Status& status) mutable {
+      reply(status ? Result<std::string>(receipt) : std::unexpected(status.error()));
+    });
+  }
+  Result<Offer> offer_handover() override {
+    calls.emplace_back("offer_handover");
+    if (!deferred.result) return std::unexpected(deferred.result.error());
+    return Offer{identity, handover_key, "0-1-2"};
+  }
+  void provision_sealed(std::vector<std::uint8_t> bundle, Done done) override {
+    calls.emplace_back("provision_sealed");
+    sealed = std::move(bundle);
+    deferred.answer(std::move(done));
+  }
+  void rehome(Done done) override {
+    calls.emplace_back("rehome");
+    deferred.answer(std::move(done));
+  }
+  void generalize(Done done) override {
+    calls.emplace_back("generalize");
     deferred.answer(std::move(done));
   }
   Result<std::int32_t> export_key(const KeyExport& what, const Caller& caller) override {
@@ -169,6 +189,9 @@ class FakeNode final : public node::ControlPort {
   std::vector<std::string> calls;
   UniqueFd received;
   std::int32_t caller_pid = 0;
+  std::vector<std::uint8_t> handover_key = std::vector<std::uint8_t>(32, 9);
+  std::vector<std::uint8_t> sealed;
+  std::string receipt = "{}";
   Deferred deferred;
 };
 
@@ -228,6 +251,32 @@ class FakeNmm final : public nmm::ControlPort {
     if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
     reply(0xc3);
   }
+  void begin_direct(Prepare what, const std::string& bus_address, Reply<DirectOffer> reply) override {
+    calls.push_back("begin_direct " + what.node_name + " " + bus_address);
+    prepare = std::move(what);
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(offer);
+  }
+  void confirm_direct(std::uint64_t handle, const std::string& fingerprint,
+                      Reply<std::uint64_t> reply) override {
+    calls.push_back("confirm_direct " + std::to_string(handle) + " " + fingerprint);
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(0xc3);
+  }
+  Result<std::vector<std::pair<std::string, std::string>>> describe(std::uint64_t node) const override {
+    if (node != 0xa1) return fail(Errc::not_found);
+    return std::vector<std::pair<std::string, std::string>>{{"State", "active"}};
+  }
+  void reprovision(std::uint64_t node, Done done) override {
+    note("reprovision " + std::to_string(node), std::move(done));
+  }
+  void rehome(std::uint64_t node, std::vector<std::uint8_t> value, Done done) override {
+    note("rehome " + std::to_string(node) + " " + std::to_string(value.size()), std::move(done));
+  }
+  void retire(std::uint64_t node, bool forget, Done done) override {
+    note("retire " + std::to_string(node) + (forget ? " forget" : ""), std::move(done));
+  }
+  void accept_hardware(Done done) override { note("accept_hardware", std::move(done)); }
   void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
                   std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) override {
     std::string call = "create_asr " + label;
@@ -291,6 +340,8 @@ class FakeNmm final : public nmm::ControlPort {
                                   .digest = std::string(64, 'd'),
                                   .certificate = "nobody",
                                   .pcr_digest = {0xbb}};
+  DirectOffer offer{
+      7, "AAAAA-BBBBB-CCCCC-DDDDD", std::vector<std::uint8_t>(32, 0x42), {{"dmi", "def"}}, true};
   UniqueFd code;
   Deferred deferred;
 

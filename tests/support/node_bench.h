@@ -115,6 +115,7 @@ class NodeBench {
     feed(std::move(request));
     settle();
   }
+  void feed_nmm(protocol::Event event) { feed(std::move(event)); }
   [[nodiscard]] std::optional<protocol::ControlStatus> last_answer() const {
     if (answers.empty()) return std::nullopt;
     return answers.back().status;

@@ -107,7 +107,9 @@ std::string json_of(const node::StatusSnapshot& s) {
                {"findings", s.findings},
                {"probes", pairs(s.probes)},
                {"bundles", bundles},
-               {"counters", Json(s.counters)}});
+               {"counters", Json(s.counters)},
+               {"handover_fingerprint", s.handover_fingerprint},
+               {"changed_sources", s.changed_sources}});
 }
 
 std::string json_of(const std::vector<nmm::DriveSnapshot>& drives) {

@@ -69,7 +69,7 @@ Status init(Session& session) {
 }
 
 struct Arguments {
-  std::string name, hardware_value, place, token, pin_file, bus_address, identity, golden;
+  std::string name, hardware_value, place, token, pin_file, identity, golden;
   bool force = false;
   std::vector<std::string> endpoints;
 };
@@ -179,15 +179,6 @@ Status bundle_for_tpm(Session& session, const Arguments& args) {
           "the "
           "one that the node has shown.",
       json);
-  return {};
-}
-
-Status provision(Session& session, const Arguments& args) {
-  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
-  AKM_ASSIGN(const std::uint64_t id,
-             proxy->provision_direct({args.name, {}, args.endpoints}, args.bus_address));
-  say(session, fmt::format("Provisioned '{}' ({}) over its bus.", args.name, hex_id(id)),
-      json_id("node_id", id));
   return {};
 }
 
@@ -305,13 +296,7 @@ void add_nmm_commands(CLI::App& app, Session& session) {
     session.command = [&session] { return list_drives(session); };
   });
 
-  CLI::App* direct = nmm->add_subcommand("provision", "Hand a node its credentials over its D-Bus");
-  direct->add_option("NAME", args->name, "Name of the new node")->required();
-  direct->add_option("--bus-address", args->bus_address, "unix:path=... of the node's bus")->required();
-  direct->add_option("--endpoint", args->endpoints,
-                     "ADDRESS:PORT where the node will listen; may be repeated");
-  direct->callback(
-      [&session, args] { session.command = [&session, args] { return provision(session, *args); }; });
+  add_lifecycle_commands(*nmm, session);
 
   const auto accept = std::make_shared<bool>(false);
   CLI::App* quote = nmm->add_subcommand("attest", "Have a node's TPM quote its PCRs, and compare them");

@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
 #include <memory>
+#include <thread>
 
 #include "daemon/base/atomic_file.h"
 #include "daemon/base/hex.h"
@@ -25,6 +28,7 @@ std::string status_text(const node::StatusSnapshot& s) {
       {"Node", s.node_name},
       {"Node id", id_or_nothing(s.node_id)},
       {"NMM", s.nmm_name.empty() ? "" : fmt::format("{} ({})", s.nmm_name, hex_id(s.nmm_id))},
+      {"Fingerprint", s.handover_fingerprint},
       {"Listens on", s.listen},
       {"Key storage", s.key_storage + (s.hardware_protected ? "" : "  [NOT PROTECTED BY HARDWARE]")},
       {"Key ring", s.keyring == 0 ? "" : fmt::format("{} (keyctl show {})", s.keyring, s.keyring)},
@@ -126,13 +130,77 @@ Status activate(Session& session) {
   return {};
 }
 
+/// A daemon whose state was erased starts anew: whatever is said to it before that is lost.
+void wait_for_new_start(dbus::Proxy& proxy) {
+  constexpr int kTries = 100;  // ten seconds; then it is whoever looks next who finds out
+  for (int i = 0; i < kTries; ++i) {
+    const auto status = proxy.node_status();
+    if (status && std::ranges::find(status->findings, node::kStartsAnew) == status->findings.end()) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
 Status zeroize(Session& session, bool yes) {
   if (!yes)
     return fail(Errc::invalid_argument,
                 "this erases all credentials and keys of the node; say --yes to do it");
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
-  AKM_TRY(proxy->zeroize());
-  say(session, "Erased: the node is unprovisioned.", kDone);
+  AKM_ASSIGN(const std::string receipt, proxy->zeroize());
+  wait_for_new_start(*proxy);
+  say(session, "Erased: the node is unprovisioned." + (receipt.empty() ? "" : "\nReceipt: " + receipt),
+      receipt.empty() ? kDone : receipt);
+  return {};
+}
+
+/// Waits until an NMM has handed over credentials to the key whose fingerprint is shown.
+Status wait_for_handover(Session& session) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
+  AKM_ASSIGN(const node::ControlPort::Offer offer, proxy->offer_handover());
+  if (!session.options.json) {
+    fmt::print(stdout,
+               "Fingerprint: {}\nHardware value: {}\nCompare the fingerprint with the one that akmctl nmm "
+               "provision shows. Waiting for ten minutes at the most.\n",
+               offer.fingerprint, hex(offer.identity.value));
+    std::fflush(stdout);
+  }
+  while (true) {
+    AKM_ASSIGN(const node::StatusSnapshot status, proxy->node_status());
+    if (status.state != node::NodeState::unprovisioned) {
+      say(session,
+          fmt::format("Provisioned as '{}' ({}) by NMM '{}' ({}).", status.node_name, hex_id(status.node_id),
+                      status.nmm_name, hex_id(status.nmm_id)),
+          json_of(status));
+      return {};
+    }
+    if (status.handover_fingerprint != offer.fingerprint)
+      return fail(Errc::timed_out, "no NMM has handed over credentials");
+    // The daemon says nothing when an offer has run out: it is looked at.
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+Status rehome(Session& session) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
+  AKM_TRY(proxy->rehome());
+  AKM_ASSIGN(const auto identity, proxy->hardware_identity());
+  say(session,
+      "The NMM's operator has been asked. There: akmctl nmm rehome NODE --hardware-value " +
+          hex(identity.value),
+      json_of(identity));
+  return {};
+}
+
+Status generalize(Session& session, bool yes) {
+  if (!yes) {
+    return fail(
+        Errc::invalid_argument,
+        "this erases the node's identity, and the daemon has none until the machine is started again; "
+        "say --yes to do it");
+  }
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
+  AKM_TRY(proxy->generalize());
+  wait_for_new_start(*proxy);
+  say(session, "Generalized: take the image now, before the machine is started again.", kDone);
   return {};
 }
 
@@ -146,6 +214,7 @@ void add_node_commands(CLI::App& app, Session& session) {
   struct Arguments {
     std::string from, code_file, pin_file, digest, out;
     bool yes = false;
+    bool wait = false;
   };
   const auto args = std::make_shared<Arguments>();
   CLI::App* identity = node->add_subcommand("identity", "The hardware value that credentials are bound to");
@@ -158,11 +227,12 @@ void add_node_commands(CLI::App& app, Session& session) {
   });
 
   CLI::App* add = node->add_subcommand(
-      "provision", "Take credentials from a bundle and its one-time code, or from a token");
+      "provision",
+      "Take credentials from a bundle and its one-time code, from a token, or from an NMM over a network");
   add->add_option("--from,FROM", args->from,
                   "NAME.akmbundle, a folder or a drive (/dev/..) that holds one, DRIVE/NAME.akmbundle, or a "
-                  "PKCS#11 token (pkcs11:token=LABEL)")
-      ->required();
+                  "PKCS#11 token (pkcs11:token=LABEL)");
+  add->add_flag("--wait", args->wait, "Instead: show a fingerprint and wait for akmctl nmm provision");
   add->add_option("--pin-file", args->pin_file,
                   "Read the token's PIN from here (- is standard input) instead of asking");
   CLI::Option* code = add->add_option("--code-file", args->code_file,
@@ -171,7 +241,9 @@ void add_node_commands(CLI::App& app, Session& session) {
                   "For the TPM of this node: take only the bundle that 'akmctl nmm bundle' showed so")
       ->excludes(code);
   add->callback([&session, args] {
+    if (args->wait != args->from.empty()) throw CLI::ValidationError("provision", "FROM or --wait");
     session.command = [&session, args] {
+      if (args->wait) return wait_for_handover(session);
       if (args->from.starts_with("pkcs11:")) return provision_from_token(session, args->from, args->pin_file);
       return provision(session, args->from, args->code_file, args->digest);
     };
@@ -179,6 +251,12 @@ void add_node_commands(CLI::App& app, Session& session) {
   node->add_subcommand("activate", "Reach the NMM and take up service")->callback([&session] {
     session.command = [&session] { return activate(session); };
   });
+  node->add_subcommand("rehome", "Ask the NMM to take this machine, with a replaced part, for the same one")
+      ->callback([&session] { session.command = [&session] { return rehome(session); }; });
+  CLI::App* image = node->add_subcommand("generalize", "Erase the identity, for a golden image");
+  image->add_flag("--yes", args->yes, "Really");
+  image->callback(
+      [&session, args] { session.command = [&session, args] { return generalize(session, args->yes); }; });
   CLI::App* erase = node->add_subcommand("zeroize", "Erase all credentials and keys");
   erase->add_flag("--yes", args->yes, "Really");
   erase->callback(

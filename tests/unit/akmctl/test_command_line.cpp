@@ -197,12 +197,37 @@ Test(akmctl_nmm, prepare_on_a_token) {
 Test(akmctl_nmm, provision_over_the_bus) {
   NEED_ROOT();
   World world(With::nmm);
-  const Outcome done = world.run(
-      {"nmm", "provision", "C", "--bus-address", "unix:path=/run/c", "--endpoint", "192.0.2.3:7400"});
+  const Outcome done = world.run({"nmm", "provision", "C", "--bus-address", "unix:path=/run/c", "--endpoint",
+                                  "192.0.2.3:7400", "--yes"});
   cr_assert_eq(done.exit_code, 0, "%s", done.err.c_str());
-  cr_assert_str_eq(world.nmm.calls.back().c_str(), "provision_direct C unix:path=/run/c");
-  cr_assert_eq(world.run({"nmm", "provision", "C", "--bus-address", "unixexec:path=/bin/sh"}).exit_code, 2);
-  cr_assert_eq(world.nmm.calls.size(), 1);
+  cr_assert_str_eq(world.nmm.calls.at(0).c_str(), "begin_direct C unix:path=/run/c");
+  expect_has(done.out, "Fingerprint");
+  expect_has(done.out, "AAAAA-BBBBB-CCCCC-DDDDD");
+  cr_assert_str_eq(world.nmm.calls.at(1).c_str(), "confirm_direct 7 AAAAA-BBBBB-CCCCC-DDDDD");
+}
+
+Test(akmctl_nmm, what_the_operator_has_read_goes_to_the_nmm_as_it_is) {
+  NEED_ROOT();
+  World world(With::nmm);
+  (void)world.run({"nmm", "provision", "C", "--bus-address", "ssh:c", "--fingerprint", "XXXXX"});
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "confirm_direct 7 XXXXX");
+}
+
+Test(akmctl_nmm, lifecycle_of_a_node) {
+  NEED_ROOT();
+  World world(With::nmm);
+  cr_assert_eq(world.run({"nmm", "reprovision", "A"}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "reprovision 161");
+  const Outcome shown = world.run({"nmm", "rehome", "A"});
+  cr_assert_eq(shown.exit_code, 2, "without the value the two machines are only shown");
+  expect_has(shown.out, "State");
+  cr_assert_eq(world.run({"nmm", "rehome", "A", "--hardware-value", std::string(64, 'a')}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "rehome 161 32");
+  cr_assert_eq(world.run({"nmm", "retire", "A"}).exit_code, 2, "not without --yes");
+  cr_assert_eq(world.run({"nmm", "retire", "A", "--yes", "--forget"}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "retire 161 forget");
+  cr_assert_eq(world.run({"nmm", "accept-hardware", "--yes"}).exit_code, 0);
+  cr_assert_str_eq(world.nmm.calls.back().c_str(), "accept_hardware");
 }
 
 Test(akmctl_nmm, attest_says_what_the_quote_showed) {

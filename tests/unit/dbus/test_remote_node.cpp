@@ -24,6 +24,10 @@ Pumped pumped_node(RemoteNode& node, bool* over = nullptr) {
           }};
 }
 
+DirectAddress local(const std::string& address) {
+  return {address, true};
+}
+
 UniqueFd bundle() {
   const std::array<std::uint8_t, 3> bytes{1, 2, 3};
   return std::move(*make_sealed_memfd("test", bytes));
@@ -34,14 +38,15 @@ UniqueFd bundle() {
 Test(remote_node, reads_the_identity_and_passes_the_memfd) {
   NEED_ROOT();
   NodeService service;
-  auto node = RemoteNode::connect(service.daemon.address());
+  auto node = RemoteNode::connect(local(service.daemon.address()));
   cr_assert(node.has_value());
   std::vector<Pumped> all = service.servers();
   all.push_back(pumped_node(**node));
   std::vector<std::uint8_t> value;
-  (*node)->read_hardware_identity(kLong, [&](Result<node::ControlPort::HardwareIdentity> identity) {
-    cr_assert(identity.has_value());
-    value = identity->value;
+  (*node)->offer_handover(kLong, [&](Result<node::ControlPort::Offer> offer) {
+    cr_assert(offer.has_value());
+    cr_assert(offer->key == service.port.handover_key);
+    value = offer->identity.value;
   });
   cr_assert(pump(all, [&] { return !value.empty(); }));
   cr_assert(value == service.port.identity.value);
@@ -50,13 +55,30 @@ Test(remote_node, reads_the_identity_and_passes_the_memfd) {
   cr_assert(pump(all, [&] { return done.has_value(); }));
   cr_assert(*done);
   cr_assert_eq(*check_sealed_memfd(service.port.received.get(), 16), 3);
+  done.reset();
+  (*node)->provision_sealed({4, 5}, kLong, [&](Status status) { done = status.has_value(); });
+  cr_assert(pump(all, [&] { return done.has_value(); }));
+  cr_assert(service.port.sealed == (std::vector<std::uint8_t>{4, 5}));
+}
+
+Test(remote_node, a_key_of_another_length_is_malformed) {
+  NEED_ROOT();
+  NodeService service;
+  service.port.handover_key.resize(31);
+  auto node = RemoteNode::connect(local(service.daemon.address()));
+  std::vector<Pumped> all = service.servers();
+  all.push_back(pumped_node(**node));
+  std::optional<Errc> code;
+  (*node)->offer_handover(kLong, [&](auto offer) { code = offer.error().code; });
+  cr_assert(pump(all, [&] { return code.has_value(); }));
+  cr_assert_eq(*code, Errc::malformed);
 }
 
 Test(remote_node, the_errors_of_the_node_come_back) {
   NEED_ROOT();
   NodeService service;
   service.port.deferred.result = fail(Errc::hardware_mismatch, "tpm-ek");
-  auto node = RemoteNode::connect(service.daemon.address());
+  auto node = RemoteNode::connect(local(service.daemon.address()));
   std::vector<Pumped> all = service.servers();
   all.push_back(pumped_node(**node));
   std::optional<Error> error;
@@ -70,22 +92,21 @@ Test(remote_node, a_hardware_value_of_another_length_is_malformed) {
   NEED_ROOT();
   NodeService service;
   service.port.identity.value.resize(16);
-  auto node = RemoteNode::connect(service.daemon.address());
+  auto node = RemoteNode::connect(local(service.daemon.address()));
   std::vector<Pumped> all = service.servers();
   all.push_back(pumped_node(**node));
   std::optional<Errc> code;
-  (*node)->read_hardware_identity(kLong, [&](auto identity) { code = identity.error().code; });
+  (*node)->offer_handover(kLong, [&](auto identity) { code = identity.error().code; });
   cr_assert(pump(all, [&] { return code.has_value(); }));
   cr_assert_eq(*code, Errc::malformed);
 }
 
 Test(remote_node, no_bus_and_no_node) {
-  cr_assert_eq(RemoteNode::connect("unix:path=/nonexistent").error().code, Errc::unreachable);
-  cr_assert_eq(RemoteNode::connect("unixexec:path=/bin/sh").error().code, Errc::invalid_argument);
+  cr_assert_eq(RemoteNode::connect(local("unix:path=/nonexistent")).error().code, Errc::unreachable);
   PrivateBus daemon;
-  auto node = RemoteNode::connect(daemon.address());
+  auto node = RemoteNode::connect(local(daemon.address()));
   std::optional<Errc> code;
-  (*node)->read_hardware_identity(kLong, [&](auto identity) { code = identity.error().code; });
+  (*node)->offer_handover(kLong, [&](auto identity) { code = identity.error().code; });
   cr_assert(pump({pumped_node(**node)}, [&] { return code.has_value(); }));
   cr_assert_eq(*code, Errc::unreachable);
 }
@@ -94,7 +115,7 @@ Test(remote_node, a_node_that_does_not_answer_times_out) {
   NEED_ROOT();
   NodeService service;
   service.port.deferred.on = true;
-  auto node = RemoteNode::connect(service.daemon.address());
+  auto node = RemoteNode::connect(local(service.daemon.address()));
   std::vector<Pumped> all = service.servers();
   all.push_back(pumped_node(**node));
   std::optional<Errc> code;
@@ -109,7 +130,7 @@ Test(remote_node, the_end_of_the_bus_ends_the_call) {
   NEED_ROOT();
   NodeService service;
   service.port.deferred.on = true;
-  auto node = RemoteNode::connect(service.daemon.address());
+  auto node = RemoteNode::connect(local(service.daemon.address()));
   bool over = false;
   std::vector<Pumped> all = service.servers();
   all.push_back(pumped_node(**node, &over));

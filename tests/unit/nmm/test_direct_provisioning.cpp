@@ -33,15 +33,31 @@ struct Fixture {
   service::BusWiring wiring{*loop, bus};
   nmm_test::NmmNet net{0};
   std::optional<Result<std::uint64_t>> result;
-  DirectProvisioning direct{*loop, net.nmm->provisioner(), [this] { net.nmm->settle(); }};
+  DirectSettings settings;
+  DirectProvisioning direct{*loop, net.nmm->provisioner(), settings, [this] { net.nmm->settle(); }};
 
   /// Runs until the result is there; ten seconds are a hang.
   void run(const std::string& address) {
-    const auto start = [this, address] {
+    run_with([this, address] {
       direct.start({"n0", {}, {"10.0.1.1:7400"}}, address,
                    [this](Result<std::uint64_t> r) { result = std::move(r); });
-    };
-    cr_assert(wiring.start(start));
+    });
+  }
+  /// The operator says this of the fingerprint.
+  void run_with_word(const std::function<std::string(const std::string&)>& word) {
+    run_with([this, word] {
+      direct.begin({"n0", {}, {"10.0.1.1:7400"}}, daemon.address(),
+                   [this, word](Result<ControlPort::DirectOffer> offer) {
+                     cr_assert(offer.has_value());
+                     asked = offer->confirm;
+                     direct.confirm(offer->handle, word(offer->fingerprint),
+                                    [this](Result<std::uint64_t> r) { result = std::move(r); });
+                   });
+    });
+  }
+  bool asked = false;
+  void run_with(std::function<void()> start) {
+    cr_assert(wiring.start(std::move(start)));
     const Instant end = boottime_now() + seconds(10);
     loop->add_deadline([end] { return end; }, [this] { loop->stop(); });
     loop->at_end_of_turn([this] {
@@ -87,4 +103,31 @@ Test(direct_provisioning, only_local_sockets) {
   Fixture f;
   f.run("unixexec:path=/bin/true");
   cr_assert(f.result->error().code == Errc::invalid_argument);
+}
+
+Test(direct_provisioning, another_fingerprint_sends_nothing) {
+  for (const char* said : {"AAAAA-AAAAA-AAAAA-AAAAA", ""}) {
+    Fixture f;
+    f.settings.confirm = DirectConfirm::always;
+    f.run_with_word([said](const std::string&) { return said; });
+    cr_assert(f.asked);
+    cr_assert(f.result->error().code == Errc::not_authentic);
+    cr_assert(f.net.nmm->nodes().empty(), "no serial was used up");
+    cr_assert_eq(f.port.calls.size(), 1U, "only the offer was asked for");
+  }
+}
+
+Test(direct_provisioning, the_right_one_sends) {
+  Fixture f;
+  f.settings.confirm = DirectConfirm::always;
+  f.run_with_word([](const std::string& shown) { return shown; });
+  cr_assert(f.result->has_value());
+}
+
+Test(direct_provisioning, in_one_step_only_where_nobody_has_to_compare) {
+  Fixture f;
+  f.settings.confirm = DirectConfirm::always;
+  f.run(f.daemon.address());
+  cr_assert(f.result->error().code == Errc::refused_by_policy);
+  cr_assert(f.net.nmm->nodes().empty());
 }

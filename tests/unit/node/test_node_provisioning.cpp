@@ -60,7 +60,9 @@ Test(node_provisioning, a_bundle_from_a_drive_is_used_once) {
   cr_assert(bench.event("provisioned") != nullptr);
 
   Call zeroized;
-  bench.node->zeroize(zeroized.done());
+  bench.node->zeroize([done = zeroized.done()](const Result<std::string>& receipt) mutable {
+    done(receipt ? Status{} : std::unexpected(receipt.error()));
+  });
   Call again;
   bench.node->provision_from_file(copy, memfd_of(kRightCode), again.done());
   run_aside(bench);
@@ -103,7 +105,9 @@ Test(node_provisioning, one_at_a_time) {
   Call zeroize;
   bench.node->provision_from_file(path, memfd_of(kRightCode), first.done());
   bench.node->provision_from_file(path, memfd_of(kRightCode), second.done());
-  bench.node->zeroize(zeroize.done());
+  bench.node->zeroize([done = zeroize.done()](const Result<std::string>& receipt) mutable {
+    done(receipt ? Status{} : std::unexpected(receipt.error()));
+  });
   cr_assert_eq(second.outcome->error().code, Errc::busy);
   cr_assert_eq(zeroize.outcome->error().code, Errc::busy);
   run_aside(bench);

@@ -66,8 +66,12 @@ void check_codec(const T& value, std::size_t optional_keys = 0) {
 }
 
 Test(control_body, activate) {
-  ActivateRequest request{
-      .hardware_value = {1, 2}, .version = "0.1.0", .quote = {}, .signature = {}, .attestation_key = {}};
+  ActivateRequest request{.hardware_value = {1, 2},
+                          .version = "0.1.0",
+                          .quote = {},
+                          .signature = {},
+                          .attestation_key = {},
+                          .machine = {}};
   check_codec(request);
   request.quote = Body{1};
   request.signature = Body{2, 3};

@@ -1,0 +1,36 @@
+#pragma once
+// The key that a node makes for credentials which reach it over a connection without descriptors (section 7,
+// way (c)). It lives in memory only, for one bundle and some minutes.
+#include <optional>
+#include <span>
+#include <string>
+
+#include "daemon/base/instant.h"
+#include "daemon/node/control_port.h"
+#include "daemon/protocol/handover.h"
+
+namespace akm::node {
+
+inline constexpr Duration kHandoverLasts = std::chrono::minutes(10);
+
+class Handover {
+ public:
+  /// The present key, or a new one; asked for again it lasts anew.
+  Result<ControlPort::Offer> offer(const ControlPort::HardwareIdentity& identity, RandomSource& random,
+                                   Instant now);
+  /// Empty: nothing is offered.
+  [[nodiscard]] std::string fingerprint(Instant now) const;
+  /// wrong_state when nothing is offered; errors of open_handover.
+  Result<protocol::BundleContent> open(std::span<const std::uint8_t> sealed, Instant now) const;
+  void forget() { key_.reset(); }
+
+ private:
+  [[nodiscard]] bool lives(Instant now) const { return key_ && now < until_; }
+
+  std::optional<crypto::X25519PrivateKey> key_;
+  protocol::HardwareValue hardware_{};
+  std::string fingerprint_;
+  Instant until_{};
+};
+
+}  // namespace akm::node

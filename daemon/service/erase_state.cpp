@@ -1,0 +1,156 @@
+#include "daemon/service/erase_state.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "daemon/base/atomic_file.h"
+#include "daemon/base/hex.h"
+#include "daemon/base/log.h"
+#include "daemon/service/machine.h"
+#include "daemon/service/startup.h"
+#include "keyring/sealer_factory.h"
+
+namespace akm::service {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kMarker = "/generalized";
+constexpr const char* kAlong = "/along-";
+constexpr std::size_t kMarkerBytes = 64;
+constexpr std::size_t kAlongBytes = 16384;
+
+/// Without it nobody could tell the next boot from this one.
+Result<std::string> boot_id() {
+  const auto id = this_machine(0).boot_id;
+  if (std::ranges::all_of(id, [](std::uint8_t b) { return b == 0; }))
+    return fail(Errc::io_failed, "the boot id of the kernel");
+  return hex(id);
+}
+
+std::span<const std::uint8_t> bytes_of(const std::string& text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+/// Overwritten in place before the name goes: on a disk that writes in place nothing is left.
+Status remove_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd && errno == ENOENT) return {};
+  struct stat info{};
+  if (fd && ::fstat(fd.get(), &info) == 0 && S_ISREG(info.st_mode)) {
+    const std::vector<std::uint8_t> zeros(
+        static_cast<std::size_t>(std::min<off_t>(info.st_size, off_t{1} << 20)));
+    (void)!::pwrite(fd.get(), zeros.data(), zeros.size(), 0);  // the key that opens it goes too
+    (void)::fsync(fd.get());
+  }
+  if (::unlink(path.c_str()) != 0) return fail_errno(Errc::storage_failed, path);
+  return {};
+}
+
+Status remove_files(const std::string& folder, std::size_t& count) {
+  std::error_code error;
+  std::vector<std::string> paths;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (!entry.is_directory(error)) paths.push_back(entry.path().string());
+  }
+  Status first;
+  for (const std::string& path : paths) {
+    const Status removed = remove_file(path);
+    if (removed) ++count;
+    if (!removed && first) first = removed;
+  }
+  return first;
+}
+
+Status leave_behind(const Settings& settings, store::SealedStore& store,
+                    const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const auto record = store.read(name);
+    if (!record && record.error().code == Errc::not_found) continue;
+    if (!record) return std::unexpected(record.error());
+    const auto bytes = record->reveal();
+    AKM_TRY(write_file_atomically(settings.state_folder + kAlong + name, bytes, 0600));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> erase_state(const Settings& settings, store::SealedStore& store, bool mark,
+                                             const std::vector<std::string>& take_along) {
+  std::vector<std::string> gone;
+  Status first;
+  const auto note = [&first](const Status& status) {
+    if (first && !status) first = status;
+    return status.has_value();
+  };
+  std::string marker;
+  if (mark) {
+    AKM_ASSIGN(marker, boot_id());  // before anything is gone
+  }
+  if (!mark) note(leave_behind(settings, store, take_along));
+  // The marker first: an image that is taken after a crash here has no identity, whatever else is in it.
+  if (mark) note(write_file_atomically(settings.state_folder + kMarker, bytes_of(marker + "\n"), 0600));
+  std::size_t records = 0;
+  if (note(remove_files(settings.state_folder + "/records", records)))
+    gone.push_back("records:" + std::to_string(records));
+  auto sealer = keyring::make_sealer(sealer_options(settings));
+  if (sealer) {
+    auto erased = (*sealer)->erase();
+    if (erased) gone.insert(gone.end(), erased->begin(), erased->end());
+    if (!erased) note(std::unexpected(erased.error()));
+  } else {
+    note(std::unexpected(sealer.error()));
+  }
+  if (note(remove_file(settings.state_folder + "/" + keyring::kSealedKeyFile)))
+    gone.emplace_back("sealed-storage-key");
+  if (!first) return std::unexpected(first.error());
+  return gone;
+}
+
+Status take_off_mark(const Settings& settings) {
+  const std::string path = settings.state_folder + kMarker;
+  const auto marker = read_file(path, kMarkerBytes);
+  if (!marker && marker.error().code == Errc::not_found) return {};
+  if (!marker) return std::unexpected(marker.error());
+  const std::string text(marker->begin(), marker->end());
+  AKM_ASSIGN(const std::string present, boot_id());
+  if (text == present + "\n") {
+    return fail(
+        Errc::wrong_state,
+        "this machine was generalized (akmctl node generalize): take the image now; the next start of "
+        "the machine, or of one made from the image, has an identity of its own. To go on with this "
+        "one without that, remove " +
+            path + " and restart");
+  }
+  // Whatever lies beside the marker was left by a crash and belongs to the image.
+  std::size_t count = 0;
+  AKM_TRY(remove_files(settings.state_folder + "/records", count));
+  AKM_TRY(remove_file(settings.state_folder + "/" + keyring::kSealedKeyFile));
+  log::write(log::Level::notice, {},
+             "This machine comes from a golden image: it takes an identity of its own");
+  return remove_file(path);
+}
+
+Status take_up_records(const Settings& settings, store::SealedStore& store) {
+  std::error_code error;
+  const std::string prefix = std::string(kAlong).substr(1);
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(settings.state_folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(prefix)) names.push_back(name);
+  }
+  for (const std::string& name : names) {
+    const std::string path = settings.state_folder + "/" + name;
+    AKM_ASSIGN(const auto bytes, read_file(path, kAlongBytes));
+    AKM_TRY(store.write(name.substr(prefix.size()), bytes));
+    AKM_TRY(remove_file(path));
+  }
+  return {};
+}
+
+}  // namespace akm::service

@@ -1,0 +1,25 @@
+#pragma once
+// The end of a state: everything that the storage key sealed, and the key itself, on the disk and in the
+// secure element. What begins after it is another identity.
+#include <string>
+#include <vector>
+
+#include "daemon/service/settings.h"
+#include "daemon/store/sealed_store.h"
+
+namespace akm::service {
+
+/// Names of what is gone, for a receipt. With `mark` the marker of a golden image is left; without it the
+/// named records are taken along in the clear (they hold no secret), and are in the next state. The open
+/// `store` is of no use afterwards: the program is to start anew. storage_failed, tpm_failed; what could be
+/// erased is gone then too.
+Result<std::vector<std::string>> erase_state(const Settings& settings, store::SealedStore& store, bool mark,
+                                             const std::vector<std::string>& take_along = {});
+
+/// At a start, before the state is opened. wrong_state on a machine that was generalized and not started anew
+/// since: whoever made a state now would put it into the image. On any other the marker is removed.
+Status take_off_mark(const Settings& settings);
+/// Puts what was taken along into the new state.
+Status take_up_records(const Settings& settings, store::SealedStore& store);
+
+}  // namespace akm::service

@@ -1,0 +1,122 @@
+#include <criterion/criterion.h>
+
+#include "tests/support/node_bench.h"
+
+using namespace akm;
+using namespace akm::test;
+using node::NodeState;
+using protocol::Method;
+
+namespace {
+
+/// A member with two sources, of which one is another at the next start.
+struct Moved : NodeBench {
+  explicit Moved(bool all = false) {
+    sources = {{"dmi-product-uuid", "4c4c4544000010"}, {"dmi-board-serial", "B1"}};
+    hardware = node::Hardware([this]() -> Result<keyring::HardwareSources> { return sources; });
+    start_nmm();
+    make_member();
+    sources[1].second = "B2";
+    if (all) sources[0].second = "4c4c4544000099";
+    hardware = node::Hardware([this]() -> Result<keyring::HardwareSources> { return sources; });
+    answer_status = protocol::ControlStatus::hardware_mismatch;
+    start();
+  }
+  Status rehome() {
+    Status out = fail(Errc::internal, "no answer");
+    node->rehome([&out](const Status& status) { out = status; });
+    pass(std::chrono::seconds(1));
+    return out;
+  }
+  protocol::ActivateRequest last_activation() {
+    for (std::size_t i = asked.size(); i-- > 0;) {
+      if (asked[i] == Method::activate) return *protocol::ActivateRequest::decode(asked_bodies[i]);
+    }
+    return {};
+  }
+};
+
+}  // namespace
+
+Test(node_lifecycle, a_changed_source_is_named) {
+  Moved bench;
+  cr_assert(bench.node->status().changed_sources == std::vector<std::string>{"dmi-board-serial changed"});
+  cr_assert_eq(bench.event("hardware-changed")->fields.at("sources"), "dmi-board-serial changed");
+  cr_assert_eq(bench.state(), NodeState::provisioned);
+  cr_assert_eq(bench.node->asrs().size(), 2U, "a replaced part takes no group away");
+  bench.pass(std::chrono::seconds(1));
+  cr_assert(!bench.last_activation().rehome, "nobody has said that it is the same machine");
+  cr_assert_eq(bench.last_activation().machine->sources.size(), 2U);
+}
+
+Test(node_lifecycle, another_machine_keeps_no_group) {
+  Moved bench(true);
+  cr_assert_eq(bench.node->asrs().size(), 1U, "only the provisioning relationship is left");
+  cr_assert_eq(bench.event("hardware-changed")->fields.at("another_machine"), "true");
+}
+
+Test(node_lifecycle, rehome_asks_and_the_bound_serial_settles_it) {
+  Moved bench;
+  bench.answer_status = protocol::ControlStatus::not_activated;  // noted
+  cr_assert(bench.rehome().has_value());
+  cr_assert(bench.last_activation().rehome);
+  cr_assert_eq(bench.state(), NodeState::provisioned);
+  bench.start();  // it goes on asking after a restart
+  bench.pass(std::chrono::seconds(2));
+  cr_assert(bench.last_activation().rehome);
+  bench.answer_status = protocol::ControlStatus::ok;
+  ++bench.identity.serial;
+  protocol::InstallRequest install;
+  install.asr = bench.provisioning_asr();
+  install.index = protocol::kNodeIndex;
+  install.immediate = true;
+  install.retire = 1;
+  bench.feed_nmm(protocol::InstallAsr{bench.provisioning_asr(), protocol::kNmmIndex, false, 0});
+  bench.install(install);
+  bench.pass(std::chrono::seconds(2));
+  cr_assert_eq(bench.state(), NodeState::active);
+  cr_assert(bench.node->status().changed_sources.empty());
+  bench.start();
+  cr_assert_eq(bench.state(), NodeState::active, "the new value is the one that counts");
+}
+
+Test(node_lifecycle, an_unchanged_machine_has_nothing_to_ask) {
+  NodeBench bench;
+  Status out;
+  bench.node->rehome([&out](const Status& status) { out = status; });
+  cr_assert_eq(out.error().code, Errc::not_provisioned);
+  bench.make_active();
+  bench.node->rehome([&out](const Status& status) { out = status; });
+  cr_assert_eq(out.error().code, Errc::wrong_state);
+}
+
+Test(node_lifecycle, the_receipt_opens_with_the_nmms_key) {
+  NodeBench bench;
+  bench.make_member();
+  const auto key = *protocol::receipt_key(bench.chains()[protocol::kChainCount - 1]);
+  std::string receipt;
+  bench.node->zeroize([&receipt](Result<std::string> line) { receipt = *line; });
+  cr_assert(protocol::check_receipt(receipt, key).has_value(), "%s", receipt.c_str());
+  cr_assert(receipt.contains(R"("relationships:1")"));
+  cr_assert_eq(bench.state(), NodeState::unprovisioned);
+}
+
+Test(node_lifecycle, the_nmm_gets_a_receipt_before_the_last_is_gone) {
+  NodeBench bench;
+  bench.make_member();
+  const auto key = *protocol::receipt_key(bench.chains()[protocol::kChainCount - 1]);
+  bench.ask(Method::zeroize, protocol::empty_body());
+  cr_assert(bench.last_answer() == protocol::ControlStatus::ok);
+  const auto response = protocol::ZeroizeResponse::decode(bench.answers.back().body);
+  cr_assert(protocol::check_receipt(response->receipt, key).has_value());
+  cr_assert(response->receipt.contains(R"("last":["provisioning-relationship"])"));
+  cr_assert_eq(bench.state(), NodeState::unprovisioned);
+  cr_assert(bench.node->asrs().empty());
+}
+
+Test(node_lifecycle, generalize_needs_a_storage_to_erase) {
+  NodeBench bench;
+  Status out;
+  bench.node->generalize([&out](const Status& status) { out = status; });
+  cr_assert_eq(out.error().code, Errc::not_supported);
+}

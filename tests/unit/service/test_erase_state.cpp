@@ -1,0 +1,69 @@
+#include "daemon/service/erase_state.h"
+
+#include <criterion/criterion.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "daemon/base/random.h"
+#include "daemon/service/startup.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace akm;
+using namespace akm::service;
+
+namespace {
+
+struct Fixture {
+  akm::test::TemporaryFolder folder;
+  Settings settings;
+  SystemRandom random;
+  OpenedState state;
+
+  Fixture() {
+    settings.state_folder = folder.file("state");
+    settings.sealing = SealingChoice::software;
+    settings.nv_index = 0x01800A4B;
+    state = open_state(settings, random);
+    (void)state.store->write("secret", std::vector<std::uint8_t>{1, 2, 3});
+    (void)state.store->write("kept", std::vector<std::uint8_t>{4, 5});
+  }
+  [[nodiscard]] bool is_there(const char* name) const {
+    return std::filesystem::exists(settings.state_folder + "/" + name);
+  }
+};
+
+bool has(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+}  // namespace
+
+Test(service_erase_state, another_state_begins_with_what_was_taken_along) {
+  Fixture f;
+  const auto gone = erase_state(f.settings, *f.state.store, false, {"kept"});
+  cr_assert(gone.has_value());
+  cr_assert(has(*gone, "software-key") && has(*gone, "sealed-storage-key"));
+  cr_assert(!f.is_there("kek.sealed") && !f.is_there("software.key"));
+  f.state = {};
+  f.state = open_state(f.settings, f.random);
+  cr_assert(!f.state.failure);
+  cr_assert_eq(f.state.store->read("secret").error().code, Errc::not_found);
+  cr_assert_eq(f.state.store->read("kept")->size(), 2U);
+  cr_assert(!f.is_there("along-kept"), "it is not left in the clear");
+}
+
+Test(service_erase_state, a_golden_image_has_no_state_until_another_boot) {
+  Fixture f;
+  cr_assert(erase_state(f.settings, *f.state.store, true, {"kept"}).has_value());
+  f.state = {};
+  f.state = open_state(f.settings, f.random);
+  cr_assert_eq(f.state.failure->code, Errc::wrong_state);
+  cr_assert(!f.is_there("kek.sealed"), "nothing is made that would be in the image");
+  std::ofstream(f.settings.state_folder + "/generalized") << "00000000000000000000000000000000\n";
+  f.state = open_state(f.settings, f.random);
+  cr_assert(!f.state.failure);
+  cr_assert(!f.is_there("generalized"));
+  cr_assert_eq(f.state.store->read("kept").error().code, Errc::not_found);
+}
