@@ -158,17 +158,6 @@ Incoming::Answer Incoming::activate(const protocol::RequestReceived& request, co
   return accept(*body, request, *core_.registry.node(node.node_id), current);
 }
 
-Witness Incoming::witness_of(const protocol::ActivateRequest& body, const Endpoint& from,
-                             std::string_view what) const {
-  Witness out;
-  out.hardware_value = body.hardware_value;
-  if (body.machine) out.machine = *body.machine;
-  out.peer = format_endpoint(from);
-  out.at_s = core_.clock.seconds(core_.now());
-  out.what = what;
-  return out;
-}
-
 /// Kept beside what is known of the machine that was activated; the same again costs no write.
 void Incoming::note_other(protocol::NodeId node_id, Witness witness, bool rehome) {
   core_.registry.volatile_part(node_id)->other_seen = core_.now();
@@ -177,28 +166,25 @@ void Incoming::note_other(protocol::NodeId node_id, Witness witness, bool rehome
   NodeRecord next = node;
   next.rehome_asked = rehome || (node.rehome_asked && node.other && node.other->same_as(witness));
   next.other = std::move(witness);
+  next.other->at_s = core_.clock.seconds(core_.now());
   (void)core_.put(std::move(next));  // where it fails, the next time that it is heard is as good
 }
 
 Incoming::Answer Incoming::mismatch(const protocol::ActivateRequest& body,
                                     const protocol::RequestReceived& request, const NodeRecord& node) {
-  std::string names;
-  if (body.machine && node.self) {
-    for (const std::string& one :
-         protocol::changed_sources(node.self->machine.sources, body.machine->sources))
-      names += (names.empty() ? ": " : ", ") + one;
-  }
+  const std::string names = changed_between(node.self, body);
   const std::string name = node.name;
   note_other(node.node_id, witness_of(body, request.from, body.rehome ? "asks to be rehomed" : "activate"),
              body.rehome);
   if (!body.rehome)
-    return refuse_activation(node, ControlStatus::hardware_mismatch, "another hardware value" + names);
+    return refuse_activation(node, ControlStatus::hardware_mismatch,
+                             "another hardware value" + (names.empty() ? "" : ": " + names));
   core_.announce("rehome-asked", 4, message_id::kStateChanged,
                  "A node asks to be taken for the one that was activated, with another part.", 0,
                  {{"node", name},
                   {"node_id", hex_id(node.node_id)},
                   {"endpoint", format_endpoint(request.from)},
-                  {"changed", names.empty() ? "not known" : names.substr(2)}});
+                  {"changed", names.empty() ? "not known" : names}});
   return {ControlStatus::not_activated, {}, {}};  // noted; the operator decides
 }
 
@@ -218,6 +204,7 @@ Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
     next.prior.reset();
   }
   next.self = witness_of(body, request.from, "activate");
+  next.self->at_s = core_.clock.seconds(core_.now());
   next.rehome_asked = false;
   if (next.other && next.other->hardware_value == body.hardware_value) next.other.reset();
   next.version = clean(body.version);
@@ -501,7 +488,6 @@ void Incoming::contradiction(const protocol::ContradictionSeen& seen) {
   breach.from = format_endpoint(seen.from);
   Witness witness;
   witness.peer = breach.from;
-  witness.at_s = core_.clock.seconds(core_.now());
   witness.what = policy::detection_name(breach.detection);
   note_other(node->node_id, std::move(witness), false);
   if (seen.expected) breach.expected_at = format_endpoint(*seen.expected);

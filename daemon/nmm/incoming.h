@@ -42,8 +42,6 @@ class Incoming {
   Answer activate(const protocol::RequestReceived& request, const NodeRecord& node);
   Answer mismatch(const protocol::ActivateRequest& body, const protocol::RequestReceived& request,
                   const NodeRecord& node);
-  [[nodiscard]] Witness witness_of(const protocol::ActivateRequest& body, const Endpoint& from,
-                                   std::string_view what) const;
   void note_other(protocol::NodeId node_id, Witness witness, bool rehome);
   Answer accept(const protocol::ActivateRequest& body, const protocol::RequestReceived& request,
                 const NodeRecord& node, bool current);

@@ -171,6 +171,17 @@ void read_asr_field(CborReader& reader, std::string_view key, AsrRecord& record)
   }
 }
 
+void write_witnesses(CborWriter& writer, const NodeRecord& record) {
+  if (record.self) {
+    writer.text("self");
+    write_witness(writer, *record.self);
+  }
+  if (record.other) {
+    writer.text("other");
+    write_witness(writer, *record.other);
+  }
+}
+
 }  // namespace
 
 std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
@@ -196,14 +207,7 @@ std::vector<std::uint8_t> encode_node_record(const NodeRecord& record) {
   writer.text(record.peer);
   writer.text("root");
   writer.unsigned_integer(record.root);
-  if (record.self) {
-    writer.text("self");
-    write_witness(writer, *record.self);
-  }
-  if (record.other) {
-    writer.text("other");
-    write_witness(writer, *record.other);
-  }
+  write_witnesses(writer, record);
   if (record.prior) {
     writer.text("prior");
     protocol::write_derivation(writer, *record.prior);

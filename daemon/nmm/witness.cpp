@@ -22,6 +22,23 @@ bool Witness::same_as(const Witness& other) const {
          what == other.what;
 }
 
+Witness witness_of(const protocol::ActivateRequest& body, const Endpoint& from, std::string_view what) {
+  Witness out;
+  out.hardware_value = body.hardware_value;
+  if (body.machine) out.machine = *body.machine;
+  out.peer = format_endpoint(from);
+  out.what = what;
+  return out;
+}
+
+std::string changed_between(const std::optional<Witness>& activated, const protocol::ActivateRequest& body) {
+  std::string names;
+  if (!activated || !body.machine) return names;
+  for (const std::string& one : protocol::changed_sources(activated->machine.sources, body.machine->sources))
+    names += (names.empty() ? "" : ", ") + one;
+  return names;
+}
+
 void write_witness(protocol::CborWriter& writer, const Witness& witness) {
   writer.array(kFields);
   writer.bytes(witness.hardware_value);
