@@ -26,13 +26,19 @@ void sealed(Seeds& seeds) {
                            .parent = Bytes(34, 1),
                            .pcr_values = Bytes(2 * keyring::kPcrValueBytes, 2),
                            .public_part = Bytes(78, 3),
-                           .private_part = Bytes(160, 4)};
+                           .private_part = Bytes(160, 4),
+                           .endorsement = {},
+                           .policy_key = {},
+                           .authorised = {}};
   seeds.add("sealed", "blob-tpm", *keyring::encode_sealed_blob(blob), {0});
   blob = {.kind = keyring::SealerKind::software,
           .parent = Bytes(8, 1),
           .pcr_values = {},
           .public_part = Bytes(12, 2),
-          .private_part = Bytes(48, 3)};
+          .private_part = Bytes(48, 3),
+          .endorsement = {},
+          .policy_key = {},
+          .authorised = {}};
   seeds.add("sealed", "blob-software", *keyring::encode_sealed_blob(blob), {0});
   test::SeededRandom random;
   blob.kind = keyring::SealerKind::token;

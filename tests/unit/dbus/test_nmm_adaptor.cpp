@@ -303,53 +303,55 @@ Test(nmm_adaptor, prepare_token_passes_the_pin_as_a_descriptor) {
   cr_assert_eq(call("pkcs11:token=one?module-path=/tmp/m.so").error, "org.akm.Error.InvalidArgument");
   service.port.deferred.result = fail(Errc::wrong_pin, "'carrier'");
   cr_assert_eq(call("pkcs11:token=one").error, "org.akm.Error.WrongPin");
-  Test(nmm_adaptor, prepare_for_tpm) {
-    NEED_ROOT();
-    NmmService service;
-    TestClient client(service.daemon.address());
-    const auto call = [&](std::size_t size, const char* directory) {
-      return client.call_akm(service.servers(), "Nmm1", "PrepareForTpm", [&](sd_bus_message* m) {
-        dbus::Writer out(m);
-        out.text("C").texts({"192.0.2.3:7400"}).bytes(value(size)).text(directory);
-      });
-    };
-    const Answer answer = call(700, "/media/usb");
-    cr_assert(answer.error.empty(), "%s %s", answer.error.c_str(), answer.text.c_str());
-    std::uint64_t id = 0;
-    const char* path = nullptr;
-    const char* fingerprint = nullptr;
-    const char* bundle = nullptr;
-    int certified = 1;
-    const char* certificate = nullptr;
-    const char* digest = nullptr;
-    cr_assert_gt(sd_bus_message_read(answer.message, "tsssbss", &id, &path, &fingerprint, &bundle, &certified,
-                                     &certificate, &digest),
-                 0);
-    cr_assert_eq(id, 0xc3);
-    cr_assert_eq(certified, 0);
-    cr_assert_str_eq(certificate, "nobody");
-    cr_assert_eq(std::string(digest).substr(0, 4), "bb00");
-    cr_assert_eq(service.port.for_tpm.identity.size(), 700);
-    cr_assert_eq(call(16 * 1024 + 1, "/media/usb").error, "org.akm.Error.TooLarge");
-    cr_assert_eq(call(700, "usb").error, "org.akm.Error.InvalidArgument");
-    cr_assert_eq(service.port.calls.size(), 1);
-  }
+}
 
-  Test(nmm_adaptor, set_golden_pcrs) {
-    NEED_ROOT();
-    NmmService service;
-    TestClient client(service.daemon.address());
-    const auto call = [&](std::uint64_t node, std::size_t size) {
-      return client
-          .call_akm(service.servers(), "Nmm1", "SetGoldenPcrs",
-                    [&](sd_bus_message* m) {
-                      dbus::Writer out(m);
-                      out.u64(node).bytes(value(size));
-                    })
-          .error;
-    };
-    cr_assert_eq(call(0xa1, 32), "");
-    cr_assert_str_eq(service.port.calls.back().c_str(), "set_golden_pcrs 161 66");
-    cr_assert_eq(call(0xa1, 31), "org.akm.Error.InvalidArgument");
-    cr_assert_eq(call(0, 32), "org.akm.Error.InvalidArgument");
-  }
+Test(nmm_adaptor, prepare_for_tpm) {
+  NEED_ROOT();
+  NmmService service;
+  TestClient client(service.daemon.address());
+  const auto call = [&](std::size_t size, const char* directory) {
+    return client.call_akm(service.servers(), "Nmm1", "PrepareForTpm", [&](sd_bus_message* m) {
+      dbus::Writer out(m);
+      out.text("C").texts({"192.0.2.3:7400"}).bytes(value(size)).text(directory);
+    });
+  };
+  const Answer answer = call(700, "/media/usb");
+  cr_assert(answer.error.empty(), "%s %s", answer.error.c_str(), answer.text.c_str());
+  std::uint64_t id = 0;
+  const char* path = nullptr;
+  const char* fingerprint = nullptr;
+  const char* bundle = nullptr;
+  int certified = 1;
+  const char* certificate = nullptr;
+  const char* digest = nullptr;
+  cr_assert_gt(sd_bus_message_read(answer.message, "tsssbss", &id, &path, &fingerprint, &bundle, &certified,
+                                   &certificate, &digest),
+               0);
+  cr_assert_eq(id, 0xc3);
+  cr_assert_eq(certified, 0);
+  cr_assert_str_eq(certificate, "nobody");
+  cr_assert_eq(std::string(digest).substr(0, 4), "bb00");
+  cr_assert_eq(service.port.for_tpm.identity.size(), 700);
+  cr_assert_eq(call(16 * 1024 + 1, "/media/usb").error, "org.akm.Error.TooLarge");
+  cr_assert_eq(call(700, "usb").error, "org.akm.Error.InvalidArgument");
+  cr_assert_eq(service.port.calls.size(), 1);
+}
+
+Test(nmm_adaptor, set_golden_pcrs) {
+  NEED_ROOT();
+  NmmService service;
+  TestClient client(service.daemon.address());
+  const auto call = [&](std::uint64_t node, std::size_t size) {
+    return client
+        .call_akm(service.servers(), "Nmm1", "SetGoldenPcrs",
+                  [&](sd_bus_message* m) {
+                    dbus::Writer out(m);
+                    out.u64(node).bytes(value(size));
+                  })
+        .error;
+  };
+  cr_assert_eq(call(0xa1, 32), "");
+  cr_assert_str_eq(service.port.calls.back().c_str(), "set_golden_pcrs 161 66");
+  cr_assert_eq(call(0xa1, 31), "org.akm.Error.InvalidArgument");
+  cr_assert_eq(call(0, 32), "org.akm.Error.InvalidArgument");
+}
