@@ -149,16 +149,12 @@ Test(node_tpm, a_bundle_of_somebody_else_has_another_digest) {
 }
 
 Test(node_tpm, other_bundles_need_their_code) {
-  NodeBench bench;
+  TpmBench bench(*software_tpm());
   const auto code = protocol::parse_code("ABCDE-FGHJK-MNPQR-STVWX");
   const auto bytes = protocol::seal_bundle(bench.bundle(), *code, bench.random, {.n = 16384, .r = 8, .p = 1});
   const std::string path = bench.folder.write("drive/a.akmbundle", std::string(bytes->begin(), bytes->end()));
-  Call call;
-  bench.node->provision_from_tpm_file(path, {}, call.done());
-  cr_assert_eq(call.code(), Errc::not_supported);
-  Call missing;
-  bench.node->provision_from_tpm_file(bench.folder.file("none.akmbundle"), {}, missing.done());
-  cr_assert_eq(missing.code(), Errc::not_found);
+  cr_assert_eq(bench.provision(path).code(), Errc::not_supported);
+  cr_assert_eq(bench.provision(bench.folder.file("none.akmbundle")).code(), Errc::not_found);
 }
 
 Test(node_tpm, without_a_tpm_it_says_so) {
@@ -166,9 +162,7 @@ Test(node_tpm, without_a_tpm_it_says_so) {
   TpmBench with(*machine);
   const std::string path = with.bundle_on_drive();
   with.hardware = node::Hardware([&with]() -> Result<keyring::HardwareSources> { return with.sources; });
-  Call call;
-  with.node->provision_from_tpm_file(path, {}, call.done());
-  cr_assert_eq(call.code(), Errc::wrong_state);
+  cr_assert_eq(with.provision(path).code(), Errc::wrong_state);
   std::optional<Errc> code;
   with.node->tpm_identity([&code](const auto& result) { code = result.error().code; });
   cr_assert(code == Errc::not_supported);
