@@ -149,7 +149,8 @@ Test(node_tpm, a_bundle_of_somebody_else_has_another_digest) {
 }
 
 Test(node_tpm, other_bundles_need_their_code) {
-  TpmBench bench(*software_tpm());
+  const auto machine = software_tpm();
+  TpmBench bench(*machine);
   const auto code = protocol::parse_code("ABCDE-FGHJK-MNPQR-STVWX");
   const auto bytes = protocol::seal_bundle(bench.bundle(), *code, bench.random, {.n = 16384, .r = 8, .p = 1});
   const std::string path = bench.folder.write("drive/a.akmbundle", std::string(bytes->begin(), bytes->end()));
