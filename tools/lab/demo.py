@@ -151,6 +151,7 @@ class Demo:
                      "goes by another way.")
             wrong = node.akmctl("node", "provision", bundle, "--code-file", "-", check=False, stdin="0" * 20 + "\n")
             self.expect(wrong.returncode != 0 and bundle.exists(), "a wrong code opens nothing and changes nothing")
+            time.sleep(1.2)  # the next try is taken after a second
         self.akmctl(node, "node", "provision", bundle, "--code-file", "-", stdin=prepared["code"] + "\n", quiet=quiet)
         if not quiet:
             self.expect(not bundle.exists(), "the bundle is consumed: overwritten and removed, a receipt is beside it")

@@ -41,3 +41,18 @@ Test(witness, the_same_again_is_no_news) {
   later.machine.start = 10;
   cr_assert(!later.same_as(sample()));
 }
+
+Test(witness, what_has_changed_is_named) {
+  protocol::ActivateRequest body;
+  body.machine.emplace();
+  body.machine->sources = {{"dmi-board-serial", {}}};
+  body.machine->sources[0].digest[0] = 1;
+  body.machine->start = 10;
+  const Witness other = witness_of(body, *parse_endpoint("192.0.2.8:7400"), "asks");
+  cr_assert(other.peer == "192.0.2.8:7400" && other.what == "asks");
+  cr_assert_eq(other.machine.start, 10U);
+  cr_assert(changed_between(sample(), body) == "dmi-board-serial changed");
+  cr_assert(changed_between(std::nullopt, body).empty());
+  body.machine->sources = sample().machine.sources;
+  cr_assert(changed_between(sample(), body).empty());
+}

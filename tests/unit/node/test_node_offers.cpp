@@ -72,7 +72,7 @@ Test(node_offers, a_provisioned_node_does_not_look) {
   bench.pass(std::chrono::seconds(1));
   cr_assert(bench.aside.empty());
   cr_assert_eq(drives.looks, before);
-  bench.node->zeroize([](const Status&) {});
+  bench.node->zeroize([](const Result<std::string>&) {});
   bench.pass(std::chrono::seconds(1));
   run_aside(bench);
   cr_assert_eq(bench.node->status().bundles.size(), 1, "then it looks again");

@@ -55,7 +55,7 @@ Test(node_token, a_bundle_on_a_token_is_used_once) {
   cr_assert(bench.node.event("provisioned") != nullptr);
   cr_assert_eq(bench.provision()->error().code, Errc::already_provisioned);
   cr_assert_eq(keyring::read_vault(bench.hsm->place, bench.hsm->pin).error().code, Errc::already_consumed);
-  bench.node.node->zeroize([](const Status&) {});
+  bench.node.node->zeroize([](const Result<std::string>&) {});
   cr_assert_eq(bench.provision()->error().code, Errc::already_consumed, "by the receipt");
   bench.hsm->restore("copy");
   cr_assert_eq(bench.provision()->error().code, Errc::already_consumed, "by the node's own memory");
