@@ -80,7 +80,9 @@ class Channel {
                             .version = text(large ? kVersionTextBytes : 0),
                             .quote = {},
                             .signature = {},
-                            .attestation_key = {}};
+                            .attestation_key = {},
+                            .machine = {},
+                            .rehome = false};
         if (large)
           out.quote = bytes(kQuoteBytes), out.signature = bytes(kQuoteBytes),
           out.attestation_key = bytes(kQuoteBytes);
