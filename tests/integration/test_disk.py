@@ -298,7 +298,8 @@ class Tpm(HostTest):
         a.start_tpm()
         a.start()
         self.assertEqual(a.status()["state"], "sealed-unavailable")
-        self.assertTrue(found(a, "this is another TPM: the key was sealed by another machine's"), a.status()["findings"])
+        self.assertTrue(found(a, "this is another TPM: the key was sealed by another machine's"),
+                        a.status()["findings"])
         self.assertEqual(json.dumps(a.json("asr", "list")), "[]")
         a.stop()
         shutil.rmtree(a.state)

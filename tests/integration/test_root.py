@@ -1,5 +1,5 @@
-"""A real akm-rootd in a network namespace of its own: configuration with history over SQLite and over a PostgreSQL server that
-is stopped and killed, a kill -9, and a database that was put back."""
+"""A real akm-rootd in a network namespace of its own: configuration with history over SQLite and over a PostgreSQL
+server that is stopped and killed, a kill -9, and a database that was put back."""
 import glob
 import os
 import pathlib
@@ -140,7 +140,8 @@ class Root(IntegrationTest):
         self.assertEqual(away.returncode, 3, away.stderr)
         self.assertEqual(self.root.status()["state"], "database-unavailable")
         server.start()
-        wait_until(lambda: self.root.akmctl("root", "get", *POLICY, check=False).returncode == 0, "the server again", 30)
+        wait_until(lambda: self.root.akmctl("root", "get", *POLICY, check=False).returncode == 0,
+                   "the server again", 30)
         self.assertEqual(self.interval(), "60")
         self.assertEqual(self.root.status()["state"], "ready")
         self.assertNotIn("hunter2", self.root.log_tail() + str(self.root.status()))

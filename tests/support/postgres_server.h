@@ -60,14 +60,19 @@ class PostgresServer {
 
   [[nodiscard]] const std::string& folder() const { return folder_; }
   [[nodiscard]] std::string conninfo() const { return "host=" + folder_ + " dbname=postgres user=akm"; }
-  /// Until it answers.
+  /// Until it answers. After a kill the kernel may not have ended all of its processes yet, and a server does
+  /// not start beside one of them.
   void start() {
-    pid_ = run({programs_ + "postgres", "-D", data(), "-k", folder_, "-c", "listen_addresses=", "-c",
-                "shared_buffers=4MB", "-c", "fsync=off", "-c", "max_connections=10"});
-    while (run_program({programs_ + "pg_isready", "-q", "-h", folder_}).exit_code != 0) {
-      if (::waitpid(pid_, nullptr, WNOHANG) != 0) std::abort();
-      ::usleep(10'000);
+    for (int tries = 0; tries < kStartTries; ++tries) {
+      pid_ = run({programs_ + "postgres", "-D", data(), "-k", folder_, "-c", "listen_addresses=", "-c",
+                  "shared_buffers=4MB", "-c", "fsync=off", "-c", "max_connections=10"});
+      while (::waitpid(pid_, nullptr, WNOHANG) == 0) {
+        if (run_program({programs_ + "pg_isready", "-q", "-h", folder_}).exit_code == 0) return;
+        ::usleep(10'000);
+      }
+      ::usleep(50'000);
     }
+    std::abort();
   }
   /// In order: connections are ended, and what was committed is there again.
   void stop() { end(SIGINT); }
@@ -86,6 +91,7 @@ class PostgresServer {
   }
 
  private:
+  static constexpr int kStartTries = 20;
   [[nodiscard]] std::string data() const { return folder_ + "/data"; }
   void end(int signal) {
     ::kill(pid_, signal);

@@ -40,7 +40,8 @@ EDGES = {
 # Single files that a layer may include beside its edges: the ports through which the bus knows a role.
 # Each level takes up a little of the one below: to its Root an NMM is what a node is to an NMM.
 PORTS = {"dbus": {"daemon/node/control_port.h", "daemon/nmm/control_port.h", "daemon/root/control_port.h"},
-         "daemon/nmm": {"daemon/node/bundle_file.h", "daemon/node/control_port.h", "daemon/node/hardware.h", "daemon/node/nmm_link.h",
+         "daemon/nmm": {"daemon/node/bundle_file.h", "daemon/node/control_port.h", "daemon/node/hardware.h",
+                        "daemon/node/nmm_link.h",
                         "daemon/node/node_record.h"},
          "daemon/root": {"daemon/node/nmm_link.h", "daemon/nmm/bundle_drive.h", "daemon/nmm/bundle_target.h",
                          "daemon/nmm/requests.h",
@@ -63,7 +64,8 @@ BANNED = [
      "NOLINT without the check's name and the reason: NOLINT(name): why"),
 ]
 # Where the wall clock is right: time stamps for people, the timer that notices suspend, and the test that falsifies it.
-WALL_CLOCK = {"daemon/base/log.cpp", "daemon/base/wall_time.cpp", "daemon/base/wall_time.h", "daemon/io/loop_base.cpp", "tests/support/wall_clock.cpp"}
+WALL_CLOCK = {"daemon/base/log.cpp", "daemon/base/wall_time.cpp", "daemon/base/wall_time.h",
+              "daemon/io/loop_base.cpp", "tests/support/wall_clock.cpp"}
 NO_FUNCTION = re.compile(r"(namespace|extern|struct|class|enum|union)\b")
 SOURCE_DIRS = ("daemon", "keyring", "bpf", "dbus", "tools", "tests")
 # Wrappers of one library each, main programs and generated code have no unit test of their own.
