@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 // most.
 constexpr std::uint32_t kOneThousandIn = 5000;
 constexpr std::uint32_t kHundredsIn = 1000;
+// Each of N frames of a phase reaches N members: of a thousand it is a million, and a history takes an hour.
+constexpr std::uint32_t kMulticastUpTo = 600;
 constexpr std::uint32_t kAlwaysManaged = 64;
 constexpr std::array<std::string_view, kActKinds> kActNames{
     "rekey", "rotate", "ask", "add",  "remove", "evict", "renew", "breach", "crash",
@@ -95,6 +97,8 @@ Setting draw_setting(Dice& dice, std::uint32_t members) {
   if (suite == 8) setting.suite = protocol::Suite::hkdf_sha384_aes256gcm;
   if (suite == 9) setting.suite = protocol::Suite::hkdf_sha256_chacha20poly1305;
   setting.topology = draw_topology(dice, small);
+  if (setting.members > kMulticastUpTo && setting.topology == protocol::Topology::multicast)
+    setting.topology = protocol::Topology::automatic;
   setting.majority = dice.percent(30);
   setting.latency_us = dice.percent(30) ? 30'000 : 800;
   setting.drift_ppm = dice.percent(50) ? 0 : 500;
