@@ -56,6 +56,7 @@ void Node::find_changes(const protocol::HardwareValue&) {
 void Node::rehome(Done done) {
   if (!shell_) return done(fail(Errc::sealed_unavailable));
   if (!record_) return done(fail(Errc::not_provisioned));
+  if (state_ == NodeState::quarantined) return done(fail(Errc::wrong_state, "the node is quarantined"));
   const auto hardware = parts_.hardware.value();
   if (!hardware) return done(std::unexpected(hardware.error()));
   if (*hardware == record_->hardware_value)
@@ -112,12 +113,24 @@ protocol::ZeroizeReceipt Node::erase_all_but_provisioning(Status& first) {
   link_.abandon();
   note("node-record", records_->erase());
   const std::vector<protocol::AsrId> groups = operational();
+  struct Outcome {
+    std::size_t open;
+    Status first;
+  };
+  // Within a step of the engine (the NMM asks) they come after it, and after the receipt.
+  const auto outcome = std::make_shared<Outcome>(Outcome{groups.size(), {}});
   for (const protocol::AsrId id : groups) {
-    shell_->post(protocol::RetireAsr{id}, [&note](const Status& status) {
-      if (!status) note("relationship", status);
+    shell_->post(protocol::RetireAsr{id}, [outcome](const Status& status) {
+      --outcome->open;
+      if (outcome->first && !status) outcome->first = status;
     });
   }
-  note("relationships:" + std::to_string(groups.size()), {});
+  std::string relationships = "relationships:" + std::to_string(groups.size());
+  if (outcome->open != 0) {
+    receipt.last.push_back(std::move(relationships));
+  } else {
+    note(std::move(relationships), outcome->first);
+  }
   note("damaged-records", records_->erase_damaged());
   return receipt;
 }
@@ -142,6 +155,7 @@ void Node::erase_rest() {
 }
 
 void Node::leave() {
+  leaving_ = true;
   findings_["anew"] = kStartsAnew;
   leave_due_ = parts_.now() + kLeaveAfter;
 }

@@ -14,6 +14,7 @@ namespace akm::node {
 
 Status Node::may_be_provisioned() const {
   if (!shell_) return fail(Errc::sealed_unavailable);
+  if (leaving_) return fail(Errc::busy, "the state was erased, and the daemon starts anew");
   if (state_ != NodeState::unprovisioned) return fail(Errc::already_provisioned);
   if (provisioning_under_way_) return fail(Errc::busy, "provisioning is under way");
   return {};

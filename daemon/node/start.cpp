@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <csignal>
 #include <cstdio>
 #include <utility>
 
@@ -66,7 +67,10 @@ std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeS
 
 void begin_anew() {
   log::write(log::Level::notice, {}, "The state is erased: the daemon starts anew");
-  if (const Status failed = start_anew(); !failed) log::error(failed.error().message());
+  const Status failed = start_anew();
+  // It has no state to go on with: whoever supervises it starts it.
+  log::error(failed.error().message());
+  (void)::raise(SIGTERM);
 }
 
 void look_at_hardware(Hardware& hardware, std::vector<std::string>& findings) {

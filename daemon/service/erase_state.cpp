@@ -54,10 +54,14 @@ Status remove_file(const std::string& path) {
 Status remove_files(const std::string& folder, std::size_t& count) {
   std::error_code error;
   std::vector<std::string> paths;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (!entry.is_directory(error)) paths.push_back(entry.path().string());
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    std::error_code gone;
+    if (!entry->is_directory(gone)) paths.push_back(entry->path().string());
   }
   Status first;
+  if (error && error != std::errc::no_such_file_or_directory)
+    first = fail(Errc::storage_failed, folder + ": " + error.message());
   for (const std::string& path : paths) {
     const Status removed = remove_file(path);
     if (removed) ++count;
@@ -98,6 +102,10 @@ Result<std::vector<std::string>> erase_state(const Settings& settings, store::Se
   std::size_t records = 0;
   if (note(remove_files(settings.state_folder + "/records", records)))
     gone.push_back("records:" + std::to_string(records));
+  // Before what may take long or fail: without it nothing opens. A token is found by what stands in it.
+  const std::string sealed_key = settings.state_folder + "/" + keyring::kSealedKeyFile;
+  const bool by_token = settings.sealing == SealingChoice::token;
+  if (!by_token) note(remove_file(sealed_key));
   auto sealer = keyring::make_sealer(sealer_options(settings));
   if (sealer) {
     auto erased = (*sealer)->erase();
@@ -106,8 +114,7 @@ Result<std::vector<std::string>> erase_state(const Settings& settings, store::Se
   } else {
     note(std::unexpected(sealer.error()));
   }
-  if (note(remove_file(settings.state_folder + "/" + keyring::kSealedKeyFile)))
-    gone.emplace_back("sealed-storage-key");
+  if (note(remove_file(sealed_key))) gone.emplace_back("sealed-storage-key");
   if (!first) return std::unexpected(first.error());
   return gone;
 }
@@ -137,17 +144,13 @@ Status take_off_mark(const Settings& settings) {
 }
 
 Status take_up_records(const Settings& settings, store::SealedStore& store) {
-  std::error_code error;
-  const std::string prefix = std::string(kAlong).substr(1);
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(settings.state_folder, error)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(prefix)) names.push_back(name);
-  }
-  for (const std::string& name : names) {
-    const std::string path = settings.state_folder + "/" + name;
-    AKM_ASSIGN(const auto bytes, read_file(path, kAlongBytes));
-    AKM_TRY(store.write(name.substr(prefix.size()), bytes));
+  for (const char* name : kTakenAlong) {
+    const std::string path = settings.state_folder + kAlong + name;
+    const auto bytes = read_file(path, kAlongBytes);
+    if (!bytes && bytes.error().code == Errc::not_found) continue;
+    if (!bytes) return std::unexpected(bytes.error());
+    const auto known = store.read(name);
+    if (!known && known.error().code == Errc::not_found) AKM_TRY(store.write(name, *bytes));
     AKM_TRY(remove_file(path));
   }
   return {};

@@ -1,6 +1,7 @@
 #pragma once
 // The end of a state: everything that the storage key sealed, and the key itself, on the disk and in the
 // secure element. What begins after it is another identity.
+#include <array>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,10 @@ Result<std::vector<std::string>> erase_state(const Settings& settings, store::Se
 /// At a start, before the state is opened. wrong_state on a machine that was generalized and not started anew
 /// since: whoever made a state now would put it into the image. On any other the marker is removed.
 Status take_off_mark(const Settings& settings);
-/// Puts what was taken along into the new state.
+/// What may be taken along. It stands in the clear meanwhile: nothing of which somebody with the disk could
+/// make more than by deleting it.
+inline constexpr std::array kTakenAlong{"used-bundles", "bundle-tries"};
+/// Puts what was taken along into the new state, never in the place of what is there.
 Status take_up_records(const Settings& settings, store::SealedStore& store);
 
 }  // namespace akm::service

@@ -76,6 +76,7 @@ class NodeBench {
                             },
                             .now = [this] { return now; },
                             .facts = {}};
+    parts.erase_storage = erase_storage;
     if (with_probes_) parts.probes = std::make_unique<FakeProbeSet>(probes);
     node = std::make_unique<node::Node>(settings, std::move(parts));
     node->set_observer({.status_changed = [this] { ++status_changes; }, .asr_changed = {}, .event = {}});
@@ -230,6 +231,8 @@ class NodeBench {
   FakeProbeSet::Script probes;
   std::vector<keyring::TpmWorker::Job> aside;
   bool fail_aside = false;
+  std::function<Result<std::vector<std::string>>(bool mark)>
+      erase_storage;  // null: the key is not this node's
   bool drop_all = false;
   std::uint32_t incarnation = 0;
   std::uint8_t use_id = 1;

@@ -109,7 +109,7 @@ Test(node_lifecycle, the_nmm_gets_a_receipt_before_the_last_is_gone) {
   cr_assert(bench.last_answer() == protocol::ControlStatus::ok);
   const auto response = protocol::ZeroizeResponse::decode(bench.answers.back().body);
   cr_assert(protocol::check_receipt(response->receipt, key).has_value());
-  cr_assert(response->receipt.contains(R"("last":["provisioning-relationship"])"));
+  cr_assert(response->receipt.contains(R"("last":["relationships:1","provisioning-relationship"])"));
   cr_assert_eq(bench.state(), NodeState::unprovisioned);
   cr_assert(bench.node->asrs().empty());
 }
@@ -119,4 +119,29 @@ Test(node_lifecycle, generalize_needs_a_storage_to_erase) {
   Status out;
   bench.node->generalize([&out](const Status& status) { out = status; });
   cr_assert_eq(out.error().code, Errc::not_supported);
+}
+
+/// The storage key is gone: what came now would be lost, and its bundle with it.
+Test(node_lifecycle, nothing_is_taken_while_the_daemon_is_about_to_start_anew) {
+  NodeBench bench;
+  bench.erase_storage = [](bool) -> Result<std::vector<std::string>> {
+    return std::vector<std::string>{"key"};
+  };
+  bench.start();
+  bench.make_member();
+  bench.node->zeroize([](const Result<std::string>& receipt) { cr_assert(receipt.has_value()); });
+  ++bench.identity.serial;
+  bench.use_id = 2;
+  cr_assert_eq(bench.provision().error().code, Errc::busy);
+  bench.pass(std::chrono::seconds(5));
+  cr_assert_eq(bench.provision().error().code, Errc::busy, "also when the new start did not come");
+}
+
+Test(node_lifecycle, what_the_disk_keeps_is_not_in_the_receipt_as_erased) {
+  NodeBench bench;
+  bench.make_member();
+  bench.answer_status = protocol::ControlStatus::ok;
+  std::string line;
+  bench.node->zeroize([&line](Result<std::string> receipt) { line = std::move(*receipt); });
+  cr_assert(line.find("relationships:1") != std::string::npos, "%s", line.c_str());
 }

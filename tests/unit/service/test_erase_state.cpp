@@ -27,7 +27,7 @@ struct Fixture {
     settings.nv_index = 0x01800A4B;
     state = open_state(settings, random);
     (void)state.store->write("secret", std::vector<std::uint8_t>{1, 2, 3});
-    (void)state.store->write("kept", std::vector<std::uint8_t>{4, 5});
+    (void)state.store->write("used-bundles", std::vector<std::uint8_t>{4, 5});
   }
   [[nodiscard]] bool is_there(const char* name) const {
     return std::filesystem::exists(settings.state_folder + "/" + name);
@@ -42,7 +42,7 @@ bool has(const std::vector<std::string>& names, std::string_view name) {
 
 Test(service_erase_state, another_state_begins_with_what_was_taken_along) {
   Fixture f;
-  const auto gone = erase_state(f.settings, *f.state.store, false, {"kept"});
+  const auto gone = erase_state(f.settings, *f.state.store, false, {"used-bundles"});
   cr_assert(gone.has_value());
   cr_assert(has(*gone, "software-key") && has(*gone, "sealed-storage-key"));
   cr_assert(!f.is_there("kek.sealed") && !f.is_there("software.key"));
@@ -50,13 +50,26 @@ Test(service_erase_state, another_state_begins_with_what_was_taken_along) {
   f.state = open_state(f.settings, f.random);
   cr_assert(!f.state.failure);
   cr_assert_eq(f.state.store->read("secret").error().code, Errc::not_found);
-  cr_assert_eq(f.state.store->read("kept")->size(), 2U);
-  cr_assert(!f.is_there("along-kept"), "it is not left in the clear");
+  cr_assert_eq(f.state.store->read("used-bundles")->size(), 2U);
+  cr_assert(!f.is_there("along-used-bundles"), "it is not left in the clear");
+}
+
+/// Whoever has the disk and not the key could else have a record of theirs sealed.
+Test(service_erase_state, a_file_in_the_clear_replaces_no_record_and_adds_no_other) {
+  Fixture f;
+  for (const char* name : {"/along-secret", "/along-root-secret", "/along-used-bundles"})
+    std::ofstream(f.settings.state_folder + name) << "planted";
+  f.state = {};
+  f.state = open_state(f.settings, f.random);
+  cr_assert(!f.state.failure);
+  cr_assert_eq(f.state.store->read("secret")->size(), 3U);
+  cr_assert_eq(f.state.store->read("root-secret").error().code, Errc::not_found);
+  cr_assert_eq(f.state.store->read("used-bundles")->size(), 2U);
 }
 
 Test(service_erase_state, a_golden_image_has_no_state_until_another_boot) {
   Fixture f;
-  cr_assert(erase_state(f.settings, *f.state.store, true, {"kept"}).has_value());
+  cr_assert(erase_state(f.settings, *f.state.store, true, {"used-bundles"}).has_value());
   f.state = {};
   f.state = open_state(f.settings, f.random);
   cr_assert_eq(f.state.failure->code, Errc::wrong_state);
@@ -65,5 +78,5 @@ Test(service_erase_state, a_golden_image_has_no_state_until_another_boot) {
   f.state = open_state(f.settings, f.random);
   cr_assert(!f.state.failure);
   cr_assert(!f.is_there("generalized"));
-  cr_assert_eq(f.state.store->read("kept").error().code, Errc::not_found);
+  cr_assert_eq(f.state.store->read("used-bundles").error().code, Errc::not_found);
 }
