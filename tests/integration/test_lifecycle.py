@@ -148,7 +148,7 @@ class Lifecycle(IntegrationTest):
         receipt = json.loads(self.fact("b", "Receipt")[0])
         self.assertEqual(receipt["failed"], [])
         self.assertIn("its receipt is genuine", self.nmm.log.read_text())
-        self.assertEqual(receipt["last"], ["provisioning-relationship", "storage-key"])
+        self.assertEqual(receipt["last"][-2:], ["provisioning-relationship", "storage-key"])
         wait_until(lambda: (self.b.status() or {}).get("state") == "unprovisioned", "b has begun anew")
         self.assertEqual(self.fact("b", "State"), ["retired"])
         # A retired one can come back, as a new serial.
