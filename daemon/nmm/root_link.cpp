@@ -89,6 +89,10 @@ Status RootLink::take(const protocol::BundleContent& content, node::BundleFile* 
   if (used) return fail(Errc::already_consumed);
   if (!parts_.hardware) return fail(Errc::no_hardware_source);
   AKM_ASSIGN(const protocol::HardwareValue hardware, parts_.hardware());
+  // The Root always binds: a bundle that does not say for which machine it is was not made by one.
+  if (!content.check) return fail(Errc::hardware_mismatch, "the bundle does not name its machine");
+  AKM_ASSIGN(const protocol::HardwareCheck check, protocol::hardware_check(hardware, content.use_id));
+  if (check != *content.check) return fail(Errc::hardware_mismatch);
   AKM_ASSIGN(auto chains, protocol::unmask_chains(content.mask, hardware, content.use_id));
   AKM_ASSIGN(auto asr, protocol::make_provisioning_asr(content.identity, std::move(chains)));
   const protocol::AsrId before = asr_id();

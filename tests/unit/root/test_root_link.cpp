@@ -53,6 +53,23 @@ Test(root_link, a_bundle_of_another_kind_root_or_id_is_refused) {
   cr_assert(f.nmm.join(f.content).error().code == Errc::stale_generation);
 }
 
+Test(root_link, a_bundle_for_another_machine_is_refused_and_nothing_is_erased) {
+  Fixture f;
+  cr_assert(f.nmm.join(f.content));
+  f.net.run(2s);
+  f.net.activate_all(f.nmm);
+  const auto held = f.nmm.store.records;
+  const auto relationships = f.nmm.shell->engine().relationships();
+  const auto other = f.net.replace(f.nmm.status().nmm_id, *f.net.nmms[1]);
+  cr_assert(f.nmm.join(*other).error().code == Errc::hardware_mismatch);
+  auto unnamed = *f.net.replace(f.nmm.status().nmm_id, f.nmm);
+  unnamed.check.reset();
+  cr_assert(f.nmm.join(unnamed).error().code == Errc::hardware_mismatch);
+  cr_assert(f.nmm.store.records == held);
+  cr_assert(f.nmm.shell->engine().relationships() == relationships);
+  cr_assert_eq(f.nmm.nmm->nodes().size(), 2U);
+}
+
 Test(root_link, the_next_serial_of_the_same_root_takes_its_place) {
   Fixture f;
   cr_assert(f.nmm.join(f.content));
