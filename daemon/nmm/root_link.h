@@ -67,6 +67,9 @@ class RootLink {
   void install(protocol::RequestReceived& request);
   void fence(const protocol::RequestReceived& request);
   Status fence_off();
+  Status remember(const RootRecord& record);
+  void renew();
+  Status clear_away();
   Status erase_secrets();
   Status forget_nodes();
   void try_again(std::string trouble);
@@ -83,6 +86,8 @@ class RootLink {
            std::map<std::string, std::string> fields = {});
   [[nodiscard]] Duration interval() const;
   [[nodiscard]] bool reporting() const;
+  /// What is from before this relationship is not all gone.
+  [[nodiscard]] bool forgetting() const { return record_ && asr_id() == record_->forget_for; }
 
   Parts parts_;
   Core& core_;
