@@ -234,6 +234,8 @@ void Nmm::news(const GenerationNews& news) {
 Status Nmm::may_act() const {
   if (root_link_.stopped() && !root_link_.fenced()) return fail(Errc::busy, "the daemon starts anew");
   if (root_link_.fenced()) return fail(Errc::wrong_state, "another machine has this NMM's place");
+  if (root_link_.restoring())
+    return fail(Errc::busy, "the records of the machine before this one are coming");
   return {};
 }
 

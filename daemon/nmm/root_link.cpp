@@ -228,6 +228,7 @@ void RootLink::secure() {
 void RootLink::adopted(const Outcome& outcome) {
   under_way_ = false;
   heard(outcome.status.has_value());
+  if (fenced() || must_activate_again(outcome)) return;
   RootRecord next = *record_;
   next.secured = true;
   Status done = outcome.status ? node::status_of(*outcome.status) : fail(Errc::timed_out, "no answer");

@@ -44,6 +44,8 @@ class RootLink {
   [[nodiscard]] bool fenced() const { return record_ && record_->node.state == node::NodeState::quarantined; }
   /// Nothing is done for nodes: fenced, or about to start anew with the records of another machine.
   [[nodiscard]] bool stopped() const { return fenced() || renewing_; }
+  /// The records of the machine before this one are on their way.
+  [[nodiscard]] bool restoring() const { return record_ && record_->restoring; }
   /// A request that came under asr_id().
   void request(protocol::RequestReceived& request);
   /// Something happened here: the Root may want to know.
@@ -72,6 +74,8 @@ class RootLink {
   Status clear_away();
   Status erase_secrets();
   Status forget_nodes();
+  bool must_activate_again(const Outcome& outcome);
+  static bool unfit(const Error& error);
   void try_again(std::string trouble);
   void ask_for_records(protocol::RecordsKind kind, std::uint64_t after);
   void records_came(protocol::RecordsKind kind, const Outcome& outcome);
