@@ -51,7 +51,10 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   AKM_ASSIGN(const auto findings, core_.registry.load());
   for (const std::string& finding : findings) find(finding);
   if (const Status link = root_link_.resume(); !link) find("The Root: " + link.error().message());
-  if (root_link_.stopped()) return {};
+  if (root_link_.stopped()) {
+    settle();  // what is erased once more
+    return {};
+  }
   for (const auto& [node_id, node] : core_.registry.nodes()) {
     // One that was never activated was perhaps being prepared when the power went: nobody has its bundle.
     if (node.activated_serial != 0 && node.state != NodeState::retired &&
@@ -231,6 +234,8 @@ void Nmm::news(const GenerationNews& news) {
 Status Nmm::may_act() const {
   if (root_link_.stopped() && !root_link_.fenced()) return fail(Errc::busy, "the daemon starts anew");
   if (root_link_.fenced()) return fail(Errc::wrong_state, "another machine has this NMM's place");
+  if (root_link_.restoring())
+    return fail(Errc::busy, "the records of the machine before this one are coming");
   return {};
 }
 
@@ -256,11 +261,13 @@ void Nmm::list_drives(Reply<std::vector<DriveSnapshot>> reply) {
 }
 
 void Nmm::prepare_token(Prepare what, const std::string& uri, UniqueFd pin, Reply<PreparedOnToken> reply) {
+  if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
   token_preparation_.start(std::move(what), uri, std::move(pin), std::move(reply));
   settle();
 }
 
 void Nmm::prepare_for_tpm(PrepareForTpm what, Reply<PreparedForTpm> reply) {
+  if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
   tpm_provisioning_.prepare(std::move(what), std::move(reply));
   settle();
 }
@@ -340,6 +347,7 @@ void Nmm::attest(std::uint64_t node_id, bool accept, Reply<Attested> reply) {
 }
 
 void Nmm::set_golden_pcrs(std::uint64_t node_id, std::array<std::uint8_t, 32> pcr_digest, Done done) {
+  if (const Status may = may_act(); !may) return done(may);
   done(attestations_.set_golden(node_id, pcr_digest));
   settle();
 }

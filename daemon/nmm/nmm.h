@@ -110,7 +110,7 @@ class Nmm final : public ControlPort {
   void add_doubts(std::vector<std::string>& findings) const;
   void find(std::string sentence);  // at the start: said once in the log, and in the status from then on
 
-  /// wrong_state: another machine has this one's place.
+  /// wrong_state: another machine has this one's place; busy: it starts anew, or its records are coming.
   [[nodiscard]] Status may_act() const;
 
   Core core_;

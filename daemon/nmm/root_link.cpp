@@ -32,6 +32,11 @@ RootLink::RootLink(Parts parts)
 Status RootLink::resume() {
   AKM_ASSIGN(record_, records_.load());
   if (!record_) return {};
+  if (fenced() || forgetting()) {
+    // A crash or a full disk may have cut it short.
+    const Status cleared = clear_away();
+    renewing_ = !cleared && forgetting();
+  }
   core_.registry.mark_removals();
   core_.registry.count_from(record_->acked);
   log_.load();
@@ -48,7 +53,7 @@ Status RootLink::resume() {
   if (lacking) record_->node.state = LinkState::provisioned;
   if (record_->node.state == LinkState::active) core_.settings.policy = record_->node.identity.policy;
   since_ = core_.now();
-  if (!fenced()) due_ = core_.now();
+  if (!fenced() && !forgetting()) due_ = core_.now();
   if (reporting()) report_due_ = core_.now();
   return {};
 }
@@ -89,6 +94,10 @@ Status RootLink::take(const protocol::BundleContent& content, node::BundleFile* 
   if (used) return fail(Errc::already_consumed);
   if (!parts_.hardware) return fail(Errc::no_hardware_source);
   AKM_ASSIGN(const protocol::HardwareValue hardware, parts_.hardware());
+  // The Root always binds: a bundle that does not say for which machine it is was not made by one.
+  if (!content.check) return fail(Errc::hardware_mismatch, "the bundle does not name its machine");
+  AKM_ASSIGN(const protocol::HardwareCheck check, protocol::hardware_check(hardware, content.use_id));
+  if (check != *content.check) return fail(Errc::hardware_mismatch);
   AKM_ASSIGN(auto chains, protocol::unmask_chains(content.mask, hardware, content.use_id));
   AKM_ASSIGN(auto asr, protocol::make_provisioning_asr(content.identity, std::move(chains)));
   const protocol::AsrId before = asr_id();
@@ -101,19 +110,21 @@ Status RootLink::take(const protocol::BundleContent& content, node::BundleFile* 
   // With the same id it is the same NMM that comes back; a fenced one has nothing left that counts.
   if (record_ && !fenced()) {
     record.secured = record_->secured;
+    record.restoring = record_->restoring;
     record.acked = record_->acked;
   }
   // Another relationship: this machine takes the NMM's place anew, and what it knows of nodes is older.
   const bool anew = before != 0 && before != content.identity.asr_id;
-  if (anew) AKM_TRY(forget_nodes());
-  AKM_TRY(records_.save(record));
-  AKM_TRY(records_.nodes().add_used(content.use_id));
-  record_ = std::move(record);
-  if (anew) {
-    core_.post(protocol::RetireAsr{before});
-    renewing_ = true;
-    anew_due_ = core_.now() + kAnewSoon;
+  if (anew) record.forget_for = content.identity.asr_id;
+  if (const Status stored = remember(record); !stored) {
+    if (before != content.identity.asr_id) core_.post(protocol::RetireAsr{content.identity.asr_id});
+    return stored;
   }
+  record_ = std::move(record);
+  due_ = core_.now();
+  backoff_.reset();
+  trouble_.clear();
+  if (anew) renew();
   core_.registry.mark_removals();
   if (file != nullptr) {
     const std::string receipt = "{\"akm-receipt\": 1, \"nmm\": \"" + hex_id(content.identity.node_id) +
@@ -124,14 +135,27 @@ Status RootLink::take(const protocol::BundleContent& content, node::BundleFile* 
       log::warning("the Root's bundle was used, but not wholly removed from the drive: " +
                    consumed.error().message());
   }
-  trouble_.clear();
-  backoff_.reset();
   since_ = core_.now();
   reached_ = false;
-  due_ = core_.now();
   say("root-joined", 5, "Credentials for a Root were stored.",
       {{"root", content.identity.nmm_name}, {"root_id", hex_id(content.identity.nmm_id)}});
   return {};
+}
+
+/// The use of the bundle first: a power cut in between wastes it, and does not let it be used twice.
+Status RootLink::remember(const RootRecord& record) {
+  AKM_TRY(records_.nodes().add_used(record.node.use_id));
+  Status stored = records_.save(record);
+  if (stored) return {};
+  // The first error is what counts: the bundle is unused again, where the disk lets us say so.
+  [[maybe_unused]] const Status unused = records_.nodes().remove_used(record.node.use_id);
+  return stored;
+}
+
+/// Nothing is done for nodes until what is from before is gone and the daemon has started anew.
+void RootLink::renew() {
+  renewing_ = true;
+  if (clear_away()) anew_due_ = core_.now() + kAnewSoon;
 }
 
 void RootLink::activate() {
@@ -153,6 +177,7 @@ void RootLink::activate() {
 void RootLink::activation_ended(const Outcome& outcome) {
   under_way_ = false;
   heard(outcome.status.has_value());
+  if (fenced()) return;
   const Status taken = take_activation(outcome);
   if (!taken) {
     trouble_ = "The Root does not activate this NMM: " + taken.error().message();
@@ -203,6 +228,7 @@ void RootLink::secure() {
 void RootLink::adopted(const Outcome& outcome) {
   under_way_ = false;
   heard(outcome.status.has_value());
+  if (fenced() || must_activate_again(outcome)) return;
   RootRecord next = *record_;
   next.secured = true;
   Status done = outcome.status ? node::status_of(*outcome.status) : fail(Errc::timed_out, "no answer");
@@ -350,46 +376,6 @@ void RootLink::install(protocol::RequestReceived& request) {
              });
 }
 
-void RootLink::fence(const protocol::RequestReceived& request) {
-  const auto body = protocol::FenceRequest::decode(request.body.reveal());
-  if (!body) return respond(request, std::unexpected(body.error()));
-  const bool news = !fenced();
-  const Status done = fence_off();
-  respond(request, done);
-  if (!news) return;
-  log::write(log::Level::critical, message_id::kStateDoubtful,
-             "Another machine has this NMM's place: it is fenced off, and has erased its secrets");
-  say("fenced", 1, "Another machine has this NMM's place: it is fenced off, and has erased its secrets.",
-      {{"serial", std::to_string(body->serial)}});
-}
-
-/// The word first: what a crash leaves of the secrets goes when the Root says it once more.
-Status RootLink::fence_off() {
-  RootRecord next = *record_;
-  next.node.state = LinkState::quarantined;
-  AKM_TRY(records_.save(next));
-  record_ = std::move(next);
-  due_.reset();
-  report_due_.reset();
-  anew_due_.reset();
-  return erase_secrets();
-}
-
-Status RootLink::erase_secrets() {
-  if (core_.root.nmm_id() != 0) AKM_TRY(core_.root.erase());
-  AKM_TRY(core_.credentials.sweep([](protocol::AsrId) { return false; }));
-  for (const auto& [node_id, node] : core_.registry.nodes()) {
-    if (core_.shell.engine().view(node.provisioning_asr))
-      core_.post(protocol::RetireAsr{node.provisioning_asr});
-  }
-  return {};
-}
-
-Status RootLink::forget_nodes() {
-  AKM_TRY(erase_secrets());
-  return core_.registry.clear();
-}
-
 void RootLink::heard(bool answered) {
   if (answered == reached_) return;
   reached_ = answered;
@@ -417,7 +403,11 @@ void RootLink::deadline_reached(Instant now) {
   }
   if (due_ && !under_way_ && *due_ <= now) {
     due_.reset();
-    if (record_->node.state == LinkState::active) {
+    if (fenced()) {
+      (void)clear_away();
+    } else if (forgetting()) {
+      renew();
+    } else if (record_->node.state == LinkState::active) {
       secure();
     } else {
       activate();
@@ -435,6 +425,7 @@ void RootLink::show(StatusSnapshot& out) const {
   out.root_id = identity.nmm_id;
   out.root_name = identity.nmm_name;
   out.root_since_ns = since_ ? since_->ns : 0;
+  if (!trouble_.empty()) out.findings.push_back(trouble_);
   if (fenced()) {
     out.state = "fenced";
     out.root_state = "fenced";
@@ -446,7 +437,6 @@ void RootLink::show(StatusSnapshot& out) const {
   }
   const bool joined = reporting();
   out.root_state = !joined ? "joining" : reached_ ? "reached" : "outage";
-  if (!trouble_.empty()) out.findings.push_back(trouble_);
   if (joined) out.counters["root_pending"] = log_.pending(record_->acked);
   if (joined && !reached_)
     out.findings.push_back("The Root does not answer. The NMM goes on without it and reports later");

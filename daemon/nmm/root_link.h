@@ -44,6 +44,8 @@ class RootLink {
   [[nodiscard]] bool fenced() const { return record_ && record_->node.state == node::NodeState::quarantined; }
   /// Nothing is done for nodes: fenced, or about to start anew with the records of another machine.
   [[nodiscard]] bool stopped() const { return fenced() || renewing_; }
+  /// The records of the machine before this one are on their way.
+  [[nodiscard]] bool restoring() const { return record_ && record_->restoring; }
   /// A request that came under asr_id().
   void request(protocol::RequestReceived& request);
   /// Something happened here: the Root may want to know.
@@ -67,8 +69,13 @@ class RootLink {
   void install(protocol::RequestReceived& request);
   void fence(const protocol::RequestReceived& request);
   Status fence_off();
+  Status remember(const RootRecord& record);
+  void renew();
+  Status clear_away();
   Status erase_secrets();
   Status forget_nodes();
+  bool must_activate_again(const Outcome& outcome);
+  static bool unfit(const Error& error);
   void try_again(std::string trouble);
   void ask_for_records(protocol::RecordsKind kind, std::uint64_t after);
   void records_came(protocol::RecordsKind kind, const Outcome& outcome);
@@ -83,6 +90,8 @@ class RootLink {
            std::map<std::string, std::string> fields = {});
   [[nodiscard]] Duration interval() const;
   [[nodiscard]] bool reporting() const;
+  /// What is from before this relationship is not all gone.
+  [[nodiscard]] bool forgetting() const { return record_ && asr_id() == record_->forget_for; }
 
   Parts parts_;
   Core& core_;

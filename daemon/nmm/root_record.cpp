@@ -9,9 +9,12 @@ namespace akm::nmm {
 namespace {
 
 constexpr std::string_view kRecord = "nmm-root-link";
-// u8 version || u8 flags || u64 acked
-constexpr std::uint8_t kVersion = 1;
-constexpr std::size_t kRecordBytes = 1 + 1 + 8;
+// Version 1: u8 version || u8 flags || u64 acked
+// Version 2: the same || u64 forget_for
+constexpr std::uint8_t kWithoutForget = 1;
+constexpr std::uint8_t kVersion = 2;
+constexpr std::size_t kForgetBytes = 8;
+constexpr std::size_t kRecordBytes = 1 + 1 + 8 + kForgetBytes;
 constexpr std::uint8_t kSecured = 1;
 constexpr std::uint8_t kRestoring = 2;
 
@@ -29,7 +32,9 @@ Result<std::optional<RootRecord>> RootRecords::load() {
   const std::uint8_t version = reader.u8();
   const std::uint8_t flags = reader.u8();
   out.acked = reader.u64();
-  if (bytes->size() != kRecordBytes || version != kVersion)
+  const bool older = version == kWithoutForget && bytes->size() == kRecordBytes - kForgetBytes;
+  if (!older) out.forget_for = reader.u64();
+  if (!older && (bytes->size() != kRecordBytes || version != kVersion))
     return fail(Errc::state_corrupt, std::string(kRecord));
   out.secured = (flags & kSecured) != 0;
   out.restoring = (flags & kRestoring) != 0;
@@ -42,6 +47,7 @@ Status RootRecords::save_progress(const RootRecord& record) {
   writer.u8(kVersion);
   writer.u8(static_cast<std::uint8_t>((record.secured ? kSecured : 0) | (record.restoring ? kRestoring : 0)));
   writer.u64(record.acked);
+  writer.u64(record.forget_for);
   return store_.write(kRecord, bytes);
 }
 

@@ -12,8 +12,11 @@ namespace akm::nmm {
 struct RootRecord {
   /// provisioned, active; quarantined: fenced, another machine has this one's place.
   node::NodeRecord node;
-  bool secured = false;     // the Root has this NMM's root secrets: it issued them, or adopted them
-  bool restoring = false;   // the records of the NMM that it replaces are not all here
+  bool secured = false;    // the Root has this NMM's root secrets: it issued them, or adopted them
+  bool restoring = false;  // the records of the NMM that it replaces are not all here
+  /// Under this relationship, everything from before it is to be erased. An id and no flag: this is stored
+  /// before the node's record says which relationship it is.
+  protocol::AsrId forget_for = 0;
   std::uint64_t acked = 0;  // the Root has all changes up to here
 };
 

@@ -39,6 +39,20 @@ void RootLink::report() {
       [this, upto = report.upto](const Outcome& outcome, Instant now) { report_ended(upto, outcome, now); });
 }
 
+/// A Root that was restored from an older state may not know that it has activated this NMM.
+bool RootLink::must_activate_again(const Outcome& outcome) {
+  const bool active = record_ && record_->node.state == node::NodeState::active;
+  if (!active || !outcome.status || *outcome.status != protocol::ControlStatus::not_activated) return false;
+  RootRecord next = *record_;
+  next.node.state = node::NodeState::provisioned;
+  if (const Status saved = records_.save(next); saved) {
+    record_ = std::move(next);
+    report_due_.reset();
+  }
+  try_again("The Root does not know that this NMM is activated: it activates again");
+  return true;
+}
+
 void RootLink::report_ended(std::uint64_t upto, const Outcome& outcome, Instant now) {
   report_under_way_ = false;
   if (!record_) return;
@@ -46,6 +60,7 @@ void RootLink::report_ended(std::uint64_t upto, const Outcome& outcome, Instant 
   report_due_ = now + interval();
   trouble_.clear();
   if (!outcome.status) return core_.status_changed();
+  if (must_activate_again(outcome)) return;
   if (*outcome.status == protocol::ControlStatus::stale_generation) {
     trouble_ =
         "The Root has heard of changes that this NMM does not know: its state is an older copy. Put the "
@@ -91,6 +106,7 @@ void RootLink::ask_for_records(RecordsKind kind, std::uint64_t after) {
 void RootLink::records_came(RecordsKind kind, const Outcome& outcome) {
   under_way_ = false;
   heard(outcome.status.has_value());
+  if (fenced() || must_activate_again(outcome)) return;
   const auto page = protocol::RecordsResponse::decode(outcome.body);
   if (!outcome.ok() || !page)
     return try_again("The records of the NMM before this one do not come: " + outcome.why());
@@ -117,6 +133,11 @@ void RootLink::try_again(std::string trouble) {
   core_.status_changed();
 }
 
+/// Whether it is the record that does not fit, and not the disk: another try would end the same way.
+bool RootLink::unfit(const Error& error) {
+  return error.code == Errc::already_exists || error.code == Errc::limit_exceeded;
+}
+
 Result<std::uint64_t> RootLink::restore_nodes(const protocol::RecordsResponse& page) {
   std::uint64_t last = 0;
   const Instant now = core_.now();
@@ -127,7 +148,13 @@ Result<std::uint64_t> RootLink::restore_nodes(const protocol::RecordsResponse& p
     if (present == nullptr) {
       NodeRecord record = restored(node);
       record.prepared_at_s = core_.clock.seconds(now);
-      AKM_TRY(core_.put(std::move(record)));
+      const Status stored = core_.put(std::move(record));
+      if (!stored && !unfit(stored.error())) return std::unexpected(stored.error());
+      if (!stored) {
+        log::error("a node of the NMM before this one is left out: " + stored.error().message(),
+                   {{"AKM_NODE", node.name}});
+        continue;
+      }
       present = core_.registry.node(node.id);
     }
     if (present->state == NodeState::retired || core_.shell.engine().view(present->provisioning_asr))
@@ -157,7 +184,13 @@ Result<std::uint64_t> RootLink::restore_asrs(const protocol::RecordsResponse& pa
       continue;
     }
     record->installed_at_s = core_.clock.seconds(now);
-    AKM_TRY(core_.registry.put(std::move(*record)));
+    const Status stored = core_.registry.put(std::move(*record));
+    if (!stored && !unfit(stored.error())) return std::unexpected(stored.error());
+    if (!stored) {
+      log::error("a relationship of the NMM before this one is left out: " + stored.error().message(),
+                 {{"AKM_ASR", hex_id(asr.id)}});
+      continue;
+    }
     parts_.upkeep.renewed(asr.id, now);
     core_.asr_changed(asr.id);
   }

@@ -65,3 +65,18 @@ Test(root_record, without_its_progress_it_begins_anew_and_damage_is_said) {
   store.records["nmm-root-link"] = {1, 2};
   cr_assert(records.load().error().code == Errc::state_corrupt);
 }
+
+Test(root_record, one_of_the_former_version_has_nothing_to_forget) {
+  MemoryStore store;
+  RootRecords records(store);
+  RootRecord record = sample();
+  record.forget_for = 3;
+  cr_assert(records.save(record));
+  cr_assert_eq((*records.load())->forget_for, 3U);
+  auto& bytes = store.records.at("nmm-root-link");
+  bytes[0] = 1;
+  cr_assert_not(records.load().has_value(), "too long for it");
+  bytes.resize(10);
+  cr_assert_eq((*records.load())->forget_for, 0U);
+  cr_assert_eq((*records.load())->acked, 99U);
+}

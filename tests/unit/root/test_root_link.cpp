@@ -53,6 +53,23 @@ Test(root_link, a_bundle_of_another_kind_root_or_id_is_refused) {
   cr_assert(f.nmm.join(f.content).error().code == Errc::stale_generation);
 }
 
+Test(root_link, a_bundle_for_another_machine_is_refused_and_nothing_is_erased) {
+  Fixture f;
+  cr_assert(f.nmm.join(f.content));
+  f.net.run(2s);
+  f.net.activate_all(f.nmm);
+  const auto held = f.nmm.store.records;
+  const auto relationships = f.nmm.shell->engine().relationships();
+  const auto other = f.net.replace(f.nmm.status().nmm_id, *f.net.nmms[1]);
+  cr_assert(f.nmm.join(*other).error().code == Errc::hardware_mismatch);
+  auto unnamed = *f.net.replace(f.nmm.status().nmm_id, f.nmm);
+  unnamed.check.reset();
+  cr_assert(f.nmm.join(unnamed).error().code == Errc::hardware_mismatch);
+  cr_assert(f.nmm.store.records == held);
+  cr_assert(f.nmm.shell->engine().relationships() == relationships);
+  cr_assert_eq(f.nmm.nmm->nodes().size(), 2U);
+}
+
 Test(root_link, the_next_serial_of_the_same_root_takes_its_place) {
   Fixture f;
   cr_assert(f.nmm.join(f.content));
@@ -126,54 +143,6 @@ Test(root_link, a_new_secret_moves_every_node_to_its_next_serial) {
   cr_assert_eq(f.nmm.store.records.at("nmm-root").size(), 9U + 68U, "the former one is gone");
 }
 
-Test(root_link, a_fence_erases_what_counts_and_outlives_a_restart) {
-  Fixture f;
-  cr_assert(f.nmm.join(f.content));
-  f.net.run(2s);
-  f.net.activate_all(f.nmm);
-  const auto body = protocol::FenceRequest{2}.encode();
-  f.say(protocol::Method::fence, SecretBuffer::copy_of(body));
-  cr_assert_str_eq(f.nmm.status().state.c_str(), "fenced");
-  cr_assert_eq(f.nmm.store.records.at("nmm-root").size(), 9U);
-  cr_assert_null(f.nmm.shell->engine().view(f.net.nodes[0]->provisioning) ? &f : nullptr);
-  f.nmm.restart();
-  cr_assert_str_eq(f.nmm.status().state.c_str(), "fenced");
-  std::optional<Status> done;
-  f.nmm.nmm->create_root_secret(nmm::test::into(done));
-  cr_assert_not(done->has_value(), "it cannot begin anew under the same name");
-}
-
-Test(root_link, a_fenced_machine_gets_the_place_back_with_the_newest_records, .timeout = 100) {
-  Fixture f;
-  cr_assert(f.nmm.join(f.content));
-  f.net.run(2s);
-  f.net.activate_all(f.nmm);
-  f.net.run(2s);
-  const auto nmm_id = f.nmm.status().nmm_id;
-  f.nmm.down = true;
-  NmmMachine& second = *f.net.nmms[1];
-  cr_assert(second.join(*f.net.replace(nmm_id, second)));
-  f.net.run(120s);
-  for (int i = 0; i < 4; ++i) {
-    f.net.heartbeats();
-    f.net.run(2s);
-  }
-  cr_assert_eq(second.serial_of("n0"), 2U);
-  f.nmm.down = false;
-  f.net.run(60s);
-  cr_assert_str_eq(f.nmm.status().state.c_str(), "fenced");
-  second.down = true;
-  cr_assert(f.nmm.join(*f.net.replace(nmm_id, f.nmm)));
-  f.net.run(130s);
-  for (int i = 0; i < 4; ++i) {
-    f.net.heartbeats();
-    f.net.run(2s);
-  }
-  cr_assert_str_eq(f.nmm.status().state.c_str(), "ready");
-  cr_assert_eq(f.nmm.serial_of("n0"), 3U);
-  cr_assert_str_eq(f.nmm.state_of("n1").c_str(), "active");
-}
-
 Test(root_link, a_full_disk_at_joining_leaves_it_standing_alone) {
   Fixture f;
   f.nmm.store.failing = true;
@@ -184,4 +153,63 @@ Test(root_link, a_full_disk_at_joining_leaves_it_standing_alone) {
   cr_assert(f.nmm.join(f.content));
   f.net.run(5s);
   cr_assert_str_eq(f.nmm.status().root_state.c_str(), "reached");
+}
+
+Test(root_link, a_full_disk_at_replacing_loses_nothing_of_the_old_state) {
+  Fixture f;
+  cr_assert(f.nmm.join(f.content));
+  f.net.run(2s);
+  f.net.activate_all(f.nmm);
+  f.net.run(2s);
+  const auto content = f.net.replace(f.nmm.status().nmm_id, f.nmm);
+  const auto held = f.nmm.store.records;
+  const auto relationships = f.nmm.shell->engine().relationships();
+  f.nmm.store.failing_names = "node";  // the record of whose this machine is
+  cr_assert_not(f.nmm.join(*content).has_value());
+  f.nmm.store.failing_names.reset();
+  cr_assert(f.nmm.shell->engine().relationships() == relationships);
+  f.nmm.restart();
+  cr_assert(f.nmm.shell->engine().relationships() == relationships);
+  cr_assert_eq(f.nmm.nmm->nodes().size(), 2U);
+  cr_assert(f.nmm.store.records.at("nmm-root") == held.at("nmm-root"));
+  cr_assert(f.nmm.store.records.at("node") == held.at("node"));
+  cr_assert(f.nmm.join(*content), "its bundle is not used");
+  f.net.run(30s);
+  cr_assert_str_eq(f.nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(f.nmm.nmm->nodes().size(), 2U);
+}
+
+Test(root_link, what_is_from_before_is_gone_before_it_goes_on_also_after_a_crash) {
+  Fixture f;
+  cr_assert(f.nmm.join(f.content));
+  f.net.run(2s);
+  f.net.activate_all(f.nmm);
+  f.net.run(2s);
+  const auto nmm_id = f.nmm.status().nmm_id;
+  const auto held = f.nmm.store.records;
+  f.net.root_down = true;
+  const auto content = f.net.replace(nmm_id, f.nmm);
+  cr_assert(f.nmm.join(*content));
+  // The power went when the record was written, and nothing was erased.
+  for (const auto& [name, record] : held) {
+    if (name == "nmm-root" || name.starts_with("nmm-node-")) f.nmm.store.records[name] = record;
+  }
+  nmm::RootRecords records(f.nmm.store);
+  nmm::RootRecord cut = **records.load();
+  cut.forget_for = content->identity.asr_id;
+  cr_assert(records.save_progress(cut));
+  f.nmm.store.failing_names = "nmm-root";
+  f.nmm.restart();
+  f.net.run(5s);
+  std::optional<Status> done;
+  f.nmm.nmm->rekey(1, nmm::test::into(done));
+  cr_assert(done->error().code == Errc::busy);
+  f.nmm.store.failing_names.reset();
+  f.net.run(30s);
+  cr_assert_eq(f.nmm.store.records.at("nmm-root").size(), 9U);
+  cr_assert(f.nmm.nmm->nodes().empty());
+  f.net.root_down = false;
+  f.net.run(150s);
+  cr_assert_str_eq(f.nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(f.nmm.nmm->nodes().size(), 2U);
 }

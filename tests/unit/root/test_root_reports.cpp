@@ -1,6 +1,7 @@
 // daemon/nmm/root_reports.cpp: what goes up, and what a replacement gets back.
 #include <criterion/criterion.h>
 
+#include "daemon/nmm/record_codec.h"
 #include "tests/unit/root/root_net.h"
 
 using namespace akm;
@@ -58,6 +59,9 @@ Test(root_reports, a_replacement_that_cannot_store_tries_until_it_can) {
   cr_assert_str_eq(next.status().root_state.c_str(), "joining");
   next.restart();
   net.run(5s);
+  std::optional<Status> early;
+  next.nmm->retire(net.nodes[0]->node_id, true, nmm::test::into(early));
+  cr_assert(early->error().code == Errc::busy, "not before the records are here");
   next.store.failing_names.reset();
   net.run(30s);
   cr_assert_eq(next.nmm->nodes().size(), 3U);
@@ -79,4 +83,51 @@ Test(root_reports, a_replacement_counts_on_where_the_lost_one_was) {
   cr_assert_eq(next.starts, 2U, "it has started anew once");
   cr_assert_str_eq(next.status().root_state.c_str(), "reached");
   cr_assert_eq(next.status().counters.at("root_pending"), 0U);
+}
+
+Test(root_reports, a_record_that_does_not_fit_is_left_out_and_the_others_come) {
+  RootNet net(2, 3);
+  NmmMachine& lost = *net.nmms[0];
+  cr_assert(lost.join(*net.prepare(lost)));
+  net.run(2s);
+  net.activate_all(lost);
+  net.run(3s);
+  lost.down = true;
+  NmmMachine& next = *net.nmms[1];
+  // It has a node of that name: another one.
+  const auto& one = lost.store.records.at("nmm-node-" + hex_id(net.nodes[0]->node_id));
+  nmm::NodeRecord same_name = *nmm::decode_node_record(one);
+  same_name.node_id = 77;
+  same_name.provisioning_asr = 78;
+  next.store.records["nmm-node-000000000000004d"] = nmm::encode_node_record(same_name);
+  next.restart();
+  cr_assert_eq(next.nmm->nodes().size(), 1U);
+  cr_assert(next.join(*net.replace(lost.status().nmm_id, next)));
+  net.run(30s);
+  cr_assert_str_eq(next.status().root_state.c_str(), "reached");
+  cr_assert_eq(next.nmm->nodes().size(), 3U);
+  const auto all = next.nmm->nodes();
+  const auto kept = std::ranges::find(all, "n0", &nmm::NodeSnapshot::name);
+  cr_assert(kept != all.end() && kept->node_id == 77, "it keeps what it has");
+  cr_assert_str_neq(next.state_of("n2").c_str(), "");
+}
+
+Test(root_reports, a_root_that_forgot_the_activation_gets_another_one) {
+  RootNet net(1, 1);
+  NmmMachine& nmm = *net.nmms[0];
+  cr_assert(nmm.join(*net.prepare(nmm)));
+  net.run(2s);
+  net.activate_all(nmm);
+  net.run(3s);
+  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "active");
+  NmmRecord older = net.root->book().all().begin()->second;
+  older.state = NmmState::prepared;
+  older.activated_serial = 0;
+  cr_assert(NmmBook(net.store).put(older));
+  net.restart_root();
+  cr_assert_str_neq(net.root->nmms()[0].state.c_str(), "active");
+  net.run(150s);
+  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "active");
+  cr_assert_str_eq(nmm.status().root_state.c_str(), "reached");
+  cr_assert(nmm.status().findings.empty());
 }
