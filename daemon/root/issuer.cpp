@@ -119,8 +119,9 @@ void Issuer::prepare(const ControlPort::Prepare& what, const std::string& who, B
     return reply(std::unexpected(fine.error()));
   auto record = next_record(what);
   if (!record) return reply(std::unexpected(record.error()));
-  // One that stands alone has a secret, and hands it up; a known one has one here.
-  const bool draw = record->secrets.empty() && what.nmm_id == 0;
+  // One that stands alone has a secret, and hands it up. A known one has one here, or is one that stands
+  // alone and has not handed it up yet: a secret that is drawn for it would be another one than its nodes'.
+  const bool draw = core_.book.find(record->nmm_id) == nullptr && what.nmm_id == 0;
   if (draw) record->secrets.insert(1);
   store(std::move(*record), draw ? 1 : 0, who, std::move(reply));
 }

@@ -90,6 +90,12 @@ Test(issuer, one_that_is_adopted_keeps_its_id_and_cannot_be_replaced_before_it_i
   cr_assert_eq((*content)->identity.node_id, 0x1234U);
   cr_assert(net.root->book().find(0x1234)->secrets.empty());
   cr_assert(net.replace(0x1234, *net.nmms[0]).error().code == Errc::wrong_state);
+  asked.nmm_id = 0;
+  const auto again = prepare(net, asked);
+  cr_assert_eq((*again)->identity.node_id, 0x1234U);
+  cr_assert_eq((*again)->identity.serial, 2U);
+  cr_assert(net.root->book().find(0x1234)->secrets.empty(), "its nodes hang on the secret that it has");
+  cr_assert_not(net.database->secret(secret_name(0x1234, 1)).has_value());
 }
 
 Test(issuer, a_replacement_has_another_relationship_one_more_secret_and_a_floor) {
