@@ -170,7 +170,16 @@ void Issuer::replace(protocol::NodeId nmm_id, const std::vector<std::uint8_t>& h
   store(std::move(*record), number, who, std::move(reply));
 }
 
+Status Issuer::check_idle(const NmmRecord& record) const {
+  const bool busy = std::ranges::any_of(changing_, [&](const auto& entry) {
+    return entry.first == record.nmm_id || entry.second == record.name;
+  });
+  if (busy) return fail(Errc::busy, "another bundle of " + record.name + " is being made");
+  return {};
+}
+
 void Issuer::store(NmmRecord record, std::uint32_t number, const std::string& who, BundleReply reply) {
+  if (const Status idle = check_idle(record); !idle) return reply(std::unexpected(idle.error()));
   SecretBuffer secret(number == 0 ? 0 : protocol::kProvisioningRootBytes);
   if (number != 0) {
     if (const Status drawn = core_.random.fill(secret.reveal_mutable()); !drawn)
@@ -181,20 +190,26 @@ void Issuer::store(NmmRecord record, std::uint32_t number, const std::string& wh
     NmmRecord record;
     SecretBuffer secret;
     BundleReply reply;
+    std::optional<NmmRecord> before;
   };
+  changing_[record.nmm_id] = record.name;
   auto work = std::make_shared<Work>(std::move(record), std::move(secret), std::move(reply));
+  if (const NmmRecord* present = core_.book.find(work->record.nmm_id)) work->before = *present;
   core_.database(
       [this, work, number, who](Result<store::ConfigDatabase*> database) -> std::move_only_function<void()> {
         Status done = database ? write_record(**database, work->record, who, number, work->secret)
                                : std::unexpected(database.error());
         return [this, work, done = std::move(done)] {
-          work->reply(done ? finish(std::move(work->record)) : std::unexpected(done.error()));
+          changing_.erase(work->record.nmm_id);
+          work->reply(done ? finish(std::move(work->record), work->before) : std::unexpected(done.error()));
           core_.settle();
         };
       });
 }
 
-Result<protocol::BundleContent> Issuer::finish(NmmRecord record) {
+Result<protocol::BundleContent> Issuer::finish(NmmRecord record, const std::optional<NmmRecord>& before) {
+  const NmmRecord* present = core_.book.find(record.nmm_id);
+  if (present != nullptr && before) AKM_TRY(merge_into(record, *before, *present));
   AKM_ASSIGN(protocol::Asr asr, core_.derive(record));
   protocol::BundleContent content;
   content.identity = core_.identity_of(record);
