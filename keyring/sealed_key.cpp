@@ -1,6 +1,12 @@
 #include "keyring/sealed_key.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "daemon/base/atomic_file.h"
+#include "daemon/base/erase_file.h"
+#include "daemon/base/unique_fd.h"
 #include "keyring/sealer_factory.h"
 
 namespace akm::keyring {
@@ -10,7 +16,40 @@ std::string path_in(const std::string& folder) {
   return folder + "/" + kSealedKeyFile;
 }
 
+std::string replaced_in(const std::string& folder) {
+  return folder + "/" + kReplacedKeyFile;
+}
+
+// The old file keeps a name until it is overwritten: overwritten before, a crash would leave no key at all.
+Status replace(const std::string& folder, std::span<const std::uint8_t> sealed) {
+  AKM_TRY(erase_replaced(folder));
+  if (::link(path_in(folder).c_str(), replaced_in(folder).c_str()) != 0)
+    return fail_errno(Errc::storage_failed, "link " + replaced_in(folder));
+  AKM_TRY(write_file_atomically(path_in(folder), sealed, 0600));
+  return erase_replaced(folder);
+}
+
 }  // namespace
+
+Status erase_replaced(const std::string& folder) {
+  struct stat present{};
+  struct stat old{};
+  if (::lstat(replaced_in(folder).c_str(), &old) != 0) {
+    return errno == ENOENT ? Status{} : fail_errno(Errc::storage_failed, replaced_in(folder));
+  }
+  if (::lstat(path_in(folder).c_str(), &present) != 0)
+    return fail_errno(Errc::storage_failed, path_in(folder));
+  if (present.st_dev == old.st_dev && present.st_ino == old.st_ino) {
+    // It was not replaced after all.
+    if (::unlink(replaced_in(folder).c_str()) == 0) return {};
+    return fail_errno(Errc::storage_failed, replaced_in(folder));
+  }
+  // A crash must not bring the old one back under the first name, now without content.
+  const UniqueFd opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened || ::fsync(opened.get()) != 0)
+    return fail_errno(Errc::storage_failed, "fsync folder " + folder);
+  return erase_file(replaced_in(folder));
+}
 
 Result<SealedBlob> stored_blob(const std::string& folder) {
   AKM_ASSIGN(const auto bytes, read_file(path_in(folder), kSealedBlobMaxBytes));
@@ -36,7 +75,8 @@ Status SealedKey::seal(const StorageKey& key, const PcrBinding& binding,
     AKM_ASSIGN(const StorageKey opened, sealer_.unseal(sealed));
     if (!(opened == key)) return fail(Errc::tpm_failed, "the sealed key opened to another");
   }
-  return write_file_atomically(path_in(folder_), sealed, 0600);
+  if (before_) AKM_TRY(before_(key));
+  return replace(folder_, sealed);
 }
 
 Status SealedKey::reseal(const PcrBinding& binding, std::span<const std::uint8_t> recovery) {

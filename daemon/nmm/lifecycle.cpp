@@ -63,11 +63,23 @@ Status Lifecycle::next_serial(protocol::NodeId node_id, const protocol::Hardware
   return {};
 }
 
+/// The next serial is for the machine that was activated. Where another one has its place, it would be locked
+/// out: under the serial that it has nobody answers it any more.
+Status Lifecycle::check_single(const NodeRecord& node) {
+  const bool heard_since = node.last_beat.ns != 0 && node.last_beat > node.other_seen;
+  if (!node.rehome_asked && (!node.other || heard_since)) return {};
+  return fail(Errc::wrong_state, (node.rehome_asked ? node.name + " asks from another machine"
+                                                    : "another machine was heard last as " + node.name) +
+                                     ": akmctl nmm rehome " + node.name + " (akmctl nmm node " + node.name +
+                                     " shows both)");
+}
+
 void Lifecycle::reprovision(protocol::NodeId node_id, Done done) {
   const NodeRecord* node = core_.registry.node(node_id);
   if (node == nullptr) return done(fail(Errc::not_found, "node " + hex_id(node_id)));
   if (node->activated_serial == 0) return done(fail(Errc::not_activated, node->name));
   if (node->state == NodeState::retired) return done(fail(Errc::wrong_state, node->name + " is retired"));
+  if (const Status single = check_single(*node); !single) return done(single);
   // With one on its way, or in a bundle that is out, the numbers would run on.
   const bool pending = node->activated_serial != node->serial;
   if (pending && !node->bind_pending)

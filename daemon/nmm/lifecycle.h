@@ -30,6 +30,7 @@ class Lifecycle {
 
  private:
   Status next_serial(protocol::NodeId node_id, const protocol::HardwareValue& hardware);
+  static Status check_single(const NodeRecord& node);
   Status check_rehome(const NodeRecord& node, std::span<const std::uint8_t> hardware_value) const;
   Status take_out(protocol::NodeId node_id, bool forget);
   void end(const NodeRecord& node);

@@ -65,7 +65,7 @@ Status run(const NodeSettings& settings) {
                               {.group = settings.common.bus_group, .use_polkit = settings.common.use_polkit});
   dbus::NodeAdaptor adaptor(bus, authorizer, node);
   const service::SealingService sealing(*loop, worker, bus, authorizer, dbus::kNodePath, settings.common,
-                                        state.failure);
+                                        state.failure, state.store.get());
   service::BusWiring wiring(*loop, bus);
   service::ServiceManager manager(*loop);
   observe(node, events, adaptor.observer(), manager, data);

@@ -240,7 +240,7 @@ class Node final : public ControlPort {
   std::map<std::string, std::uint64_t> counters_;
   std::vector<std::string> changed_sources_;
   std::vector<Done> rehome_waiters_;
-  bool leaving_ = false;  // for good: what came now would be sealed under a key that is gone
+  bool leaving_ = false;              // for good: what came now would be sealed under a key that is gone
   std::optional<Instant> leave_due_;  // the state is gone: the daemon is to begin anew
   bool provisioning_under_way_ = false;
   std::function<std::vector<BundleOffer>()> look_for_bundles_;  // null: drives are not looked at

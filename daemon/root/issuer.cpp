@@ -119,8 +119,9 @@ void Issuer::prepare(const ControlPort::Prepare& what, const std::string& who, B
     return reply(std::unexpected(fine.error()));
   auto record = next_record(what);
   if (!record) return reply(std::unexpected(record.error()));
-  // One that stands alone has a secret, and hands it up; a known one has one here.
-  const bool draw = record->secrets.empty() && what.nmm_id == 0;
+  // One that stands alone has a secret, and hands it up. A known one has one here, or is one that stands
+  // alone and has not handed it up yet: a secret that is drawn for it would be another one than its nodes'.
+  const bool draw = core_.book.find(record->nmm_id) == nullptr && what.nmm_id == 0;
   if (draw) record->secrets.insert(1);
   store(std::move(*record), draw ? 1 : 0, who, std::move(reply));
 }
@@ -169,7 +170,16 @@ void Issuer::replace(protocol::NodeId nmm_id, const std::vector<std::uint8_t>& h
   store(std::move(*record), number, who, std::move(reply));
 }
 
+Status Issuer::check_idle(const NmmRecord& record) const {
+  const bool busy = std::ranges::any_of(changing_, [&](const auto& entry) {
+    return entry.first == record.nmm_id || entry.second == record.name;
+  });
+  if (busy) return fail(Errc::busy, "another bundle of " + record.name + " is being made");
+  return {};
+}
+
 void Issuer::store(NmmRecord record, std::uint32_t number, const std::string& who, BundleReply reply) {
+  if (const Status idle = check_idle(record); !idle) return reply(std::unexpected(idle.error()));
   SecretBuffer secret(number == 0 ? 0 : protocol::kProvisioningRootBytes);
   if (number != 0) {
     if (const Status drawn = core_.random.fill(secret.reveal_mutable()); !drawn)
@@ -180,20 +190,26 @@ void Issuer::store(NmmRecord record, std::uint32_t number, const std::string& wh
     NmmRecord record;
     SecretBuffer secret;
     BundleReply reply;
+    std::optional<NmmRecord> before;
   };
+  changing_[record.nmm_id] = record.name;
   auto work = std::make_shared<Work>(std::move(record), std::move(secret), std::move(reply));
+  if (const NmmRecord* present = core_.book.find(work->record.nmm_id)) work->before = *present;
   core_.database(
       [this, work, number, who](Result<store::ConfigDatabase*> database) -> std::move_only_function<void()> {
         Status done = database ? write_record(**database, work->record, who, number, work->secret)
                                : std::unexpected(database.error());
         return [this, work, done = std::move(done)] {
-          work->reply(done ? finish(std::move(work->record)) : std::unexpected(done.error()));
+          changing_.erase(work->record.nmm_id);
+          work->reply(done ? finish(std::move(work->record), work->before) : std::unexpected(done.error()));
           core_.settle();
         };
       });
 }
 
-Result<protocol::BundleContent> Issuer::finish(NmmRecord record) {
+Result<protocol::BundleContent> Issuer::finish(NmmRecord record, const std::optional<NmmRecord>& before) {
+  const NmmRecord* present = core_.book.find(record.nmm_id);
+  if (present != nullptr && before) AKM_TRY(merge_into(record, *before, *present));
   AKM_ASSIGN(protocol::Asr asr, core_.derive(record));
   protocol::BundleContent content;
   content.identity = core_.identity_of(record);

@@ -3,7 +3,9 @@
 // the relationship, the bundle. A replacement gets the same id, a relationship and a root secret of its own,
 // and the one before it is fenced off from that moment.
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,12 +37,16 @@ class Issuer {
   Result<NmmRecord> replacement(protocol::NodeId nmm_id, const std::vector<std::uint8_t>& hardware_value);
   /// `number` of a secret that is drawn and stored with the record; 0: none.
   void store(NmmRecord record, std::uint32_t number, const std::string& who, BundleReply reply);
-  Result<protocol::BundleContent> finish(NmmRecord record);
+  /// `before`: what the record was made from, none of a new one.
+  Result<protocol::BundleContent> finish(NmmRecord record, const std::optional<NmmRecord>& before);
+  /// One change of an NMM at a time: busy.
+  [[nodiscard]] Status check_idle(const NmmRecord& record) const;
   [[nodiscard]] Status check(std::string_view name, const std::vector<std::uint8_t>& hardware_value,
                              const std::vector<std::string>& endpoints) const;
   [[nodiscard]] Result<protocol::AsrId> new_asr_id();
 
   RootCore& core_;
+  std::map<protocol::NodeId, std::string> changing_;  // names; with the database's thread now
 };
 
 }  // namespace akm::root

@@ -121,6 +121,31 @@ Result<NmmRecord> NmmRecord::decode(std::span<const std::uint8_t> bytes) {
   return out;
 }
 
+Status merge_into(NmmRecord& made, const NmmRecord& before, const NmmRecord& present) {
+  if (present.serial != before.serial || present.asr_id != before.asr_id)
+    return fail(Errc::busy, made.name + " was changed meanwhile");
+  std::set<std::uint32_t> secrets = present.secrets;
+  for (const std::uint32_t number : made.secrets) {
+    if (!before.secrets.contains(number)) secrets.insert(number);
+  }
+  if (secrets.size() > protocol::kRootSecrets) return fail(Errc::limit_exceeded, "root secrets of an NMM");
+  made.secrets = std::move(secrets);
+  for (const auto& [asr_id, serial] : before.fenced) {
+    if (!present.fenced.contains(asr_id)) made.fenced.erase(asr_id);
+  }
+  made.version = present.version;
+  made.policy_pending = present.policy_pending;
+  made.incarnation_floor = std::max(made.incarnation_floor, present.incarnation_floor);
+  // The rest is of a machine: of one that was replaced it says nothing of the next.
+  if (made.asr_id != before.asr_id) return {};
+  made.activated_serial = present.activated_serial;
+  made.state = present.state;
+  made.peer = present.peer;
+  made.issue_pending = present.issue_pending;
+  made.restore = present.restore;
+  return {};
+}
+
 Result<std::vector<std::string>> NmmBook::load() {
   std::vector<std::string> findings;
   AKM_ASSIGN(const auto names, store_.list());

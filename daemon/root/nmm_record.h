@@ -47,6 +47,10 @@ struct NmmRecord {
   bool operator==(const NmmRecord&) const = default;
 };
 
+/// `made` was made from `before`, and meanwhile the record became `present`: what came to be known goes into
+/// it. busy when the serial moved; limit_exceeded.
+Status merge_into(NmmRecord& made, const NmmRecord& before, const NmmRecord& present);
+
 /// All of them, in memory and in the sealed store. When the store refuses, memory is unchanged.
 class NmmBook {
  public:

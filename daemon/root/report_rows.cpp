@@ -185,12 +185,16 @@ Result<SecretBuffer> issue_body(store::ConfigDatabase& database, protocol::NodeI
   body.incarnation = floor;
   AKM_ASSIGN(body.reported, acknowledged(database, nmm_id));
   for (const std::uint32_t number : numbers) {
-    AKM_ASSIGN(const SecretBuffer secret, database.secret(secret_name(nmm_id, number)));
-    if (secret.size() != protocol::kProvisioningRootBytes)
+    const auto secret = database.secret(secret_name(nmm_id, number));
+    // Dropped when the NMM had no more use for it, and the record did not hear of that: the others count.
+    if (!secret && secret.error().code == Errc::not_found) continue;
+    if (!secret) return std::unexpected(secret.error());
+    if (secret->size() != protocol::kProvisioningRootBytes)
       return fail(Errc::state_corrupt, "provisioning root secret");
     body.secrets.push_back({number, protocol::ProvisioningRoot::copy_of(
-                                        secret.reveal().first<protocol::kProvisioningRootBytes>())});
+                                        secret->reveal().first<protocol::kProvisioningRootBytes>())});
   }
+  if (body.secrets.empty()) return fail(Errc::not_found, "provisioning root secrets of an NMM");
   return body.encode();
 }
 

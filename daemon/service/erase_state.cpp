@@ -1,17 +1,15 @@
 #include "daemon/service/erase_state.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 
 #include "daemon/base/atomic_file.h"
+#include "daemon/base/erase_file.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/service/machine.h"
 #include "daemon/service/startup.h"
+#include "keyring/sealed_key.h"
 #include "keyring/sealer_factory.h"
 
 namespace akm::service {
@@ -36,21 +34,6 @@ std::span<const std::uint8_t> bytes_of(const std::string& text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-/// Overwritten in place before the name goes: on a disk that writes in place nothing is left.
-Status remove_file(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd && errno == ENOENT) return {};
-  struct stat info{};
-  if (fd && ::fstat(fd.get(), &info) == 0 && S_ISREG(info.st_mode)) {
-    const std::vector<std::uint8_t> zeros(
-        static_cast<std::size_t>(std::min<off_t>(info.st_size, off_t{1} << 20)));
-    (void)!::pwrite(fd.get(), zeros.data(), zeros.size(), 0);  // the key that opens it goes too
-    (void)::fsync(fd.get());
-  }
-  if (::unlink(path.c_str()) != 0) return fail_errno(Errc::storage_failed, path);
-  return {};
-}
-
 Status remove_files(const std::string& folder, std::size_t& count) {
   std::error_code error;
   std::vector<std::string> paths;
@@ -63,7 +46,7 @@ Status remove_files(const std::string& folder, std::size_t& count) {
   if (error && error != std::errc::no_such_file_or_directory)
     first = fail(Errc::storage_failed, folder + ": " + error.message());
   for (const std::string& path : paths) {
-    const Status removed = remove_file(path);
+    const Status removed = erase_file(path);
     if (removed) ++count;
     if (!removed && first) first = removed;
   }
@@ -105,7 +88,7 @@ Result<std::vector<std::string>> erase_state(const Settings& settings, store::Se
   // Before what may take long or fail: without it nothing opens. A token is found by what stands in it.
   const std::string sealed_key = settings.state_folder + "/" + keyring::kSealedKeyFile;
   const bool by_token = settings.sealing == SealingChoice::token;
-  if (!by_token) note(remove_file(sealed_key));
+  if (!by_token) note(erase_file(sealed_key));
   auto sealer = keyring::make_sealer(sealer_options(settings));
   if (sealer) {
     auto erased = (*sealer)->erase();
@@ -114,7 +97,8 @@ Result<std::vector<std::string>> erase_state(const Settings& settings, store::Se
   } else {
     note(std::unexpected(sealer.error()));
   }
-  if (note(remove_file(sealed_key))) gone.emplace_back("sealed-storage-key");
+  note(erase_file(settings.state_folder + "/" + keyring::kReplacedKeyFile));
+  if (note(erase_file(sealed_key))) gone.emplace_back("sealed-storage-key");
   if (!first) return std::unexpected(first.error());
   return gone;
 }
@@ -137,10 +121,11 @@ Status take_off_mark(const Settings& settings) {
   // Whatever lies beside the marker was left by a crash and belongs to the image.
   std::size_t count = 0;
   AKM_TRY(remove_files(settings.state_folder + "/records", count));
-  AKM_TRY(remove_file(settings.state_folder + "/" + keyring::kSealedKeyFile));
+  AKM_TRY(erase_file(settings.state_folder + "/" + keyring::kReplacedKeyFile));
+  AKM_TRY(erase_file(settings.state_folder + "/" + keyring::kSealedKeyFile));
   log::write(log::Level::notice, {},
              "This machine comes from a golden image: it takes an identity of its own");
-  return remove_file(path);
+  return erase_file(path);
 }
 
 Status take_up_records(const Settings& settings, store::SealedStore& store) {
@@ -151,7 +136,7 @@ Status take_up_records(const Settings& settings, store::SealedStore& store) {
     if (!bytes) return std::unexpected(bytes.error());
     const auto known = store.read(name);
     if (!known && known.error().code == Errc::not_found) AKM_TRY(store.write(name, *bytes));
-    AKM_TRY(remove_file(path));
+    AKM_TRY(erase_file(path));
   }
   return {};
 }

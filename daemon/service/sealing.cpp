@@ -3,6 +3,9 @@
 #include <utility>
 
 #include "daemon/base/atomic_file.h"
+#include "daemon/base/log.h"
+#include "daemon/base/random.h"
+#include "daemon/service/pcr_record.h"
 #include "keyring/policy_key.h"
 #include "keyring/sealed_key.h"
 #include "keyring/sealer_factory.h"
@@ -84,10 +87,23 @@ Status authorised(const Settings& settings, const PcrChanges& changes,
   return keyring::SealedKey(sealer, settings.state_folder).authorise(values, signature);
 }
 
-Status changed(const Settings& settings, bool by_recovery, const SecretBuffer& secret) {
+// With a state that is not open, its record of the PCRs is opened with the key that was had.
+Status lower_in_closed(const Settings& settings, const keyring::StorageKey& key, std::uint32_t mask) {
+  SystemRandom random;
+  AKM_ASSIGN(const auto store, store::SealedStore::open(records_folder(settings), key, random));
+  return lower_pcrs(*store, mask);
+}
+
+Status changed(const Settings& settings, bool by_recovery, const SecretBuffer& secret, bool closed) {
   AKM_ASSIGN(const keyring::PcrBinding binding, binding_of(settings));
   keyring::TpmSealer sealer = sealer_for(settings);
-  keyring::SealedKey key(sealer, settings.state_folder);
+  keyring::SealedKey::BeforeReplacing before;
+  if (closed) {
+    before = [&](const keyring::StorageKey& opened) {
+      return lower_in_closed(settings, opened, binding.mask);
+    };
+  }
+  keyring::SealedKey key(sealer, settings.state_folder, before);
   return by_recovery ? key.recover(binding, secret.reveal()) : key.reseal(binding, secret.reveal());
 }
 
@@ -120,12 +136,28 @@ void Sealing::authorise(PcrChanges changes, std::vector<std::uint8_t> signature,
 }
 
 void Sealing::change(bool by_recovery, SecretBuffer secret, Done done) {
-  aside<void>([settings = settings_, by_recovery,
-               secret = std::move(secret)] { return changed(settings, by_recovery, secret); },
+  // Before the file: a crash between the two must not leave a record that refuses it.
+  const auto wanted = keyring::pcr_mask(settings_.pcrs);
+  if (store_ != nullptr && wanted) {
+    if (const Status lowered = lower_pcrs(*store_, *wanted); !lowered) return done(lowered);
+  }
+  aside<void>([settings = settings_, by_recovery, secret = std::move(secret),
+               closed = store_ == nullptr] { return changed(settings, by_recovery, secret, closed); },
               [this, done = std::move(done)](const Status& status) mutable {
+                note_sealing();
                 done(status);
                 if (status && second_try_ != nullptr) second_try_->soon();
               });
+}
+
+// Also after a failure: what was lowered for it is what the file says again.
+void Sealing::note_sealing() {
+  if (store_ == nullptr) return;  // the next start does it
+  const auto blob = keyring::stored_blob(settings_.state_folder);
+  if (!blob) return;
+  if (const Status noted = note_pcrs(*store_, blob->pcr_mask); !noted)
+    log::error("to which PCRs the storage key is sealed is not recorded until the next start: " +
+               noted.error().message());
 }
 
 void Sealing::reseal(SecretBuffer secret, Done done) {
@@ -138,7 +170,7 @@ void Sealing::recover(SecretBuffer secret, Done done) {
 
 SealingService::SealingService(io::Loop& loop, AsideWorker& worker, dbus::Bus& bus,
                                dbus::Authorizer& authorizer, const char* path, const Settings& settings,
-                               const std::optional<Error>& failure)
+                               const std::optional<Error>& failure, store::SealedStore* store)
     : second_try_(failure && may_pass(failure->code)
                       ? std::make_unique<SecondTry>(
                             loop, settings,
@@ -146,7 +178,7 @@ SealingService::SealingService(io::Loop& loop, AsideWorker& worker, dbus::Bus& b
                       : nullptr),
       sealing_(
           settings, [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },
-          second_try_.get()),
+          second_try_.get(), store),
       adaptor_(bus, authorizer, path, sealing_) {}
 
 }  // namespace akm::service

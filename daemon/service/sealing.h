@@ -9,6 +9,7 @@
 #include "daemon/service/aside_worker.h"
 #include "daemon/service/second_try.h"
 #include "daemon/service/settings.h"
+#include "daemon/store/sealed_store.h"
 #include "dbus/authorizer.h"
 #include "dbus/sealing_adaptor.h"
 
@@ -17,8 +18,12 @@ namespace akm::service {
 class Sealing final : public SealingPort {
  public:
   /// `second_try`: where a state that does not open is tried again; told to look once the key was recovered.
-  Sealing(Settings settings, RunAside run_aside, SecondTry* second_try)
-      : settings_(std::move(settings)), run_aside_(std::move(run_aside)), second_try_(second_try) {}
+  /// `store`: null while the state is not open.
+  Sealing(Settings settings, RunAside run_aside, SecondTry* second_try, store::SealedStore* store = nullptr)
+      : settings_(std::move(settings)),
+        run_aside_(std::move(run_aside)),
+        second_try_(second_try),
+        store_(store) {}
 
   void pcrs(Reply<PcrFacts> reply) override;
   void predict(PcrChanges changes, Reply<PcrPrediction> reply) override;
@@ -30,17 +35,20 @@ class Sealing final : public SealingPort {
   template <typename T>
   void aside(std::move_only_function<Result<T>()> work, Reply<T> reply);
   void change(bool by_recovery, SecretBuffer secret, Done done);
+  void note_sealing();
 
   Settings settings_;
   RunAside run_aside_;
   SecondTry* second_try_;
+  store::SealedStore* store_;
 };
 
 /// The same on the bus, with the second try where the state did not open.
 class SealingService {
  public:
   SealingService(io::Loop& loop, AsideWorker& worker, dbus::Bus& bus, dbus::Authorizer& authorizer,
-                 const char* path, const Settings& settings, const std::optional<Error>& failure);
+                 const char* path, const Settings& settings, const std::optional<Error>& failure,
+                 store::SealedStore* store);
 
  private:
   std::unique_ptr<SecondTry> second_try_;

@@ -10,6 +10,7 @@
 #include "daemon/base/message_ids.h"
 #include "daemon/crypto/openssl_memory.h"
 #include "daemon/service/erase_state.h"
+#include "daemon/service/pcr_record.h"
 #include "daemon/service/scheduling.h"
 #include "keyring/sealed_key.h"
 #include "keyring/sealer_factory.h"
@@ -18,8 +19,6 @@
 namespace akm::service {
 namespace {
 
-// Records live in a folder of their own, beside the sealed storage key and what the software sealer keeps.
-constexpr std::string_view kRecordsFolder = "/records";
 constexpr std::string_view kStartRecord = "start";
 constexpr std::size_t kStartRecordBytes = 4;
 constexpr std::string_view kRootRecord = "storage-root";
@@ -57,14 +56,6 @@ namespace {
 void find(OpenedState& out, std::string sentence) {
   log::write(log::Level::warning, message_id::kStateDoubtful, sentence);
   out.findings.push_back(std::move(sentence));
-}
-
-std::string pcr_list(std::uint32_t mask) {
-  std::string out;
-  for (std::uint32_t pcr = 0; pcr < keyring::kPcrCount; ++pcr) {
-    if ((mask >> pcr & 1) != 0) out += (out.empty() ? "" : ", ") + std::to_string(pcr);
-  }
-  return out;
 }
 
 // What the key is sealed to against what the configuration wants: an operator's secret is needed to change
@@ -112,8 +103,14 @@ Result<std::unique_ptr<keyring::Sealer>> open_store(const Settings& settings, Ra
   out.hardware_protected = sealer->kind() != keyring::SealerKind::software;
   AKM_ASSIGN(const keyring::StorageKey key, keyring::open_storage_key(*sealer, settings.state_folder));
   out.key_storage = sealer->description();  // a token is known by now
-  AKM_ASSIGN(out.store,
-             store::SealedStore::open(settings.state_folder + std::string(kRecordsFolder), key, random));
+  AKM_ASSIGN(out.store, store::SealedStore::open(records_folder(settings), key, random));
+  if (const auto blob = keyring::stored_blob(settings.state_folder)) {
+    AKM_TRY(check_pcrs(*out.store, blob->pcr_mask));
+  }
+  if (const Status erased = keyring::erase_replaced(settings.state_folder); !erased) {
+    find(out, "The kek.sealed that was replaced is there still, and opens: remove " + settings.state_folder +
+                  "/" + keyring::kReplacedKeyFile + " (" + erased.error().message() + ")");
+  }
   return sealer;
 }
 

@@ -1,5 +1,7 @@
 #include "keyring/sealed_key.h"
 
+#include <filesystem>
+
 #include "daemon/base/atomic_file.h"
 #include "keyring/sealer_factory.h"
 #include "keyring/software_sealer.h"
@@ -46,6 +48,44 @@ Test(sealed_key, a_key_goes_to_pcrs_is_recovered_and_goes_back) {
   cr_assert(key.reseal({}, kSecret).has_value());
   cr_assert_eq(stored_blob(folder.path())->pcr_mask, 0);
   cr_assert(*open_storage_key(sealer, folder.path()) == *first);
+}
+
+// A second name of the old file shows what is left of it in its blocks.
+Test(sealed_key, of_the_file_that_was_replaced_nothing_is_left) {
+  const auto tpm = software_tpm();
+  extend_pcr(*tpm, ESYS_TR_PCR7);
+  const TemporaryFolder folder;
+  TpmSealer sealer(tpm_opener(tpm->tcti()), {kCounterIndex});
+  cr_assert(open_storage_key(sealer, folder.path()));
+  std::filesystem::create_hard_link(folder.file(kSealedKeyFile), folder.file("old"));
+  const std::size_t size = file_in(folder).size();
+  int asked = 0;
+  SealedKey refused(sealer, folder.path(), [&](const StorageKey&) { return ++asked, fail(Errc::busy); });
+  cr_assert_eq(refused.reseal({1U << 7, {}}, kSecret).error().code, Errc::busy);
+  cr_assert_eq(asked, 1);
+  cr_assert_eq(stored_blob(folder.path())->pcr_mask, 0, "nothing was replaced");
+  cr_assert(SealedKey(sealer, folder.path()).reseal({1U << 7, {}}, kSecret).has_value());
+  cr_assert(*read_file(folder.file("old"), kSealedBlobMaxBytes) == Bytes(size));
+  cr_assert_not(std::filesystem::exists(folder.file(kReplacedKeyFile)));
+}
+
+Test(sealed_key, what_a_crash_left_is_finished) {
+  const TemporaryFolder folder;
+  cr_assert(erase_replaced(folder.path()).has_value(), "nothing is the usual case");
+  const std::string present = folder.write(kSealedKeyFile, "new");
+  std::filesystem::create_hard_link(present, folder.file(kReplacedKeyFile));
+  cr_assert(erase_replaced(folder.path()).has_value());
+  cr_assert_not(std::filesystem::exists(folder.file(kReplacedKeyFile)));
+  cr_assert_eq(file_in(folder).at(0), 'n', "before the rename: it is the present one");
+  const std::string old = folder.write(kReplacedKeyFile, "old");
+  std::filesystem::create_hard_link(old, folder.file("blocks"));
+  cr_assert(erase_replaced(folder.path()).has_value());
+  cr_assert(*read_file(folder.file("blocks"), 8) == Bytes(3));
+  cr_assert_eq(file_in(folder).at(0), 'n');
+  folder.write(kReplacedKeyFile, "the only one");
+  std::filesystem::remove(present);
+  cr_assert_eq(erase_replaced(folder.path()).error().code, Errc::storage_failed);
+  cr_assert(std::filesystem::exists(folder.file(kReplacedKeyFile)), "with no other it is kept");
 }
 
 // Whatever goes wrong while the key is sealed anew, the file that is there opens.

@@ -22,12 +22,12 @@ std::vector<std::string> values_of(NmmNet& net, protocol::NodeId node_id, std::s
   return out;
 }
 
-void ask_rehome(FakeNode& node, std::uint8_t changed) {
+void ask_rehome(FakeNode& node, std::uint8_t changed, bool rehome = true) {
   protocol::ActivateRequest request;
   request.hardware_value = node.hardware;
   request.hardware_value[0] ^= changed;
   request.version = "1";
-  request.rehome = true;
+  request.rehome = rehome;
   request.machine.emplace();
   request.machine->sources = {{"dmi-board-serial", {}}};
   request.machine->start = 2;
@@ -113,6 +113,40 @@ Test(lifecycle, while_the_original_is_heard_nobody_takes_its_place) {
   net.nmm->rehome(node.node_id, value_of(node, 1), into(result));
   cr_assert(result->error().code == Errc::wrong_state);
   cr_assert(result->error().detail.contains("two machines"));
+}
+
+// Under the next serial nobody would answer the machine that asks.
+Test(lifecycle, who_asks_from_another_machine_is_rehomed_and_not_reprovisioned) {
+  NmmNet net(1);
+  net.activate_all();
+  FakeNode& node = *net.nodes[0];
+  ask_rehome(node, 1);
+  net.run(seconds(1));
+  std::optional<Status> result;
+  net.nmm->reprovision(node.node_id, into(result));
+  cr_assert(result->error().code == Errc::wrong_state);
+  cr_assert(result->error().detail.contains("akmctl nmm rehome " + node.name));
+  cr_assert_eq(net.nmm->nodes().at(0).serial, 1U);
+  net.nmm->rehome(node.node_id, value_of(node, 1), into(result));
+  net.run(seconds(2));
+  cr_assert(result->has_value(), "nothing was used up");
+}
+
+Test(lifecycle, a_copy_that_was_heard_last_forbids_it_until_the_original_is_heard) {
+  NmmNet net(1);
+  net.activate_all();
+  FakeNode& node = *net.nodes[0];
+  ask_rehome(node, 1, false);
+  net.run(seconds(1));
+  std::optional<Status> result;
+  net.nmm->reprovision(node.node_id, into(result));
+  cr_assert(result->error().code == Errc::wrong_state);
+  cr_assert(result->error().detail.contains("akmctl nmm rehome"));
+  node.heartbeat();
+  net.run(seconds(1));
+  net.nmm->reprovision(node.node_id, into(result));
+  net.run(seconds(2));
+  cr_assert(result->has_value(), "it is how the copy is locked out");
 }
 
 Test(lifecycle, a_retired_node_is_out_of_its_groups) {

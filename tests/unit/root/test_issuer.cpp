@@ -90,6 +90,62 @@ Test(issuer, one_that_is_adopted_keeps_its_id_and_cannot_be_replaced_before_it_i
   cr_assert_eq((*content)->identity.node_id, 0x1234U);
   cr_assert(net.root->book().find(0x1234)->secrets.empty());
   cr_assert(net.replace(0x1234, *net.nmms[0]).error().code == Errc::wrong_state);
+  asked.nmm_id = 0;
+  const auto again = prepare(net, asked);
+  cr_assert_eq((*again)->identity.node_id, 0x1234U);
+  cr_assert_eq((*again)->identity.serial, 2U);
+  cr_assert(net.root->book().find(0x1234)->secrets.empty(), "its nodes hang on the secret that it has");
+  cr_assert_not(net.database->secret(secret_name(0x1234, 1)).has_value());
+}
+
+Test(issuer, one_change_of_an_nmm_at_a_time) {
+  RootNet net(1, 0);
+  std::vector<Result<protocol::BundleContent>> out;
+  const auto ask = [&](const ControlPort::Prepare& asked) {
+    net.root->issuer().prepare(asked, "test",
+                               [&](Result<protocol::BundleContent> c) { out.push_back(std::move(c)); });
+  };
+  ask(what(net));
+  ask(what(net));
+  ask(what(net, "south"));
+  net.run(std::chrono::milliseconds(1));
+  cr_assert_eq(out.size(), 3U);
+  cr_assert_eq(out[0].error().code, Errc::busy, "the same name, though it has no id yet");
+  cr_assert(out[1] && out[2], "another NMM's change does not wait");
+  const auto nmm_id = out[1]->identity.node_id;
+  ask(what(net));
+  net.root->issuer().replace(nmm_id, net.nmms[0]->hardware_value(), "test",
+                             [&](Result<protocol::BundleContent> c) { out.push_back(std::move(c)); });
+  cr_assert_eq(out.back().error().code, Errc::busy);
+  net.run(std::chrono::milliseconds(1));
+  cr_assert_eq(out.back()->identity.serial, 2U);
+  net.database_down = true;
+  cr_assert(prepare(net, what(net))->error().code == Errc::unreachable);
+  net.database_down = false;
+  cr_assert(prepare(net, what(net))->has_value(), "a failure ends the change too");
+}
+
+// The policy changes while the database has the next serial's record.
+Test(issuer, what_happens_while_the_database_works_is_not_undone) {
+  RootNet net(1, 0);
+  const auto first = prepare(net, what(net));
+  const auto nmm_id = (*first)->identity.node_id;
+  cr_assert(net.nmms[0]->join(**first));
+  net.run(std::chrono::seconds(3));
+  cr_assert(net.root->book().find(nmm_id)->state == NmmState::active);
+  net.root_down = true;  // nothing is answered
+  std::optional<Result<protocol::BundleContent>> out;
+  net.root->issuer().prepare(what(net), "test",
+                             [&](Result<protocol::BundleContent> c) { out = std::move(c); });
+  cr_assert_not(out.has_value());
+  net.root->policy_changed();
+  cr_assert(net.root->book().find(nmm_id)->policy_pending);
+  net.run(std::chrono::milliseconds(1));
+  cr_assert_eq((*out)->identity.serial, 2U);
+  const NmmRecord& record = *net.root->book().find(nmm_id);
+  cr_assert_eq(record.serial, 2U);
+  cr_assert(record.policy_pending, "the change is still to be told");
+  cr_assert(record.state == NmmState::active);
 }
 
 Test(issuer, a_replacement_has_another_relationship_one_more_secret_and_a_floor) {

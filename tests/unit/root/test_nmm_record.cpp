@@ -78,3 +78,48 @@ Test(nmm_record, a_damaged_one_is_kept_and_named_and_a_full_disk_changes_nothing
   cr_assert(again.all().empty());
   cr_assert_eq(store.records.size(), 1U);
 }
+
+Test(nmm_record, what_came_to_be_known_meanwhile_is_merged) {
+  NmmRecord before;
+  before.nmm_id = 1;
+  before.asr_id = 10;
+  before.serial = 1;
+  before.secrets = {1, 2};
+  before.fenced = {{8, 1}, {9, 1}};
+  NmmRecord present = before;
+  present.activated_serial = 1;
+  present.state = NmmState::active;
+  present.peer = "10.0.0.1:7400";
+  present.version = "2";
+  present.secrets = {2};
+  present.fenced.erase(8);
+
+  NmmRecord next = before;  // the next serial of the same machine
+  next.serial = 2;
+  cr_assert(merge_into(next, before, present).has_value());
+  cr_assert_eq(next.serial, 2U);
+  cr_assert_eq(next.activated_serial, 1U);
+  cr_assert(next.state == NmmState::active);
+  cr_assert_str_eq(next.peer.c_str(), "10.0.0.1:7400");
+  cr_assert((next.secrets == std::set<std::uint32_t>{2}));
+
+  NmmRecord other = before;  // another machine
+  other.serial = 2;
+  other.asr_id = 11;
+  other.fenced[10] = 1;
+  other.secrets.insert(3);
+  cr_assert(merge_into(other, before, present).has_value());
+  cr_assert_eq(other.activated_serial, 0U);
+  cr_assert(other.state == NmmState::prepared && other.peer.empty());
+  cr_assert_str_eq(other.version.c_str(), "2");
+  cr_assert((other.secrets == std::set<std::uint32_t>{2, 3}));
+  cr_assert_eq(other.fenced.size(), 2U);
+  cr_assert(other.fenced.contains(9) && other.fenced.contains(10));
+
+  present.secrets = {1, 2, 4, 5};
+  NmmRecord many = before;
+  many.secrets.insert(3);
+  cr_assert_eq(merge_into(many, before, present).error().code, Errc::limit_exceeded);
+  present.serial = 2;
+  cr_assert_eq(merge_into(next, before, present).error().code, Errc::busy);
+}

@@ -121,7 +121,9 @@ Test(report_rows, secrets_that_an_nmm_hands_up_never_replace_others) {
   cr_assert(body->restore);
   cr_assert_eq(body->incarnation, 44U);
   cr_assert(body->secrets[0].secret == secret(1, 7)[0].secret);
-  cr_assert_not(issue_body(*f.database, 9, {1, 2}, true, 0).has_value());
+  const auto rest = protocol::IssueRequest::decode(issue_body(*f.database, 9, {1, 2}, true, 0)->reveal());
+  cr_assert_eq(rest->secrets.size(), 1U, "one that was dropped is left out");
+  cr_assert(issue_body(*f.database, 9, {2}, true, 0).error().code == Errc::not_found);
 }
 
 Test(report_rows, former_secrets_go_when_the_nmm_has_the_newest_and_not_them) {

@@ -2,6 +2,7 @@
 
 #include <deque>
 
+#include "daemon/base/atomic_file.h"
 #include "daemon/base/log.h"
 #include "daemon/service/startup.h"
 #include "keyring/tpm_sealer.h"
@@ -138,6 +139,56 @@ Test(sealing, what_cannot_be_done_is_answered) {
   bench.most = 0;
   sealing.predict({}, [&](Result<PcrPrediction> got) { predicted = std::move(got); });
   cr_assert_eq(predicted->error().code, Errc::busy);
+}
+
+// The old kek.sealed opens without the PCRs; the state tells that it is not the present one.
+Test(sealing, an_older_file_that_asks_for_less_is_refused_until_it_is_sealed_anew) {
+  Bench bench;
+  bench.settings.pcrs = {kPcr};
+  const std::string path = bench.folder.file("state") + "/kek.sealed";
+  OpenedState first = bench.start();
+  const auto old = *read_file(path, 8192);
+  Sealing open(bench.settings, bench.run_aside(), nullptr, first.store.get());
+  cr_assert(bench.change(open, false, "correct horse battery").has_value());
+  first.store.reset();
+  const auto present = *read_file(path, 8192);
+  cr_assert(write_file_atomically(path, old, 0600).has_value());
+  const OpenedState refused = bench.start();
+  cr_assert(refused.store == nullptr);
+  cr_assert_eq(refused.failure->code, Errc::sealed_unavailable);
+  cr_assert(found(refused, "this state was sealed to PCR 7") && found(refused, "akmctl node reseal"));
+  cr_assert_not(state_can_be_opened(bench.settings).has_value(), "nor at a second try");
+  cr_assert(write_file_atomically(path, present, 0600).has_value());
+  cr_assert(bench.start().store != nullptr, "the newest one put back");
+  cr_assert(write_file_atomically(path, old, 0600).has_value());
+  Sealing closed(bench.settings, bench.run_aside(), nullptr);
+  cr_assert(bench.change(closed, false, "correct horse battery").has_value());
+  cr_assert(bench.start().store != nullptr, "or this one sealed anew");
+}
+
+Test(sealing, back_to_no_pcr_and_recovery_to_none_are_no_older_file) {
+  Bench bench;
+  bench.settings.pcrs = {kPcr};
+  OpenedState state = bench.start();
+  cr_assert(
+      bench
+          .change(*std::make_unique<Sealing>(bench.settings, bench.run_aside(), nullptr, state.store.get()),
+                  false, "correct horse battery")
+          .has_value());
+  Settings none = bench.settings;
+  none.pcrs = {};
+  Sealing back(none, bench.run_aside(), nullptr, state.store.get());
+  cr_assert(bench.change(back, false, "correct horse battery").has_value());
+  state.store.reset();
+  cr_assert((state = bench.start()).store != nullptr, "resealed to none");
+  Sealing again(bench.settings, bench.run_aside(), nullptr, state.store.get());
+  cr_assert(bench.change(again, false, "correct horse battery").has_value());
+  state.store.reset();
+  test::extend_pcr(*bench.tpm, ESYS_TR_PCR7);
+  cr_assert(bench.start().store == nullptr);
+  Sealing closed(none, bench.run_aside(), nullptr);
+  cr_assert(bench.change(closed, true, "correct horse battery").has_value());
+  cr_assert(bench.start().store != nullptr, "recovered to none");
 }
 
 // Whoever can write to the disk and sits at the TPM's bus names a key of their own in kek.sealed.
