@@ -100,7 +100,7 @@ Result<Once> derive(const SecretBytes<crypto::kX25519Bytes>& shared, const crypt
 
 Result<std::string> handover_fingerprint(const crypto::X25519PublicKey& key, const HardwareValue& hardware) {
   const crypto::Sha256Digest digest = crypto::sha256({bytes_of(kFingerprintLabel), key, hardware});
-  AKM_ASSIGN(const SecretBuffer shown, format_code(encode_symbols(digest)));
+  AKM_ASSIGN(const SecretBuffer shown, in_groups(encode_symbols(digest)));
   const auto text = shown.reveal();
   return std::string(text.begin(), text.end());
 }

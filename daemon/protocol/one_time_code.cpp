@@ -47,7 +47,7 @@ Result<SecretBuffer> generate_code(RandomSource& random) {
   return out;
 }
 
-Result<SecretBuffer> format_code(const SecretBuffer& code) {
+Result<SecretBuffer> in_groups(const SecretBuffer& code) {
   if (code.size() != kCodeSymbols) return fail(Errc::invalid_argument, "one-time code");
   SecretBuffer out(kCodeSymbols + kCodeSymbols / kGroupSymbols - 1);
   std::size_t at = 0;
@@ -55,6 +55,11 @@ Result<SecretBuffer> format_code(const SecretBuffer& code) {
     if (i > 0 && i % kGroupSymbols == 0) out.reveal_mutable()[at++] = '-';
     out.reveal_mutable()[at++] = code.reveal()[i];
   }
+  return out;
+}
+
+Result<SecretBuffer> format_code(const SecretBuffer& code) {
+  AKM_ASSIGN(SecretBuffer out, in_groups(code));
   crypto::observe_secret("one-time code", out.reveal());
   return out;
 }

@@ -136,7 +136,7 @@ class Lifecycle(IntegrationTest):
                      "sealed-storage-key"):
             self.assertIn(what, done["erased"])
         self.assertRegex(done["mac"], "^[0-9a-f]{64}$")
-        wait_until(lambda: (self.a.status() or {}).get("state") == "unprovisioned", "a has begun anew")
+        wait_until(lambda: begun_anew(self.a), "a has begun anew")
         after = {path.name: path.read_bytes() for path in self.a.state.rglob("*") if path.is_file()}
         for name in ("kek.sealed", "software.key"):
             self.assertNotEqual(before[name], after.get(name), name)
@@ -149,7 +149,7 @@ class Lifecycle(IntegrationTest):
         self.assertEqual(receipt["failed"], [])
         self.assertIn("its receipt is genuine", self.nmm.log.read_text())
         self.assertEqual(receipt["last"][-2:], ["provisioning-relationship", "storage-key"])
-        wait_until(lambda: (self.b.status() or {}).get("state") == "unprovisioned", "b has begun anew")
+        wait_until(lambda: begun_anew(self.b), "b has begun anew")
         self.assertEqual(self.fact("b", "State"), ["retired"])
         # A retired one can come back, as a new serial.
         self.nmm.akmctl("nmm", "provision", "b", "--bus-address", self.b.bus_address, "--endpoint", self.b.endpoint)
