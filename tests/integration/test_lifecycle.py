@@ -9,6 +9,11 @@ from tools.lab import cluster
 from tools.lab.lab import Lab, wait_until
 
 
+def begun_anew(host):
+    status = host.status() or {}
+    return status.get("state") == "unprovisioned" and not any("starts anew" in line for line in status["findings"])
+
+
 class Lifecycle(IntegrationTest):
     nodes = ("a", "b")
 
