@@ -20,7 +20,7 @@ constexpr std::size_t kIpv4Offset = 12;  // of the IPv4 address in a mapped one
 constexpr int kBufferBytes = 4 << 20;
 // The socket of a daemon that was killed lives until the kernel has ended its io_uring requests, a little
 // after the process: whoever starts it anew at once would find its address taken.
-constexpr int kBindTries = 20;
+constexpr int kBindTries = 120;
 constexpr auto kBindPause = std::chrono::milliseconds(25);
 
 Status set_option(int fd, int level, int option, int value, const char* what) {
