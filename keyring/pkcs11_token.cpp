@@ -141,7 +141,7 @@ Result<std::vector<CK_OBJECT_HANDLE>> Pkcs11Token::find_data(const TokenName& na
 
 // Who has no PIN can make public objects: what is believed must be private, and the token is asked of each.
 Result<std::vector<CK_OBJECT_HANDLE>> Pkcs11Token::find_private(const TokenName& name) {
-  AKM_ASSIGN(const auto found, find_data(name, true));
+  AKM_ASSIGN(auto found, find_data(name, true));
   for (const CK_OBJECT_HANDLE object : found) {
     AKM_ASSIGN(const bool is_private, read_flag(object, CKA_PRIVATE));
     if (!is_private) return fail(Errc::not_authentic, "an object on the token that everybody may write");

@@ -82,8 +82,8 @@ class Pkcs11Token {
   Result<std::vector<CK_OBJECT_HANDLE>> find(std::vector<CK_ATTRIBUTE> wanted);
   Result<std::vector<CK_OBJECT_HANDLE>> find_data(const TokenName& name, bool is_private);
   Status create(const TokenName& name, std::span<const std::uint8_t> value, bool is_private);
-  Result<bool> read_flag(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE attribute);
-  Result<SecretBuffer> read(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE attribute, std::size_t most);
+  Result<bool> read_flag(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+  Result<SecretBuffer> read(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, std::size_t most);
 
   std::unique_ptr<Pkcs11Module> module_;
   TokenSlot slot_;

@@ -11,8 +11,8 @@ namespace akm::keyring {
 /// with the storage root key: whoever sits between us and the TPM can neither make up a number nor keep one
 /// from rising unseen. tpm_failed also when the index is there with other attributes: it is another program's
 /// then, and not touched.
-Result<std::uint64_t> raise_start_counter(TpmContext& tpm, const StorageRoot& root, TPM2_HANDLE index);
+Result<std::uint64_t> raise_start_counter(TpmContext& tpm, const StorageRoot& root, TPM2_HANDLE number);
 /// Removes the counter, in such a session too; false: there is none. Another program's index is not touched.
-Result<bool> erase_start_counter(TpmContext& tpm, const StorageRoot& root, TPM2_HANDLE index);
+Result<bool> erase_start_counter(TpmContext& tpm, const StorageRoot& root, TPM2_HANDLE number);
 
 }  // namespace akm::keyring

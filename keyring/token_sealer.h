@@ -28,7 +28,7 @@ class TokenSealer final : public Sealer {
   Result<std::vector<std::uint8_t>> seal(const StorageKey& key) override;
   /// wrong_pin, which no try by itself follows, or sealed_unavailable. What opens is checked against the
   /// blob, so that an answer that was altered on its way is never taken for the key.
-  Result<StorageKey> unseal(std::span<const std::uint8_t> blob) override;
+  Result<StorageKey> unseal(std::span<const std::uint8_t> bytes) override;
   /// After unseal() (wrong_state before it). The counter is an object on the token, authenticated by the
   /// storage key; the next one is written before the last is destroyed, so that a crash between the two
   /// leaves both and no number is given twice. state_corrupt when none is there: the token was restored or
@@ -36,7 +36,7 @@ class TokenSealer final : public Sealer {
   Result<std::uint32_t> next_incarnation() override;
   /// Destroys key and counter on the token: those of the blob in its file, and of the given one.
   Result<std::vector<std::string>> erase() override;
-  Status discard(std::span<const std::uint8_t> blob) override;
+  Status discard(std::span<const std::uint8_t> bytes) override;
 
  private:
   [[nodiscard]] Result<std::unique_ptr<Pkcs11Token>> open() const;

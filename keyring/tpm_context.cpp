@@ -243,7 +243,7 @@ Result<TpmContext::KeyFacts> TpmContext::key_facts(ESYS_TR key) const {
   const auto area = reader.bytes(reader.u16());
   if (!reader.done() || area.size() < 4) return fail(Errc::tpm_failed, "the form of a key of ESYS");
   // Part 1, 16: nameAlg || digest of the public area.
-  const std::uint16_t name_alg = static_cast<std::uint16_t>(area[2] << 8 | area[3]);
+  const auto name_alg = static_cast<std::uint16_t>(area[2] << 8 | area[3]);
   KeyFacts out;
   out.public_area.assign(area.begin(), area.end());
   out.name = {area[2], area[3]};

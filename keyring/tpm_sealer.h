@@ -38,7 +38,7 @@ class TpmSealer final : public Sealer {
   /// To this TPM, whatever was booted.
   Result<std::vector<std::uint8_t>> seal(const StorageKey& key) override;
   /// Names the PCR that differs. Where the policy key has authorised the present values, they open.
-  Result<StorageKey> unseal(std::span<const std::uint8_t> blob) override;
+  Result<StorageKey> unseal(std::span<const std::uint8_t> bytes) override;
   /// Under the pinned storage root key once something was sealed or unsealed.
   Result<std::uint32_t> next_incarnation() override;
   /// The NV counter, when it is ours. One that is defined after it begins above every number that it gave
@@ -52,11 +52,11 @@ class TpmSealer final : public Sealer {
                                                  std::span<const std::uint8_t> recovery);
   /// Opens by the operator's secret, whatever the PCRs. not_authentic (another secret), wrong_state (not
   /// sealed to PCRs), sealed_unavailable.
-  Result<StorageKey> recover(std::span<const std::uint8_t> blob, std::span<const std::uint8_t> recovery);
+  Result<StorageKey> recover(std::span<const std::uint8_t> bytes, std::span<const std::uint8_t> recovery);
   /// The blob with `values` among those that open it; the oldest gives way. `signature`: DER, of the policy
   /// key over bytes_to_sign(). not_authentic, wrong_state (no policy key), invalid_argument, malformed,
   /// tpm_failed.
-  Result<std::vector<std::uint8_t>> authorise(std::span<const std::uint8_t> blob,
+  Result<std::vector<std::uint8_t>> authorise(std::span<const std::uint8_t> bytes,
                                               std::span<const std::uint8_t> values,
                                               std::span<const std::uint8_t> signature);
   /// Present values of the PCRs, by rising number. tpm_failed.

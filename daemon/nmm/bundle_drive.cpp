@@ -63,7 +63,7 @@ Result<std::string> write_bundle_file(BundleTarget& target, std::string_view nod
   AKM_TRY(check_bundle_place(target, node_name));
   const int folder = target.folder();
   const std::string name = std::string(node_name) + ".akmbundle";
-  const std::string path = target.path_of(name);
+  std::string path = target.path_of(name);
   const std::string temporary = "." + name + ".new";
   // A leftover of an interrupted write: a name of ours, removed as a name, never followed.
   (void)::unlinkat(folder, temporary.c_str(), 0);

@@ -429,7 +429,7 @@ void RootLink::show(StatusSnapshot& out) const {
   if (fenced()) {
     out.state = "fenced";
     out.root_state = "fenced";
-    out.findings.push_back(
+    out.findings.emplace_back(
         "Another machine has this NMM's place. This one holds no secrets any more and tells its nodes "
         "nothing; "
         "switch it off, or have the Root give the place back to it (akmctl root nmm replace)");
@@ -439,7 +439,7 @@ void RootLink::show(StatusSnapshot& out) const {
   out.root_state = !joined ? "joining" : reached_ ? "reached" : "outage";
   if (joined) out.counters["root_pending"] = log_.pending(record_->acked);
   if (joined && !reached_)
-    out.findings.push_back("The Root does not answer. The NMM goes on without it and reports later");
+    out.findings.emplace_back("The Root does not answer. The NMM goes on without it and reports later");
 }
 
 }  // namespace akm::nmm

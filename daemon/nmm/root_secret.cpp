@@ -29,8 +29,8 @@ Result<RootSecret::Content> RootSecret::decode(std::span<const std::uint8_t> byt
   const std::size_t each = kProvisioningRootBytes + (one ? 0 : kNumberBytes);
   const std::size_t count = bytes.size() < kHeadBytes ? 0 : (bytes.size() - kHeadBytes) / each;
   const bool whole = bytes.size() == kHeadBytes + count * each && count <= protocol::kRootSecrets;
-  if (!whole || (version != kVersion && !(one && count == 1)) || out.nmm_id == 0)
-    return fail(Errc::state_corrupt, std::string(record_));
+  const bool known = version == kVersion || (one && count == 1);
+  if (!whole || !known || out.nmm_id == 0) return fail(Errc::state_corrupt, std::string(record_));
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t number = one ? 1 : reader.u32();
     const auto secret = reader.bytes(kProvisioningRootBytes).first<kProvisioningRootBytes>();

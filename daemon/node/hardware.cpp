@@ -42,6 +42,7 @@ Result<protocol::HardwareValue> Hardware::value() {
 Result<protocol::SourceDigests> Hardware::digests() {
   AKM_ASSIGN(const ControlPort::HardwareIdentity found, identity());
   std::vector<protocol::HardwareSource> named;
+  named.reserve(found.sources.size());
   for (const auto& [name, value] : found.sources) named.push_back({name, value});
   return protocol::source_digests(named);
 }

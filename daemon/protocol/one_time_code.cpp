@@ -47,13 +47,13 @@ Result<SecretBuffer> generate_code(RandomSource& random) {
   return out;
 }
 
-Result<SecretBuffer> in_groups(const SecretBuffer& code) {
-  if (code.size() != kCodeSymbols) return fail(Errc::invalid_argument, "one-time code");
+Result<SecretBuffer> in_groups(const SecretBuffer& symbols) {
+  if (symbols.size() != kCodeSymbols) return fail(Errc::invalid_argument, "one-time code");
   SecretBuffer out(kCodeSymbols + kCodeSymbols / kGroupSymbols - 1);
   std::size_t at = 0;
   for (std::size_t i = 0; i < kCodeSymbols; ++i) {
     if (i > 0 && i % kGroupSymbols == 0) out.reveal_mutable()[at++] = '-';
-    out.reveal_mutable()[at++] = code.reveal()[i];
+    out.reveal_mutable()[at++] = symbols.reveal()[i];
   }
   return out;
 }

@@ -260,12 +260,12 @@ struct Sealing {
 
 }  // namespace
 
-void Issuer::write_file(protocol::BundleContent content, const std::string& directory,
+void Issuer::write_file(const protocol::BundleContent& content, const std::string& directory,
                         Reply<ControlPort::Prepared> reply) {
   auto code = protocol::generate_code(core_.random);
   if (!code) return reply(std::unexpected(code.error()));
   const auto work = std::make_shared<Sealing>();
-  work->content = std::move(content);
+  work->content = content;
   work->code = std::move(*code);
   work->directory = directory;
   const auto shared = std::make_shared<Reply<ControlPort::Prepared>>(std::move(reply));

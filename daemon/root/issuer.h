@@ -27,7 +27,7 @@ class Issuer {
   void replace(protocol::NodeId nmm_id, const std::vector<std::uint8_t>& hardware_value,
                const std::string& who, BundleReply reply);
   /// The bundle as a file, with its one-time code; sealed and written aside.
-  void write_file(protocol::BundleContent content, const std::string& directory,
+  void write_file(const protocol::BundleContent& content, const std::string& directory,
                   Reply<ControlPort::Prepared> reply);
   /// Before anything is used up: a bundle can be written there.
   static Status check_place(const std::string& directory, const std::string& name);

@@ -35,10 +35,11 @@ std::string clean(std::string_view text) {
 }  // namespace
 
 void Receiver::resume() {
-  for (const auto& [nmm_id, record] : core_.book.all()) {
+  for (const auto& [known_id, record] : core_.book.all()) {
+    const protocol::NodeId nmm_id = known_id;
     if (record.state == NmmState::active) again_[nmm_id] = core_.now();
     core_.database(
-        [this, nmm_id = nmm_id](Result<store::ConfigDatabase*> database) -> std::move_only_function<void()> {
+        [this, nmm_id](Result<store::ConfigDatabase*> database) -> std::move_only_function<void()> {
           if (!database) return {};
           auto known = std::make_shared<NmmPresence>();
           if (!read_known(**database, nmm_id, known->nodes, known->asrs)) return {};

@@ -51,6 +51,7 @@ ReportRow row_of(protocol::NodeId nmm_id, const ReportedAsr& asr) {
 
 std::vector<ReportRow> rows_of(protocol::NodeId nmm_id, const protocol::ReportRequest& report) {
   std::vector<ReportRow> out;
+  out.reserve(report.nodes.size() + report.asrs.size());
   for (const ReportedNode& node : report.nodes) out.push_back(row_of(nmm_id, node));
   for (const ReportedAsr& asr : report.asrs) out.push_back(row_of(nmm_id, asr));
   for (const auto& [change, asr_id] : report.gone) {

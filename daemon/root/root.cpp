@@ -194,7 +194,7 @@ void Root::create_root_secret(Done done) {
 Issuer::BundleReply Root::into_file(const std::string& directory, Reply<Prepared> reply) {
   return [this, directory, reply = std::move(reply)](Result<protocol::BundleContent> content) mutable {
     if (!content) return reply(std::unexpected(content.error()));
-    issuer_.write_file(std::move(*content), directory, std::move(reply));
+    issuer_.write_file(*content, directory, std::move(reply));
   };
 }
 

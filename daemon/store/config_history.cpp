@@ -15,7 +15,7 @@ HistoryRow history_row(const SqlRow& row) {
           .became = text_or_none(row[7])};
 }
 
-const std::string kHistoryPage =
+constexpr const char* kHistoryPage =
     "SELECT revision, unix_ns, who, rollback_to, kind, id, was, became, digest FROM history"
     " WHERE revision > $1 ORDER BY revision LIMIT $2";
 

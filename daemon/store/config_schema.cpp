@@ -29,6 +29,7 @@ std::string in_dialect(std::string_view statement, SqlSession::Dialect dialect) 
 
 std::span<const SchemaStep> config_schema() {
   // Kinds and ids are text as people write them: "node", "00000000000000a1".
+  // NOLINTNEXTLINE(bugprone-suspicious-missing-comma): long statements are in parts
   static const std::array<SchemaStep, 1> kSteps{{{
       "CREATE TABLE meta (name :text PRIMARY KEY, value :bytes NOT NULL) :strict",
       "INSERT INTO meta (name, value) VALUES ('last_write', :none)",
