@@ -29,7 +29,7 @@ std::string in_dialect(std::string_view statement, SqlSession::Dialect dialect) 
 
 std::span<const SchemaStep> config_schema() {
   // Kinds and ids are text as people write them: "node", "00000000000000a1".
-  // NOLINTNEXTLINE(bugprone-suspicious-missing-comma): long statements are in parts
+  // NOLINTBEGIN(bugprone-suspicious-missing-comma): long statements are in parts
   static const std::array<SchemaStep, 1> kSteps{{{
       "CREATE TABLE meta (name :text PRIMARY KEY, value :bytes NOT NULL) :strict",
       "INSERT INTO meta (name, value) VALUES ('last_write', :none)",
@@ -50,6 +50,7 @@ std::span<const SchemaStep> config_schema() {
       " unix_ns :int NOT NULL, name :text NOT NULL, severity :int NOT NULL, node :text NOT NULL,"
       " asr :text NOT NULL, body :text NOT NULL, UNIQUE (nmm, sequence)) :strict",
   }}};
+  // NOLINTEND(bugprone-suspicious-missing-comma)
   return kSteps;
 }
 
