@@ -12,8 +12,6 @@
 #include "dbus/direct_address.h"
 #include "dbus/errors.h"
 #include "dbus/limits.h"
-#include "dbus/property.h"
-#include "dbus/signals.h"
 
 namespace akm::dbus {
 namespace {
@@ -66,7 +64,7 @@ struct NmmAdaptor::Vtable {
   static int get(sd_bus*, const char*, const char*, const char* name, sd_bus_message* reply, void* self,
                  sd_bus_error*) {
     Writer out(reply);
-    append_property<Snapshot>(properties(), name, static_cast<NmmAdaptor*>(self)->current(), out);
+    static_cast<NmmAdaptor*>(self)->status_.append(name, out);
     return out.status();
   }
   template <auto Parse>
@@ -198,44 +196,18 @@ const sd_bus_vtable* NmmAdaptor::Vtable::table() {
 }
 
 NmmAdaptor::NmmAdaptor(Bus& bus, Authorizer& authorizer, nmm::ControlPort& port)
-    : bus_(bus),
-      authorizer_(authorizer),
+    : authorizer_(authorizer),
       port_(port),
       asrs_(bus, authorizer, kNmmPath,
             {[&port] { return port.asrs(); },
-             [&port](std::uint64_t id, Done done) { port.rekey(id, std::move(done)); }}) {
-  bus_.add_export([this](sd_bus* handle) { return export_on(handle); });
-  bus_.add_flush([this] { flush(); });
-}
-
-Status NmmAdaptor::export_on(sd_bus* bus) {
-  const int r = sd_bus_add_object_vtable(bus, nullptr, kNmmPath, kNmmName, Vtable::table(), this);
-  if (r < 0) return std::unexpected(error_from_errno(r, "exporting org.akm.Nmm1"));
-  announced_ = port_.status();
-  dirty_ = false;
-  return {};
-}
-
-const Snapshot& NmmAdaptor::current() {
-  if (fresh_for_ != bus_.message_number()) {
-    fresh_ = port_.status();
-    fresh_for_ = bus_.message_number();
-  }
-  return fresh_;
-}
-
-void NmmAdaptor::flush() {
-  if (!std::exchange(dirty_, false) || bus_.handle() == nullptr) return;
-  const std::vector<std::string> names = changed_properties<Snapshot>(properties(), announced_, current());
-  announced_ = current();
-  emit_changed(bus_.handle(), kNmmPath, kNmmName, names);
-}
+             [&port](std::uint64_t id, Done done) { port.rekey(id, std::move(done)); }}),
+      status_(bus, port, {kNmmPath, kNmmName, properties(), Vtable::table(), this}) {}
 
 Observer NmmAdaptor::observer() {
   return Observer{
-      .status_changed = [this] { dirty_ = true; },
+      .status_changed = [this] { status_.changed(); },
       .asr_changed = [this](std::uint64_t id) { asrs_.changed(id); },
-      .event = [this](const EventRecord& event) { emit_event(bus_.handle(), kNmmPath, kNmmName, event); },
+      .event = [this](const EventRecord& event) { status_.event(event); },
   };
 }
 

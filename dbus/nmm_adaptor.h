@@ -10,6 +10,7 @@
 #include "dbus/authorizer.h"
 #include "dbus/bus.h"
 #include "dbus/call.h"
+#include "dbus/status_object.h"
 
 namespace akm::dbus {
 
@@ -26,9 +27,6 @@ class NmmAdaptor {
 
  private:
   struct Vtable;
-  Status export_on(sd_bus* bus);
-  void flush();
-  const nmm::StatusSnapshot& current();
 
   // Methods: they parse and validate, and return what is to be done once the caller is authorised.
   Result<Action> create_root_secret(Reader& in);
@@ -59,14 +57,10 @@ class NmmAdaptor {
   Result<Action> provision_from_file(Reader& in);
   Result<Action> provision_from_memfd(Reader& in);
 
-  Bus& bus_;
   Authorizer& authorizer_;
   nmm::ControlPort& port_;
   AsrAdaptor asrs_;
-  nmm::StatusSnapshot announced_;  // what callers were told
-  nmm::StatusSnapshot fresh_;      // taken for the present message
-  std::uint64_t fresh_for_ = 0;
-  bool dirty_ = false;
+  StatusObject<nmm::ControlPort> status_;
   bool root_only_ = false;  // what was parsed last is for uid 0 alone
 };
 

@@ -7,8 +7,6 @@
 #include "dbus/arguments.h"
 #include "dbus/errors.h"
 #include "dbus/limits.h"
-#include "dbus/property.h"
-#include "dbus/signals.h"
 
 namespace akm::dbus {
 namespace {
@@ -53,7 +51,7 @@ struct NodeAdaptor::Vtable {
   static int get(sd_bus*, const char*, const char*, const char* name, sd_bus_message* reply, void* self,
                  sd_bus_error*) {
     Writer out(reply);
-    append_property<Snapshot>(properties(), name, static_cast<NodeAdaptor*>(self)->current(), out);
+    static_cast<NodeAdaptor*>(self)->status_.append(name, out);
     return out.status();
   }
   template <auto Parse>
@@ -122,8 +120,7 @@ const sd_bus_vtable* NodeAdaptor::Vtable::table() {
 }
 
 NodeAdaptor::NodeAdaptor(Bus& bus, Authorizer& authorizer, node::ControlPort& port)
-    : bus_(bus),
-      authorizer_(authorizer),
+    : authorizer_(authorizer),
       port_(port),
       asrs_(bus, authorizer, kNodePath,
             {[&port] { return port.asrs(); },
@@ -133,39 +130,14 @@ NodeAdaptor::NodeAdaptor(Bus& bus, Authorizer& authorizer, node::ControlPort& po
              },
              [&port](std::uint64_t id, std::int32_t serial, const Caller& caller) {
                return port.release_key(id, serial, caller);
-             }}) {
-  bus_.add_export([this](sd_bus* handle) { return export_on(handle); });
-  bus_.add_flush([this] { flush(); });
-}
-
-Status NodeAdaptor::export_on(sd_bus* bus) {
-  const int r = sd_bus_add_object_vtable(bus, nullptr, kNodePath, kNodeName, Vtable::table(), this);
-  if (r < 0) return std::unexpected(error_from_errno(r, "exporting org.akm.Node1"));
-  announced_ = port_.status();
-  dirty_ = false;
-  return {};
-}
-
-const Snapshot& NodeAdaptor::current() {
-  if (fresh_for_ != bus_.message_number()) {
-    fresh_ = port_.status();
-    fresh_for_ = bus_.message_number();
-  }
-  return fresh_;
-}
-
-void NodeAdaptor::flush() {
-  if (!std::exchange(dirty_, false) || bus_.handle() == nullptr) return;
-  const std::vector<std::string> names = changed_properties<Snapshot>(properties(), announced_, current());
-  announced_ = current();
-  emit_changed(bus_.handle(), kNodePath, kNodeName, names);
-}
+             }}),
+      status_(bus, port, {kNodePath, kNodeName, properties(), Vtable::table(), this}) {}
 
 Observer NodeAdaptor::observer() {
   return Observer{
-      .status_changed = [this] { dirty_ = true; },
+      .status_changed = [this] { status_.changed(); },
       .asr_changed = [this](std::uint64_t id) { asrs_.changed(id); },
-      .event = [this](const EventRecord& event) { emit_event(bus_.handle(), kNodePath, kNodeName, event); },
+      .event = [this](const EventRecord& event) { status_.event(event); },
       .key_changed = [this](std::uint64_t id, const ExportedKey& key,
                             bool revoked) { asrs_.key_changed(id, key, revoked); },
   };

@@ -10,6 +10,7 @@
 #include "dbus/authorizer.h"
 #include "dbus/bus.h"
 #include "dbus/call.h"
+#include "dbus/status_object.h"
 
 namespace akm::dbus {
 
@@ -26,9 +27,6 @@ class NodeAdaptor {
 
  private:
   struct Vtable;
-  Status export_on(sd_bus* bus);
-  void flush();
-  const node::StatusSnapshot& current();
 
   // Methods: they parse and validate, and return what is to be done once the caller is authorised.
   Result<Action> get_hardware_identity(Reader& in);
@@ -44,14 +42,10 @@ class NodeAdaptor {
   Result<Action> rehome(Reader& in);
   Result<Action> generalize(Reader& in);
 
-  Bus& bus_;
   Authorizer& authorizer_;
   node::ControlPort& port_;
   AsrAdaptor asrs_;
-  node::StatusSnapshot announced_;  // what callers were told
-  node::StatusSnapshot fresh_;      // taken for the present message
-  std::uint64_t fresh_for_ = 0;
-  bool dirty_ = false;
+  StatusObject<node::ControlPort> status_;
 };
 
 }  // namespace akm::dbus

@@ -7,9 +7,7 @@
 #include "dbus/arguments.h"
 #include "dbus/errors.h"
 #include "dbus/limits.h"
-#include "dbus/property.h"
 #include "dbus/root_rows.h"
-#include "dbus/signals.h"
 
 namespace akm::dbus {
 namespace {
@@ -42,7 +40,7 @@ struct RootAdaptor::Vtable {
   static int get(sd_bus*, const char*, const char*, const char* name, sd_bus_message* reply, void* self,
                  sd_bus_error*) {
     Writer out(reply);
-    append_property<Snapshot>(properties(), name, static_cast<RootAdaptor*>(self)->current(), out);
+    static_cast<RootAdaptor*>(self)->status_.append(name, out);
     return out.status();
   }
   template <auto Parse>
@@ -117,39 +115,15 @@ const sd_bus_vtable* RootAdaptor::Vtable::table() {
 }
 
 RootAdaptor::RootAdaptor(Bus& bus, Authorizer& authorizer, root::ControlPort& port)
-    : bus_(bus), authorizer_(authorizer), port_(port) {
-  bus_.add_export([this](sd_bus* handle) { return export_on(handle); });
-  bus_.add_flush([this] { flush(); });
-}
-
-Status RootAdaptor::export_on(sd_bus* bus) {
-  const int r = sd_bus_add_object_vtable(bus, nullptr, kRootPath, kRootName, Vtable::table(), this);
-  if (r < 0) return std::unexpected(error_from_errno(r, "exporting org.akm.Root1"));
-  announced_ = port_.status();
-  dirty_ = false;
-  return {};
-}
-
-const Snapshot& RootAdaptor::current() {
-  if (fresh_for_ != bus_.message_number()) {
-    fresh_ = port_.status();
-    fresh_for_ = bus_.message_number();
-  }
-  return fresh_;
-}
-
-void RootAdaptor::flush() {
-  if (!std::exchange(dirty_, false) || bus_.handle() == nullptr) return;
-  const std::vector<std::string> names = changed_properties<Snapshot>(properties(), announced_, current());
-  announced_ = current();
-  emit_changed(bus_.handle(), kRootPath, kRootName, names);
-}
+    : authorizer_(authorizer),
+      port_(port),
+      status_(bus, port, {kRootPath, kRootName, properties(), Vtable::table(), this}) {}
 
 Observer RootAdaptor::observer() {
   return Observer{
-      .status_changed = [this] { dirty_ = true; },
+      .status_changed = [this] { status_.changed(); },
       .asr_changed = [](std::uint64_t) {},
-      .event = [this](const EventRecord& event) { emit_event(bus_.handle(), kRootPath, kRootName, event); },
+      .event = [this](const EventRecord& event) { status_.event(event); },
   };
 }
 

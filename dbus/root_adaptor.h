@@ -9,6 +9,7 @@
 #include "dbus/authorizer.h"
 #include "dbus/bus.h"
 #include "dbus/call.h"
+#include "dbus/status_object.h"
 
 namespace akm::dbus {
 
@@ -25,9 +26,6 @@ class RootAdaptor {
 
  private:
   struct Vtable;
-  Status export_on(sd_bus* bus);
-  void flush();
-  const root::StatusSnapshot& current();
 
   // Methods: they parse and validate, and return what is to be done once the caller is authorised.
   Result<Action> create_root_secret(Reader& in);
@@ -46,13 +44,9 @@ class RootAdaptor {
   Result<Action> diff(Reader& in);
   Result<Action> rollback(Reader& in);
 
-  Bus& bus_;
   Authorizer& authorizer_;
   root::ControlPort& port_;
-  root::StatusSnapshot announced_;  // what callers were told
-  root::StatusSnapshot fresh_;      // taken for the present message
-  std::uint64_t fresh_for_ = 0;
-  bool dirty_ = false;
+  StatusObject<root::ControlPort> status_;
 };
 
 }  // namespace akm::dbus
