@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "daemon/base/clean_text.h"
 #include "daemon/base/random.h"
 #include "daemon/crypto/secret_observer.h"
 #include "keyring/token_object.h"
@@ -65,8 +66,9 @@ Error nothing_found(Pkcs11Token& token, std::string_view node) {
     return {Errc::not_found, "no bundle on the token " + token.facts().text()};
   }
   const auto name = token.read_label(receipts->front());
-  return {Errc::already_consumed, "the token " + token.facts().text() + " holds the receipt of " +
-                                      (name ? "'" + *name + "'" : std::string("a node")) + " in its place"};
+  return {Errc::already_consumed,
+          "the token " + token.facts().text() + " holds the receipt of " +
+              (name && is_clean_text(*name) ? "'" + *name + "'" : std::string("a node")) + " in its place"};
 }
 
 Status destroy_one(Pkcs11Token& token, CK_OBJECT_HANDLE handle) {

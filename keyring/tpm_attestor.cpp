@@ -40,7 +40,7 @@ Result<TpmQuote> TpmAttestor::quote(std::span<const std::uint8_t> nonce, std::ui
   if (nonce.size() > kQuoteNonceMaxBytes) return fail(Errc::invalid_argument, "nonce of a quote");
   if (pcr_mask >> kPcrCount != 0) return fail(Errc::invalid_argument, "PCRs are 0 to 23");
   AKM_ASSIGN(const std::unique_ptr<TpmContext> tpm, opener_());
-  // A session is salted with it: somebody on the bus to the TPM can then neither read nor change what passes.
+  // The salt's key is not pinned: nothing here is secret, and the signature is what counts.
   AKM_ASSIGN(const TpmHandle salt, primary_storage_key(*tpm));
   AKM_ASSIGN(const TpmHandle key, primary_attestation_key(*tpm));
   AKM_ASSIGN(const TpmHandle session,

@@ -201,7 +201,10 @@ Result<SealedBlob> decode_tpm_blob(std::span<const std::uint8_t> bytes) {
   auto blob = decode_sealed_blob(bytes);
   if (!blob) return unavailable(blob.error());
   if (blob->kind != SealerKind::tpm) {
-    return fail(Errc::sealed_unavailable, "the key was sealed in software, the configuration says TPM");
+    return fail(Errc::sealed_unavailable,
+                std::string(blob->kind == SealerKind::token ? "the key was sealed by a token"
+                                                            : "the key was sealed in software") +
+                    ", the configuration says TPM");
   }
   return blob;
 }

@@ -1,6 +1,5 @@
 #include "daemon/crypto/ecdsa.h"
 
-#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -20,8 +19,6 @@ using DigestContext = std::unique_ptr<EVP_MD_CTX, With<EVP_MD_CTX_free>>;
 using Number = std::unique_ptr<BIGNUM, With<BN_free>>;
 using Memory = std::unique_ptr<BIO, With<BIO_free>>;
 using Signature = std::unique_ptr<ECDSA_SIG, With<ECDSA_SIG_free>>;
-
-constexpr std::uint8_t kUncompressed = 0x04;
 
 Result<std::vector<std::uint8_t>> der(const EcdsaSignature& parts) {
   if (parts.r.size() > kP256Bytes || parts.s.size() > kP256Bytes)
@@ -48,16 +45,11 @@ Result<P256Pair> p256_key_of_pem(std::string_view pem) {
   if (!text) return fail(Errc::crypto_failed, "BIO");
   const PublicKey key(PEM_read_bio_PUBKEY(text.get(), nullptr, nullptr, nullptr));
   std::array<char, 32> group{};
-  std::array<std::uint8_t, 1 + 2 * kP256Bytes> point{};
-  std::size_t size = 0;
   const bool is_p256 = key && EVP_PKEY_get_group_name(key.get(), group.data(), group.size(), nullptr) == 1 &&
-                       std::string_view(group.data()) == "prime256v1" &&
-                       EVP_PKEY_get_octet_string_param(key.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
-                                                       point.size(), &size) == 1 &&
-                       size == point.size() && point[0] == kUncompressed;
-  if (!is_p256) return fail(Errc::malformed, "not the public key of an ECDSA key on P-256, in PEM");
+                       std::string_view(group.data()) == "prime256v1";
   P256Pair out;
-  std::ranges::copy(std::span(point).subspan(1), out.begin());
+  if (!is_p256 || !p256_point(key, out))
+    return fail(Errc::malformed, "not the public key of an ECDSA key on P-256, in PEM");
   return out;
 }
 

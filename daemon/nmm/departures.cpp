@@ -66,7 +66,9 @@ void Departures::when_gone(protocol::AsrId asr_id, Instant deadline, Done done) 
 void Departures::pump(Instant now) {
   for (const Errand& errand : errands_.take(now)) {
     const NodeRecord* node = registry_.node(errand.node_id);
-    if (node == nullptr || node->activated_serial == 0) {  // it never held anything
+    const bool erases = node != nullptr && errand.asr_id != 0 && errand.asr_id == node->provisioning_asr;
+    // It never held anything; or it was retired, and prepared anew before it could be told.
+    if (node == nullptr || node->activated_serial == 0 || (erases && !node->zeroize_pending)) {
       errands_.answered(errand);
       left(errand.asr_id, errand.node_id);
       continue;
@@ -75,7 +77,7 @@ void Departures::pump(Instant now) {
     if (errand.asr_id == 0) {
       requests_.send(node->provisioning_asr, protocol::Method::quarantine, protocol::empty_body(),
                      kErrandDeadline, now, std::move(handler));
-    } else if (errand.asr_id == node->provisioning_asr) {
+    } else if (erases) {
       requests_.send(node->provisioning_asr, protocol::Method::zeroize, protocol::empty_body(),
                      kErrandDeadline, now, std::move(handler));
     } else {

@@ -123,11 +123,16 @@ Status Provisioner::reach(const NodeRecord& record) {
     AKM_ASSIGN(protocol::Asr asr, derive(one));
     core_.post(protocol::InstallAsr{std::move(asr), protocol::kNmmIndex, false, 0}, log_failure(record.name));
   }
+  point_at(record);
+  return {};
+}
+
+/// Where it was heard, else where it will listen.
+void Provisioner::point_at(const NodeRecord& record) {
   const std::string& known =
       record.peer.empty() && !record.endpoints.empty() ? record.endpoints.front() : record.peer;
   if (const auto endpoint = parse_endpoint(known))
     core_.post(protocol::SetPeerEndpoint{record.provisioning_asr, *endpoint});
-  return {};
 }
 
 Result<protocol::BundleContent> Provisioner::prepare(const ControlPort::Prepare& what) {
@@ -145,11 +150,7 @@ Result<protocol::BundleContent> Provisioner::prepare(const ControlPort::Prepare&
   const NodeRecord stored = record;
   AKM_TRY(core_.put(std::move(record)));
   core_.post(protocol::InstallAsr{std::move(asr), protocol::kNmmIndex, false, 0}, log_failure(stored.name));
-  const std::string& known =
-      stored.peer.empty() && !stored.endpoints.empty() ? stored.endpoints.front() : stored.peer;
-  if (const auto endpoint = parse_endpoint(known)) {
-    core_.post(protocol::SetPeerEndpoint{stored.provisioning_asr, *endpoint});
-  }
+  point_at(stored);
   core_.announce("node-prepared", 5, {}, "Provisioning credentials were made for a node.", 0,
                  {{"node", stored.name},
                   {"node_id", hex_id(stored.node_id)},

@@ -48,6 +48,7 @@ class Provisioner {
   Status seal_into_place(const SharedSealing& work);
   Result<NodeRecord> next_record(const ControlPort::Prepare& what);
   Result<protocol::Asr> derive(const NodeRecord& record);
+  void point_at(const NodeRecord& record);
   [[nodiscard]] protocol::ProvisioningIdentity identity_of(const NodeRecord& record) const;
 
   Core& core_;

@@ -21,6 +21,8 @@ protocol::ReportedNode reported(const NodeRecord& record) {
   out.evicted = record.evicted_from;
   out.attestation_key = record.attestation_key;
   out.pcr_digest = record.pcr_digest;
+  out.golden = record.golden_pcrs;
+  out.zeroize = record.zeroize_pending;
   return out;
 }
 
@@ -57,6 +59,8 @@ NodeRecord restored(const protocol::ReportedNode& node) {
   out.quarantine_pending = out.state == NodeState::quarantined;
   out.attestation_key = node.attestation_key;
   out.pcr_digest = node.pcr_digest;
+  out.golden_pcrs = node.golden;
+  out.zeroize_pending = node.zeroize;
   out.peer = node.peer;
   return out;
 }

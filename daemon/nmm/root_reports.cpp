@@ -157,8 +157,8 @@ Result<std::uint64_t> RootLink::restore_nodes(const protocol::RecordsResponse& p
       }
       present = core_.registry.node(node.id);
     }
-    if (present->state == NodeState::retired || core_.shell.engine().view(present->provisioning_asr))
-      continue;
+    const bool done = present->state == NodeState::retired && !present->zeroize_pending;
+    if (done || core_.shell.engine().view(present->provisioning_asr)) continue;
     if (const Status reached = parts_.provisioner.reach(*present); !reached) {
       log::error("a node of the NMM before this one cannot be reached: " + reached.error().message(),
                  {{"AKM_NODE", present->name}});
@@ -166,6 +166,7 @@ Result<std::uint64_t> RootLink::restore_nodes(const protocol::RecordsResponse& p
     }
     parts_.upkeep.reach(node.id, now);
     if (present->quarantine_pending) core_.departures.quarantine(node.id, now);
+    if (present->zeroize_pending) core_.departures.zeroize(node.id, now);
   }
   return last;
 }

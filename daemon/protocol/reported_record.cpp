@@ -32,6 +32,7 @@ unsigned read_node_field(CborReader& reader, std::string_view key, ReportedNode&
   if (key == "state")
     return out.state = static_cast<std::uint8_t>(reader.unsigned_integer(kHighestState)), 1U << 4;
   if (key == "change") return out.change = reader.unsigned_integer(), 1U << 5;
+  if (key == "golden") return out.golden = reader.boolean(), 0;
   if (key == "newest") return out.newest = read_derivation(reader), 1U << 6;
   if (key == "binding") return out.binding = reader.boolean(), 1U << 7;
   if (key == "evicted") {
@@ -40,6 +41,7 @@ unsigned read_node_field(CborReader& reader, std::string_view key, ReportedNode&
     return 0;
   }
   if (key == "version") return out.version = reader.text(kVersionTextBytes), 1U << 8;
+  if (key == "zeroize") return out.zeroize = reader.boolean(), 0;
   if (key == "activated") return out.activated = read_u32(reader), 1U << 9;
   if (key == "endpoints") return out.endpoints = read_endpoints(reader), 1U << 10;
   if (key == "pcr_digest") return out.pcr_digest = read_digest(reader), 0;
@@ -90,7 +92,8 @@ Derivation read_derivation(CborReader& reader) {
 
 void write_reported(CborWriter& writer, const ReportedNode& node) {
   writer.map(11U + (node.attestation_key.empty() ? 0U : 1U) + (node.prior ? 1U : 0U) +
-             (node.evicted.empty() ? 0U : 1U) + (node.pcr_digest ? 1U : 0U));
+             (node.evicted.empty() ? 0U : 1U) + (node.pcr_digest ? 1U : 0U) + (node.golden ? 1U : 0U) +
+             (node.zeroize ? 1U : 0U));
   if (!node.attestation_key.empty()) {
     writer.text("ak");
     writer.bytes(node.attestation_key);
@@ -111,6 +114,10 @@ void write_reported(CborWriter& writer, const ReportedNode& node) {
   writer.unsigned_integer(node.state);
   writer.text("change");
   writer.unsigned_integer(node.change);
+  if (node.golden) {
+    writer.text("golden");
+    writer.boolean(true);
+  }
   writer.text("newest");
   write_derivation(writer, node.newest);
   writer.text("binding");
@@ -122,6 +129,10 @@ void write_reported(CborWriter& writer, const ReportedNode& node) {
   }
   writer.text("version");
   writer.text(node.version);
+  if (node.zeroize) {
+    writer.text("zeroize");
+    writer.boolean(true);
+  }
   writer.text("activated");
   writer.unsigned_integer(node.activated);
   writer.text("endpoints");

@@ -40,6 +40,8 @@ struct ReportedNode {
   std::set<AsrId> evicted;
   Body attestation_key;  // empty: none
   std::optional<Digest32> pcr_digest;
+  bool golden = false;   // an operator has said what it is to be
+  bool zeroize = false;  // retired, and has not confirmed that it is erased
   bool operator==(const ReportedNode&) const = default;
   [[nodiscard]] Body encode() const;
   static Result<ReportedNode> decode(BodyView body);

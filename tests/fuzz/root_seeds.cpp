@@ -26,6 +26,8 @@ void add_root_seeds(Seeds& seeds) {
   node.evicted = {9};
   node.attestation_key = {1, 2, 3};
   node.pcr_digest = Digest32{5};
+  node.golden = true;
+  node.zeroize = true;
   ReportedAsr asr;
   asr.change = 5;
   asr.id = 9;

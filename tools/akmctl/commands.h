@@ -14,7 +14,7 @@ namespace akm::ctl {
 void add_node_commands(CLI::App& app, Session& session);
 void add_nmm_commands(CLI::App& app, Session& session);
 void add_root_commands(CLI::App& app, Session& session);
-/// Of the node and of the NMM, below their own.
+/// Of node, NMM and Root, below their own.
 void add_sealing_commands(CLI::App& parent, Session& session, dbus::Service service);
 /// Into `nmm`.
 void add_lifecycle_commands(CLI::App& nmm, Session& session);

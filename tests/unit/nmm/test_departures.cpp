@@ -105,6 +105,24 @@ Test(departures, quarantine_is_over_when_the_node_says_so) {
   cr_assert_not(f.registry.node(2)->quarantine_pending);
 }
 
+/// It was retired and not reached, and prepared anew since: what it holds next is wanted.
+Test(departures, who_is_prepared_anew_is_not_erased) {
+  Fixture f;
+  NodeRecord node = node_record(2, "n2");
+  node.zeroize_pending = true;
+  cr_assert(f.registry.put(node));
+  f.departures.zeroize(2, f.now);
+  f.departures.pump(f.now);
+  cr_assert(f.sent.at(0).method == Method::zeroize);
+  f.lose(0);
+  node.zeroize_pending = false;
+  cr_assert(f.registry.put(node));
+  f.now = f.now + seconds(3600);
+  f.departures.pump(f.now);
+  cr_assert_eq(f.sent.size(), 1U);
+  cr_assert_not(f.departures.next_deadline().has_value());
+}
+
 Test(departures, who_comes_back_is_not_told_to_leave) {
   Fixture f;
   f.leave(7, {3});

@@ -27,6 +27,7 @@ NodeRecord sample(protocol::NodeId id) {
   out.evicted_from = {9};
   out.attestation_key = {1, 2};
   out.pcr_digest = protocol::Digest32{8};
+  out.golden_pcrs = true;
   out.peer = "192.0.2.1:7400";
   out.change = 55;
   return out;
@@ -43,7 +44,16 @@ Test(reported, a_node_comes_back_as_it_was) {
     return wanted;
   }());
   cr_assert(again.bind_pending);
+  cr_assert(again.golden_pcrs, "else other PCRs would be taken for the first ones");
   cr_assert_not(again.quarantine_pending);
+}
+
+Test(reported, a_retired_node_that_was_not_reached_is_still_to_be_erased) {
+  NodeRecord node = sample(1);
+  node.state = NodeState::retired;
+  node.zeroize_pending = true;
+  const NodeRecord again = restored(*protocol::ReportedNode::decode(reported(node).encode()));
+  cr_assert(again.state == NodeState::retired && again.zeroize_pending);
 }
 
 Test(reported, a_quarantined_node_is_told_again_and_a_silent_one_gets_a_new_chance) {

@@ -24,6 +24,8 @@ ReportedNode full_node() {
   out.evicted = {3, 9};
   out.attestation_key = {1, 2, 3};
   out.pcr_digest = Digest32{5};
+  out.golden = true;
+  out.zeroize = true;
   return out;
 }
 
