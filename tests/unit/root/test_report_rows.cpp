@@ -66,6 +66,10 @@ Test(report_rows, a_report_is_stored_once_and_older_news_changes_nothing) {
   cr_assert(store_report(*f.database, 9, report), "the same once more");
   cr_assert_eq(*acknowledged(*f.database, 9), 5U);
   cr_assert_eq(f.database->incidents()->size(), 1U);
+  // When they came, for people: what was never set shows as 1970.
+  constexpr std::int64_t k2020 = std::int64_t{1'577'836'800} * 1'000'000'000;
+  cr_assert_gt(f.database->incidents()->front().unix_ns, k2020);
+  cr_assert_gt(f.database->reports(store::RecordKind::node, 9)->front().unix_ns, k2020);
   report.nodes[0].change = 3;
   report.nodes[0].name = "older";
   cr_assert(store_report(*f.database, 9, report));
