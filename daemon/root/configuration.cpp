@@ -113,17 +113,23 @@ Configuration::Configuration(AskDatabase database, protocol::Policy standard)
     : database_(std::move(database)), standard_(std::move(standard)) {}
 
 void Configuration::take(PolicyRecords records) {
+  // At a start, too: the standard policy may have become another one.
+  const bool same = std::exchange(loaded_, true) && records == records_;
   records_ = std::move(records);
-  if (changed_) changed_();
+  if (!same && changed_) changed_();
 }
 
 void Configuration::load() {
-  ask<std::uint64_t>(
-      Effect::changes,
-      [](const Result<std::uint64_t>& loaded) {
-        if (!loaded) log::error("The configuration cannot be read: " + loaded.error().message());
-      },
-      [](ConfigDatabase& database) -> Result<std::uint64_t> { return database.head().revision; });
+  if (loaded_ || loading_) return;
+  loading_ = true;
+  database_([this](Result<ConfigDatabase*> database) -> std::move_only_function<void()> {
+    auto read = database ? read_policies(**database) : std::unexpected(database.error());
+    return [this, read = std::move(read)]() mutable {
+      loading_ = false;
+      if (read) return take(std::move(*read));
+      log::error("The configuration cannot be read: " + read.error().message());
+    };
+  });
 }
 
 protocol::Policy Configuration::policy_of(std::uint64_t nmm_id) const {

@@ -23,6 +23,8 @@ struct PolicyRecords {
   std::map<std::uint64_t, store::Fields> policies;
   std::map<std::uint64_t, std::uint64_t> of_nmm;  // id of the policy record
   std::uint64_t of_domain = 0;                    // 0: none
+
+  bool operator==(const PolicyRecords&) const = default;
 };
 
 class Configuration final : public ConfigPort {
@@ -30,9 +32,10 @@ class Configuration final : public ConfigPort {
   /// `standard` holds where no record says otherwise.
   Configuration(AskDatabase database, protocol::Policy standard);
 
-  /// Reads what policy_of() needs; again after each change.
+  /// Reads what policy_of() needs, unless that was read. A database that is away is asked again when it is
+  /// back; each change reads anew by itself.
   void load();
-  /// Called on the loop after each change, and after load().
+  /// Called on the loop when what policy_of() needs was read first, and when it has become another.
   void on_change(std::function<void()> handler) { changed_ = std::move(handler); }
   /// By the record of the policy that the NMM's record names ("policy"), else the domain's, else the standard
   /// one.
@@ -63,6 +66,8 @@ class Configuration final : public ConfigPort {
   AskDatabase database_;
   protocol::Policy standard_;
   PolicyRecords records_;
+  bool loaded_ = false;
+  bool loading_ = false;
   std::function<void()> changed_;
 };
 

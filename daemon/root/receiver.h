@@ -8,6 +8,7 @@
 
 #include "daemon/nmm/requests.h"
 #include "daemon/protocol/root_body.h"
+#include "daemon/root/report_rows.h"
 #include "daemon/root/root_core.h"
 
 namespace akm::root {
@@ -16,16 +17,18 @@ namespace akm::root {
 struct NmmPresence {
   Instant last_heard{};
   bool silent = false;
-  std::set<protocol::NodeId> nodes;  // as reported
-  std::set<protocol::AsrId> asrs;
+  Reported reported;
 };
 
 class Receiver {
  public:
   explicit Receiver(RootCore& core) : core_(core) {}
 
-  /// What was reported before this start is counted.
+  /// At start: takes up what is to be told, and counts what was reported before.
   void resume();
+  /// What was reported before this start, unless it is counted: a database that is away is asked again when
+  /// it is back.
+  void count_reported();
   void request(const protocol::RequestReceived& request);
   /// Told to all that are active; and again until they confirm it.
   void policy_changed();
@@ -53,6 +56,8 @@ class Receiver {
 
   RootCore& core_;
   std::map<protocol::NodeId, NmmPresence> presence_;
+  bool counted_ = false;
+  bool counting_ = false;
   std::set<protocol::AsrId> telling_;          // something is under way
   std::map<protocol::NodeId, Instant> again_;  // what was not answered
 };

@@ -7,7 +7,6 @@
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/root/receiver.h"
-#include "daemon/root/report_rows.h"
 
 namespace akm::root {
 namespace {

@@ -168,20 +168,23 @@ Result<protocol::RecordsResponse> read_records(store::ConfigDatabase& database, 
   }
 }
 
-Status read_known(store::ConfigDatabase& database, protocol::NodeId nmm_id, std::set<protocol::NodeId>& nodes,
-                  std::set<protocol::AsrId>& asrs) {
+Result<std::map<protocol::NodeId, Reported>> read_reported(store::ConfigDatabase& database) {
+  std::map<protocol::NodeId, Reported> out;
   for (const RecordKind kind : {RecordKind::node, RecordKind::asr}) {
-    std::uint64_t after = 0;
+    protocol::NodeId after_nmm = 0;
+    std::uint64_t after_id = 0;
     while (true) {
-      AKM_ASSIGN(const auto rows, database.reports(kind, nmm_id, nmm_id, after));
+      AKM_ASSIGN(const auto rows, database.reports(kind, 0, after_nmm, after_id));
       if (rows.empty()) break;
       for (const ReportRow& row : rows) {
-        if (!is_gone(row)) (kind == RecordKind::node ? nodes : asrs).insert(row.id);
+        Reported& reported = out[row.nmm_id];
+        if (!is_gone(row)) (kind == RecordKind::node ? reported.nodes : reported.asrs).insert(row.id);
       }
-      after = rows.back().id;
+      after_nmm = rows.back().nmm_id;
+      after_id = rows.back().id;
     }
   }
-  return {};
+  return out;
 }
 
 Result<SecretBuffer> issue_body(store::ConfigDatabase& database, protocol::NodeId nmm_id,

@@ -1,6 +1,7 @@
 #pragma once
 // Reports of NMMs as rows of the database, and back (section 7, "The Root"). These run where the database is.
 #include <cstdint>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -21,9 +22,13 @@ Result<std::uint64_t> acknowledged(store::ConfigDatabase& database, protocol::No
 /// The next entries of the NMM's records.
 Result<protocol::RecordsResponse> read_records(store::ConfigDatabase& database, protocol::NodeId nmm_id,
                                                const protocol::RecordsRequest& request);
-/// The ids of what was reported and is not gone.
-Status read_known(store::ConfigDatabase& database, protocol::NodeId nmm_id, std::set<protocol::NodeId>& nodes,
-                  std::set<protocol::AsrId>& asrs);
+/// The ids of what an NMM reported and is not gone.
+struct Reported {
+  std::set<protocol::NodeId> nodes;
+  std::set<protocol::AsrId> asrs;
+};
+/// Of every NMM.
+Result<std::map<protocol::NodeId, Reported>> read_reported(store::ConfigDatabase& database);
 
 /// The body of issue, with the secrets that have these numbers. errors of the database.
 Result<SecretBuffer> issue_body(store::ConfigDatabase& database, protocol::NodeId nmm_id,

@@ -106,11 +106,15 @@ Test(report_rows, records_come_back_in_pages_without_what_is_gone) {
   const auto last = read_records(*f.database, 9, {protocol::RecordsKind::asrs, 1});
   cr_assert_eq(last->asrs[0].id, 3U);
   cr_assert_not(last->more);
-  std::set<protocol::NodeId> known;
-  std::set<protocol::AsrId> asrs;
-  cr_assert(read_known(*f.database, 9, known, asrs));
-  cr_assert_eq(known.size(), 400U);
-  cr_assert_eq(asrs.size(), 2U);
+  protocol::ReportRequest other;
+  other.last = other.upto = 1;
+  other.nodes = {node(7, 1)};
+  cr_assert(store_report(*f.database, 11, other));
+  const auto known = read_reported(*f.database);
+  cr_assert(known);
+  cr_assert_eq(known->at(9).nodes.size(), 400U);
+  cr_assert_eq(known->at(9).asrs.size(), 2U);
+  cr_assert(known->at(11).nodes == std::set<protocol::NodeId>{7});
   cr_assert(read_records(*f.database, 8, {})->nodes.empty(), "of another NMM there is nothing");
 }
 
