@@ -35,7 +35,9 @@ std::string clean(std::string_view text) {
 
 void Receiver::resume() {
   for (const auto& [nmm_id, record] : core_.book.all()) {
-    if (record.state == NmmState::active) again_[nmm_id] = core_.now();
+    if (record.state != NmmState::active) continue;
+    again_.set(nmm_id, core_.now());
+    silence_.set(nmm_id, core_.now() + patience());
   }
   count_reported();
 }
@@ -96,6 +98,7 @@ void Receiver::request(const RequestReceived& request) {
 void Receiver::heard(const NmmRecord& record, const RequestReceived& request) {
   NmmPresence& presence = presence_[record.nmm_id];
   presence.last_heard = core_.now();
+  silence_.set(record.nmm_id, core_.now() + patience());
   if (std::exchange(presence.silent, false)) {
     core_.announce("nmm-heard-again", 5, "A silent NMM is back.", {{"nmm", record.name}});
     core_.status_changed();

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "daemon/nmm/due_times.h"
 #include "daemon/nmm/requests.h"
 #include "daemon/protocol/root_body.h"
 #include "daemon/root/report_rows.h"
@@ -45,8 +46,12 @@ class Receiver {
   void reported(protocol::NodeId nmm_id, const protocol::ReportRequest& report);
   void records(const protocol::RequestReceived& request, const NmmRecord& record);
 
-  // Downwards; each is said again when the NMM is heard, until it has answered.
+  // Downwards; each is said again after a while, and when the NMM is heard, until it has answered.
   void pursue(protocol::NodeId nmm_id);
+  /// What was not answered, or could not be asked. To a silent NMM nothing is said until it is heard.
+  void try_again(protocol::NodeId nmm_id, Instant now);
+  void fall_silent(protocol::NodeId nmm_id);
+  [[nodiscard]] Duration patience() const;
   void issue(const NmmRecord& record);
   void send_issue(protocol::NodeId nmm_id, const SecretBuffer& body);
   void tell_policy(const NmmRecord& record);
@@ -58,8 +63,9 @@ class Receiver {
   std::map<protocol::NodeId, NmmPresence> presence_;
   bool counted_ = false;
   bool counting_ = false;
-  std::set<protocol::AsrId> telling_;          // something is under way
-  std::map<protocol::NodeId, Instant> again_;  // what was not answered
+  std::set<protocol::AsrId> telling_;      // something is under way
+  nmm::DueTimes<protocol::NodeId> again_;  // what was not answered
+  nmm::DueTimes<protocol::NodeId> silence_;
 };
 
 }  // namespace akm::root
