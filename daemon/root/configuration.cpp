@@ -15,8 +15,9 @@ using store::ConfigDatabase;
 using store::Fields;
 
 constexpr const char* kPolicyField = "policy";
-// What the Root's role writes into the record of an NMM (issuer.cpp).
-constexpr std::array<std::string_view, 4> kOwnOfNmm{"name", "serial", "state", "endpoints"};
+// What the Root's role writes into the record of an NMM (issuer.cpp), or shows in its list of NMMs: there it
+// would be a second word.
+constexpr std::array<std::string_view, 4> kOwnOfNmm{"name", "endpoints", "serial", "state"};
 
 std::uint64_t policy_named(const Fields& fields) {
   const auto found = fields.find(kPolicyField);

@@ -43,8 +43,9 @@ class Configuration final : public ConfigPort {
 
   void get(Kind kind, std::uint64_t id, Reply<store::ConfigRecord> reply) override;
   void list(Kind kind, std::uint64_t after, Reply<std::vector<store::ConfigRecord>> reply) override;
-  /// refused_by_policy for what the Root itself keeps of an NMM (name, serial, state, endpoints); not_found
-  /// for an NMM that is not there; invalid_argument for a policy that does not hold.
+  /// refused_by_policy for what the Root itself keeps of an NMM (name and endpoints here; serial and state,
+  /// which nmms() shows); not_found for an NMM that is not there; invalid_argument for a policy that does not
+  /// hold.
   void set(Kind kind, std::uint64_t id, store::Fields changes, std::optional<std::uint64_t> expected_revision,
            const std::string& who, Reply<std::uint64_t> reply) override;
   void remove(Kind kind, std::uint64_t id, const std::string& who, Reply<std::uint64_t> reply) override;
