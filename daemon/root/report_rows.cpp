@@ -112,7 +112,7 @@ Result<Entry> entry_of(const ReportRow& row) {
 Result<bool> add(const ReportRow& row, std::size_t& size, protocol::RecordsResponse& out) {
   const auto fits = [&size](const auto& entry) {
     const std::size_t more = entry.encode().size();
-    if (size > 0 && size + more > kRecordsBytes) return false;
+    if (size > 0 && size + more > protocol::kReportBytes) return false;
     size += more;
     return true;
   };

@@ -10,9 +10,6 @@
 
 namespace akm::root {
 
-/// Bytes of entries in one answer; a single larger one goes alone.
-inline constexpr std::size_t kRecordsBytes = std::size_t{56} * 1024;
-
 /// One row of kind nmm has what is acknowledged as its sequence. stale_generation when the NMM knows less
 /// than it has reported; errors of the database.
 Status store_report(store::ConfigDatabase& database, protocol::NodeId nmm_id,

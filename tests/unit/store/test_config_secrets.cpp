@@ -134,6 +134,7 @@ Test(config_secrets, whose_list_is_shortened_meanwhile_take_no_change) {
   PostgresqlBench bench(*server);
   const auto database = bench.open();
   put(*database, kFirst, kOne);
-  server->sql("UPDATE akm.meta SET value = substr(value, 1, 3) WHERE name = 'secrets'");
+  const auto answer = server->sql("UPDATE akm.meta SET value = substr(value, 1, 3) WHERE name = 'secrets'");
+  cr_assert(answer.contains("UPDATE 1"), "%s", answer.c_str());
   cr_assert(database->put_secret(kFirst, kTwo).error().code == Errc::state_corrupt);
 }
