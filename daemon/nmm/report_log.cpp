@@ -165,7 +165,7 @@ protocol::ReportRequest ReportLog::next(std::uint64_t acked) const {
       break;
     }
     const std::size_t more = std::visit(Adder{out, entry.change}, entry.what);
-    if (size > 0 && size + more > kReportBytes) {
+    if (size > 0 && size + more > protocol::kReportBytes) {
       std::visit(Remover{out}, entry.what);
       out.upto = taken;
       break;

@@ -14,8 +14,6 @@ namespace akm::nmm {
 inline constexpr std::size_t kIncidentsKept = 128;
 /// Events of this syslog severity and worse are incidents.
 inline constexpr std::uint8_t kIncidentSeverity = 4;
-/// Entries of one report; a single larger one goes alone.
-inline constexpr std::size_t kReportBytes = std::size_t{56} * 1024;
 
 class ReportLog {
  public:

@@ -160,11 +160,7 @@ void RootLink::renew() {
 
 void RootLink::activate() {
   const auto hardware = parts_.hardware ? parts_.hardware() : fail(Errc::no_hardware_source);
-  if (!hardware) {
-    trouble_ = hardware.error().message();
-    due_ = core_.now() + backoff_.next();
-    return;
-  }
+  if (!hardware) return try_again(hardware.error().message());
   protocol::ActivateRequest request;
   request.hardware_value = *hardware;
   request.version = AKM_VERSION;
@@ -179,12 +175,7 @@ void RootLink::activation_ended(const Outcome& outcome) {
   heard(outcome.status.has_value());
   if (fenced()) return;
   const Status taken = take_activation(outcome);
-  if (!taken) {
-    trouble_ = "The Root does not activate this NMM: " + taken.error().message();
-    due_ = core_.now() + backoff_.next();
-    core_.status_changed();
-    return;
-  }
+  if (!taken) return try_again("The Root does not activate this NMM: " + taken.error().message());
   trouble_.clear();
   backoff_.reset();
   say("root-activated", 5, "The Root has activated this NMM.", {{"root", record_->node.identity.nmm_name}});
@@ -214,10 +205,7 @@ void RootLink::secure() {
   }
   if (core_.root.newest() == 0) return;  // the Root issues them next
   auto secrets = core_.root.read_all();
-  if (!secrets) {
-    trouble_ = secrets.error().message();
-    return;
-  }
+  if (!secrets) return try_again(secrets.error().message());
   const protocol::AdoptRequest request{core_.root.nmm_id(), std::move(*secrets)};
   under_way_ = true;
   core_.requests.send_secret(asr_id(), Method::adopt, request.encode(),
@@ -233,11 +221,7 @@ void RootLink::adopted(const Outcome& outcome) {
   next.secured = true;
   Status done = outcome.status ? node::status_of(*outcome.status) : fail(Errc::timed_out, "no answer");
   if (done) done = records_.save_progress(next);
-  if (!done) {
-    trouble_ = "The Root does not adopt this NMM: " + done.error().message();
-    due_ = core_.now() + backoff_.next();
-    return core_.status_changed();
-  }
+  if (!done) return try_again("The Root does not adopt this NMM: " + done.error().message());
   record_ = std::move(next);
   trouble_.clear();
   backoff_.reset();

@@ -24,8 +24,8 @@ inline constexpr std::size_t kReportedIncidents = 256;
 inline constexpr std::size_t kFactNameBytes = 64;
 inline constexpr std::size_t kFactPairs = 16;
 inline constexpr std::size_t kFactTextBytes = 256;
-/// An entry is not begun beyond this: one more, the largest, still fits into a body.
-inline constexpr std::size_t kReportFillBytes = 24 * 1024;
+/// Bytes of entries in one report, and in one answer to records; a single larger one goes alone.
+inline constexpr std::size_t kReportBytes = std::size_t{56} * 1024;
 
 struct NumberedSecret {
   std::uint32_t number = 0;  // from 1; the highest is the one for new credentials

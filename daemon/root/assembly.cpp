@@ -122,11 +122,16 @@ ControlPort& Assembly::port() {
 
 Status Assembly::start(Observer observer) {
   if (!role_) return {};
-  database_->on_state_change(observer.status_changed);
+  database_->on_state_change([this, status_changed = observer.status_changed] {
+    if (status_changed) status_changed();
+    if (database_->state().failure) return;
+    configuration_->load();
+    role_->database_reached();
+  });
   configuration_->on_change([this] { role_->policy_changed(); });
   role_->set_observer(std::move(observer));
   AKM_ASSIGN(const nmm::RunningClock::BootId boot, nmm::read_boot_id());
-  AKM_TRY(role_->start(boot, &loop_));
+  AKM_TRY(role_->start(boot));
   configuration_->load();
   return {};
 }

@@ -15,8 +15,9 @@ using store::ConfigDatabase;
 using store::Fields;
 
 constexpr const char* kPolicyField = "policy";
-// What the Root's role writes into the record of an NMM (issuer.cpp).
-constexpr std::array<std::string_view, 4> kOwnOfNmm{"name", "serial", "state", "endpoints"};
+// What the Root's role writes into the record of an NMM (issuer.cpp), or shows in its list of NMMs: there it
+// would be a second word.
+constexpr std::array<std::string_view, 4> kOwnOfNmm{"name", "endpoints", "serial", "state"};
 
 std::uint64_t policy_named(const Fields& fields) {
   const auto found = fields.find(kPolicyField);
@@ -113,17 +114,23 @@ Configuration::Configuration(AskDatabase database, protocol::Policy standard)
     : database_(std::move(database)), standard_(std::move(standard)) {}
 
 void Configuration::take(PolicyRecords records) {
+  // At a start, too: the standard policy may have become another one.
+  const bool same = std::exchange(loaded_, true) && records == records_;
   records_ = std::move(records);
-  if (changed_) changed_();
+  if (!same && changed_) changed_();
 }
 
 void Configuration::load() {
-  ask<std::uint64_t>(
-      Effect::changes,
-      [](const Result<std::uint64_t>& loaded) {
-        if (!loaded) log::error("The configuration cannot be read: " + loaded.error().message());
-      },
-      [](ConfigDatabase& database) -> Result<std::uint64_t> { return database.head().revision; });
+  if (loaded_ || loading_) return;
+  loading_ = true;
+  database_([this](Result<ConfigDatabase*> database) -> std::move_only_function<void()> {
+    auto read = database ? read_policies(**database) : std::unexpected(database.error());
+    return [this, read = std::move(read)]() mutable {
+      loading_ = false;
+      if (read) return take(std::move(*read));
+      log::error("The configuration cannot be read: " + read.error().message());
+    };
+  });
 }
 
 protocol::Policy Configuration::policy_of(std::uint64_t nmm_id) const {

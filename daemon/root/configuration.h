@@ -23,6 +23,8 @@ struct PolicyRecords {
   std::map<std::uint64_t, store::Fields> policies;
   std::map<std::uint64_t, std::uint64_t> of_nmm;  // id of the policy record
   std::uint64_t of_domain = 0;                    // 0: none
+
+  bool operator==(const PolicyRecords&) const = default;
 };
 
 class Configuration final : public ConfigPort {
@@ -30,9 +32,10 @@ class Configuration final : public ConfigPort {
   /// `standard` holds where no record says otherwise.
   Configuration(AskDatabase database, protocol::Policy standard);
 
-  /// Reads what policy_of() needs; again after each change.
+  /// Reads what policy_of() needs, unless that was read. A database that is away is asked again when it is
+  /// back; each change reads anew by itself.
   void load();
-  /// Called on the loop after each change, and after load().
+  /// Called on the loop when what policy_of() needs was read first, and when it has become another.
   void on_change(std::function<void()> handler) { changed_ = std::move(handler); }
   /// By the record of the policy that the NMM's record names ("policy"), else the domain's, else the standard
   /// one.
@@ -40,8 +43,9 @@ class Configuration final : public ConfigPort {
 
   void get(Kind kind, std::uint64_t id, Reply<store::ConfigRecord> reply) override;
   void list(Kind kind, std::uint64_t after, Reply<std::vector<store::ConfigRecord>> reply) override;
-  /// refused_by_policy for what the Root itself keeps of an NMM (name, serial, state, endpoints); not_found
-  /// for an NMM that is not there; invalid_argument for a policy that does not hold.
+  /// refused_by_policy for what the Root itself keeps of an NMM (name and endpoints here; serial and state,
+  /// which nmms() shows); not_found for an NMM that is not there; invalid_argument for a policy that does not
+  /// hold.
   void set(Kind kind, std::uint64_t id, store::Fields changes, std::optional<std::uint64_t> expected_revision,
            const std::string& who, Reply<std::uint64_t> reply) override;
   void remove(Kind kind, std::uint64_t id, const std::string& who, Reply<std::uint64_t> reply) override;
@@ -63,6 +67,8 @@ class Configuration final : public ConfigPort {
   AskDatabase database_;
   protocol::Policy standard_;
   PolicyRecords records_;
+  bool loaded_ = false;
+  bool loading_ = false;
   std::function<void()> changed_;
 };
 

@@ -31,15 +31,13 @@ struct StatusSnapshot {
 struct NmmSnapshot {
   std::uint64_t nmm_id = 0;
   std::string name;
-  std::string state;  // "prepared", "active", "silent", "retired"
-  std::uint32_t serial =
-      0;                 // of its credentials; grows with each replacement, which fences the older ones off
-  std::string endpoint;  // where it was last heard; empty before
+  std::string state;               // "prepared", "active", "silent"
+  std::uint32_t serial = 0;        // of its credentials; grows with each preparation and replacement
+  std::string endpoint;            // where it was last heard; empty before
   std::int64_t last_heard_ns = 0;  // since boot; 0: never since the start of the daemon
   std::string version;
-  std::uint64_t config_revision = 0;  // the last one that it confirmed; 0: none
-  std::uint32_t nodes = 0;            // as reported
-  std::uint32_t asrs = 0;             // as reported
+  std::uint32_t nodes = 0;  // as reported
+  std::uint32_t asrs = 0;   // as reported
 };
 
 /// The database's half: configuration with history, and what NMMs reported. Answers come from the database
@@ -83,7 +81,7 @@ class ControlPort {
   struct Prepare {
     std::string nmm_name;
     std::uint64_t nmm_id = 0;                  // of an NMM that stands alone and is adopted; 0: a new id
-    std::vector<std::uint8_t> hardware_value;  // 32 bytes; empty: bound at activation
+    std::vector<std::uint8_t> hardware_value;  // 32 bytes; an NMM is always bound
     std::vector<std::string> nmm_endpoints;    // where the NMM reaches and is reached by the Root
   };
   struct Prepared {
@@ -94,16 +92,15 @@ class ControlPort {
   /// Writes NMM.akmbundle into `directory`.
   virtual void prepare_nmm(Prepare what, const std::string& directory, const std::string& who,
                            Reply<Prepared> reply) = 0;
-  /// Calls org.akm.Nmm1 at `bus_address`: reads its hardware identity, passes a sealed memfd. An NMM that
-  /// stands alone is adopted: it keeps its nmm_id, its secret and its nodes.
+  /// Over the bus of the NMM. Answers not_supported: no Root does it yet.
   virtual void provision_nmm(Prepare what, const std::string& bus_address, const std::string& who,
                              Reply<std::uint64_t> reply) = 0;
-  /// Credentials for a machine that takes the place of a lost NMM: the same nmm_id and provisioning root
-  /// secret, a greater serial, and the node list, so that it reaches every node by its failsafe chain and the
-  /// lost one is fenced off. Written as prepare_nmm does. not_found.
+  /// Credentials for a machine that takes the place of a lost NMM: the same nmm_id, a root secret of its own
+  /// beside the former ones, a greater serial, and the node list, so that it reaches every node by its
+  /// failsafe chain and the lost one is fenced off. Written as prepare_nmm does. not_found.
   virtual void replace_nmm(std::uint64_t nmm_id, std::vector<std::uint8_t> hardware_value,
                            const std::string& directory, const std::string& who, Reply<Prepared> reply) = 0;
-  /// As replace_nmm, over a bus address as provision_nmm.
+  /// As replace_nmm, over a bus address. Answers not_supported, as provision_nmm.
   virtual void replace_nmm_direct(std::uint64_t nmm_id, const std::string& bus_address,
                                   const std::string& who, Reply<std::uint64_t> reply) = 0;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/base/cursor.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 
@@ -13,31 +14,24 @@ constexpr std::string_view kHeadRecord = "database-head";
 constexpr std::string_view kKeyRecord = "database-key";
 constexpr std::size_t kHeadBytes = 8 + 32 + 8;
 
-void put_u64(std::vector<std::uint8_t>& out, std::uint64_t value) {
-  for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(value >> shift));
-}
-std::uint64_t take_u64(std::span<const std::uint8_t> bytes) {
-  std::uint64_t out = 0;
-  for (const std::uint8_t byte : bytes.first(8)) out = out << 8U | byte;
-  return out;
-}
-
 }  // namespace
 
 std::vector<std::uint8_t> encode_head(const store::HistoryHead& head) {
-  std::vector<std::uint8_t> out;
-  put_u64(out, head.revision);
-  out.insert(out.end(), head.digest.begin(), head.digest.end());
-  put_u64(out, head.secrets_written);
-  return out;
+  std::vector<std::uint8_t> bytes(kHeadBytes);
+  Writer out(bytes);
+  out.u64(head.revision);
+  out.bytes(head.digest);
+  out.u64(head.secrets_written);
+  return bytes;
 }
 
 Result<store::HistoryHead> decode_head(std::span<const std::uint8_t> bytes) {
   if (bytes.size() != kHeadBytes) return fail(Errc::state_corrupt, std::string(kHeadRecord));
+  Reader in(bytes);
   store::HistoryHead out;
-  out.revision = take_u64(bytes);
-  std::ranges::copy(bytes.subspan(8, 32), out.digest.begin());
-  out.secrets_written = take_u64(bytes.subspan(40));
+  out.revision = in.u64();
+  std::ranges::copy(in.bytes(out.digest.size()), out.digest.begin());
+  out.secrets_written = in.u64();
   return out;
 }
 

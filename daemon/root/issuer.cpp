@@ -32,8 +32,9 @@ Status write_record(store::ConfigDatabase& database, const NmmRecord& record, co
   if (!present && present.error().code != Errc::not_found) return std::unexpected(present.error());
   store::Fields fields = present ? present->fields : store::Fields{};
   fields["name"] = record.name;
-  fields["serial"] = std::to_string(record.serial);
-  fields["state"] = "prepared";
+  // These move on without a change of the configuration: the list of NMMs shows them as they are.
+  fields.erase("serial");
+  fields.erase("state");
   if (!record.endpoints.empty()) fields["endpoints"] = joined(record.endpoints);
   edit.after = std::move(fields);
   if (number == 0) {

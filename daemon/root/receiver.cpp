@@ -10,7 +10,6 @@
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/protocol/cbor.h"
-#include "daemon/root/report_rows.h"
 
 namespace akm::root {
 namespace {
@@ -35,21 +34,32 @@ std::string clean(std::string_view text) {
 }  // namespace
 
 void Receiver::resume() {
-  for (const auto& [known_id, record] : core_.book.all()) {
-    const protocol::NodeId nmm_id = known_id;
-    if (record.state == NmmState::active) again_[nmm_id] = core_.now();
-    core_.database(
-        [this, nmm_id](Result<store::ConfigDatabase*> database) -> std::move_only_function<void()> {
-          if (!database) return {};
-          auto known = std::make_shared<NmmPresence>();
-          if (!read_known(**database, nmm_id, known->nodes, known->asrs)) return {};
-          return [this, nmm_id, known] {
-            presence_[nmm_id].nodes.merge(known->nodes);
-            presence_[nmm_id].asrs.merge(known->asrs);
-            core_.status_changed();
-          };
-        });
+  for (const auto& [nmm_id, record] : core_.book.all()) {
+    if (record.state != NmmState::active) continue;
+    again_.set(nmm_id, core_.now());
+    silence_.set(nmm_id, core_.now() + patience());
   }
+  count_reported();
+}
+
+void Receiver::count_reported() {
+  if (counted_ || counting_) return;
+  counting_ = true;
+  core_.database([this](Result<store::ConfigDatabase*> database) -> std::move_only_function<void()> {
+    auto known = database ? read_reported(**database) : std::unexpected(database.error());
+    return [this, known = std::move(known)]() mutable {
+      counting_ = false;
+      if (!known) return log::error("What NMMs have reported is not counted: " + known.error().message());
+      counted_ = true;
+      for (auto& [nmm_id, reported] : *known) {
+        if (core_.book.find(nmm_id) == nullptr) continue;
+        Reported& present = presence_[nmm_id].reported;
+        present.nodes.merge(reported.nodes);
+        present.asrs.merge(reported.asrs);
+      }
+      core_.status_changed();
+    };
+  });
 }
 
 const NmmPresence* Receiver::presence(protocol::NodeId nmm_id) const {
@@ -88,6 +98,7 @@ void Receiver::request(const RequestReceived& request) {
 void Receiver::heard(const NmmRecord& record, const RequestReceived& request) {
   NmmPresence& presence = presence_[record.nmm_id];
   presence.last_heard = core_.now();
+  silence_.set(record.nmm_id, core_.now() + patience());
   if (std::exchange(presence.silent, false)) {
     core_.announce("nmm-heard-again", 5, "A silent NMM is back.", {{"nmm", record.name}});
     core_.status_changed();
@@ -220,10 +231,10 @@ void Receiver::report(const RequestReceived& request, const NmmRecord& record) {
 }
 
 void Receiver::reported(protocol::NodeId nmm_id, const protocol::ReportRequest& report) {
-  NmmPresence& presence = presence_[nmm_id];
-  for (const auto& node : report.nodes) presence.nodes.insert(node.id);
-  for (const auto& asr : report.asrs) presence.asrs.insert(asr.id);
-  for (const auto& [change, asr_id] : report.gone) presence.asrs.erase(asr_id);
+  Reported& present = presence_[nmm_id].reported;
+  for (const auto& node : report.nodes) present.nodes.insert(node.id);
+  for (const auto& asr : report.asrs) present.asrs.insert(asr.id);
+  for (const auto& [change, asr_id] : report.gone) present.asrs.erase(asr_id);
   if (!report.nodes.empty() || !report.asrs.empty() || !report.gone.empty()) core_.status_changed();
 }
 

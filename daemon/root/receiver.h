@@ -6,8 +6,10 @@
 #include <map>
 #include <set>
 
+#include "daemon/nmm/due_times.h"
 #include "daemon/nmm/requests.h"
 #include "daemon/protocol/root_body.h"
+#include "daemon/root/report_rows.h"
 #include "daemon/root/root_core.h"
 
 namespace akm::root {
@@ -16,16 +18,18 @@ namespace akm::root {
 struct NmmPresence {
   Instant last_heard{};
   bool silent = false;
-  std::set<protocol::NodeId> nodes;  // as reported
-  std::set<protocol::AsrId> asrs;
+  Reported reported;
 };
 
 class Receiver {
  public:
   explicit Receiver(RootCore& core) : core_(core) {}
 
-  /// What was reported before this start is counted.
+  /// At start: takes up what is to be told, and counts what was reported before.
   void resume();
+  /// What was reported before this start, unless it is counted: a database that is away is asked again when
+  /// it is back.
+  void count_reported();
   void request(const protocol::RequestReceived& request);
   /// Told to all that are active; and again until they confirm it.
   void policy_changed();
@@ -42,8 +46,12 @@ class Receiver {
   void reported(protocol::NodeId nmm_id, const protocol::ReportRequest& report);
   void records(const protocol::RequestReceived& request, const NmmRecord& record);
 
-  // Downwards; each is said again when the NMM is heard, until it has answered.
+  // Downwards; each is said again after a while, and when the NMM is heard, until it has answered.
   void pursue(protocol::NodeId nmm_id);
+  /// What was not answered, or could not be asked. To a silent NMM nothing is said until it is heard.
+  void try_again(protocol::NodeId nmm_id, Instant now);
+  void fall_silent(protocol::NodeId nmm_id);
+  [[nodiscard]] Duration patience() const;
   void issue(const NmmRecord& record);
   void send_issue(protocol::NodeId nmm_id, const SecretBuffer& body);
   void tell_policy(const NmmRecord& record);
@@ -53,8 +61,11 @@ class Receiver {
 
   RootCore& core_;
   std::map<protocol::NodeId, NmmPresence> presence_;
-  std::set<protocol::AsrId> telling_;          // something is under way
-  std::map<protocol::NodeId, Instant> again_;  // what was not answered
+  bool counted_ = false;
+  bool counting_ = false;
+  std::set<protocol::AsrId> telling_;      // something is under way
+  nmm::DueTimes<protocol::NodeId> again_;  // what was not answered
+  nmm::DueTimes<protocol::NodeId> silence_;
 };
 
 }  // namespace akm::root

@@ -7,7 +7,6 @@
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/root/receiver.h"
-#include "daemon/root/report_rows.h"
 
 namespace akm::root {
 namespace {
@@ -44,7 +43,7 @@ void Receiver::issue(const NmmRecord& record) {
         send_issue(nmm_id, **shared);
       } else {
         telling_.erase(asr_id);
-        again_[nmm_id] = core_.now() + kAgain;
+        try_again(nmm_id, core_.now());
         core_.announce("issue-failed", 2, "An NMM's root secrets could not be read.",
                        {{"nmm_id", hex_id(nmm_id)}, {"error", shared->error().message()}});
       }
@@ -63,10 +62,7 @@ void Receiver::send_issue(protocol::NodeId nmm_id, const SecretBuffer& body) {
         telling_.erase(asr_id);
         const NmmRecord* present = core_.book.find(nmm_id);
         if (present == nullptr || present->asr_id != asr_id) return;
-        if (!outcome.ok()) {
-          again_[nmm_id] = now + kAgain;
-          return;
-        }
+        if (!outcome.ok()) return try_again(nmm_id, now);
         NmmRecord next = *present;
         next.issue_pending = false;
         next.restore = false;
@@ -96,10 +92,7 @@ void Receiver::tell_policy(const NmmRecord& record) {
                         telling_.erase(asr_id);
                         const NmmRecord* present = core_.book.find(nmm_id);
                         if (present == nullptr) return;
-                        if (!outcome.ok()) {
-                          again_[nmm_id] = now + kAgain;
-                          return;
-                        }
+                        if (!outcome.ok()) return try_again(nmm_id, now);
                         NmmRecord next = *present;
                         next.policy_pending = core_.policy_of(nmm_id) != policy;  // changed meanwhile
                         if (core_.put(std::move(next))) pursue(nmm_id);
@@ -160,34 +153,34 @@ void Receiver::fence(const NmmRecord& record, protocol::AsrId asr_id) {
                       });
 }
 
+Duration Receiver::patience() const {
+  return std::chrono::seconds(core_.settings.policy.heartbeat_interval_s) * kMissedReports;
+}
+
+void Receiver::try_again(protocol::NodeId nmm_id, Instant now) {
+  const NmmPresence* known = presence(nmm_id);
+  if (known == nullptr || !known->silent) again_.set(nmm_id, now + kAgain);
+}
+
+void Receiver::fall_silent(protocol::NodeId nmm_id) {
+  const NmmRecord* record = core_.book.find(nmm_id);
+  if (record == nullptr || record->state != NmmState::active) return;
+  presence_[nmm_id].silent = true;
+  core_.announce("nmm-silent", 4, "An NMM has missed its reports.",
+                 {{"nmm", record->name}, {"nmm_id", hex_id(nmm_id)}});
+  core_.status_changed();
+}
+
 std::optional<Instant> Receiver::next_deadline() const {
   Earliest next;
-  for (const auto& [nmm_id, at] : again_) next.consider(at);
-  const Duration patience = std::chrono::seconds(core_.settings.policy.heartbeat_interval_s) * kMissedReports;
-  for (const auto& [nmm_id, presence] : presence_) {
-    if (!presence.silent && presence.last_heard != Instant{}) next.consider(presence.last_heard + patience);
-  }
+  next.consider(again_.earliest());
+  next.consider(silence_.earliest());
   return next.at();
 }
 
 void Receiver::deadline_reached(Instant now) {
-  std::vector<protocol::NodeId> due;
-  for (const auto& [nmm_id, at] : again_) {
-    if (at <= now) due.push_back(nmm_id);
-  }
-  for (const protocol::NodeId nmm_id : due) {
-    again_.erase(nmm_id);
-    pursue(nmm_id);
-  }
-  const Duration patience = std::chrono::seconds(core_.settings.policy.heartbeat_interval_s) * kMissedReports;
-  for (auto& [nmm_id, presence] : presence_) {
-    if (presence.silent || presence.last_heard == Instant{} || presence.last_heard + patience > now) continue;
-    presence.silent = true;
-    const NmmRecord* record = core_.book.find(nmm_id);
-    core_.announce("nmm-silent", 4, "An NMM has missed its reports.",
-                   {{"nmm", record != nullptr ? record->name : "?"}, {"nmm_id", hex_id(nmm_id)}});
-    core_.status_changed();
-  }
+  for (const protocol::NodeId nmm_id : silence_.take(now, kNmms)) fall_silent(nmm_id);
+  for (const protocol::NodeId nmm_id : again_.take(now, kNmms)) pursue(nmm_id);
 }
 
 }  // namespace akm::root

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/base/hex.h"
+#include "daemon/base/wall_time.h"
 #include "daemon/protocol/cbor.h"
 #include "daemon/root/root_core.h"
 
@@ -49,7 +50,8 @@ ReportRow row_of(protocol::NodeId nmm_id, const ReportedAsr& asr) {
   return out;
 }
 
-std::vector<ReportRow> rows_of(protocol::NodeId nmm_id, const protocol::ReportRequest& report) {
+std::vector<ReportRow> rows_of(protocol::NodeId nmm_id, const protocol::ReportRequest& report,
+                               std::int64_t received_ns) {
   std::vector<ReportRow> out;
   out.reserve(report.nodes.size() + report.asrs.size());
   for (const ReportedNode& node : report.nodes) out.push_back(row_of(nmm_id, node));
@@ -69,15 +71,18 @@ std::vector<ReportRow> rows_of(protocol::NodeId nmm_id, const protocol::ReportRe
   mark.id = nmm_id;
   mark.sequence = report.upto;
   mark.fields["lost_incidents"] = std::to_string(report.lost);
+  for (ReportRow& row : out) row.unix_ns = received_ns;
   return out;
 }
 
-std::vector<store::IncidentRow> incidents_of(protocol::NodeId nmm_id, const protocol::ReportRequest& report) {
+std::vector<store::IncidentRow> incidents_of(protocol::NodeId nmm_id, const protocol::ReportRequest& report,
+                                             std::int64_t received_ns) {
   std::vector<store::IncidentRow> out;
   for (const protocol::ReportedIncident& incident : report.incidents) {
     store::IncidentRow& row = out.emplace_back();
     row.nmm_id = nmm_id;
     row.sequence = incident.change;
+    row.unix_ns = received_ns;
     row.name = incident.name;
     row.severity = incident.severity;
     row.node_id = incident.node_id;
@@ -107,7 +112,7 @@ Result<Entry> entry_of(const ReportRow& row) {
 Result<bool> add(const ReportRow& row, std::size_t& size, protocol::RecordsResponse& out) {
   const auto fits = [&size](const auto& entry) {
     const std::size_t more = entry.encode().size();
-    if (size > 0 && size + more > kRecordsBytes) return false;
+    if (size > 0 && size + more > protocol::kReportBytes) return false;
     size += more;
     return true;
   };
@@ -136,8 +141,9 @@ Status store_report(store::ConfigDatabase& database, protocol::NodeId nmm_id,
   if (report.last < acked)
     return fail(Errc::stale_generation,
                 "change " + std::to_string(report.last) + " after " + std::to_string(acked));
-  AKM_TRY(database.put_incidents(incidents_of(nmm_id, report)));
-  return database.put_reports(rows_of(nmm_id, report));
+  const std::int64_t received_ns = wall_time_ns();
+  AKM_TRY(database.put_incidents(incidents_of(nmm_id, report, received_ns)));
+  return database.put_reports(rows_of(nmm_id, report, received_ns));
 }
 
 Result<protocol::RecordsResponse> read_records(store::ConfigDatabase& database, protocol::NodeId nmm_id,
@@ -162,20 +168,23 @@ Result<protocol::RecordsResponse> read_records(store::ConfigDatabase& database, 
   }
 }
 
-Status read_known(store::ConfigDatabase& database, protocol::NodeId nmm_id, std::set<protocol::NodeId>& nodes,
-                  std::set<protocol::AsrId>& asrs) {
+Result<std::map<protocol::NodeId, Reported>> read_reported(store::ConfigDatabase& database) {
+  std::map<protocol::NodeId, Reported> out;
   for (const RecordKind kind : {RecordKind::node, RecordKind::asr}) {
-    std::uint64_t after = 0;
+    protocol::NodeId after_nmm = 0;
+    std::uint64_t after_id = 0;
     while (true) {
-      AKM_ASSIGN(const auto rows, database.reports(kind, nmm_id, nmm_id, after));
+      AKM_ASSIGN(const auto rows, database.reports(kind, 0, after_nmm, after_id));
       if (rows.empty()) break;
       for (const ReportRow& row : rows) {
-        if (!is_gone(row)) (kind == RecordKind::node ? nodes : asrs).insert(row.id);
+        Reported& reported = out[row.nmm_id];
+        if (!is_gone(row)) (kind == RecordKind::node ? reported.nodes : reported.asrs).insert(row.id);
       }
-      after = rows.back().id;
+      after_nmm = rows.back().nmm_id;
+      after_id = rows.back().id;
     }
   }
-  return {};
+  return out;
 }
 
 Result<SecretBuffer> issue_body(store::ConfigDatabase& database, protocol::NodeId nmm_id,

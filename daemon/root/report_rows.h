@@ -1,6 +1,7 @@
 #pragma once
 // Reports of NMMs as rows of the database, and back (section 7, "The Root"). These run where the database is.
 #include <cstdint>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -8,9 +9,6 @@
 #include "daemon/store/config_database.h"
 
 namespace akm::root {
-
-/// Bytes of entries in one answer; a single larger one goes alone.
-inline constexpr std::size_t kRecordsBytes = std::size_t{56} * 1024;
 
 /// One row of kind nmm has what is acknowledged as its sequence. stale_generation when the NMM knows less
 /// than it has reported; errors of the database.
@@ -21,9 +19,13 @@ Result<std::uint64_t> acknowledged(store::ConfigDatabase& database, protocol::No
 /// The next entries of the NMM's records.
 Result<protocol::RecordsResponse> read_records(store::ConfigDatabase& database, protocol::NodeId nmm_id,
                                                const protocol::RecordsRequest& request);
-/// The ids of what was reported and is not gone.
-Status read_known(store::ConfigDatabase& database, protocol::NodeId nmm_id, std::set<protocol::NodeId>& nodes,
-                  std::set<protocol::AsrId>& asrs);
+/// The ids of what an NMM reported and is not gone.
+struct Reported {
+  std::set<protocol::NodeId> nodes;
+  std::set<protocol::AsrId> asrs;
+};
+/// Of every NMM.
+Result<std::map<protocol::NodeId, Reported>> read_reported(store::ConfigDatabase& database);
 
 /// The body of issue, with the secrets that have these numbers. errors of the database.
 Result<SecretBuffer> issue_body(store::ConfigDatabase& database, protocol::NodeId nmm_id,

@@ -22,7 +22,7 @@ Root::Root(const Parts& parts, RootSettings settings, RootIdentity identity)
   core_.settle = [this] { settle(); };
 }
 
-Status Root::start(const nmm::RunningClock::BootId& boot, io::Loop* /*loop*/) {
+Status Root::start(const nmm::RunningClock::BootId& boot) {
   const Instant now = core_.now();
   if (const Status clock = core_.clock.load(boot, now); !clock) {
     if (clock.error().code != Errc::state_corrupt) return clock;
@@ -89,6 +89,10 @@ void Root::deadline_reached() {
 void Root::policy_changed() {
   receiver_.policy_changed();
   settle();
+}
+
+void Root::database_reached() {
+  receiver_.count_reported();
 }
 
 /// Two live copies of an NMM, or an old one: what its operator has to look into.
@@ -174,8 +178,8 @@ std::vector<NmmSnapshot> Root::nmms() const {
     shown.version = record.version;
     if (presence == nullptr) continue;
     shown.last_heard_ns = presence->last_heard.ns;
-    shown.nodes = static_cast<std::uint32_t>(presence->nodes.size());
-    shown.asrs = static_cast<std::uint32_t>(presence->asrs.size());
+    shown.nodes = static_cast<std::uint32_t>(presence->reported.nodes.size());
+    shown.asrs = static_cast<std::uint32_t>(presence->reported.asrs.size());
   }
   std::ranges::sort(out, {}, &NmmSnapshot::name);
   return out;

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "daemon/io/loop.h"
 #include "daemon/root/control_port.h"
 #include "daemon/root/issuer.h"
 #include "daemon/root/receiver.h"
@@ -28,7 +27,7 @@ class Root final : public ControlPort {
   Root(const Parts& parts, RootSettings settings, RootIdentity identity);
 
   /// Reads the records and takes up what was under way.
-  Status start(const nmm::RunningClock::BootId& boot, io::Loop* loop);
+  Status start(const nmm::RunningClock::BootId& boot);
   void set_observer(Observer observer);
   /// The shell's report handler.
   void report(service::Report& report);
@@ -36,8 +35,10 @@ class Root final : public ControlPort {
   void deadline_reached();
   /// Sends what has gathered. Every way in ends with it.
   void settle();
-  /// The configuration has changed: policies that differ are told.
+  /// A record of a policy has changed, or which one is whose: each active NMM is told its own.
   void policy_changed();
+  /// The database answers: what it was to say at the start is asked where it was away then.
+  void database_reached();
 
   [[nodiscard]] StatusSnapshot status() const override;
   [[nodiscard]] std::vector<NmmSnapshot> nmms() const override;

@@ -1,6 +1,7 @@
 #include "daemon/store/config_database.h"
 
 #include "daemon/base/clean_text.h"
+#include "daemon/base/cursor.h"
 #include "daemon/base/wall_time.h"
 #include "daemon/store/config_database_impl.h"
 #include "daemon/store/config_schema.h"
@@ -73,10 +74,8 @@ Status ConfigDatabase::Impl::expect_head() {
                                  : static_cast<std::uint64_t>(sql_integer(rows[0][0])) == head.revision &&
                                        std::ranges::equal(sql_bytes(rows[0][1]), head.digest);
   AKM_ASSIGN(const SqlRows list, sql->run("SELECT value FROM meta WHERE name = 'secrets'"));
-  std::uint64_t written = 0;
-  if (!list.empty()) {
-    for (const std::uint8_t byte : sql_bytes(list[0][0]).first(8)) written = written << 8U | byte;
-  }
+  // 0 where the row was shortened: then it does not match.
+  const std::uint64_t written = list.empty() ? 0 : Reader(sql_bytes(list[0][0])).u64();
   if (same && written == head.secrets_written) return {};
   return fail(Errc::state_corrupt,
               sql->description() + ": somebody else has written to it; restart to verify it");

@@ -134,9 +134,6 @@ class ConfigDatabase {
   // Reports.
   /// One transaction; a row whose sequence is not above the stored one changes nothing.
   Status put_reports(std::span<const ReportRow> rows);
-  /// Forgets what `nmm_id` reported of the things in `kind` that are not in `ids` (it has reported all of
-  /// them).
-  Status keep_reports(std::uint64_t nmm_id, RecordKind kind, std::span<const std::uint64_t> ids);
   /// By (nmm_id, id), those above (after_nmm, after_id); `nmm_id` 0: of all NMMs.
   Result<std::vector<ReportRow>> reports(RecordKind kind, std::uint64_t nmm_id = 0,
                                          std::uint64_t after_nmm = 0, std::uint64_t after_id = 0,

@@ -68,26 +68,6 @@ Status ConfigDatabase::put_reports(std::span<const ReportRow> rows) {
   });
 }
 
-Status ConfigDatabase::keep_reports(std::uint64_t nmm_id, RecordKind kind,
-                                    std::span<const std::uint64_t> ids) {
-  std::vector<std::string> kept;
-  kept.reserve(ids.size());
-  for (const std::uint64_t id : ids) kept.push_back(hex_id(id));
-  std::ranges::sort(kept);
-  const SqlValue nmm = hex_id(nmm_id);
-  const SqlValue name = sql_string(kind_name(kind));
-  return impl_->sql->write([&]() -> Status {
-    AKM_ASSIGN(const SqlRows rows,
-               impl_->sql->run("SELECT id FROM report WHERE kind = $1 AND nmm = $2", {name, nmm}));
-    for (const SqlRow& row : rows) {
-      if (std::ranges::binary_search(kept, std::string(sql_text(row[0])))) continue;
-      AKM_TRY(impl_->sql->run("DELETE FROM report WHERE kind = $1 AND nmm = $2 AND id = $3",
-                              {name, nmm, row[0]}));
-    }
-    return {};
-  });
-}
-
 Result<std::vector<ReportRow>> ConfigDatabase::reports(RecordKind kind, std::uint64_t nmm_id,
                                                        std::uint64_t after_nmm, std::uint64_t after_id,
                                                        std::size_t limit) {

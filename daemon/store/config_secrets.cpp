@@ -1,8 +1,12 @@
+#include "daemon/base/cursor.h"
 #include "daemon/store/config_database_impl.h"
 #include "daemon/store/sealed_record.h"
 
 namespace akm::store {
 namespace {
+
+// How often a secret was written, and the digest of the list.
+constexpr std::size_t kListBytes = sizeof(std::uint64_t) + sizeof(ChainDigest);
 
 // What a secret is sealed under: no other row, and no other writing of this row, has the same.
 std::string identity(std::string_view kind, std::string_view id, std::string_view slot,
@@ -24,11 +28,10 @@ std::string shown(const SecretName& name) {
 
 Status ConfigDatabase::Impl::store_secret_list(Next& next) {
   AKM_ASSIGN(const ChainDigest digest, keys.list(next.head.secrets_written, next.secrets));
-  SqlBytes value;
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    value.push_back(static_cast<std::uint8_t>(next.head.secrets_written >> shift));
-  }
-  value.insert(value.end(), digest.begin(), digest.end());
+  SqlBytes value(kListBytes);
+  Writer out(value);
+  out.u64(next.head.secrets_written);
+  out.bytes(digest);
   AKM_TRY(
       sql->run("INSERT INTO meta (name, value) VALUES ('secrets', $1)"
                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -50,10 +53,11 @@ Status ConfigDatabase::Impl::verify_secrets() {
   AKM_ASSIGN(const SqlRows list, sql->run("SELECT value FROM meta WHERE name = 'secrets'"));
   if (list.empty()) return secrets.empty() ? Status{} : corrupt("the list of secrets is missing");
   const auto value = sql_bytes(list[0][0]);
-  if (value.size() != 8 + sizeof(ChainDigest)) return corrupt("the list of secrets was altered");
-  for (const std::uint8_t byte : value.first(8)) head.secrets_written = head.secrets_written << 8U | byte;
+  if (value.size() != kListBytes) return corrupt("the list of secrets was altered");
+  Reader in(value);
+  head.secrets_written = in.u64();
   AKM_ASSIGN(const ChainDigest digest, keys.list(head.secrets_written, secrets));
-  if (equal_in_constant_time(digest, value.subspan(8))) return {};
+  if (equal_in_constant_time(digest, in.rest())) return {};
   return corrupt("a secret was removed, added or put back, or this is another Root's database");
 }
 

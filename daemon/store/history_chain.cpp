@@ -1,8 +1,10 @@
 #include "daemon/store/history_chain.h"
 
+#include <array>
 #include <string_view>
 #include <vector>
 
+#include "daemon/base/cursor.h"
 #include "daemon/crypto/hkdf.h"
 #include "daemon/crypto/secret_observer.h"
 
@@ -19,7 +21,9 @@ class Parts {
  public:
   explicit Parts(std::string_view purpose) { text(purpose); }
   void number(std::uint64_t value) {
-    for (int shift = 56; shift >= 0; shift -= 8) bytes_.push_back(static_cast<std::uint8_t>(value >> shift));
+    std::array<std::uint8_t, sizeof(value)> bytes{};
+    Writer(bytes).u64(value);
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   }
   void text(std::string_view value) {
     number(value.size());

@@ -7,7 +7,6 @@
 #include <array>
 #include <chrono>
 #include <cstring>
-#include <map>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -40,22 +39,21 @@ struct Clear {
 using Connection = std::unique_ptr<PGconn, Finish>;
 using Answer = std::unique_ptr<PGresult, Clear>;
 
-// host, port, dbname and user of a connection string; nothing else of it is ever shown.
+// host, port and dbname of a connection string; nothing else of it is kept or shown.
 Result<std::string> describe(const std::string& conninfo) {
   char* message = nullptr;
   PQconninfoOption* options = PQconninfoParse(conninfo.c_str(), &message);
   PQfreemem(message);  // it quotes the text, and so perhaps the password
   if (options == nullptr) return fail(Errc::config_invalid, "the connection string of PostgreSQL");
-  std::map<std::string, std::string> found;
-  for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
-    if (option->val != nullptr) found[option->keyword] = option->val;
-  }
-  PQconninfoFree(options);
-  const auto or_default = [&](const char* name, const char* standard) {
-    return found.contains(name) ? found[name] : std::string(standard);
+  const auto or_default = [options](std::string_view name, const char* standard) {
+    const PQconninfoOption* option = options;
+    while (option->keyword != nullptr && option->keyword != name) ++option;
+    return option->keyword != nullptr && option->val != nullptr ? option->val : standard;
   };
-  return fmt::format("postgresql {}:{} {}", or_default("host", "local"), or_default("port", "5432"),
-                     or_default("dbname", "(default)"));
+  std::string out = fmt::format("postgresql {}:{} {}", or_default("host", "local"),
+                                or_default("port", "5432"), or_default("dbname", "(default)"));
+  PQconninfoFree(options);
+  return out;
 }
 
 // The first line of what libpq says: the further ones quote statements.

@@ -207,7 +207,7 @@ void root_rows(Seeds& seeds, WireBus& bus) {
   };
   const store::Fields fields{{"name", "north"}};
   using store::RecordKind;
-  add("nmm", 0, root::NmmSnapshot{7, "north", "active", 2, "192.0.2.1:7400", 5, "0.1.0", 0, 1, 2});
+  add("nmm", 0, root::NmmSnapshot{7, "north", "active", 2, "192.0.2.1:7400", 5, "0.1.0", 1, 2});
   add("report", 1, store::ReportRow{7, RecordKind::node, 8, 9, 10, fields});
   add("incident", 2, store::IncidentRow{1, 7, 0, 3, "breach-detected", 2, 8, 9, fields});
   add("record", 3, store::ConfigRecord{RecordKind::policy, 5, 6, fields});

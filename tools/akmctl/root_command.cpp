@@ -166,7 +166,8 @@ void add_nmm_subcommands(CLI::App* root, Session& session) {
   bundle->callback(
       [&session, args] { session.command = [&session, args] { return prepare(session, *args); }; });
 
-  CLI::App* direct = nmm->add_subcommand("provision", "Hand an NMM its credentials over its D-Bus");
+  CLI::App* direct = nmm->add_subcommand(
+      "provision", "Hand an NMM its credentials over its D-Bus (not supported by the Root yet: use prepare)");
   direct->add_option("NAME", args->name, "Name of the NMM")->required();
   direct->add_option("--bus-address", args->bus_address, "unix:path=... of the NMM's bus")->required();
   direct->add_option("--endpoint", args->endpoints, "ADDRESS:PORT where the NMM is reached; may be repeated");
@@ -178,7 +179,8 @@ void add_nmm_subcommands(CLI::App* root, Session& session) {
   lost->add_option("--hardware-value", args->hardware_value,
                    "What 'akmctl nmm identity' shows on the new machine");
   lost->add_option("--to", args->directory, "Directory that gets NAME.akmbundle");
-  lost->add_option("--bus-address", args->bus_address, "unix:path=... of the new machine's bus");
+  lost->add_option("--bus-address", args->bus_address,
+                   "unix:path=... of the new machine's bus (not supported by the Root yet: use --to)");
   lost->callback(
       [&session, args] { session.command = [&session, args] { return replace(session, *args); }; });
 }

@@ -151,6 +151,7 @@ class RootNet final : public nmm::test::Wire {
 
   std::unique_ptr<store::ConfigDatabase> database;
   bool database_down = false;
+  std::size_t database_jobs = 0;
   MemoryStore store;
   std::unique_ptr<service::EventLog> events;
   std::unique_ptr<service::Shell> shell;
@@ -187,6 +188,7 @@ class RootNet final : public nmm::test::Wire {
                                                 return {};
                                               },
                                               [this](DatabaseJob job) {
+                                                ++database_jobs;
                                                 auto completion = database_down
                                                                       ? job(fail(Errc::unreachable, "test"))
                                                                       : job(database.get());
@@ -194,7 +196,7 @@ class RootNet final : public nmm::test::Wire {
                                               },
                                               [this](protocol::NodeId) { return policy; }, nullptr},
                                   settings, RootIdentity{});
-    (void)root->start(nmm::RunningClock::BootId{7}, nullptr);
+    (void)root->start(nmm::RunningClock::BootId{7});
   }
   std::optional<Instant> next() const {
     if (!completions_.empty()) return now;

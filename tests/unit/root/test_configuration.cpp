@@ -2,6 +2,8 @@
 
 #include <criterion/criterion.h>
 
+#include <array>
+
 #include "daemon/store/sqlite_session.h"
 #include "tests/support/temporary_folder.h"
 
@@ -58,7 +60,6 @@ Test(configuration, fields_are_changed_one_by_one) {
   cr_assert_eq(*bench.set(Kind::node, 7, {{"site", ""}, {"room", "2"}}, 1), 2);
   cr_assert(bench.fields(Kind::node, 7) == (store::Fields{{"name", "a"}, {"room", "2"}}));
   cr_assert(bench.set(Kind::node, 7, {{"name", "b"}}, 1).error().code == Errc::busy);
-  cr_assert_eq(bench.changes, 2);
 }
 
 Test(configuration, a_policy_that_does_not_hold_is_refused) {
@@ -150,4 +151,31 @@ Test(configuration, a_database_that_is_away_is_said) {
       0, 0, [&](const Result<std::vector<store::IncidentRow>>& found) { cr_assert(!found); });
   bench.configuration.load();
   cr_assert_eq(bench.changes, 0);
+}
+
+Test(configuration, one_that_was_away_is_read_when_it_is_back_and_once) {
+  Bench bench;
+  const std::array edits{store::Edit{Kind::policy, 1, store::Fields{{"rekey_interval_s", "600"}}, {}},
+                         store::Edit{Kind::domain, 1, store::Fields{{"policy", "0000000000000001"}}, {}}};
+  cr_assert(bench.database->apply(edits, "root").has_value());
+  bench.away = Error{Errc::unreachable, "the server"};
+  bench.configuration.load();
+  cr_assert_eq(bench.configuration.policy_of(0xa1).rekey_interval_s, 3600);
+  bench.away.reset();
+  bench.configuration.load();
+  cr_assert_eq(bench.configuration.policy_of(0xa1).rekey_interval_s, 600);
+  cr_assert_eq(bench.changes, 1);
+  bench.configuration.load();
+  cr_assert_eq(bench.changes, 1);
+}
+
+Test(configuration, what_is_no_policy_tells_nobody) {
+  Bench bench;
+  bench.configuration.load();
+  cr_assert_eq(bench.changes, 1, "the standard policy may be another one than before the start");
+  cr_assert(bench.set(Kind::node, 7, {{"site", "x"}}).has_value());
+  cr_assert(bench.set(Kind::domain, 1, {{"name", "d"}}).has_value());
+  cr_assert_eq(bench.changes, 1);
+  cr_assert(bench.set(Kind::policy, 1, {{"rekey_interval_s", "600"}}).has_value());
+  cr_assert_eq(bench.changes, 2);
 }

@@ -36,7 +36,7 @@ Test(issuer, an_nmm_has_a_record_here_and_in_the_configuration_and_a_secret) {
   const auto record = net.database->get(store::RecordKind::nmm, nmm_id);
   cr_assert(record);
   cr_assert_eq(record->fields.at("name"), "north");
-  cr_assert_eq(record->fields.at("serial"), "1");
+  cr_assert_eq(record->fields.at("endpoints"), "10.0.0.1:7400");
   cr_assert_eq(net.database->secret(secret_name(nmm_id, 1))->size(), 64U);
 
   const auto second = prepare(net, what(net));
@@ -53,11 +53,13 @@ Test(issuer, what_the_operator_wrote_stays_in_the_record) {
   const auto nmm_id = (*first)->identity.node_id;
   store::Edit edit{.kind = store::RecordKind::nmm,
                    .id = nmm_id,
-                   .after = store::Fields{{"site", "B"}},
+                   .after = store::Fields{{"site", "B"}, {"serial", "1"}, {"state", "prepared"}},
                    .expected_revision = {}};
   cr_assert(net.database->apply({&edit, 1}, "operator"));
   cr_assert(prepare(net, what(net))->has_value());
-  cr_assert_eq(net.database->get(store::RecordKind::nmm, nmm_id)->fields.at("site"), "B");
+  const store::Fields expected{{"name", "north"}, {"endpoints", "10.0.0.1:7400"}, {"site", "B"}};
+  cr_assert(net.database->get(store::RecordKind::nmm, nmm_id)->fields == expected,
+            "and no serial and state, which would be of that moment");
 }
 
 Test(issuer, what_cannot_be_is_refused_and_leaves_nothing) {

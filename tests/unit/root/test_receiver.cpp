@@ -89,6 +89,36 @@ Test(receiver, what_was_reported_is_known_after_a_restart_of_the_root) {
   cr_assert_eq(f.net.root->nmms()[0].nodes, 1U);
 }
 
+Test(receiver, what_was_reported_is_counted_when_the_database_is_back) {
+  Fixture f;
+  f.net.activate_all(f.nmm);
+  f.net.run(3s);
+  f.net.database_down = true;
+  f.net.restart_root();
+  f.net.root->database_reached();  // while it is asked already
+  f.net.run(10ms);
+  cr_assert_eq(f.net.root->nmms()[0].nodes, 0U);
+  f.net.database_down = false;
+  f.net.root->database_reached();
+  f.net.run(10ms);
+  cr_assert_eq(f.net.root->nmms()[0].nodes, 1U);
+}
+
+Test(receiver, a_start_asks_the_database_once_however_many_nmms_there_are) {
+  Fixture f;
+  for (const char* name : {"east", "west"}) {
+    ControlPort::Prepare what;
+    what.nmm_name = name;
+    what.hardware_value = f.nmm.hardware_value();
+    f.net.root->issuer().prepare(what, "test", [](const Result<protocol::BundleContent>&) {});
+  }
+  f.net.run(10ms);
+  cr_assert_eq(f.net.root->nmms().size(), 3U);
+  f.net.database_jobs = 0;
+  f.net.restart_root();
+  cr_assert_eq(f.net.database_jobs, 1U);
+}
+
 Test(receiver, a_report_that_cannot_be_stored_is_said_again) {
   Fixture f;
   f.net.database_down = true;

@@ -40,6 +40,35 @@ Test(receiver_errands, a_policy_is_told_when_the_nmm_is_back) {
   cr_assert_not_null(net.event("nmm-heard-again"));
 }
 
+Test(receiver_errands, an_nmm_that_is_dead_at_the_root_s_start_becomes_silent) {
+  RootNet net(1, 0);
+  NmmMachine& nmm = *net.nmms[0];
+  cr_assert(nmm.join(*net.prepare(nmm)));
+  net.run(2s);
+  nmm.down = true;
+  net.restart_root();
+  net.run(10s);
+  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "active");
+  net.run(200s);
+  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "silent");
+  cr_assert_not_null(net.event("nmm-silent"));
+  cr_assert_eq(net.root->nmms()[0].last_heard_ns, 0);
+}
+
+Test(receiver_errands, a_silent_nmm_is_not_called_until_it_is_heard) {
+  RootNet net(1, 0);
+  NmmMachine& nmm = *net.nmms[0];
+  cr_assert(nmm.join(*net.prepare(nmm)));
+  net.run(2s);
+  nmm.down = true;
+  net.root->policy_changed();
+  net.run(300s);
+  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "silent");
+  const auto sent = net.shell->engine().counters().frames_sent;
+  net.run(600s);
+  cr_assert_eq(net.shell->engine().counters().frames_sent, sent);
+}
+
 Test(receiver_errands, a_used_failsafe_chain_gets_the_nmm_its_next_serial) {
   RootNet net(1, 0);
   NmmMachine& nmm = *net.nmms[0];

@@ -66,6 +66,10 @@ Test(report_rows, a_report_is_stored_once_and_older_news_changes_nothing) {
   cr_assert(store_report(*f.database, 9, report), "the same once more");
   cr_assert_eq(*acknowledged(*f.database, 9), 5U);
   cr_assert_eq(f.database->incidents()->size(), 1U);
+  // When they came, for people: what was never set shows as 1970.
+  constexpr std::int64_t k2020 = std::int64_t{1'577'836'800} * 1'000'000'000;
+  cr_assert_gt(f.database->incidents()->front().unix_ns, k2020);
+  cr_assert_gt(f.database->reports(store::RecordKind::node, 9)->front().unix_ns, k2020);
   report.nodes[0].change = 3;
   report.nodes[0].name = "older";
   cr_assert(store_report(*f.database, 9, report));
@@ -102,11 +106,15 @@ Test(report_rows, records_come_back_in_pages_without_what_is_gone) {
   const auto last = read_records(*f.database, 9, {protocol::RecordsKind::asrs, 1});
   cr_assert_eq(last->asrs[0].id, 3U);
   cr_assert_not(last->more);
-  std::set<protocol::NodeId> known;
-  std::set<protocol::AsrId> asrs;
-  cr_assert(read_known(*f.database, 9, known, asrs));
-  cr_assert_eq(known.size(), 400U);
-  cr_assert_eq(asrs.size(), 2U);
+  protocol::ReportRequest other;
+  other.last = other.upto = 1;
+  other.nodes = {node(7, 1)};
+  cr_assert(store_report(*f.database, 11, other));
+  const auto known = read_reported(*f.database);
+  cr_assert(known);
+  cr_assert_eq(known->at(9).nodes.size(), 400U);
+  cr_assert_eq(known->at(9).asrs.size(), 2U);
+  cr_assert(known->at(11).nodes == std::set<protocol::NodeId>{7});
   cr_assert(read_records(*f.database, 8, {})->nodes.empty(), "of another NMM there is nothing");
 }
 

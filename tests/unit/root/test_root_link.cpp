@@ -213,3 +213,20 @@ Test(root_link, what_is_from_before_is_gone_before_it_goes_on_also_after_a_crash
   cr_assert_str_eq(f.nmm.status().root_state.c_str(), "reached");
   cr_assert_eq(f.nmm.nmm->nodes().size(), 2U);
 }
+
+Test(root_link, a_secret_that_cannot_be_read_is_handed_up_later) {
+  RootNet net(1, 0);
+  NmmMachine& nmm = *net.nmms[0];
+  nmm.nmm->create_root_secret([](const Status&) {});
+  const auto nmm_id = nmm.status().nmm_id;
+  cr_assert(nmm.join(*net.prepare(nmm, nmm_id)));
+  auto hidden = nmm.store.records.extract("nmm-root");
+  cr_assert(hidden);
+  net.run(10s);
+  cr_assert_null(net.event("nmm-adopted"));
+  cr_assert(nmm.shell->engine().view(nmm.nmm->root_link().asr_id()), "the Root is reached");
+  nmm.store.records.insert(std::move(hidden));
+  net.run(130s);
+  cr_assert_not_null(net.event("nmm-adopted"));
+  cr_assert(net.database->secret(secret_name(nmm_id, 1)));
+}

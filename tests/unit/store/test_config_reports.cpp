@@ -30,18 +30,6 @@ DATABASE_TEST(config_reports, the_last_word_counts) {
   cr_assert(database->reports(RecordKind::asr)->empty());
 }
 
-DATABASE_TEST(config_reports, what_is_no_longer_reported_is_forgotten) {
-  const auto database = bench.open();
-  const std::array rows{node(1, 10, 1, "active"), node(1, 11, 1, "active"), node(2, 11, 1, "active")};
-  cr_assert(database->put_reports(rows).has_value());
-  const std::array<std::uint64_t, 2> ids{12, 10};
-  cr_assert(database->keep_reports(1, RecordKind::node, ids).has_value());
-  const auto left = database->reports(RecordKind::node);
-  cr_assert_eq(left->size(), 2);
-  cr_assert_eq((*left)[0].id, 10);
-  cr_assert_eq((*left)[1].nmm_id, 2);
-}
-
 DATABASE_TEST(config_reports, an_incident_is_stored_once) {
   {
     const auto database = bench.open();

@@ -120,3 +120,21 @@ DATABASE_TEST(config_secrets, that_were_taken_away_are_missed) {
   bench.tamper("DELETE FROM secret");
   cr_assert(bench.try_open().error().code == Errc::state_corrupt);
 }
+
+DATABASE_TEST(config_secrets, whose_list_was_shortened_are_missed) {
+  put(*bench.open(), kFirst, kOne);
+  bench.tamper("UPDATE meta SET value = substr(value, 1, 3) WHERE name = 'secrets'");
+  cr_assert(bench.try_open().error().code == Errc::state_corrupt);
+}
+
+// SQLite's file is ours alone while it is open.
+Test(config_secrets, whose_list_is_shortened_meanwhile_take_no_change) {
+  PostgresServer* server = shared_server();
+  if (server == nullptr) cr_skip_test("%s", kNoPostgres);
+  PostgresqlBench bench(*server);
+  const auto database = bench.open();
+  put(*database, kFirst, kOne);
+  const auto answer = server->sql("UPDATE akm.meta SET value = substr(value, 1, 3) WHERE name = 'secrets'");
+  cr_assert(answer.contains("UPDATE 1"), "%s", answer.c_str());
+  cr_assert(database->put_secret(kFirst, kTwo).error().code == Errc::state_corrupt);
+}
