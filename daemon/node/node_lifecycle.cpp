@@ -220,9 +220,9 @@ void Node::generalize(Done done) {
   erase_rest();
   if (!first) return done(first);
   const auto gone = parts_.erase_storage(true);
-  if (!gone) return done(std::unexpected(gone.error()));
+  // Also when it failed part-way: what the open store writes now opens nowhere.
   leave();
-  done({});
+  done(gone ? Status{} : std::unexpected(gone.error()));
 }
 
 }  // namespace akm::node

@@ -121,6 +121,22 @@ Test(node_lifecycle, generalize_needs_a_storage_to_erase) {
   cr_assert_eq(out.error().code, Errc::not_supported);
 }
 
+Test(node_lifecycle, what_was_generalized_in_part_starts_anew_all_the_same) {
+  NodeBench bench;
+  bench.erase_storage = [](bool mark) -> Result<std::vector<std::string>> {
+    cr_assert(mark);
+    return fail(Errc::tpm_failed, "test");
+  };
+  bench.start();
+  bench.make_member();
+  Status out;
+  bench.node->generalize([&out](const Status& status) { out = status; });
+  cr_assert_eq(out.error().code, Errc::tpm_failed);
+  ++bench.identity.serial;
+  bench.use_id = 2;
+  cr_assert_eq(bench.provision().error().code, Errc::busy, "its key may be gone");
+}
+
 /// The storage key is gone: what came now would be lost, and its bundle with it.
 Test(node_lifecycle, nothing_is_taken_while_the_daemon_is_about_to_start_anew) {
   NodeBench bench;
