@@ -134,6 +134,7 @@ class Node final : public ControlPort {
              void (Node::*then)(const SharedImport&));
   void found(const SharedImport& import);
   void opened(const SharedImport& import);
+  void opened_without_code(const SharedImport& import);
   void import_content(const SharedImport& import);
   void consumed(const SharedImport& import);
   void end_import(const SharedImport& import, const Status& outcome);
@@ -147,14 +148,6 @@ class Node final : public ControlPort {
   void look_at_drives();
   void offer(std::vector<BundleOffer> found);
   [[nodiscard]] std::vector<BundleSnapshot> bundles() const;
-
-  // node_tpm.cpp: bundles for the TPM
-  void opened_by_tpm(const SharedImport& import);
-
-  // node_token.cpp: bundles on a PKCS#11 token
-  struct TokenImport;
-  void take_from_token(Result<protocol::BundleContent> content, const std::shared_ptr<TokenImport>& import);
-  void consume_on_token(const protocol::BundleContent& content, const std::shared_ptr<TokenImport>& import);
 
   // node_activation.cpp: reaching the NMM, heartbeats
   void try_activation();
