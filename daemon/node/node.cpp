@@ -9,7 +9,6 @@
 namespace akm::node {
 namespace {
 
-constexpr std::size_t kRekeyWaitersMax = 64;
 constexpr Duration kActivationPauseFirst = std::chrono::seconds(1);
 constexpr Duration kActivationPauseMost = std::chrono::minutes(2);
 constexpr Duration kReportPauseFirst = std::chrono::milliseconds(200);
@@ -187,7 +186,7 @@ std::vector<AsrSnapshot> Node::asrs() const {
 void Node::rekey(std::uint64_t asr_id, Done done) {
   if (!shell_) return done(fail(Errc::sealed_unavailable));
   if (!shell_->engine().view(asr_id)) return done(fail(Errc::not_found, "no such relationship"));
-  if (rekey_waiters_.size() >= kRekeyWaitersMax) return done(fail(Errc::busy, "too many wait for a rekey"));
+  if (rekey_waiters_.size() >= kWaitersMax) return done(fail(Errc::busy, "too many wait for a rekey"));
   rekey_waiters_.emplace_back(asr_id, std::move(done));
   shell_->post(protocol::RequestRekey{asr_id}, [this, asr_id](const Status& status) {
     if (!status) answer_rekey(asr_id, status);

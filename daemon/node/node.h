@@ -38,6 +38,9 @@ struct DataPort {
   std::function<void(AsrSnapshot&)> add_to_asr = {};
 };
 
+/// Calls of one kind that wait for an outcome.
+inline constexpr std::size_t kWaitersMax = 64;
+
 class Node final : public ControlPort {
  public:
   /// What does not change while the daemon runs.
@@ -245,6 +248,7 @@ class Node final : public ControlPort {
   // Who asked for a rekey, answered when the members have agreed or an attempt of theirs has failed.
   std::vector<std::pair<protocol::AsrId, Done>> rekey_waiters_;
   bool activation_under_way_ = false;
+  bool rehome_sent_ = false;  // with that activation
   Backoff activation_backoff_;
   std::optional<Instant> activation_due_;
   std::optional<Instant> heartbeat_due_;

@@ -61,6 +61,7 @@ void Node::rehome(Done done) {
   if (!hardware) return done(std::unexpected(hardware.error()));
   if (*hardware == record_->hardware_value)
     return done(fail(Errc::wrong_state, "the hardware value is the one that the node was provisioned with"));
+  if (rehome_waiters_.size() >= kWaitersMax) return done(fail(Errc::busy, "too many wait for a rehome"));
   NodeRecord changed = *record_;
   changed.rehome_asked = true;
   if (const Status saved = records_->save(changed); !saved) return done(saved);

@@ -80,6 +80,32 @@ Test(node_lifecycle, rehome_asks_and_the_bound_serial_settles_it) {
   cr_assert_eq(bench.state(), NodeState::active, "the new value is the one that counts");
 }
 
+Test(node_lifecycle, a_rehome_during_an_activation_is_answered_when_the_nmm_has_heard_of_it) {
+  Moved bench;
+  bench.answer_status = protocol::ControlStatus::not_activated;
+  bench.node->deadline_reached();  // its request is on the way, and says nothing of a rehome
+  std::optional<Status> outcome;
+  bench.node->rehome([&](const Status& status) {
+    outcome = status;
+    cr_assert(bench.last_activation().rehome);
+  });
+  const std::size_t before = bench.count(Method::activate);
+  bench.settle();
+  cr_assert(outcome && *outcome);
+  cr_assert_eq(bench.count(Method::activate), before + 2);
+}
+
+Test(node_lifecycle, so_many_may_wait_for_a_rehome) {
+  Moved bench;
+  bench.answer = false;
+  std::vector<Errc> answers;
+  for (std::size_t i = 0; i <= node::kWaitersMax; ++i) {
+    bench.node->rehome([&](const Status& status) { answers.push_back(status.error().code); });
+    bench.node->activate([&](const Status& status) { answers.push_back(status.error().code); });
+  }
+  cr_assert(answers == std::vector<Errc>({Errc::busy, Errc::busy}));
+}
+
 Test(node_lifecycle, an_unchanged_machine_has_nothing_to_ask) {
   NodeBench bench;
   Status out;
