@@ -59,10 +59,7 @@ Node::Facts facts_of(const service::OpenedState& state, const io::Loop& loop, st
 std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeSettings& settings,
                                                                      service::OpenedState& state) {
   if (!state.store) return {};
-  return [&settings, &state](bool mark) {
-    return service::erase_state(settings.common, *state.store, mark,
-                                {std::string(kUsedBundlesRecord), std::string(kBundleTriesRecord)});
-  };
+  return [&settings, &state](bool mark) { return service::erase_state(settings.common, *state.store, mark); };
 }
 
 void begin_anew() {
