@@ -197,7 +197,7 @@ class Node final : public ControlPort {
   void export_changed(protocol::AsrId asr_id, const ExportedKey& key, bool revoked);
 
   // node_lifecycle.cpp: another machine, and the end
-  void find_changes(const protocol::HardwareValue& hardware);
+  void find_changes();
   void settle_in();
   Status store_receipt_key(const protocol::ChainState& failsafe);
   [[nodiscard]] bool asks_rehome() const { return record_ && record_->rehome_asked; }
@@ -207,7 +207,7 @@ class Node final : public ControlPort {
   void erase_rest();
   void leave();
   void command_zeroize(protocol::RequestReceived& request);
-  Status erase_everything(std::string* line);
+  Result<std::string> erase_everything();
 
   // node_breach.cpp: detections
   void decided(const policy::Detection& detection, const policy::Decision& decision);
