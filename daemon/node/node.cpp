@@ -205,7 +205,8 @@ void Node::answer_rekey(protocol::AsrId asr_id, const Status& outcome) {
 
 std::optional<Instant> Node::next_deadline() const {
   std::optional<Instant> out = sentry_.next_deadline();
-  for (const auto& due : {save_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_}) {
+  for (const auto& due :
+       {save_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_, handover_.ends()}) {
     if (due && (!out || *due < *out)) out = due;
   }
   return out;
@@ -224,6 +225,10 @@ void Node::deadline_reached() {
   if (take(activation_due_)) try_activation();
   if (take(heartbeat_due_)) send_heartbeat();
   if (take(look_due_)) look_at_drives();
+  if (const auto ends = handover_.ends(); ends && *ends <= now) {
+    handover_.forget();
+    status_changed();
+  }
   sentry_.deadline_reached();
 }
 
