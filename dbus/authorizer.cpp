@@ -126,12 +126,6 @@ void Authorizer::ask_bus(sd_bus_message* message, Reply<Credentials> done) {
       });
 }
 
-void Authorizer::check(sd_bus_message* message, Done done) {
-  authorize(message, [done = std::move(done)](const Result<Caller>& caller) mutable {
-    done(caller ? Status() : std::unexpected(caller.error()));
-  });
-}
-
 void Authorizer::authorize(sd_bus_message* message, Reply<Caller> done, bool root_only) {
   const AccessRule* rule = rule_of(message);
   if (rule == nullptr || rule->access == Access::caller)

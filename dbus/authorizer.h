@@ -23,11 +23,9 @@ class Authorizer {
   Authorizer(Bus& bus, const Options& options);
 
   /// Decides on the caller of `message` by the table of access_table.h: uid 0 may; else polkit is asked where
-  /// it is on the bus; else members of the group may. `done` gets not_authorized with the reason, or busy, or
-  /// nothing. It may be called before this returns or later, exactly once.
-  void check(sd_bus_message* message, Done done);
-  /// The same, and tells who it is that may. `root_only`: whatever polkit and the group would say, uid 0
-  /// alone may.
+  /// it is on the bus; else members of the group may. `done` gets who it is that may, or not_authorized with
+  /// the reason, or busy. It may be called before this returns or later, exactly once. `root_only`: whatever
+  /// polkit and the group would say, uid 0 alone may.
   void authorize(sd_bus_message* message, Reply<Caller> done, bool root_only = false);
   /// For a method whose rule leaves it to the role (Access::caller): who calls. not_authorized for other
   /// methods and when the bus does not tell; busy. Called exactly once, perhaps later.

@@ -43,7 +43,7 @@ using Action = std::move_only_function<void(Call)>;
 
 /// Authorises the caller of `message` and then runs `parsed`, or answers with its error. For sd-bus:
 /// always 1.
-/// `root_only`: as of Authorizer::check.
+/// `root_only`: as of Authorizer::authorize.
 int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> parsed, bool root_only = false);
 
 /// The same where the role decides by who calls.

@@ -1,16 +1,15 @@
 #include "keyring/software_sealer.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 
 #include "daemon/base/atomic_file.h"
+#include "daemon/base/erase_file.h"
 #include "daemon/base/random.h"
-#include "daemon/base/unique_fd.h"
 #include "daemon/crypto/aead.h"
 #include "daemon/crypto/hkdf.h"
 #include "daemon/crypto/secret_observer.h"
@@ -162,13 +161,9 @@ Result<std::uint32_t> SoftwareSealer::next_incarnation() {
 
 Result<std::vector<std::string>> SoftwareSealer::erase() {
   const std::string path = options_.state_folder + "/" + kKeyFile;
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd && errno == ENOENT) return std::vector<std::string>{};
-  if (!fd) return fail_errno(Errc::storage_failed, path);
-  const std::array<std::uint8_t, kKeyFileBytes> zeros{};
-  const bool overwritten =
-      ::pwrite(fd.get(), zeros.data(), zeros.size(), 0) == kKeyFileBytes && ::fsync(fd.get()) == 0;
-  if (!overwritten || ::unlink(path.c_str()) != 0) return fail_errno(Errc::storage_failed, path);
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0 && errno == ENOENT) return std::vector<std::string>{};
+  AKM_TRY(erase_file(path));
   return std::vector<std::string>{"software-key"};
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <vector>
 
 #include "daemon/base/unique_fd.h"
@@ -13,6 +14,13 @@ namespace akm {
 namespace {
 
 constexpr off_t kOverwrittenBytes = off_t{1} << 20;
+
+Status sync_folder_of(const std::string& path) {
+  const std::filesystem::path above = std::filesystem::path(path).parent_path();
+  const UniqueFd folder(::open(above.empty() ? "." : above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder || ::fsync(folder.get()) != 0) return fail_errno(Errc::storage_failed, "folder of " + path);
+  return {};
+}
 
 }  // namespace
 
@@ -28,7 +36,7 @@ Status erase_file(const std::string& path) {
     (void)::fsync(fd.get());
   }
   if (::unlink(path.c_str()) != 0) return fail_errno(Errc::storage_failed, path);
-  return {};
+  return sync_folder_of(path);
 }
 
 }  // namespace akm

@@ -7,7 +7,8 @@
 namespace akm {
 
 /// Overwritten in place and synchronised before the name goes: on a disk that writes in place nothing is
-/// left. A missing file is no error. storage_failed: the name is there still.
+/// left. The folder is synchronised too. A missing file is no error. storage_failed: the name is there still,
+/// or may be after a power cut.
 Status erase_file(const std::string& path);
 
 }  // namespace akm

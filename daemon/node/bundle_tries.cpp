@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/service/erase_state.h"
+
 namespace akm::node {
 namespace {
 
-constexpr std::string_view kRecordName = kBundleTriesRecord;
 constexpr std::size_t kDigestBytes = std::tuple_size_v<protocol::Digest32>;
 constexpr std::size_t kEntryBytes = kDigestBytes + 1;
 
@@ -31,7 +32,7 @@ std::vector<std::uint8_t> BundleTries::encode(const std::vector<Tried>& tried) {
 }
 
 Result<std::vector<BundleTries::Tried>> BundleTries::decode(std::span<const std::uint8_t> bytes) {
-  const auto corrupt = [] { return fail(Errc::state_corrupt, std::string(kRecordName)); };
+  const auto corrupt = [] { return fail(Errc::state_corrupt, std::string(service::kBundleTriesRecord)); };
   if (bytes.size() % kEntryBytes != 0 || bytes.size() / kEntryBytes > kTriedBundles) return corrupt();
   std::vector<Tried> out;
   for (; !bytes.empty(); bytes = bytes.subspan(kEntryBytes)) {
@@ -45,7 +46,7 @@ Result<std::vector<BundleTries::Tried>> BundleTries::decode(std::span<const std:
 }
 
 Status BundleTries::load(Instant now) {
-  const auto stored = store_.read(kRecordName);
+  const auto stored = store_.read(service::kBundleTriesRecord);
   if (!stored && stored.error().code == Errc::not_found) return {};
   if (!stored) return std::unexpected(stored.error());
   AKM_ASSIGN(tried_, decode(stored->reveal()));
@@ -55,7 +56,7 @@ Status BundleTries::load(Instant now) {
 }
 
 Status BundleTries::store(std::vector<Tried> next) {
-  AKM_TRY(store_.write(kRecordName, encode(next)));
+  AKM_TRY(store_.write(service::kBundleTriesRecord, encode(next)));
   tried_ = std::move(next);
   return {};
 }

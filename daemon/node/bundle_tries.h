@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "daemon/base/instant.h"
@@ -17,7 +16,6 @@ namespace akm::node {
 inline constexpr unsigned kBundleTries = 5;
 /// Bundles that are remembered. Room is made by the oldest that still has tries, else by the oldest.
 inline constexpr std::size_t kTriedBundles = 256;
-inline constexpr std::string_view kBundleTriesRecord = "bundle-tries";
 
 class BundleTries {
  public:

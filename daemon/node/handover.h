@@ -22,6 +22,8 @@ class Handover {
   [[nodiscard]] std::string fingerprint(Instant now) const;
   /// wrong_state when nothing is offered; errors of open_handover.
   Result<protocol::BundleContent> open(std::span<const std::uint8_t> sealed, Instant now) const;
+  /// When the key is to be forgotten; none while nothing is offered.
+  [[nodiscard]] std::optional<Instant> ends() const { return key_ ? std::optional(until_) : std::nullopt; }
   void forget() { key_.reset(); }
 
  private:

@@ -54,6 +54,8 @@ Result<std::int32_t> KeyExports::add(const ControlPort::KeyExport& what, const C
   AKM_ASSIGN(const ConsumerRule* const rule, access_.allow(view->description, what.name, what.type, caller));
   if (parts_.keys == nullptr) return fail(Errc::not_supported, "there is no kernel keyring");
   auto at = exports_.find(id);
+  if (at != exports_.end() && at->second.bytes != rule->key_bytes)
+    return fail(Errc::refused_by_policy, "another consumer has this key with another length");
   if (at == exports_.end()) {
     if (count(what.asr_id) >= kExportsPerAsr)
       return fail(Errc::limit_exceeded, "a relationship has at most 32 exported keys");

@@ -30,7 +30,8 @@ class KeyExports {
   KeyExports(Parts parts, const std::vector<ConsumerRule>& rules);
 
   /// Makes the key, or finds it, and links it into the caller's keyring. not_authorized, not_found,
-  /// wrong_state (no session), invalid_argument, limit_exceeded, quota_exceeded, keyring_failed.
+  /// wrong_state (no session), invalid_argument, limit_exceeded, quota_exceeded, keyring_failed;
+  /// refused_by_policy while another consumer of that name has it with another length.
   Result<std::int32_t> add(const ControlPort::KeyExport& what, const Caller& caller);
   /// Of this user. The key is revoked when nobody else holds it. not_found.
   Status release(protocol::AsrId asr_id, std::int32_t serial, const Caller& caller);

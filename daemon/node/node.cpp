@@ -9,7 +9,6 @@
 namespace akm::node {
 namespace {
 
-constexpr std::size_t kRekeyWaitersMax = 64;
 constexpr Duration kActivationPauseFirst = std::chrono::seconds(1);
 constexpr Duration kActivationPauseMost = std::chrono::minutes(2);
 constexpr Duration kReportPauseFirst = std::chrono::milliseconds(200);
@@ -187,7 +186,7 @@ std::vector<AsrSnapshot> Node::asrs() const {
 void Node::rekey(std::uint64_t asr_id, Done done) {
   if (!shell_) return done(fail(Errc::sealed_unavailable));
   if (!shell_->engine().view(asr_id)) return done(fail(Errc::not_found, "no such relationship"));
-  if (rekey_waiters_.size() >= kRekeyWaitersMax) return done(fail(Errc::busy, "too many wait for a rekey"));
+  if (rekey_waiters_.size() >= kWaitersMax) return done(fail(Errc::busy, "too many wait for a rekey"));
   rekey_waiters_.emplace_back(asr_id, std::move(done));
   shell_->post(protocol::RequestRekey{asr_id}, [this, asr_id](const Status& status) {
     if (!status) answer_rekey(asr_id, status);
@@ -206,7 +205,8 @@ void Node::answer_rekey(protocol::AsrId asr_id, const Status& outcome) {
 
 std::optional<Instant> Node::next_deadline() const {
   std::optional<Instant> out = sentry_.next_deadline();
-  for (const auto& due : {save_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_}) {
+  for (const auto& due :
+       {save_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_, handover_.ends()}) {
     if (due && (!out || *due < *out)) out = due;
   }
   return out;
@@ -225,6 +225,10 @@ void Node::deadline_reached() {
   if (take(activation_due_)) try_activation();
   if (take(heartbeat_due_)) send_heartbeat();
   if (take(look_due_)) look_at_drives();
+  if (const auto ends = handover_.ends(); ends && *ends <= now) {
+    handover_.forget();
+    status_changed();
+  }
   sentry_.deadline_reached();
 }
 

@@ -38,6 +38,9 @@ struct DataPort {
   std::function<void(AsrSnapshot&)> add_to_asr = {};
 };
 
+/// Calls of one kind that wait for an outcome.
+inline constexpr std::size_t kWaitersMax = 64;
+
 class Node final : public ControlPort {
  public:
   /// What does not change while the daemon runs.
@@ -134,6 +137,7 @@ class Node final : public ControlPort {
              void (Node::*then)(const SharedImport&));
   void found(const SharedImport& import);
   void opened(const SharedImport& import);
+  void opened_without_code(const SharedImport& import);
   void import_content(const SharedImport& import);
   void consumed(const SharedImport& import);
   void end_import(const SharedImport& import, const Status& outcome);
@@ -147,14 +151,6 @@ class Node final : public ControlPort {
   void look_at_drives();
   void offer(std::vector<BundleOffer> found);
   [[nodiscard]] std::vector<BundleSnapshot> bundles() const;
-
-  // node_tpm.cpp: bundles for the TPM
-  void opened_by_tpm(const SharedImport& import);
-
-  // node_token.cpp: bundles on a PKCS#11 token
-  struct TokenImport;
-  void take_from_token(Result<protocol::BundleContent> content, const std::shared_ptr<TokenImport>& import);
-  void consume_on_token(const protocol::BundleContent& content, const std::shared_ptr<TokenImport>& import);
 
   // node_activation.cpp: reaching the NMM, heartbeats
   void try_activation();
@@ -201,7 +197,7 @@ class Node final : public ControlPort {
   void export_changed(protocol::AsrId asr_id, const ExportedKey& key, bool revoked);
 
   // node_lifecycle.cpp: another machine, and the end
-  void find_changes(const protocol::HardwareValue& hardware);
+  void find_changes();
   void settle_in();
   Status store_receipt_key(const protocol::ChainState& failsafe);
   [[nodiscard]] bool asks_rehome() const { return record_ && record_->rehome_asked; }
@@ -211,7 +207,7 @@ class Node final : public ControlPort {
   void erase_rest();
   void leave();
   void command_zeroize(protocol::RequestReceived& request);
-  Status erase_everything(std::string* line);
+  Result<std::string> erase_everything();
 
   // node_breach.cpp: detections
   void decided(const policy::Detection& detection, const policy::Decision& decision);
@@ -252,6 +248,7 @@ class Node final : public ControlPort {
   // Who asked for a rekey, answered when the members have agreed or an attempt of theirs has failed.
   std::vector<std::pair<protocol::AsrId, Done>> rekey_waiters_;
   bool activation_under_way_ = false;
+  bool rehome_sent_ = false;  // with that activation
   Backoff activation_backoff_;
   std::optional<Instant> activation_due_;
   std::optional<Instant> heartbeat_due_;

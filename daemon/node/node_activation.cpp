@@ -18,6 +18,8 @@ void Node::activate(Done done) {
   if (!record_) return done(fail(Errc::not_provisioned));
   if (state_ == NodeState::active) return done({});
   if (state_ == NodeState::quarantined) return done(fail(Errc::wrong_state, "the node is quarantined"));
+  if (activation_waiters_.size() >= kWaitersMax)
+    return done(fail(Errc::busy, "too many wait for an activation"));
   activation_waiters_.push_back(std::move(done));
   activation_due_.reset();
   try_activation();
@@ -26,13 +28,14 @@ void Node::activate(Done done) {
 void Node::try_activation() {
   if (activation_under_way_ || !record_) return;
   activation_under_way_ = true;
+  rehome_sent_ = asks_rehome();
   const auto hardware = parts_.hardware.value();
   if (!hardware) return activation_ended(std::unexpected(hardware.error()));
   set_state(NodeState::activating);
   protocol::ActivateRequest request;
   request.hardware_value = *hardware;
   request.version = AKM_VERSION;
-  request.rehome = asks_rehome();
+  request.rehome = rehome_sent_;
   if (const auto digests = parts_.hardware.digests()) {
     request.machine = parts_.machine;
     request.machine->sources = *digests;
@@ -50,6 +53,8 @@ void Node::send_activation(const protocol::ActivateRequest& request) {
 void Node::activation_ended(Result<NmmLink::Answer> outcome) {
   activation_under_way_ = false;
   Status result = outcome ? take_activation(*outcome) : std::unexpected(outcome.error());
+  // It was asked for meanwhile, and the NMM has not heard of it: this answer is none to who waits.
+  if (!result && outcome && asks_rehome() && !rehome_sent_) return try_activation();
   if (result) {
     activation_backoff_.reset();
     activation_due_.reset();

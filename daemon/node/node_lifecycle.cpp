@@ -25,11 +25,11 @@ std::string joined(const std::vector<std::string>& texts) {
 void Node::compare_hardware() {
   const auto hardware = parts_.hardware.value();
   if (!hardware || *hardware == record_->hardware_value) return;
-  find_changes(*hardware);
+  find_changes();
   if (state_ == NodeState::active) state_ = NodeState::provisioned;
 }
 
-void Node::find_changes(const protocol::HardwareValue&) {
+void Node::find_changes() {
   const auto digests = parts_.hardware.digests();
   if (digests && !record_->sources.empty())
     changed_sources_ = protocol::changed_sources(record_->sources, *digests);
@@ -61,6 +61,7 @@ void Node::rehome(Done done) {
   if (!hardware) return done(std::unexpected(hardware.error()));
   if (*hardware == record_->hardware_value)
     return done(fail(Errc::wrong_state, "the hardware value is the one that the node was provisioned with"));
+  if (rehome_waiters_.size() >= kWaitersMax) return done(fail(Errc::busy, "too many wait for a rehome"));
   NodeRecord changed = *record_;
   changed.rehome_asked = true;
   if (const Status saved = records_->save(changed); !saved) return done(saved);
@@ -160,7 +161,8 @@ void Node::leave() {
   leave_due_ = parts_.now() + kLeaveAfter;
 }
 
-Status Node::erase_everything(std::string* line) {
+/// The receipt; empty of a node that had nothing to erase.
+Result<std::string> Node::erase_everything() {
   Status first;
   const auto key = records_->receipt_key();
   protocol::ZeroizeReceipt receipt = erase_all_but_provisioning(first);
@@ -173,18 +175,15 @@ Status Node::erase_everything(std::string* line) {
     if (!gone && first) first = std::unexpected(gone.error());
     leave();
   }
-  if (receipt.node_id == 0 || line == nullptr) return first;
-  AKM_ASSIGN(*line, sealed_receipt(receipt, key));
-  return first;
+  if (!first) return std::unexpected(first.error());
+  if (receipt.node_id == 0) return std::string();
+  return sealed_receipt(receipt, key);
 }
 
 void Node::zeroize(Reply<std::string> reply) {
   if (!shell_) return reply(fail(Errc::sealed_unavailable));
   if (provisioning_under_way_) return reply(fail(Errc::busy, "provisioning is under way"));
-  std::string line;
-  const Status erased = erase_everything(&line);
-  if (!erased) return reply(std::unexpected(erased.error()));
-  reply(std::move(line));
+  reply(erase_everything());
 }
 
 /// The answer carries the receipt, and needs the provisioning relationship: that one, and the storage key, go
@@ -220,9 +219,9 @@ void Node::generalize(Done done) {
   erase_rest();
   if (!first) return done(first);
   const auto gone = parts_.erase_storage(true);
-  if (!gone) return done(std::unexpected(gone.error()));
+  // Also when it failed part-way: what the open store writes now opens nowhere.
   leave();
-  done({});
+  done(gone ? Status{} : std::unexpected(gone.error()));
 }
 
 }  // namespace akm::node

@@ -33,8 +33,7 @@ void Node::provision_from_file(const std::string& path, UniqueFd code_fd, Done d
   import->also = settings_.drives_also;
   import->code = std::move(*code);
   import->done = std::move(done);
-  // A drive may take what time it likes.
-  aside(import, [](Import& one) { one.source = BundleSource::open(one.path, one.also); }, &Node::found);
+  aside(import, [](Import& one) { one.open_source(); }, &Node::found);
 }
 
 void Node::aside(const SharedImport& import, std::function<void(Import&)> work,
@@ -78,14 +77,20 @@ void Node::opened(const SharedImport& import) {
   import_content(import);
 }
 
+/// By the TPM or from a token: there were no tries to count.
+void Node::opened_without_code(const SharedImport& import) {
+  if (!import->content) return end_import(import, std::unexpected(import->content.error()));
+  import_content(import);
+}
+
 void Node::import_content(const SharedImport& import) {
   const protocol::BundleContent& content = *import->content;
-  if (const Status taken = take_up(content, import->source->way()); !taken) return end_import(import, taken);
+  if (const Status taken = take_up(content, import->way); !taken) return end_import(import, taken);
   import->receipt = receipt_of(content);
-  // From here on the node is provisioned, also if the drive was pulled out.
+  // From here on the node is provisioned, also if the drive or the token was pulled out.
   import->consumed = fail(Errc::busy);
   const Status started = parts_.run_aside([this, import]() -> keyring::TpmWorker::Completion {
-    import->consumed = import->source->consume(import->receipt);
+    import->consumed = import->consume(import->receipt);
     return [this, import] { consumed(import); };
   });
   if (!started) consumed(import);
@@ -96,7 +101,7 @@ void Node::consumed(const SharedImport& import) {
     say({.name = "bundle-not-removed",
          .severity = 4,
          .fields = {{"error", import->consumed.error().message()}}},
-        {}, "The bundle was used, but not wholly removed from the drive; remove it by hand");
+        {}, "The bundle was used, but not wholly removed; remove it by hand");
   }
   end_import(import, {});
 }

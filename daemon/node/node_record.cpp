@@ -1,11 +1,13 @@
 #include "daemon/node/node_record.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "daemon/protocol/asr_codec.h"
 #include "daemon/protocol/cbor.h"
 #include "daemon/protocol/limits.h"
 #include "daemon/protocol/suite.h"
+#include "daemon/service/erase_state.h"
 
 namespace akm::node {
 namespace {
@@ -15,7 +17,6 @@ using protocol::CborWriter;
 namespace limits = protocol::limits;
 
 constexpr std::string_view kRecordName = "node";
-constexpr std::string_view kUsedName = kUsedBundlesRecord;
 constexpr std::string_view kReceiptName = "receipt-key";
 
 // The bit of each key that must be there.
@@ -180,12 +181,12 @@ Status NodeRecords::erase_damaged() {
 
 Result<std::vector<protocol::SingleUseId>> NodeRecords::used() {
   std::vector<protocol::SingleUseId> out;
-  const auto stored = store_.read(kUsedName);
+  const auto stored = store_.read(service::kUsedBundlesRecord);
   if (!stored && stored.error().code == Errc::not_found) return out;
   if (!stored) return std::unexpected(stored.error());
   auto rest = stored->reveal();
   if (rest.size() % protocol::kSingleUseIdBytes != 0)
-    return fail(Errc::state_corrupt, std::string(kUsedName));
+    return fail(Errc::state_corrupt, std::string(service::kUsedBundlesRecord));
   for (; !rest.empty(); rest = rest.subspan(protocol::kSingleUseIdBytes)) {
     std::ranges::copy(rest.first(protocol::kSingleUseIdBytes), out.emplace_back().begin());
   }
@@ -214,7 +215,7 @@ Status NodeRecords::remove_used(const protocol::SingleUseId& id) {
 Status NodeRecords::write_used(const std::vector<protocol::SingleUseId>& ids) {
   std::vector<std::uint8_t> bytes;
   for (const auto& one : ids) bytes.insert(bytes.end(), one.begin(), one.end());
-  return store_.write(kUsedName, bytes);
+  return store_.write(service::kUsedBundlesRecord, bytes);
 }
 
 }  // namespace akm::node

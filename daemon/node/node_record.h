@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "daemon/node/control_port.h"
@@ -17,8 +16,6 @@ namespace akm::node {
 /// Single-use ids that are remembered; the oldest go first. Far above what one node is provisioned in its
 /// life.
 inline constexpr std::size_t kUsedBundles = 256;
-/// Outlives zeroize: a bundle opens once, whatever comes between.
-inline constexpr std::string_view kUsedBundlesRecord = "used-bundles";
 inline constexpr std::size_t kPendingReportBytes = 16 * 1024;
 
 struct NodeRecord {

@@ -94,20 +94,14 @@ void Node::provision_from_tpm_file(const std::string& path, const std::vector<st
   import->path = path;
   import->also = settings_.drives_also;
   import->done = std::move(done);
-  // A drive and a TPM may take what time they like.
   aside(
       import,
       [tpm = parts_.hardware.tpm(), hardware = *hardware, digest](Import& one) {
-        one.source = BundleSource::open(one.path, one.also);
+        one.open_source();
         one.content = one.source ? open_for_tpm(tpm, hardware, one.source->bytes(), digest)
                                  : std::unexpected(one.source.error());
       },
-      &Node::opened_by_tpm);
-}
-
-void Node::opened_by_tpm(const SharedImport& import) {
-  if (!import->content) return end_import(import, std::unexpected(import->content.error()));
-  import_content(import);
+      &Node::opened_without_code);
 }
 
 }  // namespace akm::node

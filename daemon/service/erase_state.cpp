@@ -8,6 +8,7 @@
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/service/machine.h"
+#include "daemon/service/pcr_record.h"
 #include "daemon/service/startup.h"
 #include "keyring/sealed_key.h"
 #include "keyring/sealer_factory.h"
@@ -53,22 +54,24 @@ Status remove_files(const std::string& folder, std::size_t& count) {
   return first;
 }
 
-Status leave_behind(const Settings& settings, store::SealedStore& store,
-                    const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
+std::string along_path(const Settings& settings, std::string_view name) {
+  return settings.state_folder + kAlong + std::string(name);
+}
+
+Status leave_behind(const Settings& settings, store::SealedStore& store) {
+  for (const std::string_view name : kTakenAlong) {
     const auto record = store.read(name);
     if (!record && record.error().code == Errc::not_found) continue;
     if (!record) return std::unexpected(record.error());
     const auto bytes = record->reveal();
-    AKM_TRY(write_file_atomically(settings.state_folder + kAlong + name, bytes, 0600));
+    AKM_TRY(write_file_atomically(along_path(settings, name), bytes, 0600));
   }
   return {};
 }
 
 }  // namespace
 
-Result<std::vector<std::string>> erase_state(const Settings& settings, store::SealedStore& store, bool mark,
-                                             const std::vector<std::string>& take_along) {
+Result<std::vector<std::string>> erase_state(const Settings& settings, store::SealedStore& store, bool mark) {
   std::vector<std::string> gone;
   Status first;
   const auto note = [&first](const Status& status) {
@@ -79,11 +82,11 @@ Result<std::vector<std::string>> erase_state(const Settings& settings, store::Se
   if (mark) {
     AKM_ASSIGN(marker, boot_id());  // before anything is gone
   }
-  if (!mark) note(leave_behind(settings, store, take_along));
+  if (!mark) note(leave_behind(settings, store));
   // The marker first: an image that is taken after a crash here has no identity, whatever else is in it.
   if (mark) note(write_file_atomically(settings.state_folder + kMarker, bytes_of(marker + "\n"), 0600));
   std::size_t records = 0;
-  if (note(remove_files(settings.state_folder + "/records", records)))
+  if (note(remove_files(records_folder(settings), records)))
     gone.push_back("records:" + std::to_string(records));
   // Before what may take long or fail: without it nothing opens. A token is found by what stands in it.
   const std::string sealed_key = settings.state_folder + "/" + keyring::kSealedKeyFile;
@@ -120,7 +123,7 @@ Status take_off_mark(const Settings& settings) {
   }
   // Whatever lies beside the marker was left by a crash and belongs to the image.
   std::size_t count = 0;
-  AKM_TRY(remove_files(settings.state_folder + "/records", count));
+  AKM_TRY(remove_files(records_folder(settings), count));
   AKM_TRY(erase_file(settings.state_folder + "/" + keyring::kReplacedKeyFile));
   AKM_TRY(erase_file(settings.state_folder + "/" + keyring::kSealedKeyFile));
   log::write(log::Level::notice, {},
@@ -129,8 +132,8 @@ Status take_off_mark(const Settings& settings) {
 }
 
 Status take_up_records(const Settings& settings, store::SealedStore& store) {
-  for (const char* name : kTakenAlong) {
-    const std::string path = settings.state_folder + kAlong + name;
+  for (const std::string_view name : kTakenAlong) {
+    const std::string path = along_path(settings, name);
     const auto bytes = read_file(path, kAlongBytes);
     if (!bytes && bytes.error().code == Errc::not_found) continue;
     if (!bytes) return std::unexpected(bytes.error());

@@ -3,6 +3,7 @@
 // secure element. What begins after it is another identity.
 #include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/service/settings.h"
@@ -10,19 +11,23 @@
 
 namespace akm::service {
 
-/// Names of what is gone, for a receipt. With `mark` the marker of a golden image is left; without it the
-/// named records are taken along in the clear (they hold no secret), and are in the next state. The open
+/// Single-use ids of bundles, and wrong codes of them: a bundle opens once, and after so many wrong codes
+/// never, whatever comes between.
+inline constexpr std::string_view kUsedBundlesRecord = "used-bundles";
+inline constexpr std::string_view kBundleTriesRecord = "bundle-tries";
+/// What is taken along. It stands in the clear meanwhile: nothing of which somebody with the disk could make
+/// more than by deleting it.
+inline constexpr std::array kTakenAlong{kUsedBundlesRecord, kBundleTriesRecord};
+
+/// Names of what is gone, for a receipt. With `mark` the marker of a golden image is left; without it
+/// kTakenAlong is taken along in the clear (it holds no secret), and is in the next state. The open
 /// `store` is of no use afterwards: the program is to start anew. storage_failed, tpm_failed; what could be
 /// erased is gone then too.
-Result<std::vector<std::string>> erase_state(const Settings& settings, store::SealedStore& store, bool mark,
-                                             const std::vector<std::string>& take_along = {});
+Result<std::vector<std::string>> erase_state(const Settings& settings, store::SealedStore& store, bool mark);
 
 /// At a start, before the state is opened. wrong_state on a machine that was generalized and not started anew
 /// since: whoever made a state now would put it into the image. On any other the marker is removed.
 Status take_off_mark(const Settings& settings);
-/// What may be taken along. It stands in the clear meanwhile: nothing of which somebody with the disk could
-/// make more than by deleting it.
-inline constexpr std::array kTakenAlong{"used-bundles", "bundle-tries"};
 /// Puts what was taken along into the new state, never in the place of what is there.
 Status take_up_records(const Settings& settings, store::SealedStore& store);
 

@@ -174,7 +174,7 @@ Status wait_for_handover(Session& session) {
     }
     if (status.handover_fingerprint != offer.fingerprint)
       return fail(Errc::timed_out, "no NMM has handed over credentials");
-    // The daemon says nothing when an offer has run out: it is looked at.
+    // Looked at, since a daemon that has ended does not say that its offer has gone with it.
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
 }

@@ -209,8 +209,9 @@ Test(authorizer, a_method_without_a_rule_is_refused) {
           "Backdoor", "", "",
           [](sd_bus_message* m, void* userdata, sd_bus_error*) {
             auto* c = static_cast<Context*>(userdata);
-            c->authorizer->check(
-                m, [c](Status status) { *c->code = status ? Errc::internal : status.error().code; });
+            c->authorizer->authorize(m, [c](const Result<Caller>& caller) {
+              *c->code = caller ? Errc::internal : caller.error().code;
+            });
             return sd_bus_reply_method_return(m, "");
           },
           SD_BUS_VTABLE_UNPRIVILEGED),

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "daemon/base/atomic_file.h"
 #include "keyring/sealed_blob.h"
@@ -138,4 +139,16 @@ Test(software_sealer, a_damaged_incarnation_file_is_kept_and_never_restarts_at_o
   cr_assert(akm::write_file_atomically(folder.file("incarnation"), text("4294967294\n"), 0600));
   cr_assert_eq(*sealer_in(folder.path()).next_incarnation(), UINT32_MAX);
   cr_assert(sealer_in(folder.path()).next_incarnation().error().code == Errc::exhausted);
+}
+
+Test(software_sealer, erased_its_bytes_go_before_the_name) {
+  const TemporaryFolder folder;
+  SoftwareSealer sealer = sealer_in(folder.file("state"));
+  const auto blob = sealer.seal(key_of(1));
+  std::filesystem::create_hard_link(folder.file("state/software.key"), folder.file("other"));
+  cr_assert_eq(sealer.erase()->at(0), "software-key");
+  cr_assert_not(std::filesystem::exists(folder.file("state/software.key")));
+  cr_assert(*akm::read_file(folder.file("other"), 64) == Bytes(32));
+  cr_assert_eq(sealer.unseal(*blob).error().code, Errc::sealed_unavailable);
+  cr_assert(sealer.erase()->empty(), "there is nothing left to name");
 }

@@ -43,6 +43,15 @@ Test(node_handover, one_key_while_it_lasts) {
   cr_assert(f.handover.open(f.sealed_for(offer), f.now).has_value());
 }
 
+Test(node_handover, it_ends_when_its_key_does) {
+  Fixture f;
+  cr_assert(!f.handover.ends());
+  cr_assert(f.handover.offer(f.identity, f.random, f.now).has_value());
+  cr_assert(f.handover.ends() == f.now + kHandoverLasts);
+  f.handover.forget();
+  cr_assert(!f.handover.ends());
+}
+
 Test(node_handover, after_its_time_or_its_use_it_is_gone) {
   Fixture f;
   const auto offer = *f.handover.offer(f.identity, f.random, f.now);

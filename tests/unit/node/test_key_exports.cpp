@@ -225,6 +225,34 @@ Test(key_exports, what_is_refused_leaves_nothing) {
   cr_assert(bench.changes.empty());
 }
 
+/// The length is not in its name: it would get one that its program does not expect.
+Test(key_exports, who_asks_for_another_length_does_not_get_the_first_ones) {
+  Bench bench;
+  auto rules = Bench::rules();
+  rules.push_back(rules.front());
+  rules.back().user = std::to_string(::getuid() + 1);
+  rules.back().key_bytes = 64;
+  KeyExports exports({.keys = &bench.keys,
+                      .view = [&](protocol::AsrId) { return std::optional(bench.view); },
+                      .changed = [](protocol::AsrId, const ExportedKey&, bool) {}},
+                     rules);
+  const auto add = [&](std::uint32_t uid, keyring::Serial ring) {
+    Caller caller;
+    caller.uid = uid;
+    caller.pid = ::getpid();
+    return exports.add({.asr_id = kAsr, .name = "vpn", .type = "user", .keyring = ring}, caller);
+  };
+  const auto first = add(::getuid(), kRing);
+  cr_assert(first.has_value());
+  cr_assert(add(::getuid() + 1, 79).error().code == Errc::refused_by_policy);
+  cr_assert_eq(*add(::getuid(), 78), *first);
+  Caller caller;
+  caller.uid = ::getuid();
+  cr_assert(exports.release(kAsr, *first, caller));
+  cr_assert(add(::getuid() + 1, 79).has_value(), "it is free again");
+  cr_assert_eq(bench.value(kVpn).size(), 128);
+}
+
 Test(key_exports, everything_has_a_maximum) {
   Bench bench;
   for (std::uint8_t i = 0; i < node::kExportsPerAsr; ++i)

@@ -80,6 +80,32 @@ Test(node_lifecycle, rehome_asks_and_the_bound_serial_settles_it) {
   cr_assert_eq(bench.state(), NodeState::active, "the new value is the one that counts");
 }
 
+Test(node_lifecycle, a_rehome_during_an_activation_is_answered_when_the_nmm_has_heard_of_it) {
+  Moved bench;
+  bench.answer_status = protocol::ControlStatus::not_activated;
+  bench.node->deadline_reached();  // its request is on the way, and says nothing of a rehome
+  std::optional<Status> outcome;
+  bench.node->rehome([&](const Status& status) {
+    outcome = status;
+    cr_assert(bench.last_activation().rehome);
+  });
+  const std::size_t before = bench.count(Method::activate);
+  bench.settle();
+  cr_assert(outcome && *outcome);
+  cr_assert_eq(bench.count(Method::activate), before + 2);
+}
+
+Test(node_lifecycle, so_many_may_wait_for_a_rehome) {
+  Moved bench;
+  bench.answer = false;
+  std::vector<Errc> answers;
+  for (std::size_t i = 0; i <= node::kWaitersMax; ++i) {
+    bench.node->rehome([&](const Status& status) { answers.push_back(status.error().code); });
+    bench.node->activate([&](const Status& status) { answers.push_back(status.error().code); });
+  }
+  cr_assert(answers == std::vector<Errc>({Errc::busy, Errc::busy}));
+}
+
 Test(node_lifecycle, an_unchanged_machine_has_nothing_to_ask) {
   NodeBench bench;
   Status out;
@@ -119,6 +145,22 @@ Test(node_lifecycle, generalize_needs_a_storage_to_erase) {
   Status out;
   bench.node->generalize([&out](const Status& status) { out = status; });
   cr_assert_eq(out.error().code, Errc::not_supported);
+}
+
+Test(node_lifecycle, what_was_generalized_in_part_starts_anew_all_the_same) {
+  NodeBench bench;
+  bench.erase_storage = [](bool mark) -> Result<std::vector<std::string>> {
+    cr_assert(mark);
+    return fail(Errc::tpm_failed, "test");
+  };
+  bench.start();
+  bench.make_member();
+  Status out;
+  bench.node->generalize([&out](const Status& status) { out = status; });
+  cr_assert_eq(out.error().code, Errc::tpm_failed);
+  ++bench.identity.serial;
+  bench.use_id = 2;
+  cr_assert_eq(bench.provision().error().code, Errc::busy, "its key may be gone");
 }
 
 /// The storage key is gone: what came now would be lost, and its bundle with it.

@@ -283,3 +283,14 @@ Test(node_provisioning, a_bundle_for_another_machine_opens_to_noise) {
   cr_assert_neq(bench.state(), NodeState::active);
   cr_assert_eq(bench.count(protocol::Method::activate), 0, "the NMM opens none of its frames");
 }
+
+Test(node_provisioning, an_offer_of_a_handover_ends_by_itself_and_that_is_said) {
+  NodeBench bench;
+  cr_assert(bench.node->offer_handover().has_value());
+  bench.pass(node::kHandoverLasts - std::chrono::seconds(1));
+  cr_assert(!bench.node->status().handover_fingerprint.empty());
+  const std::size_t before = bench.status_changes;
+  bench.pass(std::chrono::seconds(1));
+  cr_assert_eq(bench.status_changes, before + 1);
+  cr_assert(bench.node->status().handover_fingerprint.empty());
+}

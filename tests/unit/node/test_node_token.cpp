@@ -79,6 +79,29 @@ Test(node_token, what_is_wrong_is_said_and_changes_nothing) {
   cr_assert_eq(bench.provision()->error().code, Errc::busy);
 }
 
+/// A daemon that starts anew meanwhile would leave the bundle on the token.
+Test(node_token, zeroize_waits_until_the_token_is_consumed) {
+  Bench bench;
+  bench.put("a");
+  std::optional<Status> outcome;
+  bench.node.node->provision_from_token("pkcs11:token=one", memfd_of("1234"),
+                                        [&outcome](const Status& status) { outcome = status; });
+  std::exchange(bench.node.aside, {}).front()()();
+  cr_assert_eq(bench.node.state(), NodeState::provisioned);
+  cr_assert(!outcome);
+  Result<std::string> receipt;
+  const auto zeroize = [&] {
+    bench.node.node->zeroize([&receipt](Result<std::string> line) { receipt = std::move(line); });
+  };
+  zeroize();
+  cr_assert_eq(receipt.error().code, Errc::busy);
+  std::exchange(bench.node.aside, {}).front()()();
+  cr_assert(outcome && *outcome);
+  cr_assert_eq(keyring::read_vault(bench.hsm->place, bench.hsm->pin).error().code, Errc::already_consumed);
+  zeroize();
+  cr_assert(receipt.has_value());
+}
+
 Test(node_token, a_token_that_is_pulled_out_after_reading_leaves_the_node_provisioned) {
   Bench bench;
   bench.put("a");

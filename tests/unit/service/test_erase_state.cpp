@@ -42,7 +42,7 @@ bool has(const std::vector<std::string>& names, std::string_view name) {
 
 Test(service_erase_state, another_state_begins_with_what_was_taken_along) {
   Fixture f;
-  const auto gone = erase_state(f.settings, *f.state.store, false, {"used-bundles"});
+  const auto gone = erase_state(f.settings, *f.state.store, false);
   cr_assert(gone.has_value());
   cr_assert(has(*gone, "software-key") && has(*gone, "sealed-storage-key"));
   cr_assert(!f.is_there("kek.sealed") && !f.is_there("software.key"));
@@ -69,7 +69,7 @@ Test(service_erase_state, a_file_in_the_clear_replaces_no_record_and_adds_no_oth
 
 Test(service_erase_state, a_golden_image_has_no_state_until_another_boot) {
   Fixture f;
-  cr_assert(erase_state(f.settings, *f.state.store, true, {"used-bundles"}).has_value());
+  cr_assert(erase_state(f.settings, *f.state.store, true).has_value());
   f.state = {};
   f.state = open_state(f.settings, f.random);
   cr_assert_eq(f.state.failure->code, Errc::wrong_state);
