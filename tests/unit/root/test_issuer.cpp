@@ -182,6 +182,6 @@ Test(issuer, a_file_opens_with_its_code) {
   net.nmms[0]->nmm->provision_from_file((*out)->path, std::move((*out)->code), nmm::test::into(joined));
   cr_assert(joined && joined->has_value());
   net.run(std::chrono::seconds(3));
-  cr_assert_str_eq(net.nmms[0]->status().root_state.c_str(), "reached");
+  cr_assert_eq(net.nmms[0]->status().root_state, "reached");
   cr_assert_not(std::filesystem::exists((*out)->path), "the bundle is used up");
 }

@@ -40,7 +40,7 @@ Test(nmm_joining, a_direct_bundle_is_taken_once) {
   cr_assert(first->has_value());
   cr_assert_not(second->has_value());
   net.run(std::chrono::seconds(3));
-  cr_assert_str_eq(net.nmms[0]->status().root_state.c_str(), "reached");
+  cr_assert_eq(net.nmms[0]->status().root_state, "reached");
 }
 
 Test(nmm_joining, what_is_no_bundle_is_refused_and_nothing_changes) {
@@ -53,5 +53,5 @@ Test(nmm_joining, what_is_no_bundle_is_refused_and_nothing_changes) {
   cr_assert_not(result->has_value());
   net.nmms[0]->nmm->provision_from_file("/nowhere/north.akmbundle", memfd("short"), nmm::test::into(result));
   cr_assert_not(result->has_value());
-  cr_assert_str_eq(net.nmms[0]->status().root_state.c_str(), "standalone");
+  cr_assert_eq(net.nmms[0]->status().root_state, "standalone");
 }

@@ -14,11 +14,11 @@ Test(receiver_errands, what_is_issued_is_said_until_it_is_taken) {
   cr_assert(nmm.join(*net.prepare(nmm)));
   nmm.store.failing_names = "nmm-root";  // it cannot store the secret
   net.run(20s);
-  cr_assert_str_eq(nmm.status().state.c_str(), "no-root-secret");
+  cr_assert_eq(nmm.status().state, "no-root-secret");
   cr_assert(net.root->book().all().begin()->second.issue_pending);
   nmm.store.failing_names.reset();
   net.run(90s);
-  cr_assert_str_eq(nmm.status().state.c_str(), "ready");
+  cr_assert_eq(nmm.status().state, "ready");
   cr_assert_not(net.root->book().all().begin()->second.issue_pending);
 }
 
@@ -86,7 +86,7 @@ Test(receiver_errands, a_used_failsafe_chain_gets_the_nmm_its_next_serial) {
   net.root_down = false;
   net.restart_root();
   net.run(1500s);
-  cr_assert_str_eq(nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(nmm.status().root_state, "reached");
   cr_assert_not(nmm.shell->engine().view(nmm.nmm->root_link().asr_id())->failsafe_spent);
   cr_assert_geq(net.root->book().find(nmm_id)->serial, 1U);
 }
@@ -105,7 +105,7 @@ Test(receiver_errands, a_fenced_machine_that_cannot_store_it_is_told_again) {
   cr_assert(std::ranges::any_of(findings, [](const auto& f) { return f.contains("fenced off"); }));
   lost.store.failing_names.reset();
   net.run(100s);
-  cr_assert_str_eq(lost.status().state.c_str(), "fenced");
+  cr_assert_eq(lost.status().state, "fenced");
   cr_assert(net.root->book().find(nmm_id)->fenced.empty());
   cr_assert_eq(lost.store.records.at("nmm-root").size(), 9U, "no secret is left");
 }

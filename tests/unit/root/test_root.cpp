@@ -31,14 +31,14 @@ std::vector<store::ReportRow> rows(RootNet& net, store::RecordKind kind, std::ui
 Test(root, an_nmm_joins_and_gets_its_secret_from_the_root) {
   RootNet net(1, 2);
   NmmMachine& nmm = *net.nmms[0];
-  cr_assert_str_eq(nmm.status().root_state.c_str(), "standalone");
+  cr_assert_eq(nmm.status().root_state, "standalone");
   net.policy.rekey_interval_s = 1234;
   const auto content = net.prepare(nmm);
   cr_assert(content);
   cr_assert(nmm.join(*content));
   net.run(2s);
-  cr_assert_str_eq(nmm.status().root_state.c_str(), "reached");
-  cr_assert_str_eq(nmm.status().state.c_str(), "ready");
+  cr_assert_eq(nmm.status().root_state, "reached");
+  cr_assert_eq(nmm.status().state, "ready");
   cr_assert_eq(nmm.status().nmm_id, content->identity.node_id);
   cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "active");
 
@@ -77,7 +77,7 @@ Test(root, an_nmm_that_stands_alone_is_adopted_and_its_nodes_are_not_touched) {
   cr_assert(content && content->has_value());
   cr_assert(nmm.join(**content));
   net.run(3s);
-  cr_assert_str_eq(nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(nmm.status().root_state, "reached");
   cr_assert_eq(nmm.status().nmm_id, own);
   cr_assert_eq(rows(net, store::RecordKind::node, own).size(), 3U);
   cr_assert_eq(net.nodes[0]->installs, installs);
@@ -97,7 +97,7 @@ Test(root, an_outage_of_the_root_stops_nothing_and_is_caught_up_with) {
   cr_assert_neq(second, 0U);
   nmm.nmm->delete_asr(first, [](const Status&) {});
   net.run(70s);
-  cr_assert_str_eq(nmm.status().root_state.c_str(), "outage");
+  cr_assert_eq(nmm.status().root_state, "outage");
   cr_assert_gt(nmm.status().counters.at("root_pending"), 0U);
   nmm.restart();
   net.run(2s);
@@ -105,7 +105,7 @@ Test(root, an_outage_of_the_root_stops_nothing_and_is_caught_up_with) {
   net.root_down = false;
   net.restart_root();
   net.run(70s);
-  cr_assert_str_eq(nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(nmm.status().root_state, "reached");
   cr_assert_eq(nmm.status().counters.at("root_pending"), 0U);
   const auto nmm_id = nmm.status().nmm_id;
   cr_assert_eq(rows(net, store::RecordKind::node, nmm_id).size(), 4U);
@@ -136,7 +136,7 @@ Test(root, a_lost_nmm_is_replaced_and_all_nodes_come_back, .timeout = 100) {
   cr_assert(content);
   cr_assert(next.join(*content));
   net.run(3s);
-  cr_assert_str_eq(next.status().root_state.c_str(), "reached");
+  cr_assert_eq(next.status().root_state, "reached");
   cr_assert_eq(next.status().nmm_id, nmm_id);
   cr_assert_eq(next.nmm->nodes().size(), 20U);
   cr_assert_eq(next.nmm->asrs().size(), 1U);
@@ -164,8 +164,8 @@ Test(root, a_lost_nmm_is_replaced_and_all_nodes_come_back, .timeout = 100) {
   std::optional<Status> tried;
   lost.nmm->rekey(asr_id, nmm::test::into(tried));
   net.run(40s);
-  cr_assert_str_eq(lost.status().state.c_str(), "fenced");
-  cr_assert_str_eq(lost.status().root_state.c_str(), "fenced");
+  cr_assert_eq(lost.status().state, "fenced");
+  cr_assert_eq(lost.status().root_state, "fenced");
   cr_assert_eq(net.nodes[3]->installs, installs);
   cr_assert(net.root->book().find(nmm_id)->fenced.empty());
   std::optional<Status> refused;
@@ -173,7 +173,7 @@ Test(root, a_lost_nmm_is_replaced_and_all_nodes_come_back, .timeout = 100) {
   cr_assert(refused && refused->error().code == Errc::wrong_state);
   lost.restart();
   net.run(10s);
-  cr_assert_str_eq(lost.status().state.c_str(), "fenced", "a restart makes nothing good");
+  cr_assert_eq(lost.status().state, "fenced", "a restart makes nothing good");
   settle_nodes(net, 1);
   cr_assert_str_eq(next.state_of("n3").c_str(), "active");
 }
@@ -202,11 +202,11 @@ Test(root, what_is_not_an_nmm_s_is_refused) {
   NmmMachine& nmm = *net.nmms[0];
   auto content = net.prepare(nmm);
   cr_assert(net.nmms[1]->join(*content).error().code == Errc::hardware_mismatch, "another machine's");
-  cr_assert_str_eq(net.nmms[1]->status().root_state.c_str(), "standalone");
+  cr_assert_eq(net.nmms[1]->status().root_state, "standalone");
   cr_assert(nmm.join(*content));
   cr_assert_not(nmm.join(*content).has_value(), "once");
   net.run(10s);
-  cr_assert_str_eq(nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(nmm.status().root_state, "reached");
   ControlPort::Prepare what;
   what.nmm_name = "other";
   std::optional<Errc> why;
@@ -247,10 +247,10 @@ Test(root, a_database_that_is_away_makes_the_nmm_wait) {
   net.database_down = true;
   cr_assert(nmm.join(*content));
   net.run(20s);
-  cr_assert_str_eq(nmm.status().root_state.c_str(), "joining");
+  cr_assert_eq(nmm.status().root_state, "joining");
   net.database_down = false;
   net.run(20s);
-  cr_assert_str_eq(nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(nmm.status().root_state, "reached");
 }
 
 Test(root, a_changed_policy_is_told) {

@@ -38,11 +38,11 @@ Test(root_fence, a_fence_erases_what_counts_and_outlives_a_restart) {
   f.net.activate_all(f.nmm);
   const auto body = protocol::FenceRequest{2}.encode();
   f.say(protocol::Method::fence, SecretBuffer::copy_of(body));
-  cr_assert_str_eq(f.nmm.status().state.c_str(), "fenced");
+  cr_assert_eq(f.nmm.status().state, "fenced");
   cr_assert_eq(f.nmm.store.records.at("nmm-root").size(), 9U);
   cr_assert_null(f.nmm.shell->engine().view(f.net.nodes[0]->provisioning) ? &f : nullptr);
   f.nmm.restart();
-  cr_assert_str_eq(f.nmm.status().state.c_str(), "fenced");
+  cr_assert_eq(f.nmm.status().state, "fenced");
   std::optional<Status> done;
   f.nmm.nmm->create_root_secret(nmm::test::into(done));
   cr_assert_not(done->has_value(), "it cannot begin anew under the same name");
@@ -66,7 +66,7 @@ Test(root_fence, a_fenced_machine_gets_the_place_back_with_the_newest_records, .
   cr_assert_eq(second.serial_of("n0"), 2U);
   f.nmm.down = false;
   f.net.run(60s);
-  cr_assert_str_eq(f.nmm.status().state.c_str(), "fenced");
+  cr_assert_eq(f.nmm.status().state, "fenced");
   second.down = true;
   cr_assert(f.nmm.join(*f.net.replace(nmm_id, f.nmm)));
   f.net.run(130s);
@@ -74,7 +74,7 @@ Test(root_fence, a_fenced_machine_gets_the_place_back_with_the_newest_records, .
     f.net.heartbeats();
     f.net.run(2s);
   }
-  cr_assert_str_eq(f.nmm.status().state.c_str(), "ready");
+  cr_assert_eq(f.nmm.status().state, "ready");
   cr_assert_eq(f.nmm.serial_of("n0"), 3U);
   cr_assert_str_eq(f.nmm.state_of("n1").c_str(), "active");
 }
@@ -98,7 +98,7 @@ Test(root_fence, a_fence_that_was_cut_short_is_finished_after_a_restart) {
   f.nmm.store.records["nmm-root"] = secrets;
   f.nmm.restart();
   cr_assert_eq(f.nmm.store.records.at("nmm-root").size(), 9U, "at once");
-  cr_assert_str_eq(f.nmm.status().state.c_str(), "fenced");
+  cr_assert_eq(f.nmm.status().state, "fenced");
   cr_assert_eq(f.nmm.shell->engine().relationships().size(), 1U, "only that with the Root");
 }
 

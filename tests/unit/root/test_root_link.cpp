@@ -78,7 +78,7 @@ Test(root_link, the_next_serial_of_the_same_root_takes_its_place) {
   cr_assert_eq(next->identity.serial, 2U);
   cr_assert(f.nmm.join(*next));
   f.net.run(5s);
-  cr_assert_str_eq(f.nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(f.nmm.status().root_state, "reached");
   cr_assert_str_eq(f.net.root->nmms()[0].state.c_str(), "active");
 }
 
@@ -149,10 +149,10 @@ Test(root_link, a_full_disk_at_joining_leaves_it_standing_alone) {
   cr_assert_not(f.nmm.join(f.content).has_value());
   f.nmm.store.failing = false;
   f.nmm.restart();
-  cr_assert_str_eq(f.nmm.status().root_state.c_str(), "standalone");
+  cr_assert_eq(f.nmm.status().root_state, "standalone");
   cr_assert(f.nmm.join(f.content));
   f.net.run(5s);
-  cr_assert_str_eq(f.nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(f.nmm.status().root_state, "reached");
 }
 
 Test(root_link, a_full_disk_at_replacing_loses_nothing_of_the_old_state) {
@@ -175,7 +175,7 @@ Test(root_link, a_full_disk_at_replacing_loses_nothing_of_the_old_state) {
   cr_assert(f.nmm.store.records.at("node") == held.at("node"));
   cr_assert(f.nmm.join(*content), "its bundle is not used");
   f.net.run(30s);
-  cr_assert_str_eq(f.nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(f.nmm.status().root_state, "reached");
   cr_assert_eq(f.nmm.nmm->nodes().size(), 2U);
 }
 
@@ -210,7 +210,7 @@ Test(root_link, what_is_from_before_is_gone_before_it_goes_on_also_after_a_crash
   cr_assert(f.nmm.nmm->nodes().empty());
   f.net.root_down = false;
   f.net.run(150s);
-  cr_assert_str_eq(f.nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(f.nmm.status().root_state, "reached");
   cr_assert_eq(f.nmm.nmm->nodes().size(), 2U);
 }
 

@@ -56,7 +56,7 @@ Test(root_reports, a_replacement_that_cannot_store_tries_until_it_can) {
   next.store.failing_names = "nmm-node-";  // no record can be taken over
   net.run(5s);
   cr_assert(next.nmm->nodes().empty());
-  cr_assert_str_eq(next.status().root_state.c_str(), "joining");
+  cr_assert_eq(next.status().root_state, "joining");
   next.restart();
   net.run(5s);
   std::optional<Status> early;
@@ -65,7 +65,7 @@ Test(root_reports, a_replacement_that_cannot_store_tries_until_it_can) {
   next.store.failing_names.reset();
   net.run(30s);
   cr_assert_eq(next.nmm->nodes().size(), 3U);
-  cr_assert_str_eq(next.status().root_state.c_str(), "reached");
+  cr_assert_eq(next.status().root_state, "reached");
 }
 
 Test(root_reports, a_replacement_counts_on_where_the_lost_one_was) {
@@ -81,7 +81,7 @@ Test(root_reports, a_replacement_counts_on_where_the_lost_one_was) {
   net.run(10s);
   cr_assert_gt(next.status().incarnation, lost.status().incarnation + kIncarnationLeap - 2);
   cr_assert_eq(next.starts, 2U, "it has started anew once");
-  cr_assert_str_eq(next.status().root_state.c_str(), "reached");
+  cr_assert_eq(next.status().root_state, "reached");
   cr_assert_eq(next.status().counters.at("root_pending"), 0U);
 }
 
@@ -104,7 +104,7 @@ Test(root_reports, a_record_that_does_not_fit_is_left_out_and_the_others_come) {
   cr_assert_eq(next.nmm->nodes().size(), 1U);
   cr_assert(next.join(*net.replace(lost.status().nmm_id, next)));
   net.run(30s);
-  cr_assert_str_eq(next.status().root_state.c_str(), "reached");
+  cr_assert_eq(next.status().root_state, "reached");
   cr_assert_eq(next.nmm->nodes().size(), 3U);
   const auto all = next.nmm->nodes();
   const auto kept = std::ranges::find(all, "n0", &nmm::NodeSnapshot::name);
@@ -128,6 +128,6 @@ Test(root_reports, a_root_that_forgot_the_activation_gets_another_one) {
   cr_assert_str_neq(net.root->nmms()[0].state.c_str(), "active");
   net.run(150s);
   cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "active");
-  cr_assert_str_eq(nmm.status().root_state.c_str(), "reached");
+  cr_assert_eq(nmm.status().root_state, "reached");
   cr_assert(nmm.status().findings.empty());
 }
