@@ -53,7 +53,7 @@ Test(receiver, a_bundle_that_has_expired_is_refused) {
   net.run(std::chrono::hours(24 * 8));
   cr_assert(net.nmms[0]->join(*content));
   net.run(10s);
-  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "prepared");
+  cr_assert_eq(net.root->nmms()[0].state, "prepared");
   cr_assert_not_null(net.event("activation-refused"));
 }
 

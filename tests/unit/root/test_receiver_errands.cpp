@@ -32,11 +32,11 @@ Test(receiver_errands, a_policy_is_told_when_the_nmm_is_back) {
   net.root->policy_changed();
   net.run(200s);
   cr_assert(net.root->book().all().begin()->second.policy_pending);
-  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "silent");
+  cr_assert_eq(net.root->nmms()[0].state, "silent");
   nmm.down = false;
   net.run(60s);
   cr_assert_not(net.root->book().all().begin()->second.policy_pending);
-  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "active");
+  cr_assert_eq(net.root->nmms()[0].state, "active");
   cr_assert_not_null(net.event("nmm-heard-again"));
 }
 
@@ -48,9 +48,9 @@ Test(receiver_errands, an_nmm_that_is_dead_at_the_root_s_start_becomes_silent) {
   nmm.down = true;
   net.restart_root();
   net.run(10s);
-  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "active");
+  cr_assert_eq(net.root->nmms()[0].state, "active");
   net.run(200s);
-  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "silent");
+  cr_assert_eq(net.root->nmms()[0].state, "silent");
   cr_assert_not_null(net.event("nmm-silent"));
   cr_assert_eq(net.root->nmms()[0].last_heard_ns, 0);
 }
@@ -63,7 +63,7 @@ Test(receiver_errands, a_silent_nmm_is_not_called_until_it_is_heard) {
   nmm.down = true;
   net.root->policy_changed();
   net.run(300s);
-  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "silent");
+  cr_assert_eq(net.root->nmms()[0].state, "silent");
   const auto sent = net.shell->engine().counters().frames_sent;
   net.run(600s);
   cr_assert_eq(net.shell->engine().counters().frames_sent, sent);

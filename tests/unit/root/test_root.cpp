@@ -40,7 +40,7 @@ Test(root, an_nmm_joins_and_gets_its_secret_from_the_root) {
   cr_assert_eq(nmm.status().root_state, "reached");
   cr_assert_eq(nmm.status().state, "ready");
   cr_assert_eq(nmm.status().nmm_id, content->identity.node_id);
-  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "active");
+  cr_assert_eq(net.root->nmms()[0].state, "active");
 
   net.activate_all(nmm);
   const auto asr_id = net.create(nmm, 2);

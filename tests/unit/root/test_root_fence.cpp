@@ -76,7 +76,7 @@ Test(root_fence, a_fenced_machine_gets_the_place_back_with_the_newest_records, .
   }
   cr_assert_eq(f.nmm.status().state, "ready");
   cr_assert_eq(f.nmm.serial_of("n0"), 3U);
-  cr_assert_str_eq(f.nmm.state_of("n1").c_str(), "active");
+  cr_assert_eq(f.nmm.state_of("n1"), "active");
 }
 
 Test(root_fence, a_fence_that_was_cut_short_is_finished_after_a_restart) {

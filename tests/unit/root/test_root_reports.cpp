@@ -109,7 +109,7 @@ Test(root_reports, a_record_that_does_not_fit_is_left_out_and_the_others_come) {
   const auto all = next.nmm->nodes();
   const auto kept = std::ranges::find(all, "n0", &nmm::NodeSnapshot::name);
   cr_assert(kept != all.end() && kept->node_id == 77, "it keeps what it has");
-  cr_assert_str_neq(next.state_of("n2").c_str(), "");
+  cr_assert_neq(next.state_of("n2"), "");
 }
 
 Test(root_reports, a_root_that_forgot_the_activation_gets_another_one) {
@@ -119,15 +119,15 @@ Test(root_reports, a_root_that_forgot_the_activation_gets_another_one) {
   net.run(2s);
   net.activate_all(nmm);
   net.run(3s);
-  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "active");
+  cr_assert_eq(net.root->nmms()[0].state, "active");
   NmmRecord older = net.root->book().all().begin()->second;
   older.state = NmmState::prepared;
   older.activated_serial = 0;
   cr_assert(NmmBook(net.store).put(older));
   net.restart_root();
-  cr_assert_str_neq(net.root->nmms()[0].state.c_str(), "active");
+  cr_assert_neq(net.root->nmms()[0].state, "active");
   net.run(150s);
-  cr_assert_str_eq(net.root->nmms()[0].state.c_str(), "active");
+  cr_assert_eq(net.root->nmms()[0].state, "active");
   cr_assert_eq(nmm.status().root_state, "reached");
   cr_assert(nmm.status().findings.empty());
 }
