@@ -143,7 +143,7 @@ Test(root, a_lost_nmm_is_replaced_and_all_nodes_come_back, .timeout = 100) {
   net.run(120s);  // by normal, fallback and failsafe chain
   settle_nodes(net, 4);
   for (const auto& node : net.nodes) {
-    cr_assert_str_eq(next.state_of(node->name).c_str(), "active", "%s", node->name.c_str());
+    cr_assert_eq(next.state_of(node->name), "active", "%s", node->name.c_str());
     cr_assert_eq(next.serial_of(node->name), 2U, "derived from the secret that the lost one does not know");
     cr_assert_eq(node->view(node->provisioning)->description.generation, 2U);
     cr_assert_eq(node->generation(asr_id), 1U, "the group went on");
@@ -175,7 +175,7 @@ Test(root, a_lost_nmm_is_replaced_and_all_nodes_come_back, .timeout = 100) {
   net.run(10s);
   cr_assert_eq(lost.status().state, "fenced", "a restart makes nothing good");
   settle_nodes(net, 1);
-  cr_assert_str_eq(next.state_of("n3").c_str(), "active");
+  cr_assert_eq(next.state_of("n3"), "active");
 }
 
 Test(root, a_replacement_that_is_lost_in_the_middle_is_replaced_too, .timeout = 100) {
@@ -194,7 +194,7 @@ Test(root, a_replacement_that_is_lost_in_the_middle_is_replaced_too, .timeout = 
   net.run(120s);
   settle_nodes(net, 4);
   for (const auto& node : net.nodes)
-    cr_assert_str_eq(net.nmms[2]->state_of(node->name).c_str(), "active", "%s", node->name.c_str());
+    cr_assert_eq(net.nmms[2]->state_of(node->name), "active", "%s", node->name.c_str());
 }
 
 Test(root, what_is_not_an_nmm_s_is_refused) {

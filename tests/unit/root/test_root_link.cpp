@@ -79,7 +79,7 @@ Test(root_link, the_next_serial_of_the_same_root_takes_its_place) {
   cr_assert(f.nmm.join(*next));
   f.net.run(5s);
   cr_assert_eq(f.nmm.status().root_state, "reached");
-  cr_assert_str_eq(f.net.root->nmms()[0].state.c_str(), "active");
+  cr_assert_eq(f.net.root->nmms()[0].state, "active");
 }
 
 Test(root_link, an_nmm_s_own_secret_is_not_replaced_before_the_root_has_it) {
