@@ -24,7 +24,7 @@ class FakeRoot final : public root::ControlPort, public root::ConfigPort {
     snapshot.revision = 12;
     snapshot.findings = {"one"};
     snapshot.counters = {{"nmms", 2}};
-    known = {{0x77, "north", "active", 2, "192.0.2.9:7400", 1'000'000'000, "0.1.0", 0, 20, 3}};
+    known = {{0x77, "north", "active", 2, "192.0.2.9:7400", 1'000'000'000, "0.1.0", 20, 3}};
     record = {Kind::policy, 5, 7, {{"nnrt_ms", "1000"}, {"note", "a b"}}};
     change = {9, 1'700'000'000'000'000'000, "uid 0", 3, Kind::node, 0xa1, store::Fields{{"a", "1"}}, {}};
     difference = {Kind::node, 0xa1, "a", "1", {}};
