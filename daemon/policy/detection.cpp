@@ -1,29 +1,11 @@
 #include "daemon/policy/detection.h"
 
+#include "daemon/policy/catalogue.h"
+
 namespace akm::policy {
 
 std::string_view detection_name(DetectionClass detection) {
-  switch (detection) {
-    case DetectionClass::key_access:
-      return "key-access";
-    case DetectionClass::process_access:
-      return "process-access";
-    case DetectionClass::state_tampering:
-      return "state-tampering";
-    case DetectionClass::config_tampering:
-      return "config-tampering";
-    case DetectionClass::forged_frames:
-      return "forged-frames";
-    case DetectionClass::cloned_identity:
-      return "cloned-identity";
-    case DetectionClass::stale_incarnation:
-      return "stale-incarnation";
-    case DetectionClass::sensor_impaired:
-      return "sensor-impaired";
-    case DetectionClass::attestation_failed:
-      return "attestation-failed";
-  }
-  return "unknown";
+  return entry_of(detection).name;
 }
 
 std::string_view grade_name(Grade grade) {

@@ -12,22 +12,54 @@ namespace akm::policy {
 enum class Grade : std::uint8_t { observe, evidence, critical };
 inline constexpr std::size_t kGradeCount = 3;
 
+/// In the order of kCatalogue (catalogue.h), which says what each is. New ones go to the end.
 enum class DetectionClass : std::uint8_t {
-  key_access,          // D1
-  process_access,      // D2
-  state_tampering,     // D10 on state: critical
-  config_tampering,    // D10 on configuration: evidence
-  forged_frames,       // D27: never more than observe
-  cloned_identity,     // D28
-  stale_incarnation,   // D28
-  sensor_impaired,     // D32
-  attestation_failed,  // seen by the NMM: a quote that is not the node's (D22, D23), or other PCRs: evidence
+  key_access,            // D1
+  process_access,        // D2
+  state_tampering,       // D10
+  config_tampering,      // D10
+  forged_frames,         // D27
+  cloned_identity,       // D28
+  stale_incarnation,     // D28
+  sensor_impaired,       // D32
+  attestation_failed,    // D22
+  process_inspection,    // D3
+  kernel_memory,         // D4
+  module_load,           // D5
+  bpf_use,               // D6
+  bpf_tampering,         // D6
+  sensor_tampering,      // D7
+  daemon_signal,         // D8
+  tpm_access,            // D9
+  hiding_mount,          // D11
+  core_dump_redirected,  // D12
+  hardening_weakened,    // D13
+  mac_disabled,          // D14
+  kexec_load,            // D15
+  debugger_started,      // D16
+  fileless_execution,    // D17
+  foreign_code,          // D18
+  service_tampering,     // D19
+  io_uring_use,          // D20
+  usb_insertion,         // D21
+  hardware_changed,      // D22
+  identity_changed,      // D22
+  tpm_interposed,        // D23
+  consumer_key_dump,     // D24
+  packet_capture,        // D25
+  network_scan,          // D26
+  clock_jump,            // D29
+  audit_impaired,        // D30
+  privilege_gain,        // D31
+  tamper_input,          // D33
 };
-inline constexpr std::array kDetectionClasses{
-    DetectionClass::key_access,        DetectionClass::process_access,  DetectionClass::state_tampering,
-    DetectionClass::config_tampering,  DetectionClass::forged_frames,   DetectionClass::cloned_identity,
-    DetectionClass::stale_incarnation, DetectionClass::sensor_impaired, DetectionClass::attestation_failed};
-inline constexpr std::size_t kDetectionClassCount = kDetectionClasses.size();
+inline constexpr std::size_t kDetectionClassCount =
+    static_cast<std::size_t>(DetectionClass::tamper_input) + 1;
+inline constexpr auto kDetectionClasses = [] {
+  std::array<DetectionClass, kDetectionClassCount> out{};
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<DetectionClass>(i);
+  return out;
+}();
 
 std::string_view detection_name(DetectionClass detection);  // "key-access", ...
 std::string_view grade_name(Grade grade);                   // "observe", "evidence", "critical"
@@ -44,6 +76,7 @@ struct Detection {
   DetectionClass detection{};
   Outcome outcome = Outcome::succeeded;
   bool privileged = false;                      // the kernel says that root or our own user did it
+  Grade at_most = Grade::critical;              // where this one weighs less than its class may
   std::int64_t boottime_ns = 0;                 // when the kernel saw it
   std::map<std::string, std::string> subject;   // pid, uid, comm, ...
   std::map<std::string, std::string> evidence;  // operation, key serial, path, ...

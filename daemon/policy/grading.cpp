@@ -4,25 +4,17 @@
 
 namespace akm::policy {
 
-namespace {
-
-// Our key and our process: the kernel lets nobody in, so that a refused attempt is all there is to see of an
-// intruder who has root, and it can go on until it succeeds. State and configuration are touched by honest
-// tools of root too.
-bool is_own_secret(DetectionClass detection) {
-  return detection == DetectionClass::key_access || detection == DetectionClass::process_access;
-}
-
-}  // namespace
-
 Grade grade(const Detection& detection) {
-  const Grade ceiling = grade_ceiling(detection.detection);
+  const Grade ceiling = std::min(grade_ceiling(detection.detection), detection.at_most);
   switch (detection.outcome) {
     case Outcome::succeeded:
       return ceiling;
     case Outcome::refused:
     case Outcome::unknown:  // a request of io_uring for our memory, say: nobody honest makes one
-      if (detection.privileged && is_own_secret(detection.detection)) return ceiling;
+      // Our key, our process, our BPF objects: the kernel lets nobody in, so that a refused attempt is all
+      // there is to see of an intruder who has root, and it can go on until it succeeds. State and
+      // configuration are touched by honest tools of root too.
+      if (detection.privileged && entry_of(detection.detection).own_secret) return ceiling;
       // Any other user can make a call that is refused, so it must not take the node out of service.
       return std::min(ceiling, Grade::evidence);
   }

@@ -1,30 +1,14 @@
 #pragma once
 // What a detection weighs (docs/detections.md, Grades). Ceilings are part of the code, not of a
 // configuration.
-#include "daemon/policy/detection.h"
+#include "daemon/policy/catalogue.h"
 
 namespace akm::policy {
 
 /// The highest grade that evidence of this class can have, whatever a configuration says: what
 /// unauthenticated input can cause stays observe.
 constexpr Grade grade_ceiling(DetectionClass detection) {
-  switch (detection) {
-    case DetectionClass::forged_frames:
-      return Grade::observe;
-    case DetectionClass::config_tampering:
-    case DetectionClass::sensor_impaired:
-    // A frame of before a restart, held back (or sent to another member) and delivered later, opens and is
-    // stale: somebody on the network can cause that, without a key.
-    case DetectionClass::stale_incarnation:
-      return Grade::evidence;
-    case DetectionClass::key_access:
-    case DetectionClass::process_access:
-    case DetectionClass::state_tampering:
-    case DetectionClass::cloned_identity:
-    case DetectionClass::attestation_failed:
-      return Grade::critical;
-  }
-  return Grade::observe;
+  return entry_of(detection).ceiling;
 }
 
 /// Grade by class and outcome: an attempt that was refused, or whose outcome was not seen, is evidence at

@@ -45,11 +45,18 @@ Test(grading, an_attempt_of_root_at_keys_or_process_is_critical) {
   for (const DetectionClass detection : kDetectionClasses) {
     Detection refused = seen(detection, Outcome::refused);
     refused.privileged = true;
-    const bool own = detection == DetectionClass::key_access || detection == DetectionClass::process_access;
+    const bool own = entry_of(detection).own_secret;
     cr_assert_eq(grade(refused) == Grade::critical, own);
     refused.outcome = Outcome::unknown;
     cr_assert_eq(grade(refused) == Grade::critical, own);
   }
+}
+
+Test(grading, one_detection_can_weigh_less_than_its_class) {
+  Detection ring = seen(DetectionClass::io_uring_use, Outcome::succeeded);
+  cr_assert_eq(grade(ring), Grade::evidence);
+  ring.at_most = Grade::observe;
+  cr_assert_eq(grade(ring), Grade::observe);
 }
 
 Test(grading, forged_frames_are_observed_only) {
