@@ -2,7 +2,7 @@
 // What is watched for, as data: one entry for each class of detection, by the rows D1 to D33 of
 // docs/detections.md. A row whose evidence weighs differently has more than one class.
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <string_view>
 
 #include "daemon/policy/detection.h"
@@ -19,7 +19,7 @@ struct CatalogueEntry {
   std::string_view catches;  // half a sentence
 };
 
-inline constexpr std::array kCatalogue = std::to_array<CatalogueEntry>({
+inline constexpr CatalogueEntry kCatalogue[] = {
     {DetectionClass::key_access, "D1", "key-access", "T1555, T1552.004", Grade::critical, true,
      "use of a guarded key by another process"},
     {DetectionClass::process_access, "D2", "process-access", "T1055.008, T1003.007, T1055.009",
@@ -94,8 +94,8 @@ inline constexpr std::array kCatalogue = std::to_array<CatalogueEntry>({
      "an unexpected capability"},
     {DetectionClass::tamper_input, "D33", "tamper-input", "T1200", Grade::evidence, false,
      "a tamper input: chassis, tilt, GPIO"},
-});
-static_assert(kCatalogue.size() == kDetectionClassCount);
+};
+static_assert(std::size(kCatalogue) == kDetectionClassCount);
 static_assert(std::ranges::all_of(kCatalogue, [](const CatalogueEntry& entry) {
   return &entry == &kCatalogue[static_cast<std::size_t>(entry.detection)];
 }));
