@@ -15,6 +15,7 @@
 #include "bpf/include/akm_events.h"
 #include "bpf/loader/probe_object.h"
 #include "tests/bpf/harness.h"
+#include "tests/bpf/peers.h"
 
 using namespace akm;
 using namespace akm::bpf;
@@ -28,11 +29,15 @@ constexpr useconds_t kPause_us = 1000;  // lets the reader go back to sleep: the
 
 std::int32_t key = 0;
 
-void read_key_slowly() {
+void read_key() {
   char room[16];
+  (void)::syscall(SYS_keyctl, KEYCTL_READ, key, room, sizeof(room));
+}
+
+void read_key_slowly() {
   for (int i = 0; i < kCallsOfRound; ++i) {
     ::usleep(kPause_us);
-    (void)::syscall(SYS_keyctl, KEYCTL_READ, key, room, sizeof(room));
+    read_key();
   }
 }
 
@@ -102,16 +107,26 @@ Times akm_round() {
 }
 
 void latencies() {
-  Times bare, ours;
+  Times bare, ours, bpftrace, audit;
   for (int round = 0; round < kRounds; ++round) {
     std::ranges::copy(bare_round(), std::back_inserter(bare));
     std::ranges::copy(akm_round(), std::back_inserter(ours));
+    std::ranges::copy(bpftrace_round(kCallsOfRound, read_key), std::back_inserter(bpftrace));
+    std::ranges::copy(audit_round(kCallsOfRound, read_key), std::back_inserter(audit));
   }
-  std::printf(
-      "call to record, us: bare reader %.1f median %.1f p99; akm %.1f median %.1f p99; ratio of medians "
-      "%.2f\n",
-      quantile(bare, 0.5), quantile(bare, 0.99), quantile(ours, 0.5), quantile(ours, 0.99),
-      quantile(ours, 0.5) / quantile(bare, 0.5));
+  const double limit = quantile(bare, 0.5);
+  const auto print = [&](const char* who, const Times& times) {
+    if (times.empty()) {
+      std::printf("call to record: %s cannot be had here\n", who);
+      return;
+    }
+    std::printf("call to record: %-18s median %6.1f us (x %.2f of the limit), p99 %6.1f us\n", who,
+                quantile(times, 0.5), quantile(times, 0.5) / limit, quantile(times, 0.99));
+  };
+  print("limit, bare reader", bare);
+  print("akm", ours);
+  print("bpftrace", bpftrace);
+  print("audit", audit);
 }
 
 double time_of(int calls, const std::function<void()>& call) {
