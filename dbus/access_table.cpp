@@ -8,6 +8,7 @@ namespace {
 constexpr std::string_view kNode = "org.akm.Node1";
 constexpr std::string_view kNmm = "org.akm.Nmm1";
 constexpr std::string_view kSealing = "org.akm.Sealing1";
+constexpr std::string_view kAudit = "org.akm.Audit1";
 constexpr std::string_view kAsr = "org.akm.Asr1";
 constexpr std::string_view kRoot = "org.akm.Root1";
 
@@ -66,6 +67,10 @@ constexpr std::array kRules{
     AccessRule{kSealing, "AuthorizePcrs", "org.akm.sealing.admin", Access::admin},
     AccessRule{kSealing, "Reseal", "org.akm.sealing.admin", Access::admin},
     AccessRule{kSealing, "Recover", "org.akm.sealing.admin", Access::admin},
+    AccessRule{kAudit, "Verify", "org.akm.audit.read", Access::read},
+    AccessRule{kAudit, "ListRecords", "org.akm.audit.read", Access::read},
+    AccessRule{kAudit, "ListIncidents", "org.akm.audit.read", Access::read},
+    AccessRule{kAudit, "CheckSeals", "org.akm.audit.read", Access::read},
     AccessRule{kNmm, "BeginDirect", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "ConfirmDirect", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "DescribeNode", "org.akm.nmm.read", Access::read},

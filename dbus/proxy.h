@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/audit_port.h"
 #include "daemon/base/control_types.h"
 #include "daemon/base/instant.h"
 #include "daemon/base/sealing_port.h"
@@ -59,6 +60,12 @@ class Proxy {
   Status rehome();
   Status generalize();
   Result<node::ControlPort::Offer> offer_handover();
+
+  // audit_proxy.cpp: org.akm.Audit1 of either service. Pages; an empty one is the end.
+  Result<AuditVerdict> verify_audit(Service service);
+  Result<std::vector<AuditRecord>> audit_records(Service service, std::uint64_t after, std::uint64_t incident);
+  Result<std::vector<IncidentSummary>> audit_incidents(Service service, std::uint64_t after);
+  Result<std::vector<std::uint64_t>> check_audit_seals(Service service, const std::vector<AuditSeal>& seals);
 
   // sealing_proxy.cpp: org.akm.Sealing1 of either service.
   Result<PcrFacts> pcrs(Service service);
@@ -121,6 +128,8 @@ class Proxy {
  private:
   struct Following;
   Proxy(sd_bus* bus, Duration timeout) : bus_(bus), timeout_(timeout) {}
+  Status audit_call(Service service, const char* member, const std::function<void(Writer&)>& write,
+                    const std::function<Status(Reader&)>& read);
   Status sealing_call(Service service, const char* member, const std::function<void(Writer&)>& write,
                       const std::function<Status(Reader&)>& read);
   Status node_call(const char* member, const std::function<Status(Reader&)>& read);

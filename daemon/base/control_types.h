@@ -93,6 +93,7 @@ struct EventRecord {
   std::int64_t boottime_ns = 0;
   std::uint64_t asr_id = 0;
   std::map<std::string, std::string> fields;
+  std::vector<std::string> subject = {};  // of a detection: the fields that tell who did it
 };
 
 template <typename T>

@@ -72,10 +72,12 @@ Result<std::unique_ptr<Assembly>> Assembly::make(const service::Settings& settin
   NmmIdentity identity = identity_of(out->opened_, loop, loop.local_endpoint(out->socket_));
   if (out->opened_.store && !out->opened_.failure) {
     out->opened_.store = std::make_unique<service::PromptStore>(std::move(out->opened_.store), loop);
+    out->audit_ = service::make_audit(settings, out->opened_, out->events_, loop, out->aside_);
     out->assemble(std::move(own), std::move(identity));
   } else {
     const Error why = out->opened_.failure ? *out->opened_.failure : Error{Errc::sealed_unavailable, {}};
     log::write(log::Level::critical, message_id::kSealedUnavailable, why.message());
+    out->audit_ = service::make_audit(settings, out->opened_, out->events_, loop, out->aside_);
     out->unavailable_ = std::make_unique<Unavailable>(unavailable_status(own, std::move(identity), why), why);
     if (why.code == Errc::hardware_mismatch) {
       out->unavailable_->on_accept([self]() -> Status {
@@ -115,7 +117,7 @@ void Assembly::assemble(NmmSettings own, NmmIdentity identity) {
   identity.findings.insert(identity.findings.end(), findings.begin(), findings.end());
   role_ = std::make_unique<Nmm>(
       Core::Parts{*opened_.store, random_, *shell_, events_,
-                  [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); }},
+                  [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); }, audit_.get()},
       std::move(own), std::move(identity),
       NmmMachine{&hardware_, [] {
                    log::write(log::Level::notice, {},

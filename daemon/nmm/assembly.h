@@ -26,6 +26,7 @@ class Assembly {
   /// Why the state did not open, if it did not.
   [[nodiscard]] const std::optional<Error>& failure() const { return opened_.failure; }
   [[nodiscard]] store::SealedStore* store() const { return opened_.store.get(); }
+  [[nodiscard]] AuditPort& audit() { return *audit_; }
   /// Takes up what was under way; `observer` hears of all changes from now on.
   Status start(Observer observer);
 
@@ -39,6 +40,7 @@ class Assembly {
   service::OpenedState opened_;
   service::EventLog events_;
   service::AsideWorker aside_;
+  std::unique_ptr<service::AuditTrail> audit_;
   node::Hardware hardware_;
   io::Loop::SocketId socket_ = 0;
   std::unique_ptr<service::Shell> shell_;

@@ -10,6 +10,7 @@ Core::Core(const Parts& parts, NmmSettings the_settings)
       shell(parts.shell),
       events(parts.events),
       run_aside(parts.run_aside),
+      audit(parts.audit),
       settings(std::move(the_settings)),
       registry(parts.store),
       root(parts.store, parts.random),

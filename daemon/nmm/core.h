@@ -16,6 +16,7 @@
 #include "daemon/nmm/root_secret.h"
 #include "daemon/nmm/running_clock.h"
 #include "daemon/service/aside_worker.h"
+#include "daemon/service/audit_trail.h"
 #include "daemon/service/event_log.h"
 #include "daemon/service/shell.h"
 
@@ -28,6 +29,7 @@ struct Core {
     service::Shell& shell;
     service::EventLog& events;
     service::RunAside run_aside;  // for work that takes long: not on the loop thread
+    service::AuditTrail* audit = nullptr;  // null: nothing is recorded
   };
   Core(const Parts& parts, NmmSettings the_settings);
   Core(const Core&) = delete;
@@ -52,6 +54,7 @@ struct Core {
   service::Shell& shell;
   service::EventLog& events;
   service::RunAside run_aside;
+  service::AuditTrail* audit;  // may be null
   NmmSettings settings;
   Observer observer;
   std::function<void(const EventRecord&)> witness;  // hears of every event too

@@ -107,6 +107,7 @@ void Departures::ended(const Errand& errand, const Outcome& outcome, Instant now
     left(errand.asr_id, errand.node_id);
     return;
   }
+  if (quarantined_) quarantined_(errand.node_id);
   if (const NodeRecord* node = registry_.node(errand.node_id); node != nullptr && node->quarantine_pending) {
     NodeRecord next = *node;
     next.quarantine_pending = false;

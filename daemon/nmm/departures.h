@@ -32,6 +32,8 @@ class Departures {
   void zeroize(protocol::NodeId node_id, Instant now);
   using Zeroized = std::function<void(protocol::NodeId, std::span<const std::uint8_t> body)>;
   void on_zeroized(Zeroized handler) { zeroized_ = std::move(handler); }
+  /// Told when a node has answered its quarantine.
+  void on_quarantined(std::function<void(protocol::NodeId)> handler) { quarantined_ = std::move(handler); }
   /// The node comes back into the ASR, or out of quarantine.
   void cancel(protocol::NodeId node_id, protocol::AsrId asr_id);
   void cancel_quarantine(protocol::NodeId node_id);
@@ -65,6 +67,7 @@ class Departures {
   Waiters waiters_;
   std::function<void(protocol::AsrId)> gone_;
   Zeroized zeroized_;
+  std::function<void(protocol::NodeId)> quarantined_;
 };
 
 }  // namespace akm::nmm

@@ -186,7 +186,9 @@ bool Generations::heard(protocol::NodeId node_id, protocol::AsrId asr_id, std::u
   const auto at = entries_.find(asr_id);
   if (at == entries_.end() || !at->second.rollout.is_member(node_id)) return false;
   if (generation > at->second.rollout.plan().generation) return false;
+  const std::size_t before = at->second.rollout.done_count();
   at->second.rollout.heard(node_id, generation, now);
+  tell_done(at->second, before, node_id, now);
   touch(asr_id);
   return true;
 }
@@ -237,7 +239,9 @@ void Generations::install_ended(protocol::AsrId asr_id, std::uint32_t generation
   if (outcome.ok() || outcome.status == ControlStatus::stale_generation) {
     at->last_answer = now;
     parts_.registry.note_held(node_id, asr_id, generation, now);
+    const std::size_t before = at->rollout.done_count();
     at->rollout.installed(node_id, now);
+    tell_done(*at, before, node_id, now);
     if (installed_) installed_(node_id, now);
   } else {
     at->rollout.failed(node_id, outcome.why(), now);
@@ -252,13 +256,20 @@ void Generations::switch_ended(protocol::AsrId asr_id, std::uint32_t generation,
   if (outcome.ok() || outcome.status == ControlStatus::stale_generation) {
     at->last_answer = now;
     parts_.registry.note_held(node_id, asr_id, generation, now);
+    const std::size_t before = at->rollout.done_count();
     at->rollout.switched(node_id, now);
+    tell_done(*at, before, node_id, now);
   } else if (outcome.status == ControlStatus::unknown_asr) {
     at->rollout.forgotten(node_id, now);
   } else {
     at->rollout.failed(node_id, outcome.why(), now);
   }
   touch(asr_id);
+}
+
+void Generations::tell_done(const Entry& entry, std::size_t before, protocol::NodeId node_id,
+                            Instant now) const {
+  if (member_done_ && entry.rollout.done_count() > before) member_done_(entry.rollout.plan(), node_id, now);
 }
 
 void Generations::answer_waiters(Entry& entry, const RolloutReport& report) {

@@ -52,6 +52,11 @@ class Generations {
     installed_ = std::move(handler);
   }
 
+  /// A member is on a rollout's generation.
+  void on_member_done(std::function<void(const RolloutPlan&, protocol::NodeId, Instant)> handler) {
+    member_done_ = std::move(handler);
+  }
+
   /// At start. Erases credentials that nobody waits for.
   Status resume(Instant now);
 
@@ -110,6 +115,7 @@ class Generations {
                      const Outcome& outcome, Instant now);
   void switch_ended(protocol::AsrId asr_id, std::uint32_t generation, protocol::NodeId node_id,
                     const Outcome& outcome, Instant now);
+  void tell_done(const Entry& entry, std::size_t before, protocol::NodeId node_id, Instant now) const;
   void tell(Entry& entry, const RolloutReport& report);
   void answer_waiters(Entry& entry, const RolloutReport& report);
   void complete(Entries::iterator at);
@@ -126,6 +132,7 @@ class Generations {
   std::set<std::pair<Instant, protocol::AsrId>> timers_;
   std::function<void(const GenerationNews&)> news_;
   std::function<void(protocol::NodeId, Instant)> installed_;
+  std::function<void(const RolloutPlan&, protocol::NodeId, Instant)> member_done_;
 };
 
 }  // namespace akm::nmm

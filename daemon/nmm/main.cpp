@@ -12,6 +12,7 @@
 #include "daemon/service/signals.h"
 #include "daemon/service/startup.h"
 #include "daemon/service/startup_pages.h"
+#include "dbus/audit_adaptor.h"
 #include "dbus/nmm_adaptor.h"
 
 namespace {
@@ -31,6 +32,7 @@ Status serve(const service::Settings& settings, nmm::NmmSettings own) {
   dbus::NmmAdaptor adaptor(bus, authorizer, role->port());
   const service::SealingService sealing(*loop, role->aside(), bus, authorizer, dbus::kNmmPath, settings,
                                         role->failure(), role->store());
+  const dbus::AuditAdaptor audit(bus, authorizer, dbus::kNmmPath, role->audit());
   service::BusWiring wiring(*loop, bus);
   AKM_TRY(role->start(adaptor.observer()));
   service::ServiceManager manager(*loop);

@@ -33,6 +33,10 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
   core_.generations.on_news([this](const GenerationNews& news) { this->news(news); });
   core_.generations.on_member_installed(
       [this](protocol::NodeId node_id, Instant now) { upkeep_.rekey_provisioning(node_id, now); });
+  core_.generations.on_member_done([this](const RolloutPlan& plan, protocol::NodeId node_id, Instant now) {
+    recovery_.track().member_done(plan, node_id, now);
+  });
+  core_.departures.on_quarantined([this](protocol::NodeId node_id) { recovery_.track().quarantined(node_id); });
   core_.departures.on_gone([this](protocol::AsrId asr_id) { core_.asr_changed(asr_id); });
   core_.policy_changes.on_told([this](protocol::AsrId asr_id) {
     core_.announce("policy-set", 6, message_id::kStateChanged,
@@ -42,6 +46,12 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
 
 Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   const Instant now = core_.now();
+  if (core_.audit != nullptr) {
+    core_.audit->on_impaired([this](std::map<std::string, std::string> evidence) {
+      core_.announce("audit-impaired", 2, message_id::kAuditImpaired, "The audit log was tampered with.", 0,
+                     std::move(evidence));
+    });
+  }
   if (loop != nullptr) direct_.emplace(*loop, provisioner_, core_.settings.direct, [this] { settle(); });
   if (const Status clock = core_.clock.load(boot, now); !clock) {
     if (clock.error().code != Errc::state_corrupt) return clock;

@@ -166,6 +166,9 @@ StatusSnapshot Nmm::status() const {
   out.listen = identity_.listen;
   out.findings = identity_.findings;
   add_doubts(out.findings);
+  if (core_.audit != nullptr) {
+    for (std::string& finding : core_.audit->findings()) out.findings.push_back(std::move(finding));
+  }
   out.counters = service::counter_map(core_.shell.engine().counters());
   out.counters["store_failures"] = core_.shell.counters().store_failures;
   out.counters["events_dropped"] = core_.shell.counters().events_dropped;

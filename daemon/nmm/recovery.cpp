@@ -56,10 +56,18 @@ void Recovery::resume() {
   }
 }
 
-BreachOutcome Recovery::breach(const Breach& breach) {
+/// What the NMM noticed itself has its time; what a node reported came with an incident.
+std::uint64_t Recovery::incident_of(const Breach& breach) {
+  if (breach.incident != 0) return breach.incident;
+  return track_.admit(0, core_.root.nmm_id(), policy::detection_name(breach.detection), core_.now().ns);
+}
+
+BreachOutcome Recovery::breach(Breach breach) {
   BreachOutcome outcome;
   const NodeRecord* node = core_.registry.node(breach.node_id);
   if (node == nullptr) return outcome;
+  breach.incident = incident_of(breach);
+  if (breach.grade == policy::Grade::critical) track_.concerns(breach.node_id, breach.incident);
   const policy::AdjudicationPolicy policy = current_policy();
   const Instant now = core_.now();
   const auto facts = facts_of(breach.node_id);
@@ -90,23 +98,29 @@ BreachOutcome Recovery::breach(const Breach& breach) {
     if (status) {
       // What failed does not count against the limits: the next report is to try the same again.
       for (const protocol::AsrId asr_id : evictions) history_.record(asr_id, policy::Verdict::evict, now);
-      follow(breach, evictions, std::string(policy::detection_name(breach.detection)));
     } else {
+      evictions.clear();
       outcome.failed = true;
       outcome.reason += "; it failed: " + status.error().message();
       log::error("an eviction failed: " + status.error().message());
     }
   }
-  for (const protocol::AsrId asr_id : rekeys) {
+  std::erase_if(rekeys, [&](protocol::AsrId asr_id) {
     const Status status = core_.generations.start(*core_.registry.asr(asr_id), Reason::breach, true, now);
     if (status) {
       history_.record(asr_id, policy::Verdict::rekey, now);
-      continue;
+      return false;
     }
     outcome.failed = true;
     log::error("a rekey after a breach failed: " + status.error().message());
-  }
+    return true;
+  });
   announce(breach, outcome);
+  for (const policy::AsrVerdict& one : verdicts)
+    track_.verdict(breach.incident, breach.node_id, one, policy.mode == policy::Mode::observe);
+  for (const protocol::AsrId asr_id : rekeys) track_.sent(breach.incident, breach.node_id, asr_id);
+  if (!evictions.empty())
+    follow(breach, evictions, std::string(policy::detection_name(breach.detection)));
   return outcome;
 }
 
@@ -145,6 +159,7 @@ void Recovery::announce(const Breach& breach, const BreachOutcome& outcome) {
                                             {"decision", std::string(policy::verdict_name(outcome.verdict))},
                                             {"reason", outcome.reason},
                                             {"asrs", list_of(outcome.asrs)}};
+  fields = with_incident(std::move(fields), breach.incident);
   if (!breach.from.empty()) fields.emplace("from", breach.from);
   if (!breach.expected_at.empty()) fields.emplace("expected_at", breach.expected_at);
   core_.announce("breach-reported", policy::severity_of_grade(breach.grade), message_id::kBreachReported,
@@ -155,11 +170,14 @@ void Recovery::follow(const Breach& breach, const std::set<protocol::AsrId>& asr
   Eviction eviction;
   eviction.node_id = breach.node_id;
   eviction.detection = std::move(detection);
+  eviction.incident = breach.incident;
   eviction.kernel_time = breach.boottime_ns > 0;
   eviction.seen = eviction.kernel_time ? Instant{breach.boottime_ns} : core_.now();
   for (const protocol::AsrId asr_id : asrs) {
     const AsrRecord* record = core_.registry.asr(asr_id);
-    if (record != nullptr && !record->deleted) eviction.open.insert(asr_id);
+    if (record == nullptr || record->deleted) continue;
+    eviction.open.insert(asr_id);
+    track_.sent(breach.incident, breach.node_id, asr_id);
   }
   if (eviction.open.empty()) {
     tell_evicted(eviction);
@@ -246,6 +264,8 @@ void Recovery::quarantine(protocol::NodeId node_id, Done done) {
   }
   Breach breach;
   breach.node_id = node_id;
+  breach.incident = track_.admit(0, core_.root.nmm_id(), "operator", core_.now().ns);
+  track_.concerns(node_id, breach.incident);
   follow(breach, asrs, "operator");
 }
 
@@ -277,6 +297,7 @@ void Recovery::readmit(protocol::NodeId node_id, Done done) {
     const Status status = core_.generations.start(std::move(next), Reason::readmission, false, core_.now(),
                                                   [part](Status s) { (*part)(std::move(s)); });
     if (!status) (*part)(status);
+    if (status) track_.sent(track_.of(node_id), node_id, asr_id);
     core_.asr_changed(asr_id);
   }
   NodeRecord next = *node;
@@ -286,12 +307,14 @@ void Recovery::readmit(protocol::NodeId node_id, Done done) {
   core_.departures.cancel_quarantine(node_id);
   join.part()(core_.put(std::move(next)));
   core_.announce("node-readmitted", 5, message_id::kNodeReadmitted, "An operator took a node back.", 0,
-                 {{"node", core_.name_of(node_id)}, {"node_id", hex_id(node_id)}});
+                 with_incident({{"node", core_.name_of(node_id)}, {"node_id", hex_id(node_id)}},
+                               track_.of(node_id)));
   core_.status_changed();
   join.close();
 }
 
 void Recovery::news(const GenerationNews& news) {
+  track_.news(news);
   if (news.report.what != RolloutReport::What::settled) return;
   for (auto at = followed_.begin(); at != followed_.end();) {
     if (at->open.erase(news.asr_id) == 0) {
@@ -314,7 +337,7 @@ void Recovery::tell_evicted(const Eviction& eviction) {
   const Instant last = std::max(eviction.last_answer, eviction.seen);
   core_.announce("node-evicted", 4, message_id::kNodeEvicted,
                  "The other members have new keys without this node.", 0,
-                 {{"node", core_.name_of(eviction.node_id)},
+                 with_incident({{"node", core_.name_of(eviction.node_id)},
                   {"node_id", hex_id(eviction.node_id)},
                   {"class", eviction.detection},
                   {"breach_boottime_ns", std::to_string(eviction.seen.ns)},
@@ -322,7 +345,8 @@ void Recovery::tell_evicted(const Eviction& eviction) {
                   {"last_member_boottime_ns", std::to_string(last.ns)},
                   {"took_us", microseconds(last - eviction.seen)},
                   {"members", std::to_string(eviction.members)},
-                  {"stragglers", std::to_string(eviction.stragglers)}});
+                  {"stragglers", std::to_string(eviction.stragglers)}},
+                               eviction.incident));
 }
 
 }  // namespace akm::nmm

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "daemon/nmm/core.h"
+#include "daemon/nmm/incident_track.h"
 #include "daemon/nmm/membership.h"
 #include "daemon/policy/adjudication.h"
 
@@ -23,6 +24,7 @@ struct Breach {
   std::string reported_by;       // the node itself, "nmm"
   std::string from = {};         // of a second holder of its keys: where it was heard,
   std::string expected_at = {};  // and where the node is
+  std::uint64_t incident = 0;    // 0: one of its own
 };
 
 struct BreachOutcome {
@@ -34,12 +36,14 @@ struct BreachOutcome {
 
 class Recovery {
  public:
-  Recovery(Core& core, Membership& membership) : core_(core), membership_(membership) {}
+  Recovery(Core& core, Membership& membership) : core_(core), membership_(membership), track_(core) {}
+
+  [[nodiscard]] IncidentTrack& track() { return track_; }
 
   /// At start: an eviction that a crash cut short is finished.
   void resume();
   /// Decides and acts. Evictions are durable when it returns; they run in the background.
-  BreachOutcome breach(const Breach& breach);
+  BreachOutcome breach(Breach breach);
   /// A member saw two live copies of another one in an ASR that they share. Members hold the same secrets, so
   /// one member's word may be a lie: it takes kAccusers of them within the window.
   BreachOutcome accuse(const Breach& breach, protocol::NodeId accuser);
@@ -59,6 +63,7 @@ class Recovery {
     std::string detection;  // "operator" for a quarantine
     Instant seen;           // the system call, where known; else when the NMM heard of it
     bool kernel_time = false;
+    std::uint64_t incident = 0;
     std::set<protocol::AsrId> open;
     Instant last_answer{};
     std::size_t members = 0;
@@ -76,10 +81,12 @@ class Recovery {
   void tell_evicted(const Eviction& eviction);
   [[nodiscard]] std::vector<policy::AsrFacts> facts_of(protocol::NodeId node_id) const;
   [[nodiscard]] policy::AdjudicationPolicy current_policy() const;
+  [[nodiscard]] std::uint64_t incident_of(const Breach& breach);
   void announce(const Breach& breach, const BreachOutcome& outcome);
 
   Core& core_;
   Membership& membership_;
+  IncidentTrack track_;
   policy::ActionHistory history_;
   std::deque<Eviction> followed_;
   std::map<protocol::NodeId, std::map<protocol::NodeId, Instant>> accusations_;

@@ -13,6 +13,7 @@
 #include "daemon/service/signals.h"
 #include "daemon/service/startup.h"
 #include "daemon/service/startup_pages.h"
+#include "dbus/audit_adaptor.h"
 #include "dbus/node_adaptor.h"
 
 namespace akm::node {
@@ -23,7 +24,7 @@ Status run(const NodeSettings& settings) {
   SystemRandom random;
   service::EventLog events(settings.common.event_history);
   service::OpenedState state = service::open_state(settings.common, random);
-  // The session keyring is joined before any thread is made: all threads are to possess the keys.
+  // Before any thread is made: all are to possess the keys of the session keyring that is joined.
   std::unique_ptr<keyring::KeyStore> keys = open_keys(settings, state.findings);
   Hardware hardware([&settings] { return keyring::collect_hardware_sources(settings.hardware); },
                     tpm_ways(settings.hardware.tcti));
@@ -31,6 +32,7 @@ Status run(const NodeSettings& settings) {
   AKM_ASSIGN(const std::unique_ptr<io::Loop> loop, io::Loop::create(settings.common.io_backend));
   if (state.store) state.store = std::make_unique<service::PromptStore>(std::move(state.store), *loop);
   service::AsideWorker worker(*loop);
+  const auto audit = service::make_audit(settings.common, state, events, *loop, worker);
   Node* role = nullptr;
   const io::DatagramHandler receive = [&role](std::span<std::uint8_t> datagram, const Endpoint& from) {
     if (role != nullptr && role->shell() != nullptr) role->shell()->receive(datagram, from);
@@ -54,29 +56,27 @@ Status run(const NodeSettings& settings) {
              .probes = open_probes(settings, state.findings),
              .run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },
              .machine = service::this_machine(state.engine.incarnation),
-             .erase_storage = storage_eraser(settings, state),
+             .erase_storage = storage_eraser(settings, state, *audit),
              .begin_anew = begin_anew,
              .data = data.port(),
+             .audit = audit.get(),
              .facts = facts_of(state, *loop, format_endpoint(loop->local_endpoint(socket)))});
   role = &node;
-
   dbus::Bus bus({.address = settings.common.bus_address, .name = dbus::kNodeName});
   dbus::Authorizer authorizer(bus,
                               {.group = settings.common.bus_group, .use_polkit = settings.common.use_polkit});
   dbus::NodeAdaptor adaptor(bus, authorizer, node);
+  const dbus::AuditAdaptor audits(bus, authorizer, dbus::kNodePath, *audit);
   const service::SealingService sealing(*loop, worker, bus, authorizer, dbus::kNodePath, settings.common,
                                         state.failure, state.store.get());
   service::BusWiring wiring(*loop, bus);
   service::ServiceManager manager(*loop);
   observe(node, events, adaptor.observer(), manager, data);
-
   AKM_TRY(service::stop_on_signal(*loop, signals));
   AKM_TRY(watch_role(*loop, node));
   const auto drives = start(node, data, *loop, settings);
   AKM_TRY(wiring.start([&] { manager.ready(node_state_name(node.status().state)); }));
-  log::write(
-      log::Level::notice, message_id::kStarted, "akmd has started",
-      {{"AKM_STATE", std::string(node_state_name(node.status().state))}, {"AKM_VERSION", AKM_VERSION}});
+  say_started(node);
   service::release_startup_pages();
   const Status ended = loop->run();
   manager.stopping();

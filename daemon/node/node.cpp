@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/base/hex.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/service/snapshot.h"
 
@@ -50,6 +51,15 @@ void Node::start() {
   if (!shell_) return;
   resume();
   if (parts_.keys != nullptr) sentry_.guard(*parts_.keys);
+  if (parts_.audit != nullptr) {
+    parts_.audit->on_impaired([this](std::map<std::string, std::string> evidence) {
+      policy::Detection detection;
+      detection.detection = policy::DetectionClass::audit_impaired;
+      detection.boottime_ns = parts_.now().ns;
+      detection.evidence = std::move(evidence);
+      sentry_.judge(detection);
+    });
+  }
   for (const protocol::AsrId asr_id : operational()) join_group_of(asr_id);
   if (const Status loaded = tries_->load(parts_.now()); !loaded)
     findings_["bundle-tries"] = loaded.error().message();
@@ -82,6 +92,8 @@ void Node::resume() {
   link_.use(record_->identity.asr_id);
   state_ = record_->state;
   compare_hardware();
+  if (state_ == NodeState::quarantined && parts_.audit != nullptr)
+    incidents_.stand(parts_.audit->incident_of(""), parts_.now());
   if (state_ == NodeState::quarantined) shell_->post(protocol::EraseOperational{});
   if (!record_->pending_report.empty()) report_due_ = parts_.now();
   if (has_nmm()) heartbeat_due_ = parts_.now();
@@ -124,6 +136,8 @@ std::vector<protocol::AsrId> Node::operational() const {
 
 void Node::say(EventRecord record, std::string_view message_id, std::string_view sentence) {
   if (record.boottime_ns == 0) record.boottime_ns = parts_.now().ns;
+  if (const std::uint64_t incident = standing_incident(); incident != 0)
+    record.fields.emplace("incident", hex_id(incident));
   parts_.events.add(std::move(record), message_id, sentence);
 }
 
@@ -154,6 +168,9 @@ StatusSnapshot Node::status() const {
   out.findings = parts_.facts.findings;
   for (const auto& [name, sentence] : findings_) out.findings.push_back(sentence);
   for (std::string& finding : sentry_.findings()) out.findings.push_back(std::move(finding));
+  if (parts_.audit != nullptr) {
+    for (std::string& finding : parts_.audit->findings()) out.findings.push_back(std::move(finding));
+  }
   out.probes = sentry_.health();
   out.bundles = bundles();
   out.counters = counters_;

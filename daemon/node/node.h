@@ -20,9 +20,11 @@
 #include "daemon/node/node_record.h"
 #include "daemon/node/node_settings.h"
 #include "daemon/node/sentry.h"
+#include "daemon/policy/incident.h"
 #include "daemon/protocol/bundle.h"
 #include "daemon/protocol/control_body.h"
 #include "daemon/service/aside_worker.h"
+#include "daemon/service/audit_trail.h"
 #include "daemon/service/event_log.h"
 #include "daemon/service/shell.h"
 
@@ -70,6 +72,7 @@ class Node final : public ControlPort {
     std::function<void()> begin_anew = {};  // the daemon, after that
     std::function<Instant()> now = boottime_now;
     DataPort data = {};
+    service::AuditTrail* audit = nullptr;  // null: nothing is recorded
     Facts facts;
   };
   Node(const NodeSettings& settings, Parts parts);
@@ -211,15 +214,21 @@ class Node final : public ControlPort {
 
   // node_breach.cpp: detections
   void decided(const policy::Detection& detection, const policy::Decision& decision);
+  void note_decision(const policy::Detection& detection, const policy::Decision& decision,
+                     std::uint64_t incident);
   void revoke_local_keys();
   void revoke_in_keyring();
   void erase_operational();
   void report_breach(const policy::Detection& detection, const policy::Decision& decision,
-                     bool until_answered);
+                     bool until_answered, std::uint64_t incident);
   void quarantine();
   void save_record();
   void send_pending_report();
   void report_answered(const Result<NmmLink::Answer>& outcome);
+  void tell_answer(const NmmLink::Answer& answer, std::uint64_t incident);
+  [[nodiscard]] std::uint64_t standing_incident() {
+    return incidents_.standing(state_ == NodeState::quarantined, parts_.now());
+  }
 
   const NodeSettings& settings_;
   Parts parts_;
@@ -230,6 +239,7 @@ class Node final : public ControlPort {
   KeyExports exports_;
   NmmLink link_;
   Sentry sentry_;
+  policy::IncidentBook incidents_;
   Observer observer_;
   NodeState state_ = NodeState::unprovisioned;
   std::map<std::string, std::string> findings_;  // that come and go

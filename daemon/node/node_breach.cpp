@@ -24,10 +24,11 @@ std::string names_of(const std::vector<policy::Response>& responses) {
 }
 
 /// Texts of a report are bounded (section 6); what does not fit is cut, the classes of facts stay.
-std::map<std::string, std::string> bounded(const std::map<std::string, std::string>& facts) {
+std::map<std::string, std::string> bounded(const std::map<std::string, std::string>& facts,
+                                           std::size_t most = protocol::kEvidencePairs) {
   std::map<std::string, std::string> out;
   for (const auto& [name, value] : facts) {
-    if (out.size() == protocol::kEvidencePairs) break;
+    if (out.size() == most) break;
     out.emplace(name.substr(0, protocol::kEvidenceTextBytes), value.substr(0, protocol::kEvidenceTextBytes));
   }
   return out;
@@ -45,19 +46,23 @@ std::string_view event_name(policy::Grade grade) {
   return "observation";
 }
 
-EventRecord event_of(const policy::Detection& detection, const policy::Decision& decision) {
+EventRecord event_of(const policy::Detection& detection, const policy::Decision& decision,
+                     std::uint64_t incident) {
   EventRecord out;
   out.name = event_name(decision.grade);
   out.severity = policy::severity_of_grade(decision.grade);
   out.boottime_ns = detection.boottime_ns;
   out.fields = detection.evidence;
-  for (const auto& [name, value] : detection.subject) out.fields.emplace(name, value);
+  for (const auto& [name, value] : detection.subject) {
+    if (out.fields.emplace(name, value).second) out.subject.push_back(name);
+  }
   out.fields.emplace("class", policy::detection_name(detection.detection));
   out.fields.emplace("grade", policy::grade_name(decision.grade));
   out.fields.emplace("outcome", policy::outcome_name(detection.outcome));
   out.fields.emplace("actions", names_of(decision.actions));
   if (!decision.would_do.empty()) out.fields.emplace("not_done", names_of(decision.would_do));
   out.fields.emplace("reason", decision.reason);
+  if (incident != 0) out.fields.emplace("incident", hex_id(incident));
   return out;
 }
 
@@ -71,16 +76,26 @@ void Node::decided(const policy::Detection& detection, const policy::Decision& d
   const bool revoke = wants(decision, Response::revoke_local) && !of_other;
   if (revoke) revoke_in_keyring();
   const bool first = state_ != NodeState::quarantined;
+  (void)standing_incident();  // whether one still stands
+  const std::uint64_t node_id = record_ ? record_->identity.node_id : 0;
+  const std::uint64_t incident = incidents_.assign(detection, decision.grade, node_id, parts_.now());
+  if (revoke) incidents_.stand(incident, parts_.now());
   // Before the erasure, whose writes to the disk would hold it up.
-  if (wants(decision, Response::report)) report_breach(detection, decision, revoke);
+  if (wants(decision, Response::report)) report_breach(detection, decision, revoke, incident);
   if (revoke) erase_operational();
   if (wants(decision, Response::rekey)) {
     for (const protocol::AsrId id : operational()) shell_->post(protocol::RequestRekey{id});
   }
   if (revoke && first && has_nmm()) quarantine();
-  if (decision.actions.empty()) return;
+  note_decision(detection, decision, incident);
+}
+
+void Node::note_decision(const policy::Detection& detection, const policy::Decision& decision,
+                         std::uint64_t incident) {
+  using policy::Response;
+  if (decision.actions.empty()) return parts_.events.note(event_of(detection, decision, incident));
   parts_.events.add(
-      event_of(detection, decision),
+      event_of(detection, decision, incident),
       decision.grade == policy::Grade::critical
           ? message_id::kBreachDetected
           : (detection.detection == policy::DetectionClass::sensor_impaired ? message_id::kProbeDegraded
@@ -122,7 +137,7 @@ void Node::erase_operational() {
 }
 
 void Node::report_breach(const policy::Detection& detection, const policy::Decision& decision,
-                         bool until_answered) {
+                         bool until_answered, std::uint64_t incident) {
   if (!has_nmm()) return;
   // One report opens the case; what follows while this node is in quarantine adds nothing to it.
   if (until_answered && state_ == NodeState::quarantined) return;
@@ -131,15 +146,17 @@ void Node::report_breach(const policy::Detection& detection, const policy::Decis
   report.severity = policy::severity_of_grade(decision.grade);
   report.boottime_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(detection.boottime_ns, 0));
   report.subject = bounded(detection.subject);
-  report.evidence = bounded(detection.evidence);
-  report.evidence.emplace("outcome", policy::outcome_name(detection.outcome));
+  report.evidence = bounded(detection.evidence, protocol::kEvidencePairs - 2);
+  report.evidence.insert_or_assign("outcome", std::string(policy::outcome_name(detection.outcome)));
+  report.evidence.insert_or_assign("incident", hex_id(incident));
   if (until_answered) {
     record_->pending_report = report.encode();
     return send_pending_report();
   }
   link_.send(protocol::Method::breach_report, report.encode(), Duration{0},
-             [](const Result<NmmLink::Answer>&) {
+             [this, incident](const Result<NmmLink::Answer>& outcome) {
                // Evidence is worth one request, which is repeated until its deadline.
+               if (outcome) tell_answer(*outcome, incident);
              });
 }
 
@@ -178,9 +195,16 @@ void Node::report_answered(const Result<NmmLink::Answer>& outcome) {
     return;
   }
   report_backoff_.reset();
+  tell_answer(*outcome, standing_incident());
+  record_->pending_report.clear();
+  save_record();
+}
+
+void Node::tell_answer(const NmmLink::Answer& answer, std::uint64_t incident) {
   EventRecord event{.name = "breach-reported", .severity = 5, .fields = {}};
-  const auto decision = protocol::BreachDecision::decode(outcome->body);
-  event.fields.emplace("status", protocol::control_status_name(outcome->status));
+  const auto decision = protocol::BreachDecision::decode(answer.body);
+  event.fields.emplace("status", protocol::control_status_name(answer.status));
+  if (incident != 0) event.fields.emplace("incident", hex_id(incident));
   if (decision) {
     event.fields.emplace("decision", decision->decision);
     std::string asrs;
@@ -188,8 +212,6 @@ void Node::report_answered(const Result<NmmLink::Answer>& outcome) {
     event.fields.emplace("asrs", asrs);
   }
   say(std::move(event), message_id::kBreachReported, "The NMM has answered the breach report");
-  record_->pending_report.clear();
-  save_record();
 }
 
 }  // namespace akm::node

@@ -9,6 +9,7 @@
 
 #include "daemon/base/loader_environment.h"
 #include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
 #include "daemon/service/erase_state.h"
 #include "keyring/kernel_keyring.h"
 
@@ -61,9 +62,19 @@ Node::Facts facts_of(const service::OpenedState& state, const io::Loop& loop, st
 /// was taken along could be used again. There is nothing to keep up either: the relationships are erased
 /// before, and the daemon starts anew after it.
 std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeSettings& settings,
-                                                                     service::OpenedState& state) {
+                                                                     service::OpenedState& state,
+                                                                     service::AuditTrail& audit) {
   if (!state.store) return {};
-  return [&settings, &state](bool mark) { return service::erase_state(settings.common, *state.store, mark); };
+  return [&settings, &state, &audit](bool mark) {
+    audit.end(mark);  // while the key that seals it is there
+    return service::erase_state(settings.common, *state.store, mark);
+  };
+}
+
+void say_started(const Node& node) {
+  log::write(
+      log::Level::notice, message_id::kStarted, "akmd has started",
+      {{"AKM_STATE", std::string(node_state_name(node.status().state))}, {"AKM_VERSION", AKM_VERSION}});
 }
 
 void begin_anew() {

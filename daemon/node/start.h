@@ -28,7 +28,10 @@ std::unique_ptr<keyring::KeyStore> open_keys(const NodeSettings& settings,
 Node::Facts facts_of(const service::OpenedState& state, const io::Loop& loop, std::string listen);
 /// What zeroize and generalize do beyond the records; null without a state.
 std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeSettings& settings,
-                                                                     service::OpenedState& state);
+                                                                     service::OpenedState& state,
+                                                                     service::AuditTrail& audit);
+/// For the log and the journal.
+void say_started(const Node& node);
 /// Starts this program anew, without a state or with a new one.
 void begin_anew();
 /// Collects the hardware identity once, and says when there is none.

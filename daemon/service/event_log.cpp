@@ -36,10 +36,16 @@ void EventLog::add(EventRecord record, std::string_view message_id, std::string_
   for (const auto& [name, value] : record.fields) fields.emplace_back(names[next++], value);
   log::write(static_cast<log::Level>(record.severity), message_id, sentence,
              std::span<const log::Field>(fields));
+  if (audit_) audit_(record);
   if (capacity_ == 0) return;
   while (history_.size() >= capacity_) history_.pop_front();
   history_.push_back(std::move(record));
   if (signal && observer_) observer_(history_.back());
+}
+
+void EventLog::note(EventRecord record) {
+  if (record.boottime_ns == 0) record.boottime_ns = boottime_now().ns;
+  if (audit_) audit_(record);
 }
 
 }  // namespace akm::service

@@ -59,12 +59,35 @@ Status read_token(const Config& config, Settings& out) {
   return {};
 }
 
+/// docs/audit.md.
+void add_audit_settings(Schema& schema) {
+  schema.push_back({.name = "audit.file_kib",
+                    .standard = std::int64_t{1024},
+                    .doc = "Size at which a file of the audit log is followed by the next, in KiB.",
+                    .minimum = 64,
+                    .maximum = 65536,
+                    .choices = {}});
+  schema.push_back({.name = "audit.files",
+                    .standard = std::int64_t{8},
+                    .doc = "How many files of the audit log are kept.",
+                    .minimum = 2,
+                    .maximum = 256,
+                    .choices = {}});
+  schema.push_back({.name = "audit.seal_s",
+                    .standard = std::int64_t{60},
+                    .doc = "A record of the audit log is sealed so many seconds after it was written at the latest; a "
+                           "critical one after one second.",
+                    .minimum = 1,
+                    .maximum = 3600,
+                    .choices = {}});
+}
+
 }  // namespace
 
 Schema common_schema(std::string_view program, std::uint16_t port, std::uint32_t nv_index) {
   const std::string name(program);
   const std::vector<std::string> levels(kLevels.begin(), kLevels.end());
-  return {
+  Schema out = {
       text_setting("state.folder", "/var/lib/" + name, "Folder of the sealed state; made with mode 0700."),
       text_setting(
           "sealing.mode", "automatic",
@@ -125,6 +148,8 @@ Schema common_schema(std::string_view program, std::uint16_t port, std::uint32_t
           .maximum = 99,
           .choices = {}},
   };
+  add_audit_settings(out);
+  return out;
 }
 
 Result<Settings> common_settings(const Config& config, std::string_view program) {
@@ -167,6 +192,9 @@ Result<Settings> common_settings(const Config& config, std::string_view program)
   out.bus_group = config.text("bus.group");
   out.use_polkit = config.boolean("bus.polkit");
   out.log = log_options(config, program);
+  out.audit_file_bytes = static_cast<std::size_t>(config.integer("audit.file_kib")) * 1024;
+  out.audit_files = static_cast<std::size_t>(config.integer("audit.files"));
+  out.audit_seal_s = static_cast<std::uint32_t>(config.integer("audit.seal_s"));
   out.realtime_priority = static_cast<int>(config.integer("scheduling.realtime_priority"));
   out.event_history = static_cast<std::size_t>(config.integer("events.history"));
   return out;

@@ -33,6 +33,9 @@ struct Settings {
   bool use_polkit = true;
   log::Options log;
   std::size_t event_history = 256;
+  std::size_t audit_file_bytes = std::size_t{1} << 20;
+  std::size_t audit_files = 8;
+  std::uint32_t audit_seal_s = 60;
   int realtime_priority = 0;  // run_before_others()
 };
 

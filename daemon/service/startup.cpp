@@ -103,6 +103,8 @@ Result<std::unique_ptr<keyring::Sealer>> open_store(const Settings& settings, Ra
   out.hardware_protected = sealer->kind() != keyring::SealerKind::software;
   AKM_ASSIGN(const keyring::StorageKey key, keyring::open_storage_key(*sealer, settings.state_folder));
   out.key_storage = sealer->description();  // a token is known by now
+  AKM_ASSIGN(store::AuditKey audit_key, store::AuditKey::derive(key));
+  out.audit_key = std::make_shared<const store::AuditKey>(std::move(audit_key));
   AKM_ASSIGN(out.store, store::SealedStore::open(records_folder(settings), key, random));
   if (const auto blob = keyring::stored_blob(settings.state_folder)) {
     AKM_TRY(check_pcrs(*out.store, blob->pcr_mask));

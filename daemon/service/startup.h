@@ -11,6 +11,7 @@
 #include "daemon/base/result.h"
 #include "daemon/protocol/engine.h"
 #include "daemon/service/settings.h"
+#include "daemon/store/audit_record.h"
 #include "daemon/store/sealed_store.h"
 #include "keyring/sealer_factory.h"
 
@@ -27,6 +28,7 @@ struct OpenedState {
   std::unique_ptr<store::SealedStore> store;  // null: unavailable
   std::optional<Error> failure;               // why it is
   protocol::Engine::Options engine;           // incarnation and salt; valid with a store
+  std::shared_ptr<const store::AuditKey> audit_key;  // valid with a store
   std::string key_storage;                    // the sealer's description
   bool hardware_protected = false;
   std::vector<std::string> findings;  // one sentence each

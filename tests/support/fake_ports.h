@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/base/audit_port.h"
 #include "daemon/base/sealing_port.h"
 #include "daemon/nmm/control_port.h"
 #include "daemon/node/control_port.h"
@@ -80,6 +81,73 @@ class FakeSealing final : public SealingPort {
   PcrChanges asked;
   std::vector<std::uint8_t> signature;
   SecretBuffer secret;
+};
+
+/// A log of three records, of which two are one incident.
+class FakeAudit final : public AuditPort {
+ public:
+  FakeAudit() {
+    AuditRecord begun;
+    begun.number = 1;
+    begun.boottime_ns = 1'000'000'000;
+    begun.name = "audit-opened";
+    AuditRecord breach = begun;
+    breach.number = 2;
+    breach.boottime_ns = 2'000'000'000;
+    breach.severity = 2;
+    breach.incident = 0xabc;
+    breach.name = "breach-detected";
+    breach.fields = {{"class", "key-access"}, {"grade", "critical"},  {"outcome", "succeeded"},
+                     {"subject.pid", "42"},   {"operation", "read"}};
+    AuditRecord revoked = breach;
+    revoked.number = 3;
+    revoked.boottime_ns = 2'000'500'000;
+    revoked.name = "keys-revoked";
+    revoked.fields = {{"relationships", "1"}};
+    all = {begun, breach, revoked};
+    summaries = {{.id = 0xabc, .first = 2, .last = 3, .records = 2, .boottime_ns = 2'000'000'000, .unix_ns = 1,
+                  .detection = "key-access", .grade = "critical", .node = "", .state = "keys-revoked"}};
+  }
+  void verify(Reply<AuditVerdict> reply) override {
+    if (failure) return reply(std::unexpected(*failure));
+    reply(verdict);
+  }
+  void records(std::uint64_t from, std::uint32_t count, std::uint64_t of,
+               Reply<std::vector<AuditRecord>> reply) override {
+    after = from;
+    most = count;
+    incident = of;
+    std::vector<AuditRecord> out;
+    for (const AuditRecord& one : all) {
+      if (one.number > from && (of == 0 || one.incident == of)) out.push_back(one);
+    }
+    reply(std::move(out));
+  }
+  void incidents(std::uint64_t from, std::uint32_t count, Reply<std::vector<IncidentSummary>> reply) override {
+    after = from;
+    most = count;
+    std::vector<IncidentSummary> out;
+    for (const IncidentSummary& one : summaries) {
+      if (one.first > from) out.push_back(one);
+    }
+    reply(std::move(out));
+  }
+  Result<std::vector<std::uint64_t>> check_seals(const std::vector<AuditSeal>& given) override {
+    seals = given;
+    std::vector<std::uint64_t> bad;
+    for (const AuditSeal& one : given) bad.push_back(one.number);
+    return bad;
+  }
+
+  AuditVerdict verdict{.files = 1, .records = 3, .first = 1, .last = 3, .sealed = 2, .findings = {},
+                       .notes = {"a note"}};
+  std::vector<AuditRecord> all;
+  std::vector<IncidentSummary> summaries;
+  std::optional<Error> failure;
+  std::uint64_t after = 0;
+  std::uint32_t most = 0;
+  std::uint64_t incident = 0;
+  std::vector<AuditSeal> seals;
 };
 
 class FakeNode final : public node::ControlPort {

@@ -63,6 +63,7 @@ int run(int argc, const char* const* argv) {
   add_root_commands(app, session);
   add_asr_commands(app, session);
   add_member_commands(app, session);
+  add_audit_commands(app, session);
   add_monitor_command(app, session);
   add_metrics_command(app, session);
   // CLI11 reports by exceptions; they end here.

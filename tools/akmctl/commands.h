@@ -22,6 +22,7 @@ void add_asr_commands(CLI::App& app, Session& session);
 /// Of the group that add_asr_commands() makes.
 void add_export_commands(CLI::App& group, Session& session);
 void add_member_commands(CLI::App& app, Session& session);
+void add_audit_commands(CLI::App& app, Session& session);
 void add_monitor_command(CLI::App& app, Session& session);
 void add_metrics_command(CLI::App& app, Session& session);
 

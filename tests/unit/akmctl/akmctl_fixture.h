@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "dbus/audit_adaptor.h"
 #include "dbus/authorizer.h"
 #include "dbus/nmm_adaptor.h"
 #include "dbus/node_adaptor.h"
@@ -43,6 +44,7 @@ class World {
         root_authorizer(root_bus, {"", false}),
         node_adaptor(node_bus, node_authorizer, node),
         sealing_adaptor(node_bus, node_authorizer, dbus::kNodePath, sealing),
+        audit_adaptor(node_bus, node_authorizer, dbus::kNodePath, audit),
         nmm_adaptor(nmm_bus, nmm_authorizer, nmm),
         root_adaptor(root_bus, root_authorizer, root) {
     if (with == With::node || with == With::both) begin(node_bus);
@@ -73,6 +75,7 @@ class World {
   PrivateBus daemon;
   FakeNode node;
   FakeSealing sealing;
+  FakeAudit audit;
   FakeNmm nmm;
   FakeRoot root;
   dbus::Bus node_bus;
@@ -83,6 +86,7 @@ class World {
   dbus::Authorizer root_authorizer;
   dbus::NodeAdaptor node_adaptor;
   dbus::SealingAdaptor sealing_adaptor;
+  dbus::AuditAdaptor audit_adaptor;
   dbus::NmmAdaptor nmm_adaptor;
   dbus::RootAdaptor root_adaptor;
   std::vector<Pumped> servers;

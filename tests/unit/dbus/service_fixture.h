@@ -1,5 +1,6 @@
 #pragma once
 // A fake role behind its real adaptor on a private bus, with a client.
+#include "dbus/audit_adaptor.h"
 #include "dbus/authorizer.h"
 #include "dbus/nmm_adaptor.h"
 #include "dbus/node_adaptor.h"
@@ -50,6 +51,23 @@ struct SealingBench {
   dbus::Bus bus;
   dbus::Authorizer authorizer;
   dbus::SealingAdaptor adaptor;
+};
+
+/// org.akm.Audit1 alone, where a node has it.
+struct AuditBusBench {
+  AuditBusBench()
+      : bus({daemon.address(), dbus::kNodeName}),
+        authorizer(bus, {"", false}),
+        adaptor(bus, authorizer, dbus::kNodePath, port) {
+    if (!bus.start() || !pump({pumped(bus)}, [&] { return bus.ready(); })) give_up("service not on the bus");
+  }
+  [[nodiscard]] std::vector<Pumped> servers() { return {pumped(bus)}; }
+
+  PrivateBus daemon;
+  FakeAudit port;
+  dbus::Bus bus;
+  dbus::Authorizer authorizer;
+  dbus::AuditAdaptor adaptor;
 };
 
 /// Most methods need uid 0; without it the tests that call them say so and are skipped.

@@ -1,0 +1,124 @@
+#include "daemon/nmm/incident_track.h"
+
+#include <utility>
+
+#include "daemon/base/hex.h"
+#include "daemon/policy/incident.h"
+
+namespace akm::nmm {
+
+std::map<std::string, std::string> with_incident(std::map<std::string, std::string> fields,
+                                                 std::uint64_t incident) {
+  if (incident != 0) fields.emplace("incident", hex_id(incident));
+  return fields;
+}
+
+std::uint64_t IncidentTrack::admit(std::uint64_t named, protocol::NodeId reporter, std::string_view what,
+                                   std::int64_t boottime_ns) {
+  const auto known = reporters_.find(named);
+  // A breached node must not be able to write into the story of another one.
+  if (named == 0 || (known != reporters_.end() && known->second != reporter))
+    named = policy::incident_id(reporter, what, boottime_ns);
+  if (reporters_.size() >= kRemembered) reporters_.erase(reporters_.begin());
+  reporters_.emplace(named, reporter);
+  return named;
+}
+
+std::uint64_t IncidentTrack::admit(const protocol::BreachReport& report, protocol::NodeId reporter) {
+  const auto said = report.evidence.find("incident");
+  const auto named = said == report.evidence.end() ? Result<std::uint64_t>(0) : parse_hex_id(said->second);
+  return admit(named ? *named : 0, reporter, report.detection, static_cast<std::int64_t>(report.boottime_ns));
+}
+
+void IncidentTrack::concerns(protocol::NodeId node_id, std::uint64_t incident) {
+  newest_[node_id] = incident;
+}
+
+std::uint64_t IncidentTrack::of(protocol::NodeId node_id) const {
+  const auto at = newest_.find(node_id);
+  if (at != newest_.end()) return at->second;
+  return core_.audit == nullptr ? 0 : core_.audit->incident_of(hex_id(node_id));
+}
+
+void IncidentTrack::record(std::uint64_t incident, std::string name, protocol::AsrId asr_id,
+                           std::map<std::string, std::string> fields) {
+  EventRecord event;
+  event.name = std::move(name);
+  event.severity = 6;
+  event.boottime_ns = core_.now().ns;
+  event.asr_id = asr_id;
+  event.fields = with_incident(std::move(fields), incident);
+  core_.events.note(std::move(event));
+}
+
+void IncidentTrack::verdict(std::uint64_t incident, protocol::NodeId node_id, const policy::AsrVerdict& verdict,
+                            bool observed) {
+  record(incident, "breach-verdict", verdict.asr_id,
+         {{"node", core_.name_of(node_id)},
+          {"node_id", hex_id(node_id)},
+          {"verdict", std::string(policy::verdict_name(verdict.verdict))},
+          {"reason", verdict.reason},
+          {"mode", observed ? "observe" : "enforce"}});
+}
+
+void IncidentTrack::sent(std::uint64_t incident, protocol::NodeId node_id, protocol::AsrId asr_id) {
+  const AsrRecord* asr = core_.registry.asr(asr_id);
+  if (asr == nullptr || asr->deleted || incident == 0) return;
+  const auto& roster = asr->description.roster;
+  std::map<std::string, std::string> fields{{"node", core_.name_of(node_id)},
+                                            {"node_id", hex_id(node_id)},
+                                            {"label", asr->description.label},
+                                            {"generation", std::to_string(asr->description.generation)},
+                                            {"members", std::to_string(roster.size())}};
+  if (roster.size() <= kMembersOfARecord) {
+    for (const protocol::Member& member : roster) fields.emplace("member." + core_.name_of(member.node_id), "");
+  }
+  record(incident, "generation-sent", asr_id, std::move(fields));
+  if (followed_.size() >= kFollowed && !followed_.contains(asr_id)) followed_.erase(followed_.begin());
+  followed_[asr_id] = {incident, asr->description.generation, node_id, {}};
+}
+
+void IncidentTrack::member_done(const RolloutPlan& plan, protocol::NodeId node_id, Instant now) {
+  const auto at = followed_.find(plan.asr_id);
+  if (at == followed_.end() || at->second.generation != plan.generation) return;
+  at->second.gathered.emplace("member." + core_.name_of(node_id), std::to_string(now.ns));
+  if (at->second.gathered.size() >= kMembersOfARecord) tell_members(plan.asr_id, at->second);
+}
+
+void IncidentTrack::tell_members(protocol::AsrId asr_id, Followed& followed) {
+  if (followed.gathered.empty()) return;
+  auto fields = std::exchange(followed.gathered, {});
+  fields.emplace("generation", std::to_string(followed.generation));
+  record(followed.incident, "members-switched", asr_id, std::move(fields));
+}
+
+void IncidentTrack::news(const GenerationNews& news) {
+  const auto at = followed_.find(news.asr_id);
+  if (at == followed_.end()) return;
+  // A newer generation has taken its place, whatever it is for.
+  if (at->second.generation != news.generation) {
+    followed_.erase(at);
+    return;
+  }
+  if (news.report.what == RolloutReport::What::switching) return;
+  const bool last = news.report.what == RolloutReport::What::completed;
+  tell_members(news.asr_id, at->second);
+  if (!last && news.report.straggler_count == 0) return;  // the same again, in a moment
+  std::map<std::string, std::string> fields{{"generation", std::to_string(news.generation)},
+                                            {"members", std::to_string(news.members)},
+                                            {"have", std::to_string(news.done)},
+                                            {"lack", std::to_string(news.report.straggler_count)}};
+  for (const Straggler& straggler : news.report.stragglers)
+    fields.emplace("lacks." + core_.name_of(straggler.node_id), straggler.why);
+  record(at->second.incident, last ? "generation-complete" : "generation-settled", news.asr_id, std::move(fields));
+  if (last) followed_.erase(at);
+}
+
+void IncidentTrack::quarantined(protocol::NodeId node_id) {
+  const std::uint64_t incident = of(node_id);
+  if (incident == 0) return;
+  record(incident, "quarantine-acknowledged", 0,
+         {{"node", core_.name_of(node_id)}, {"node_id", hex_id(node_id)}});
+}
+
+}  // namespace akm::nmm

@@ -1,0 +1,126 @@
+#include "daemon/nmm/incident_track.h"
+
+#include <criterion/criterion.h>
+
+#include <chrono>
+
+#include "daemon/policy/incident.h"
+#include "tests/unit/nmm/nmm_net.h"
+
+using namespace akm;
+using namespace akm::nmm;
+using namespace akm::nmm::test;
+using std::chrono::seconds;
+
+TestSuite(incident_track, .init = quiet);
+
+namespace {
+
+/// What the audit log would hold.
+struct Heard {
+  explicit Heard(NmmNet& net) {
+    net.events->set_audit([this](const EventRecord& event) { records.push_back(event); });
+  }
+  [[nodiscard]] std::vector<const EventRecord*> named(std::string_view name) const {
+    std::vector<const EventRecord*> out;
+    for (const EventRecord& one : records) {
+      if (one.name == name) out.push_back(&one);
+    }
+    return out;
+  }
+  std::vector<EventRecord> records;
+};
+
+std::string field(const EventRecord* record, const std::string& name) {
+  const auto at = record->fields.find(name);
+  return at == record->fields.end() ? std::string() : at->second;
+}
+
+}  // namespace
+
+Test(incident_track, from_the_report_to_the_last_key_and_back) {
+  NmmNet net(4);
+  net.activate_all();
+  const auto asr = net.create(4);
+  Heard heard(net);
+  net.nodes[2]->report_breach("key-access", 2);
+  net.run(seconds(2));
+  std::optional<Status> done;
+  net.nmm->readmit(net.nodes[2]->node_id, into(done));
+  net.run(seconds(3));
+  cr_assert(done && *done);
+
+  const auto reported = heard.named("breach-reported");
+  cr_assert_eq(reported.size(), 1);
+  const std::string incident = field(reported[0], "incident");
+  cr_assert_eq(incident.size(), 16);
+  const auto verdicts = heard.named("breach-verdict");
+  cr_assert_eq(verdicts.size(), 1);
+  cr_assert_eq(field(verdicts[0], "verdict"), "evict");
+  cr_assert_eq(verdicts[0]->asr_id, asr);
+  const auto sent = heard.named("generation-sent");
+  cr_assert_eq(sent.size(), 2, "without it, and with it again");
+  cr_assert_eq(field(sent[0], "members"), "3");
+  cr_assert(sent[0]->fields.contains("member.n0"));
+  cr_assert_not(sent[0]->fields.contains("member.n2"));
+  const auto switched = heard.named("members-switched");
+  cr_assert_eq(switched.size(), 2);
+  for (const char* name : {"member.n0", "member.n1", "member.n3"})
+    cr_assert_gt(std::stoll(field(switched[0], name)), reported[0]->boottime_ns - 1);
+  cr_assert_not(switched[0]->fields.contains("member.n2"));
+  cr_assert_eq(heard.named("generation-complete").size(), 2);
+  cr_assert_eq(heard.named("quarantine-acknowledged").size(), 1);
+  for (const char* name : {"breach-verdict", "generation-sent", "members-switched", "generation-complete",
+                           "quarantine-acknowledged", "node-evicted", "node-readmitted"}) {
+    for (const EventRecord* one : heard.named(name)) cr_assert_eq(field(one, "incident"), incident, "%s", name);
+  }
+}
+
+Test(incident_track, who_lacks_the_generation_is_named) {
+  NmmNet net(4);
+  net.activate_all();
+  (void)net.create(4);
+  net.nodes[3]->down = true;
+  Heard heard(net);
+  net.nodes[2]->report_breach("key-access", 2);
+  net.run(std::chrono::minutes(1));
+  const auto settled = heard.named("generation-settled");
+  cr_assert_eq(settled.size(), 1);
+  cr_assert_eq(field(settled[0], "lack"), "1");
+  cr_assert(settled[0]->fields.contains("lacks.n3"));
+  net.nodes[3]->down = false;
+  net.nodes[3]->heartbeat();
+  net.run(std::chrono::minutes(2));
+  cr_assert_eq(heard.named("generation-complete").size(), 1);
+  cr_assert(heard.named("members-switched").back()->fields.contains("member.n3"));
+}
+
+Test(incident_track, an_id_is_of_who_named_it_first) {
+  NmmNet net(1);
+  Core& core = net.nmm->core();
+  IncidentTrack track(core);
+  cr_assert_eq(track.admit(7, 1, "key-access", 5), 7);
+  cr_assert_eq(track.admit(7, 1, "key-access", 6), 7, "more of the same");
+  cr_assert_eq(track.admit(7, 2, "key-access", 5), policy::incident_id(2, "key-access", 5));
+  cr_assert_eq(track.admit(0, 2, "key-access", 5), policy::incident_id(2, "key-access", 5));
+  protocol::BreachReport report;
+  report.detection = "key-access";
+  report.boottime_ns = 9;
+  report.evidence["incident"] = "not hex";
+  cr_assert_eq(track.admit(report, 3), policy::incident_id(3, "key-access", 9));
+  report.evidence["incident"] = "00000000000000ff";
+  cr_assert_eq(track.admit(report, 3), 0xff);
+}
+
+Test(incident_track, a_quarantine_by_hand_is_an_incident_too) {
+  NmmNet net(3);
+  net.activate_all();
+  (void)net.create(3);
+  Heard heard(net);
+  std::optional<Status> done;
+  net.nmm->quarantine(net.nodes[1]->node_id, into(done));
+  net.run(seconds(2));
+  cr_assert_eq(heard.named("generation-sent").size(), 1);
+  cr_assert_eq(field(heard.named("node-evicted").at(0), "incident"),
+               field(heard.named("generation-sent")[0], "incident"));
+}

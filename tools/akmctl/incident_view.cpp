@@ -1,0 +1,214 @@
+#include "tools/akmctl/incident_view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "daemon/base/hex.h"
+#include "tools/akmctl/table.h"
+
+namespace akm::ctl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kMember = "member.";
+constexpr std::string_view kLacks = "lacks.";
+constexpr std::string_view kSubject = "subject.";
+// Of a detection's record: what is said of it as a whole, and not its evidence.
+constexpr std::array<std::string_view, 8> kSaid{"class",   "grade",    "outcome", "node",
+                                                "node_id", "actions", "not_done", "reason"};
+
+std::string line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string field(const AuditRecord& record, const char* name) {
+  const auto at = record.fields.find(name);
+  return at == record.fields.end() ? std::string() : at->second;
+}
+
+std::int64_t number(std::string_view text) {
+  std::int64_t out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size() ? out : 0;
+}
+
+Json record_json(const AuditRecord& record, const std::string& node) {
+  Json out{{"number", record.number},
+           {"event", record.name},
+           {"incident", record.incident == 0 ? "" : hex_id(record.incident)},
+           {"severity", record.severity},
+           {"boottime_ns", record.boottime_ns},
+           {"unix_ns", record.unix_ns},
+           {"start", record.start},
+           {"node", node},
+           {"asr", record.asr_id == 0 ? "" : hex_id(record.asr_id)},
+           {"generation", record.generation},
+           {"epoch", record.epoch}};
+  const bool detection = record.fields.contains("outcome");
+  const char* rest = detection ? "evidence" : "fields";
+  if (detection) out["subject"] = Json::object();
+  out[rest] = Json::object();
+  for (const auto& [name, value] : record.fields) {
+    if (name.starts_with(kSubject)) {
+      out["subject"][name.substr(kSubject.size())] = value;
+    } else if (name.starts_with(kMember)) {
+      out["members"][name.substr(kMember.size())] = number(value);
+    } else if (name.starts_with(kLacks)) {
+      out["lacks"][name.substr(kLacks.size())] = value;
+    } else if (std::ranges::find(kSaid, name) != kSaid.end()) {
+      out[name] = value;
+    } else {
+      out[rest][name] = value;
+    }
+  }
+  return out;
+}
+
+/// One thing that happened, of a timeline.
+struct Moment {
+  std::int64_t boottime_ns = 0;
+  std::string name;
+  std::string facts;
+};
+
+std::string facts_of(const AuditRecord& record) {
+  std::string out;
+  if (record.asr_id != 0) out += "asr=" + hex_id(record.asr_id);
+  if (record.generation != 0) out += fmt::format("{}generation={}", out.empty() ? "" : " ", record.generation);
+  for (const auto& [name, value] : record.fields) {
+    if (name.starts_with(kMember) || value.empty()) continue;
+    out += (out.empty() ? "" : " ") + name + "=" + value;
+  }
+  return out;
+}
+
+std::vector<Moment> moments_of(const std::vector<AuditRecord>& records) {
+  std::vector<Moment> out;
+  for (const AuditRecord& record : records) {
+    if (record.name != "members-switched") {
+      out.push_back({record.boottime_ns, record.name, facts_of(record)});
+      continue;
+    }
+    for (const auto& [name, value] : record.fields) {
+      if (!name.starts_with(kMember)) continue;
+      out.push_back({number(value), "member-switched",
+                     fmt::format("{} asr={} generation={}", name.substr(kMember.size()), hex_id(record.asr_id),
+                                 record.generation)});
+    }
+  }
+  return out;
+}
+
+std::string names_of(const auto& map) {
+  std::string out;
+  for (const auto& [name, value] : map) out += (out.empty() ? "" : ", ") + name;
+  return out.empty() ? "nobody" : out;
+}
+
+}  // namespace
+
+std::string json_of(const AuditRecord& record, const std::string& node) {
+  return line(record_json(record, node));
+}
+
+std::string json_of(const IncidentSummary& incident) {
+  return line({{"id", hex_id(incident.id)},
+               {"class", incident.detection},
+               {"grade", incident.grade},
+               {"node", incident.node},
+               {"state", incident.state},
+               {"records", incident.records},
+               {"first", incident.first},
+               {"last", incident.last},
+               {"boottime_ns", incident.boottime_ns},
+               {"unix_ns", incident.unix_ns}});
+}
+
+std::string text_of(const AuditRecord& record) {
+  std::string out = fmt::format("{:>8}  {:>14.6f}  {:<24}", record.number,
+                                static_cast<double>(record.boottime_ns) / 1e9, record.name);
+  if (record.incident != 0) out += "  incident=" + hex_id(record.incident);
+  if (const std::string facts = facts_of(record); !facts.empty()) out += "  " + facts;
+  return out;
+}
+
+std::vector<IncidentGeneration> IncidentView::generations() const {
+  std::vector<IncidentGeneration> out;
+  for (const AuditRecord& record : records) {
+    const auto same = [&](const IncidentGeneration& one) {
+      return one.asr_id == record.asr_id && one.generation == record.generation;
+    };
+    auto at = std::ranges::find_if(out, same);
+    if (record.name == "generation-sent") {
+      if (at == out.end()) at = out.insert(out.end(), IncidentGeneration{record.asr_id, record.generation, {}, 0, {}, {}});
+      at->label = field(record, "label");
+      at->members = static_cast<std::uint64_t>(number(field(record, "members")));
+      for (const auto& [name, value] : record.fields) {
+        if (name.starts_with(kMember)) at->lack.emplace(name.substr(kMember.size()), "");
+      }
+    }
+    if (at == out.end()) continue;
+    for (const auto& [name, value] : record.fields) {
+      if (record.name == "members-switched" && name.starts_with(kMember)) {
+        at->have[name.substr(kMember.size())] = number(value);
+        at->lack.erase(name.substr(kMember.size()));
+      } else if (name.starts_with(kLacks)) {
+        at->lack[name.substr(kLacks.size())] = value;
+      }
+    }
+    if (record.name == "generation-complete") at->lack.clear();
+  }
+  return out;
+}
+
+std::string IncidentView::text() const {
+  if (records.empty()) return {};
+  std::vector<Moment> moments = moments_of(records);
+  // Boot times of two boots are not compared: then the order of writing is all there is.
+  const bool one_boot = std::ranges::is_sorted(records, {}, &AuditRecord::start) &&
+                        std::ranges::all_of(moments, [](const Moment& one) { return one.boottime_ns > 0; });
+  if (one_boot) std::ranges::stable_sort(moments, {}, &Moment::boottime_ns);
+  const std::int64_t first = moments.front().boottime_ns;
+  std::string out = fmt::format("Incident {}\n", hex_id(id));
+  for (const Moment& one : moments) {
+    out += fmt::format("  {:>+14.3f} ms  {:<24}  {}\n", static_cast<double>(one.boottime_ns - first) / 1e6, one.name,
+                       one.facts);
+  }
+  for (const IncidentGeneration& one : generations()) {
+    out += fmt::format("Generation {} of {}: {} of {} members have it ({})", one.generation,
+                       one.label.empty() ? hex_id(one.asr_id) : one.label, one.have.size(), one.members,
+                       names_of(one.have));
+    const std::int64_t last =
+        one.have.empty() ? 0 : std::ranges::max_element(one.have, {}, [](const auto& e) { return e.second; })->second;
+    if (last > 0) out += fmt::format(", the last at {:+.3f} ms", static_cast<double>(last - first) / 1e6);
+    if (one.have.size() < one.members) out += fmt::format("; lacking: {}", names_of(one.lack));
+    out += "\n";
+  }
+  return out;
+}
+
+std::string IncidentView::json() const {
+  Json out{{"id", hex_id(id)}, {"records", Json::array()}, {"generations", Json::array()}};
+  for (const AuditRecord& record : records) out["records"].push_back(record_json(record, node));
+  for (const IncidentGeneration& one : generations()) {
+    Json have = Json::object();
+    for (const auto& [name, at] : one.have) have[name] = at;
+    Json lack = Json::object();
+    for (const auto& [name, why] : one.lack) lack[name] = why;
+    out["generations"].push_back({{"asr", hex_id(one.asr_id)},
+                                  {"label", one.label},
+                                  {"generation", one.generation},
+                                  {"members", one.members},
+                                  {"have", have},
+                                  {"lack", lack}});
+  }
+  return line(out);
+}
+
+}  // namespace akm::ctl
