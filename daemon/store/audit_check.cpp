@@ -23,6 +23,12 @@ struct DirCloser {
   void operator()(DIR* dir) const { (void)closedir(dir); }
 };
 
+/// Too short for a header, or of zeros: a length that came to the disk before the bytes did.
+bool blank(std::span<const std::uint8_t> bytes) {
+  return bytes.size() < kAuditHeaderBytes ||
+         std::ranges::all_of(bytes.first(8), [](std::uint8_t byte) { return byte == 0; });
+}
+
 /// Goes on from file to file.
 class Checker {
  public:
@@ -42,7 +48,8 @@ class Checker {
     }
     if (!scan) {
       // A power cut between the making of a file and its header, or somebody's work.
-      if (newest && bytes->size() < kAuditHeaderBytes && beyond_anchor()) {
+      const bool unknown = options_.anchor ? options_.anchor->file < number : blank(*bytes);
+      if (newest && unknown && beyond_anchor()) {
         note("the newest file " + audit_file_name(number) + " has no beginning yet");
       } else {
         find(audit_file_name(number) + " has no header of an audit log");

@@ -30,6 +30,10 @@ Result<AuditLog::Opened> AuditLog::open(const std::string& folder, const AuditKe
   AuditLog& log = *out.log;
   // One that is missing stays missing, until it would have been removed anyway.
   log.first_file_ = anchor ? anchor->first_file : (files.empty() ? 1 : files.front());
+  // What should have gone with the last anchor.
+  for (const std::uint64_t file : files) {
+    if (file < log.first_file_) (void)::unlinkat(log.folder_fd_.get(), audit_file_name(file).c_str(), 0);
+  }
   log.file_ = std::max(out.found.file, anchor ? anchor->file : 0);
   log.head_ = out.found.head;
   log.sealed_ = anchor ? std::min(anchor->head.number, log.head_.number) : 0;
@@ -61,7 +65,7 @@ Status AuditLog::go_on(const AuditCheck& found, Opened& out) {
     return begin_file(file_ + 1);  // damaged, not torn: it is left as it is
   }
   fd_ = UniqueFd(::openat(folder_fd_.get(), audit_file_name(found.file).c_str(),
-                          O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
+                          O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd_) return fail_errno(Errc::storage_failed, "open " + path_of(found.file));
   file_ = found.file;
   size_ = found.good_bytes;
@@ -75,8 +79,11 @@ Status AuditLog::go_on(const AuditCheck& found, Opened& out) {
 
 Status AuditLog::begin_file(std::uint64_t number) {
   const std::string name = audit_file_name(number);
+  // Whole on the disk before there is a next one: after a power cut only the newest file may lack something.
+  if (unsynced_ && fd_ && ::fdatasync(fd_.get()) != 0)
+    return fail_errno(Errc::storage_failed, "fsync " + path_of(file_));
   UniqueFd fd(::openat(folder_fd_.get(), name.c_str(),
-                       O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+                       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return fail_errno(Errc::storage_failed, "create " + path_of(number));
   const auto header = AuditFileHeader{number, head_}.encode();
   const ssize_t written = ::write(fd.get(), header.data(), header.size());
@@ -85,11 +92,6 @@ Status AuditLog::begin_file(std::uint64_t number) {
                                   : Error{Errc::disk_full, path_of(number)};
     (void)::unlinkat(folder_fd_.get(), name.c_str(), 0);
     return std::unexpected(why);
-  }
-  if (unsynced_ && fd_) {
-    if (before_ && ::fdatasync(before_.get()) != 0)
-      return fail_errno(Errc::storage_failed, "fsync of an audit file");
-    before_ = std::move(fd_);
   }
   fd_ = std::move(fd);
   file_ = number;
@@ -103,7 +105,8 @@ Status AuditLog::write(std::span<const std::uint8_t> bytes) {
   if (!fd_) AKM_TRY(begin_file(file_ + 1));
   std::size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t written = ::write(fd_.get(), bytes.data() + done, bytes.size() - done);
+    const ssize_t written = ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done,
+                                     static_cast<off_t>(size_ + done));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
       const Error why = written < 0 ? fail_errno(Errc::storage_failed, "write " + path_of(file_)).error()
@@ -141,9 +144,6 @@ Status AuditLog::seal(AuditRecord record) {
 
 Status AuditLog::sync() {
   if (!unsynced_) return {};
-  if (before_ && ::fdatasync(before_.get()) != 0)
-    return fail_errno(Errc::storage_failed, "fsync of an audit file");
-  before_.reset();
   if (fd_ && ::fdatasync(fd_.get()) != 0) return fail_errno(Errc::storage_failed, "fsync " + path_of(file_));
   if (rotated_ && ::fsync(folder_fd_.get()) != 0)
     return fail_errno(Errc::storage_failed, "fsync folder " + folder_);
@@ -184,7 +184,6 @@ Status AuditLog::untouched() const {
 
 void AuditLog::leave_file() {
   fd_.reset();
-  before_.reset();
 }
 
 }  // namespace akm::store

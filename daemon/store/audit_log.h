@@ -66,7 +66,6 @@ class AuditLog {
   AuditLimits limits_;
   UniqueFd folder_fd_;
   UniqueFd fd_;
-  UniqueFd before_;  // the file before this one, while it is not synchronised
   std::uint64_t first_file_ = 1;
   std::uint64_t file_ = 0;
   std::size_t size_ = 0;

@@ -8,6 +8,7 @@
 #include "daemon/node/node_record.h"
 #include "daemon/node/node_settings.h"
 #include "daemon/service/policy_text.h"
+#include "daemon/store/audit_check.h"
 #include "daemon/store/sealed_record.h"
 #include "dbus/property.h"
 #include "dbus/root_rows.h"
@@ -51,6 +52,31 @@ void sealed(Seeds& seeds) {
   seeds.add("sealed", "token-counter", *keyring::encode_counter(7, SecretBytes<32>{}.reveal(), {}), {3});
   seeds.add("sealed", "record", *store::seal_record(SecretBytes<32>{}, "asr-1", Bytes(100, 7), random), {1});
   seeds.add("sealed", "round", Bytes(40, 7), {2, 0x20, 9});
+}
+
+void audit(Seeds& seeds) {
+  AuditRecord record;
+  record.number = 1;
+  record.boottime_ns = 5;
+  record.severity = 2;
+  record.incident = 7;
+  record.name = "breach-detected";
+  record.fields = {{"class", "key-access"}, {"subject.pid", "42"}};
+  store::AuditHead head;
+  Bytes file = store::AuditFileHeader{1, head}.encode();
+  const Bytes body = store::encode_audit_body(record);
+  seeds.add("audit_record", "body", body, {0});
+  const Bytes first = store::audit_frame(head, body);
+  record.number = 2;
+  record.name = store::kSealName;
+  record.seal = AuditDigest{9};
+  const Bytes second = store::audit_frame(head, store::encode_audit_body(record));
+  file.insert(file.end(), first.begin(), first.end());
+  file.insert(file.end(), second.begin(), second.end());
+  seeds.add("audit_record", "seal", store::encode_audit_body(record), {0});
+  seeds.add("audit_record", "file", file, {1});
+  seeds.add_text("audit_record", "chained", "some text", {2, 0x20, 9});
+  seeds.add("audit_record", "anchor", store::AuditAnchor{1, 2, head}.encode(), {3});
 }
 
 void records(Seeds& seeds) {
@@ -289,6 +315,7 @@ void drives(Seeds& seeds) {
 
 void add_role_seeds(Seeds& seeds) {
   sealed(seeds);
+  audit(seeds);
   records(seeds);
   probes(seeds);
   configuration(seeds);

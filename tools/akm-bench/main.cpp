@@ -26,6 +26,7 @@ constexpr Case kCases[] = {
     {"new-key", [] { new_key(); }},
     {"rekey", [] { rekey(5, false); }},
     {"durable", [] { rekey(5, true); }},
+    {"audit", [] { audit(false), audit(true); }},
     {"path", [] { bare_path(kPathRounds); }},
     {"data", [] { data(200), data(1144), data_received(200), data_received(1144); }},
 };

@@ -97,7 +97,8 @@ Test(incident_track, who_lacks_the_generation_is_named) {
 
 Test(incident_track, an_id_is_of_who_named_it_first) {
   NmmNet net(1);
-  Core& core = net.nmm->core();
+  SeededRandom random(1);
+  Core core({net.store, random, *net.shell, *net.events, {}}, {});
   IncidentTrack track(core);
   cr_assert_eq(track.admit(7, 1, "key-access", 5), 7);
   cr_assert_eq(track.admit(7, 1, "key-access", 6), 7, "more of the same");
