@@ -63,7 +63,8 @@ class Proxy {
 
   // audit_proxy.cpp: org.akm.Audit1 of either service. Pages; an empty one is the end.
   Result<AuditVerdict> verify_audit(Service service);
-  Result<std::vector<AuditRecord>> audit_records(Service service, std::uint64_t after, std::uint64_t incident);
+  Result<std::vector<AuditRecord>> audit_records(Service service, std::uint64_t after,
+                                                 std::uint64_t incident);
   Result<std::vector<IncidentSummary>> audit_incidents(Service service, std::uint64_t after);
   Result<std::vector<std::uint64_t>> check_audit_seals(Service service, const std::vector<AuditSeal>& seals);
 

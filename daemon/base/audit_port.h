@@ -1,5 +1,6 @@
 #pragma once
-// The audit log as it is asked for from outside (D-Bus org.akm.Audit1): the adaptor knows it only through this.
+// The audit log as it is asked for from outside (D-Bus org.akm.Audit1): the adaptor knows it only through
+// this.
 #include <array>
 #include <cstdint>
 #include <map>
@@ -56,7 +57,7 @@ struct AuditSeal {
 /// All records of one cause, in one line.
 struct IncidentSummary {
   std::uint64_t id = 0;
-  std::uint64_t first = 0;       // numbers of its records
+  std::uint64_t first = 0;  // numbers of its records
   std::uint64_t last = 0;
   std::uint32_t records = 0;
   std::int64_t boottime_ns = 0;  // when the kernel saw it, else when the daemon heard of it

@@ -28,7 +28,7 @@ struct Core {
     RandomSource& random;
     service::Shell& shell;
     service::EventLog& events;
-    service::RunAside run_aside;  // for work that takes long: not on the loop thread
+    service::RunAside run_aside;           // for work that takes long: not on the loop thread
     service::AuditTrail* audit = nullptr;  // null: nothing is recorded
   };
   Core(const Parts& parts, NmmSettings the_settings);

@@ -51,8 +51,8 @@ void IncidentTrack::record(std::uint64_t incident, std::string name, protocol::A
   core_.events.note(std::move(event));
 }
 
-void IncidentTrack::verdict(std::uint64_t incident, protocol::NodeId node_id, const policy::AsrVerdict& verdict,
-                            bool observed) {
+void IncidentTrack::verdict(std::uint64_t incident, protocol::NodeId node_id,
+                            const policy::AsrVerdict& verdict, bool observed) {
   record(incident, "breach-verdict", verdict.asr_id,
          {{"node", core_.name_of(node_id)},
           {"node_id", hex_id(node_id)},
@@ -71,7 +71,8 @@ void IncidentTrack::sent(std::uint64_t incident, protocol::NodeId node_id, proto
                                             {"generation", std::to_string(asr->description.generation)},
                                             {"members", std::to_string(roster.size())}};
   if (roster.size() <= kMembersOfARecord) {
-    for (const protocol::Member& member : roster) fields.emplace("member." + core_.name_of(member.node_id), "");
+    for (const protocol::Member& member : roster)
+      fields.emplace("member." + core_.name_of(member.node_id), "");
   }
   record(incident, "generation-sent", asr_id, std::move(fields));
   if (followed_.size() >= kFollowed && !followed_.contains(asr_id)) followed_.erase(followed_.begin());
@@ -110,7 +111,8 @@ void IncidentTrack::news(const GenerationNews& news) {
                                             {"lack", std::to_string(news.report.straggler_count)}};
   for (const Straggler& straggler : news.report.stragglers)
     fields.emplace("lacks." + core_.name_of(straggler.node_id), straggler.why);
-  record(at->second.incident, last ? "generation-complete" : "generation-settled", news.asr_id, std::move(fields));
+  record(at->second.incident, last ? "generation-complete" : "generation-settled", news.asr_id,
+         std::move(fields));
   if (last) followed_.erase(at);
 }
 

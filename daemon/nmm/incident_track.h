@@ -17,7 +17,8 @@ class IncidentTrack {
  public:
   explicit IncidentTrack(Core& core) : core_(core) {}
 
-  /// The id that a report names, if no other node has used it; without one the same that the reporter would make.
+  /// The id that a report names, if no other node has used it; without one the same that the reporter would
+  /// make.
   std::uint64_t admit(std::uint64_t named, protocol::NodeId reporter, std::string_view what,
                       std::int64_t boottime_ns);
   std::uint64_t admit(const protocol::BreachReport& report, protocol::NodeId reporter);
@@ -25,7 +26,8 @@ class IncidentTrack {
   void concerns(protocol::NodeId node_id, std::uint64_t incident);
   /// The newest one of the node, from before a restart too; 0: none.
   [[nodiscard]] std::uint64_t of(protocol::NodeId node_id) const;
-  void verdict(std::uint64_t incident, protocol::NodeId node_id, const policy::AsrVerdict& verdict, bool observed);
+  void verdict(std::uint64_t incident, protocol::NodeId node_id, const policy::AsrVerdict& verdict,
+               bool observed);
   /// A generation of this ASR goes to its members because of the incident; it was stored already.
   void sent(std::uint64_t incident, protocol::NodeId node_id, protocol::AsrId asr_id);
   /// A member has it.
@@ -57,6 +59,7 @@ class IncidentTrack {
 };
 
 /// As a field of an event.
-std::map<std::string, std::string> with_incident(std::map<std::string, std::string> fields, std::uint64_t incident);
+std::map<std::string, std::string> with_incident(std::map<std::string, std::string> fields,
+                                                 std::uint64_t incident);
 
 }  // namespace akm::nmm

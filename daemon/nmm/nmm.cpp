@@ -36,7 +36,8 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
   core_.generations.on_member_done([this](const RolloutPlan& plan, protocol::NodeId node_id, Instant now) {
     recovery_.track().member_done(plan, node_id, now);
   });
-  core_.departures.on_quarantined([this](protocol::NodeId node_id) { recovery_.track().quarantined(node_id); });
+  core_.departures.on_quarantined(
+      [this](protocol::NodeId node_id) { recovery_.track().quarantined(node_id); });
   core_.departures.on_gone([this](protocol::AsrId asr_id) { core_.asr_changed(asr_id); });
   core_.policy_changes.on_told([this](protocol::AsrId asr_id) {
     core_.announce("policy-set", 6, message_id::kStateChanged,

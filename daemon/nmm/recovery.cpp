@@ -119,8 +119,7 @@ BreachOutcome Recovery::breach(Breach breach) {
   for (const policy::AsrVerdict& one : verdicts)
     track_.verdict(breach.incident, breach.node_id, one, policy.mode == policy::Mode::observe);
   for (const protocol::AsrId asr_id : rekeys) track_.sent(breach.incident, breach.node_id, asr_id);
-  if (!evictions.empty())
-    follow(breach, evictions, std::string(policy::detection_name(breach.detection)));
+  if (!evictions.empty()) follow(breach, evictions, std::string(policy::detection_name(breach.detection)));
   return outcome;
 }
 
@@ -306,9 +305,9 @@ void Recovery::readmit(protocol::NodeId node_id, Done done) {
   next.quarantine_pending = false;
   core_.departures.cancel_quarantine(node_id);
   join.part()(core_.put(std::move(next)));
-  core_.announce("node-readmitted", 5, message_id::kNodeReadmitted, "An operator took a node back.", 0,
-                 with_incident({{"node", core_.name_of(node_id)}, {"node_id", hex_id(node_id)}},
-                               track_.of(node_id)));
+  core_.announce(
+      "node-readmitted", 5, message_id::kNodeReadmitted, "An operator took a node back.", 0,
+      with_incident({{"node", core_.name_of(node_id)}, {"node_id", hex_id(node_id)}}, track_.of(node_id)));
   core_.status_changed();
   join.close();
 }
@@ -338,14 +337,14 @@ void Recovery::tell_evicted(const Eviction& eviction) {
   core_.announce("node-evicted", 4, message_id::kNodeEvicted,
                  "The other members have new keys without this node.", 0,
                  with_incident({{"node", core_.name_of(eviction.node_id)},
-                  {"node_id", hex_id(eviction.node_id)},
-                  {"class", eviction.detection},
-                  {"breach_boottime_ns", std::to_string(eviction.seen.ns)},
-                  {"breach_time_from", eviction.kernel_time ? "kernel" : "nmm"},
-                  {"last_member_boottime_ns", std::to_string(last.ns)},
-                  {"took_us", microseconds(last - eviction.seen)},
-                  {"members", std::to_string(eviction.members)},
-                  {"stragglers", std::to_string(eviction.stragglers)}},
+                                {"node_id", hex_id(eviction.node_id)},
+                                {"class", eviction.detection},
+                                {"breach_boottime_ns", std::to_string(eviction.seen.ns)},
+                                {"breach_time_from", eviction.kernel_time ? "kernel" : "nmm"},
+                                {"last_member_boottime_ns", std::to_string(last.ns)},
+                                {"took_us", microseconds(last - eviction.seen)},
+                                {"members", std::to_string(eviction.members)},
+                                {"stragglers", std::to_string(eviction.stragglers)}},
                                eviction.incident));
 }
 

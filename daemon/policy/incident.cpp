@@ -36,7 +36,8 @@ std::uint64_t incident_id(std::uint64_t reporter, std::string_view what, std::in
   return id == 0 ? 1 : id;
 }
 
-std::uint64_t IncidentBook::assign(const Detection& detection, Grade grade, std::uint64_t node_id, Instant now) {
+std::uint64_t IncidentBook::assign(const Detection& detection, Grade grade, std::uint64_t node_id,
+                                   Instant now) {
   if (grade == Grade::observe) return 0;
   if (standing_ != 0) return standing_;
   std::erase_if(open_, [&](const auto& entry) { return now - entry.second.last > kOneCause; });

@@ -1,5 +1,6 @@
 #pragma once
-// Which detections have one cause: they are one incident (docs/audit.md), with one id on the node and on its NMM.
+// Which detections have one cause: they are one incident (docs/audit.md), with one id on the node and on its
+// NMM.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -21,8 +22,8 @@ class IncidentBook {
   static constexpr Duration kOneCause = std::chrono::seconds(60);
   static constexpr std::size_t kOpen = 64;
 
-  /// The incident of this detection; 0 for grade observe, which anybody can cause. While one stands, all is part of
-  /// it.
+  /// The incident of this detection; 0 for grade observe, which anybody can cause. While one stands, all is
+  /// part of it.
   std::uint64_t assign(const Detection& detection, Grade grade, std::uint64_t node_id, Instant now);
   /// This one took the node out of its groups.
   void stand(std::uint64_t incident, Instant now);

@@ -24,7 +24,8 @@ std::string field(const AuditRecord& record, const char* name) {
 void visit_file(const std::string& path, const std::function<void(const AuditRecord&)>& visit) {
   const auto bytes = read_file(path, store::kAuditFileMostBytes);
   if (!bytes) return;  // rotated away meanwhile, or verify() tells
-  (void)store::scan_audit_file(*bytes, [&](const AuditRecord& record, const auto&, const auto&) { visit(record); });
+  (void)store::scan_audit_file(*bytes,
+                               [&](const AuditRecord& record, const auto&, const auto&) { visit(record); });
 }
 
 void add(IncidentSummary& summary, const AuditRecord& record) {
@@ -46,8 +47,8 @@ void add(IncidentSummary& summary, const AuditRecord& record) {
 
 }  // namespace
 
-Result<std::vector<AuditRecord>> read_records(const std::string& folder, std::uint64_t after, std::uint32_t most,
-                                              std::uint64_t incident) {
+Result<std::vector<AuditRecord>> read_records(const std::string& folder, std::uint64_t after,
+                                              std::uint32_t most, std::uint64_t incident) {
   AKM_ASSIGN(const auto files, store::audit_files(folder));
   std::vector<AuditRecord> out;
   const std::size_t limit = std::min(most, kAuditPage);
@@ -81,7 +82,8 @@ Result<std::vector<IncidentSummary>> read_incidents(const std::string& folder, s
     });
   }
   std::vector<IncidentSummary> out;
-  for (auto at = by_first.upper_bound(after); at != by_first.end() && out.size() < std::min(most, kAuditPage); ++at)
+  for (auto at = by_first.upper_bound(after); at != by_first.end() && out.size() < std::min(most, kAuditPage);
+       ++at)
     out.push_back(found.at(at->second));
   return out;
 }

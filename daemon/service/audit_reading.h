@@ -9,10 +9,10 @@
 
 namespace akm::service {
 
-/// A page of records with numbers above `after`, oldest first, of one incident if it is not 0: at most `most` and
-/// kAuditPage of them, and kPageBytes. What cannot be read is left out: verify() tells of it.
-Result<std::vector<AuditRecord>> read_records(const std::string& folder, std::uint64_t after, std::uint32_t most,
-                                              std::uint64_t incident);
+/// A page of records with numbers above `after`, oldest first, of one incident if it is not 0: at most `most`
+/// and kAuditPage of them, and kPageBytes. What cannot be read is left out: verify() tells of it.
+Result<std::vector<AuditRecord>> read_records(const std::string& folder, std::uint64_t after,
+                                              std::uint32_t most, std::uint64_t incident);
 /// Incidents by their first record. Of more than kIncidentsMost the oldest are left out.
 Result<std::vector<IncidentSummary>> read_incidents(const std::string& folder, std::uint64_t after,
                                                     std::uint32_t most);

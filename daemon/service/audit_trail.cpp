@@ -80,8 +80,8 @@ Result<std::optional<store::AuditAnchor>> AuditTrail::load_anchor() {
   return anchor;
 }
 
-/// A log without an anchor is that of a state that was erased, or its anchor is what was erased: then its seals are
-/// by this state's key.
+/// A log without an anchor is that of a state that was erased, or its anchor is what was erased: then its
+/// seals are by this state's key.
 Status AuditTrail::set_former_aside() {
   const auto found = store::check_audit(parts_.folder, {.key = parts_.key.get(), .anchor = {}, .visit = {}});
   if (!found && found.error().code == Errc::not_found) return {};
@@ -108,9 +108,10 @@ Status AuditTrail::open_log() {
   } else if (!*anchor) {
     AKM_TRY(set_former_aside());
   }
-  AKM_ASSIGN(auto opened,
-             store::AuditLog::open(parts_.folder, *parts_.key, parts_.limits, *anchor,
-                                   [this](const AuditRecord& record, const auto&, const auto&) { remember(record); }));
+  AKM_ASSIGN(auto opened, store::AuditLog::open(parts_.folder, *parts_.key, parts_.limits, *anchor,
+                                                [this](const AuditRecord& record, const auto&, const auto&) {
+                                                  remember(record);
+                                                }));
   log_ = std::move(opened.log);
   AuditRecord begun = record_now("audit-opened", kNotice);
   begun.fields = {{"records", std::to_string(opened.found.verdict.records)},
@@ -126,7 +127,8 @@ Status AuditTrail::open_log() {
   return {};
 }
 
-/// Said, recorded, and evidence for who watches this machine, once: a log that stays damaged is told by its findings.
+/// Said, recorded, and evidence for who watches this machine, once: a log that stays damaged is told by its
+/// findings.
 void AuditTrail::damaged(std::string detail) {
   const bool first = !damage_;
   damage_ = detail;
@@ -152,7 +154,8 @@ void AuditTrail::remember(const AuditRecord& record) {
   // Of a node's own: what opened the case. Evidence that came later is another matter.
   const auto grade = record.fields.find("grade");
   if (grade != record.fields.end() && grade->second != "critical") return;
-  if (incidents_.contains(name) || incidents_.size() < kIncidentsRemembered) incidents_[name] = record.incident;
+  if (incidents_.contains(name) || incidents_.size() < kIncidentsRemembered)
+    incidents_[name] = record.incident;
 }
 
 std::uint64_t AuditTrail::incident_of(const std::string& node_id) const {
@@ -323,15 +326,16 @@ void AuditTrail::verify(Reply<AuditVerdict> reply) {
 void AuditTrail::verify_again(bool last, Reply<AuditVerdict> reply) {
   auto anchor = load_anchor();
   if (!anchor) return reply(std::unexpected(anchor.error()));
-  auto work = [folder = parts_.folder, key = parts_.key,
-               anchor = *anchor]() -> Result<AuditVerdict> {
+  auto work = [folder = parts_.folder, key = parts_.key, anchor = *anchor]() -> Result<AuditVerdict> {
     AKM_ASSIGN(auto found, store::check_audit(folder, {.key = key.get(), .anchor = anchor, .visit = {}}));
     return std::move(found.verdict);
   };
-  aside<AuditVerdict>(std::move(work), [this, last, reply = std::move(reply)](Result<AuditVerdict> found) mutable {
-    if (!last && (!found || !found->findings.empty())) return verify_again(true, std::move(reply));
-    reply(std::move(found));
-  });
+  aside<AuditVerdict>(std::move(work),
+                      [this, last, reply = std::move(reply)](Result<AuditVerdict> found) mutable {
+                        if (!last && (!found || !found->findings.empty()))
+                          return verify_again(true, std::move(reply));
+                        reply(std::move(found));
+                      });
 }
 
 void AuditTrail::records(std::uint64_t after, std::uint32_t most, std::uint64_t incident,
@@ -346,7 +350,8 @@ void AuditTrail::incidents(std::uint64_t after, std::uint32_t most,
                            Reply<std::vector<IncidentSummary>> reply) {
   if (!log_) return reply(fail(Errc::sealed_unavailable));
   aside<std::vector<IncidentSummary>>(
-      [folder = parts_.folder, after, most] { return read_incidents(folder, after, most); }, std::move(reply));
+      [folder = parts_.folder, after, most] { return read_incidents(folder, after, most); },
+      std::move(reply));
 }
 
 Result<std::vector<std::uint64_t>> AuditTrail::check_seals(const std::vector<AuditSeal>& seals) {

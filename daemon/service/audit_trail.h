@@ -1,6 +1,6 @@
 #pragma once
-// From events to the audit log: what is recorded, when it is synchronised and sealed, and what is said when the
-// log is not as it was left. Answers on D-Bus (org.akm.Audit1).
+// From events to the audit log: what is recorded, when it is synchronised and sealed, and what is said when
+// the log is not as it was left. Answers on D-Bus (org.akm.Audit1).
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -46,8 +46,8 @@ class AuditTrail final : public AuditPort {
   AuditTrail(const AuditTrail&) = delete;
   AuditTrail& operator=(const AuditTrail&) = delete;
 
-  /// Checks what is there, goes on from it, and hears of events from now on. What is wrong is said, and no reason
-  /// not to start.
+  /// Checks what is there, goes on from it, and hears of events from now on. What is wrong is said, and no
+  /// reason not to start.
   void open();
   /// The log was tampered with: evidence of a detection. What open() found is told at once.
   using Impaired = std::function<void(std::map<std::string, std::string> evidence)>;
@@ -69,8 +69,8 @@ class AuditTrail final : public AuditPort {
   Result<std::vector<std::uint64_t>> check_seals(const std::vector<AuditSeal>& seals) override;
 
  private:
-  /// How many records of one weight a minute may have: a flood of what anybody can cause must not push the rest out
-  /// of the files.
+  /// How many records of one weight a minute may have: a flood of what anybody can cause must not push the
+  /// rest out of the files.
   struct Gate {
     std::uint32_t most = 0;
     std::optional<Instant> since = {};
@@ -107,8 +107,8 @@ class AuditTrail final : public AuditPort {
   Impaired impaired_;
 };
 
-/// Opened, with its deadlines on the loop. Without a state, or on hardware that it is not bound to, one that records
-/// nothing. `opened` has its last store by now.
+/// Opened, with its deadlines on the loop. Without a state, or on hardware that it is not bound to, one that
+/// records nothing. `opened` has its last store by now.
 std::unique_ptr<AuditTrail> make_audit(const Settings& settings, const OpenedState& opened, EventLog& events,
                                        io::Loop& loop, AsideWorker& worker);
 

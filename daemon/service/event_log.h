@@ -1,6 +1,6 @@
 #pragma once
-// What happened, four ways at once: a journal record, the audit log, the bounded history, and the observer (D-Bus
-// signal).
+// What happened, four ways at once: a journal record, the audit log, the bounded history, and the observer
+// (D-Bus signal).
 #include <cstddef>
 #include <deque>
 #include <functional>

@@ -73,13 +73,14 @@ void add_audit_settings(Schema& schema) {
                     .minimum = 2,
                     .maximum = 256,
                     .choices = {}});
-  schema.push_back({.name = "audit.seal_s",
-                    .standard = std::int64_t{60},
-                    .doc = "A record of the audit log is sealed so many seconds after it was written at the latest; a "
-                           "critical one after one second.",
-                    .minimum = 1,
-                    .maximum = 3600,
-                    .choices = {}});
+  schema.push_back(
+      {.name = "audit.seal_s",
+       .standard = std::int64_t{60},
+       .doc = "A record of the audit log is sealed so many seconds after it was written at the latest; a "
+              "critical one after one second.",
+       .minimum = 1,
+       .maximum = 3600,
+       .choices = {}});
 }
 
 }  // namespace

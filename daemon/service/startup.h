@@ -25,11 +25,11 @@ Status harden(char** argv);
 /// What start-up found. Without a store the daemon stays up as `sealed-unavailable`, deletes nothing and says
 /// why.
 struct OpenedState {
-  std::unique_ptr<store::SealedStore> store;  // null: unavailable
-  std::optional<Error> failure;               // why it is
-  protocol::Engine::Options engine;           // incarnation and salt; valid with a store
+  std::unique_ptr<store::SealedStore> store;         // null: unavailable
+  std::optional<Error> failure;                      // why it is
+  protocol::Engine::Options engine;                  // incarnation and salt; valid with a store
   std::shared_ptr<const store::AuditKey> audit_key;  // valid with a store
-  std::string key_storage;                    // the sealer's description
+  std::string key_storage;                           // the sealer's description
   bool hardware_protected = false;
   std::vector<std::string> findings;  // one sentence each
 };

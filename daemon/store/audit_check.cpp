@@ -38,9 +38,8 @@ class Checker {
     auto bytes = read_file(path, kAuditFileMostBytes);
     if (!bytes) return std::unexpected(bytes.error());
     ++out.verdict.files;
-    const auto scan =
-        scan_audit_file(*bytes, [this](const AuditRecord& record, const AuditHead& before,
-                                       const AuditHead& at) { seen(record, before, at); });
+    const auto scan = scan_audit_file(*bytes, [this](const AuditRecord& record, const AuditHead& before,
+                                                     const AuditHead& at) { seen(record, before, at); });
     if (newest) {
       out.file = number;
       out.bytes = bytes->size();
@@ -56,7 +55,8 @@ class Checker {
       }
       return {};
     }
-    if (number != 0 && scan->header.file != number) find(audit_file_name(number) + " has another file's header");
+    if (number != 0 && scan->header.file != number)
+      find(audit_file_name(number) + " has another file's header");
     join(scan->header, number);
     out.head = scan->head;
     out.good_bytes = scan->good_bytes;

@@ -14,7 +14,8 @@
 namespace akm::store {
 
 /// A file is never larger: what the configuration may ask for, and one record.
-inline constexpr std::size_t kAuditFileMostBytes = (std::size_t{64} << 20) + kAuditBodyBytes + kAuditHeaderBytes;
+inline constexpr std::size_t kAuditFileMostBytes =
+    (std::size_t{64} << 20) + kAuditBodyBytes + kAuditHeaderBytes;
 inline constexpr std::size_t kAuditFilesMost = 512;
 
 /// What is kept outside of the log (in a sealed record), so that a log which was cut short is noticed.
@@ -42,7 +43,8 @@ struct AuditFileScan {
   bool whole = false;          // nothing comes after it
   std::string why;             // what comes after it is wrong; empty when whole
 };
-using AuditVisitor = std::function<void(const AuditRecord& record, const AuditHead& before, const AuditHead& at)>;
+using AuditVisitor =
+    std::function<void(const AuditRecord& record, const AuditHead& before, const AuditHead& at)>;
 /// malformed for what has no header.
 Result<AuditFileScan> scan_audit_file(std::span<const std::uint8_t> bytes, const AuditVisitor& visit);
 

@@ -64,8 +64,8 @@ Status AuditLog::go_on(const AuditCheck& found, Opened& out) {
       })) {
     return begin_file(file_ + 1);  // damaged, not torn: it is left as it is
   }
-  fd_ = UniqueFd(::openat(folder_fd_.get(), audit_file_name(found.file).c_str(),
-                          O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  fd_ = UniqueFd(
+      ::openat(folder_fd_.get(), audit_file_name(found.file).c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd_) return fail_errno(Errc::storage_failed, "open " + path_of(found.file));
   file_ = found.file;
   size_ = found.good_bytes;
@@ -82,8 +82,8 @@ Status AuditLog::begin_file(std::uint64_t number) {
   // Whole on the disk before there is a next one: after a power cut only the newest file may lack something.
   if (unsynced_ && fd_ && ::fdatasync(fd_.get()) != 0)
     return fail_errno(Errc::storage_failed, "fsync " + path_of(file_));
-  UniqueFd fd(::openat(folder_fd_.get(), name.c_str(),
-                       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  UniqueFd fd(
+      ::openat(folder_fd_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return fail_errno(Errc::storage_failed, "create " + path_of(number));
   const auto header = AuditFileHeader{number, head_}.encode();
   const ssize_t written = ::write(fd.get(), header.data(), header.size());
@@ -105,13 +105,14 @@ Status AuditLog::write(std::span<const std::uint8_t> bytes) {
   if (!fd_) AKM_TRY(begin_file(file_ + 1));
   std::size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t written = ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done,
-                                     static_cast<off_t>(size_ + done));
+    const ssize_t written =
+        ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(size_ + done));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
       const Error why = written < 0 ? fail_errno(Errc::storage_failed, "write " + path_of(file_)).error()
                                     : Error{Errc::disk_full, path_of(file_)};
-      // A piece of a record must not stand before the next one. Where it stays, that one gets a file of its own.
+      // A piece of a record must not stand before the next one. Where it stays, that one gets a file of its
+      // own.
       if (done > 0 && ::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) fd_.reset();
       return std::unexpected(why);
     }

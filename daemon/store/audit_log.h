@@ -24,18 +24,19 @@ class AuditLog {
  public:
   struct Opened {
     std::unique_ptr<AuditLog> log;
-    AuditCheck found;             // how the log was
+    AuditCheck found;              // how the log was
     std::uint64_t torn_bytes = 0;  // of a record that a power cut broke off: taken off
     bool damaged = false;          // more than that: a new file was begun behind the gap
   };
-  /// Makes the folder where it is missing, checks what is there and goes on from it. Without an anchor nothing was
-  /// sealed yet. storage_failed, disk_full, read_only.
+  /// Makes the folder where it is missing, checks what is there and goes on from it. Without an anchor
+  /// nothing was sealed yet. storage_failed, disk_full, read_only.
   static Result<Opened> open(const std::string& folder, const AuditKey& key, const AuditLimits& limits,
                              const std::optional<AuditAnchor>& anchor, const AuditVisitor& visit = {});
 
   /// Its number and seal are set here. On failure nothing of it stays, as far as the disk lets that be.
   Status append(AuditRecord record);
-  /// A record that closes the chain up to here with the key. The caller syncs, stores anchor(), and calls sealed().
+  /// A record that closes the chain up to here with the key. The caller syncs, stores anchor(), and calls
+  /// sealed().
   Status seal(AuditRecord record);
   Status sync();
   /// The anchor is stored: files beyond the limit go.

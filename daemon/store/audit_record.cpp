@@ -166,7 +166,8 @@ Result<AuditDigest> AuditKey::seal(const AuditSeal& what) const {
   writer.u64(static_cast<std::uint64_t>(what.boottime_ns));
   writer.u32(what.start);
   AuditDigest out{};
-  AKM_TRY(crypto::hmac(crypto::Hash::sha256, key_.reveal(), {bytes_of(kSealPurpose), what.before, said}, out));
+  AKM_TRY(
+      crypto::hmac(crypto::Hash::sha256, key_.reveal(), {bytes_of(kSealPurpose), what.before, said}, out));
   return out;
 }
 

@@ -41,8 +41,8 @@ std::vector<std::uint8_t> encode_audit_body(const AuditRecord& record);
 /// malformed.
 Result<AuditRecord> decode_audit_body(std::span<const std::uint8_t> body);
 
-/// SHA-256 over the digest before and the body: anybody can check a chain, and nobody can change one record of it
-/// without changing all that follow.
+/// SHA-256 over the digest before and the body: anybody can check a chain, and nobody can change one record
+/// of it without changing all that follow.
 AuditDigest chain_digest(const AuditDigest& before, std::span<const std::uint8_t> body);
 /// A record as it stands in a file: length of the body, body, digest. `head` goes on to it.
 std::vector<std::uint8_t> audit_frame(AuditHead& head, std::span<const std::uint8_t> body);

@@ -1,5 +1,6 @@
-// Covers decode_audit_body, scan_audit_file, AuditFileHeader::decode, AuditAnchor::decode and audit_file_number
-// (daemon/store): files that anybody with the disk can have written. The first byte chooses.
+// Covers decode_audit_body, scan_audit_file, AuditFileHeader::decode, AuditAnchor::decode and
+// audit_file_number (daemon/store): files that anybody with the disk can have written. The first byte
+// chooses.
 #include <algorithm>
 
 #include "daemon/store/audit_check.h"
@@ -12,7 +13,8 @@ namespace {
 
 void body(std::span<const std::uint8_t> bytes) {
   const auto record = store::decode_audit_body(bytes);
-  if (record) require(std::ranges::equal(store::encode_audit_body(*record), bytes), "a record has one encoding");
+  if (record)
+    require(std::ranges::equal(store::encode_audit_body(*record), bytes), "a record has one encoding");
 }
 
 void file(std::span<const std::uint8_t> bytes) {
@@ -23,7 +25,8 @@ void file(std::span<const std::uint8_t> bytes) {
         require(record.number == before.number + 1 && at.number == record.number, "numbers rise by one");
       });
   if (!scan) return;
-  require(scan->good_bytes <= bytes.size() && scan->whole == (scan->good_bytes == bytes.size()), "whole is whole");
+  require(scan->good_bytes <= bytes.size() && scan->whole == (scan->good_bytes == bytes.size()),
+          "whole is whole");
   require(scan->head.number == scan->header.before.number + seen, "each record counts");
 }
 

@@ -1,7 +1,7 @@
 // The audit log: the power fails between any two of its calls to the disk, and the disk keeps of what was not
-// synchronised whatever it likes (tests/support/crash_states.h). Whatever is left, the next start finds a log without
-// damage, which holds what was synchronised, goes on from it, and is intact then. A power cut is never taken for
-// somebody's work.
+// synchronised whatever it likes (tests/support/crash_states.h). Whatever is left, the next start finds a log
+// without damage, which holds what was synchronised, goes on from it, and is intact then. A power cut is
+// never taken for somebody's work.
 #include <cstdio>
 
 #include "daemon/store/audit_log.h"
@@ -96,7 +96,8 @@ struct Outcome {
 std::string broken_by(const Expected& expected, const MemoryFolder& folder) {
   Site site(folder);
   if (const Status opened = site.open(); !opened) return "the log does not open: " + opened.error().message();
-  if (site.opened.damaged) return "a power cut is taken for damage: " + site.opened.found.verdict.findings.front();
+  if (site.opened.damaged)
+    return "a power cut is taken for damage: " + site.opened.found.verdict.findings.front();
   if (site.log().head().number < expected.synced) return "a record that was synchronised is lost";
   if (!site.log().append(event(7))) return "the log does not go on";
   if (!site.seal()) return "the log cannot be sealed";
@@ -115,7 +116,8 @@ Outcome power_cuts(std::size_t lost_sync) {
     History<Expected> history(disk.path());
     history.disk.lost_sync = lost_sync;
     Site site(disk);
-    if (const Status done = script(site, history); !done) out.note("the script failed: " + done.error().message());
+    if (const Status done = script(site, history); !done)
+      out.note("the script failed: " + done.error().message());
     if (lost_sync == 0 && history.model().seen() != disk.found()) out.note("a call went past the recorder");
     // As a journal keeps it: files that have a name, and the one before them does not, are nobody's fault.
     const DiskModel::Bounds bounds{.exhaustive = 64, .samples = 24, .names_in_order = true};
@@ -138,7 +140,8 @@ Outcome power_cuts(std::size_t lost_sync) {
 }
 
 bool expect(const std::string& what, const Outcome& outcome, bool broken) {
-  std::printf("%s: %zu states, %s\n", what.c_str(), outcome.states, outcome.broken.empty() ? "as promised" : "");
+  std::printf("%s: %zu states, %s\n", what.c_str(), outcome.states,
+              outcome.broken.empty() ? "as promised" : "");
   for (const std::string& one : outcome.broken) std::printf("  %s\n", one.c_str());
   const bool good = outcome.broken.empty() != broken;
   if (!good) std::printf("  NOT AS EXPECTED\n");

@@ -97,16 +97,27 @@ class FakeAudit final : public AuditPort {
     breach.severity = 2;
     breach.incident = 0xabc;
     breach.name = "breach-detected";
-    breach.fields = {{"class", "key-access"}, {"grade", "critical"},  {"outcome", "succeeded"},
-                     {"subject.pid", "42"},   {"operation", "read"}};
+    breach.fields = {{"class", "key-access"},
+                     {"grade", "critical"},
+                     {"outcome", "succeeded"},
+                     {"subject.pid", "42"},
+                     {"operation", "read"}};
     AuditRecord revoked = breach;
     revoked.number = 3;
     revoked.boottime_ns = 2'000'500'000;
     revoked.name = "keys-revoked";
     revoked.fields = {{"relationships", "1"}};
     all = {begun, breach, revoked};
-    summaries = {{.id = 0xabc, .first = 2, .last = 3, .records = 2, .boottime_ns = 2'000'000'000, .unix_ns = 1,
-                  .detection = "key-access", .grade = "critical", .node = "", .state = "keys-revoked"}};
+    summaries = {{.id = 0xabc,
+                  .first = 2,
+                  .last = 3,
+                  .records = 2,
+                  .boottime_ns = 2'000'000'000,
+                  .unix_ns = 1,
+                  .detection = "key-access",
+                  .grade = "critical",
+                  .node = "",
+                  .state = "keys-revoked"}};
   }
   void verify(Reply<AuditVerdict> reply) override {
     if (failure) return reply(std::unexpected(*failure));
@@ -123,7 +134,8 @@ class FakeAudit final : public AuditPort {
     }
     reply(std::move(out));
   }
-  void incidents(std::uint64_t from, std::uint32_t count, Reply<std::vector<IncidentSummary>> reply) override {
+  void incidents(std::uint64_t from, std::uint32_t count,
+                 Reply<std::vector<IncidentSummary>> reply) override {
     after = from;
     most = count;
     std::vector<IncidentSummary> out;
@@ -139,8 +151,8 @@ class FakeAudit final : public AuditPort {
     return bad;
   }
 
-  AuditVerdict verdict{.files = 1, .records = 3, .first = 1, .last = 3, .sealed = 2, .findings = {},
-                       .notes = {"a note"}};
+  AuditVerdict verdict{
+      .files = 1, .records = 3, .first = 1, .last = 3, .sealed = 2, .findings = {}, .notes = {"a note"}};
   std::vector<AuditRecord> all;
   std::vector<IncidentSummary> summaries;
   std::optional<Error> failure;

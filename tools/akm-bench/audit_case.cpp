@@ -43,7 +43,8 @@ void audit(bool durable) {
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const auto key = must(store::AuditKey::derive(SecretBytes<32>()));
-  auto opened = must(store::AuditLog::open(folder + "/log", key, {.file_bytes = std::size_t{64} << 20, .files = 2}, {}));
+  auto opened = must(
+      store::AuditLog::open(folder + "/log", key, {.file_bytes = std::size_t{64} << 20, .files = 2}, {}));
   store::AuditLog& log = *opened.log;
   const AuditRecord record = detection();
   const auto body = store::encode_audit_body(record);
@@ -52,7 +53,8 @@ void audit(bool durable) {
   off_t at = 0;
   const auto write_bare = [&] {
     const auto digest = crypto::sha256({head.digest, body});
-    if (::pwrite(bare.get(), body.data(), body.size(), at) != static_cast<ssize_t>(body.size())) stop("write");
+    if (::pwrite(bare.get(), body.data(), body.size(), at) != static_cast<ssize_t>(body.size()))
+      stop("write");
     at += static_cast<off_t>(body.size());
     head.digest = digest;
     if (durable && ::fdatasync(bare.get()) != 0) stop("fdatasync");

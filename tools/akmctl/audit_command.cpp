@@ -71,9 +71,11 @@ std::string check_seals(Session& session, const Arguments& args, const std::vect
     const auto bad = asked->proxy->check_audit_seals(asked->service, {some.begin(), some.end()});
     if (!bad) return "The seals were not checked: " + bad.error().message();
     for (const std::uint64_t number : *bad)
-      verdict.findings.push_back("the seal in record " + std::to_string(number) + " was not made by this daemon");
+      verdict.findings.push_back("the seal in record " + std::to_string(number) +
+                                 " was not made by this daemon");
     for (const AuditSeal& seal : some) {
-      if (std::ranges::find(*bad, seal.number) == bad->end()) verdict.sealed = std::max(verdict.sealed, seal.number);
+      if (std::ranges::find(*bad, seal.number) == bad->end())
+        verdict.sealed = std::max(verdict.sealed, seal.number);
     }
   }
   return {};
@@ -122,7 +124,8 @@ Status export_records(Session& session, const Arguments& args, bool for_people) 
   };
   if (!args.path.empty()) {
     const auto visit = [&](const AuditRecord& record, const auto&, const auto&) { show(record, ""); };
-    AKM_ASSIGN(const auto found, store::check_audit(args.path, {.key = nullptr, .anchor = {}, .visit = visit}));
+    AKM_ASSIGN(const auto found,
+               store::check_audit(args.path, {.key = nullptr, .anchor = {}, .visit = visit}));
     if (!found.verdict.findings.empty()) return fail(Errc::state_corrupt, found.verdict.findings.front());
     return {};
   }
@@ -147,8 +150,8 @@ Status list(Session& session, const Arguments& args) {
     for (const IncidentSummary& one : page) {
       after = one.first;
       table.row({hex_id(one.id), one.detection, one.grade, one.node,
-                 fmt::format("{:.3f} s", static_cast<double>(one.boottime_ns) / 1e9), std::to_string(one.records),
-                 one.state});
+                 fmt::format("{:.3f} s", static_cast<double>(one.boottime_ns) / 1e9),
+                 std::to_string(one.records), one.state});
       lines += json_of(one) + "\n";
     }
   }
@@ -189,12 +192,14 @@ void add_audit_commands(CLI::App& app, Session& session) {
   CLI::App* audit = app.add_subcommand("audit", "The audit log")->require_subcommand(1);
   CLI::App* check = add(*audit, session, args, "verify", "Whether the audit log is as it was written",
                         [&session, args] { return verify(session, *args); });
-  check->add_option("path", args->path, "A folder with a log, or one of its files, instead of the daemon's own");
+  check->add_option("path", args->path,
+                    "A folder with a log, or one of its files, instead of the daemon's own");
   for (const bool for_people : {true, false}) {
     CLI::App* one = add(*audit, session, args, for_people ? "show" : "export",
                         for_people ? "Records for people" : "Records as JSON, one a line",
                         [&session, args, for_people] { return export_records(session, *args, for_people); });
-    one->add_option("path", args->path, "A folder with a log, or one of its files, instead of the daemon's own");
+    one->add_option("path", args->path,
+                    "A folder with a log, or one of its files, instead of the daemon's own");
     one->add_option("--after", args->after, "Records with higher numbers than this");
     one->add_option("--count", args->most, "At most so many");
   }

@@ -20,7 +20,7 @@ constexpr std::string_view kMember = "member.";
 constexpr std::string_view kLacks = "lacks.";
 constexpr std::string_view kSubject = "subject.";
 // Of a detection's record: what is said of it as a whole, and not its evidence.
-constexpr std::array<std::string_view, 8> kSaid{"class",   "grade",    "outcome", "node",
+constexpr std::array<std::string_view, 8> kSaid{"class",   "grade",   "outcome",  "node",
                                                 "node_id", "actions", "not_done", "reason"};
 
 std::string line(const Json& json) {
@@ -80,7 +80,8 @@ struct Moment {
 std::string facts_of(const AuditRecord& record) {
   std::string out;
   if (record.asr_id != 0) out += "asr=" + hex_id(record.asr_id);
-  if (record.generation != 0) out += fmt::format("{}generation={}", out.empty() ? "" : " ", record.generation);
+  if (record.generation != 0)
+    out += fmt::format("{}generation={}", out.empty() ? "" : " ", record.generation);
   for (const auto& [name, value] : record.fields) {
     if (name.starts_with(kMember) || value.empty()) continue;
     out += (out.empty() ? "" : " ") + name + "=" + value;
@@ -98,8 +99,8 @@ std::vector<Moment> moments_of(const std::vector<AuditRecord>& records) {
     for (const auto& [name, value] : record.fields) {
       if (!name.starts_with(kMember)) continue;
       out.push_back({number(value), "member-switched",
-                     fmt::format("{} asr={} generation={}", name.substr(kMember.size()), hex_id(record.asr_id),
-                                 record.generation)});
+                     fmt::format("{} asr={} generation={}", name.substr(kMember.size()),
+                                 hex_id(record.asr_id), record.generation)});
     }
   }
   return out;
@@ -146,7 +147,8 @@ std::vector<IncidentGeneration> IncidentView::generations() const {
     };
     auto at = std::ranges::find_if(out, same);
     if (record.name == "generation-sent") {
-      if (at == out.end()) at = out.insert(out.end(), IncidentGeneration{record.asr_id, record.generation, {}, 0, {}, {}});
+      if (at == out.end())
+        at = out.insert(out.end(), IncidentGeneration{record.asr_id, record.generation, {}, 0, {}, {}});
       at->label = field(record, "label");
       at->members = static_cast<std::uint64_t>(number(field(record, "members")));
       for (const auto& [name, value] : record.fields) {
@@ -177,15 +179,17 @@ std::string IncidentView::text() const {
   const std::int64_t first = moments.front().boottime_ns;
   std::string out = fmt::format("Incident {}\n", hex_id(id));
   for (const Moment& one : moments) {
-    out += fmt::format("  {:>+14.3f} ms  {:<24}  {}\n", static_cast<double>(one.boottime_ns - first) / 1e6, one.name,
-                       one.facts);
+    out += fmt::format("  {:>+14.3f} ms  {:<24}  {}\n", static_cast<double>(one.boottime_ns - first) / 1e6,
+                       one.name, one.facts);
   }
   for (const IncidentGeneration& one : generations()) {
     out += fmt::format("Generation {} of {}: {} of {} members have it ({})", one.generation,
                        one.label.empty() ? hex_id(one.asr_id) : one.label, one.have.size(), one.members,
                        names_of(one.have));
     const std::int64_t last =
-        one.have.empty() ? 0 : std::ranges::max_element(one.have, {}, [](const auto& e) { return e.second; })->second;
+        one.have.empty()
+            ? 0
+            : std::ranges::max_element(one.have, {}, [](const auto& e) { return e.second; })->second;
     if (last > 0) out += fmt::format(", the last at {:+.3f} ms", static_cast<double>(last - first) / 1e6);
     if (one.have.size() < one.members) out += fmt::format("; lacking: {}", names_of(one.lack));
     out += "\n";

@@ -9,8 +9,8 @@
 
 namespace akm::ctl {
 
-/// One line: what akmctl audit export, incident export and --json write, and akmctl policy simulate reads. `node` is
-/// the name to write where the record has none.
+/// One line: what akmctl audit export, incident export and --json write, and akmctl policy simulate reads.
+/// `node` is the name to write where the record has none.
 std::string json_of(const AuditRecord& record, const std::string& node);
 std::string json_of(const IncidentSummary& incident);
 std::string text_of(const AuditRecord& record);

@@ -39,7 +39,8 @@ Test(akmctl_audit, verify_asks_the_daemon) {
   World world(With::node);
   const Outcome good = world.run({"audit", "verify"});
   cr_assert_eq(good.exit_code, 0, "%s", good.err.c_str());
-  cr_assert(good.out.contains("3 records (1 to 3) in 1 files; sealed up to 2") && good.out.contains("intact"));
+  cr_assert(good.out.contains("3 records (1 to 3) in 1 files; sealed up to 2") &&
+            good.out.contains("intact"));
   world.audit.verdict.findings = {"record 2 is another one than was sealed"};
   const Outcome bad = world.run({"--json", "audit", "verify", "--of", "node"});
   cr_assert_eq(bad.exit_code, 1);
@@ -76,7 +77,8 @@ Test(akmctl_audit, export_is_one_value_a_line_and_show_is_for_people) {
   cr_assert_eq(lines[1]["class"], "key-access");
   cr_assert_eq(lines[1]["node"], "A");
   const Outcome text = world.run({"audit", "show", "--after", "1", "--count", "1"});
-  cr_assert(text.out.contains("breach-detected") && !text.out.contains("keys-revoked"), "%s", text.out.c_str());
+  cr_assert(text.out.contains("breach-detected") && !text.out.contains("keys-revoked"), "%s",
+            text.out.c_str());
 }
 
 Test(akmctl_audit, incidents) {

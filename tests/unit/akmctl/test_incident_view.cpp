@@ -23,11 +23,12 @@ AuditRecord record(std::uint64_t number, const std::string& name, std::int64_t m
 
 IncidentView sample() {
   IncidentView out{.id = 0xabc, .node = {}, .records = {}};
-  out.records = {record(1, "breach-reported", 2, {{"class", "key-access"}}),
-                 record(2, "generation-sent", 3,
-                        {{"label", "ring"}, {"members", "3"}, {"member.b", ""}, {"member.c", ""}, {"member.d", ""}}),
-                 record(3, "members-switched", 9, {{"member.b", "1005000000"}, {"member.c", "1004000000"}}),
-                 record(4, "generation-settled", 10, {{"lacks.d", "no answer"}})};
+  out.records = {
+      record(1, "breach-reported", 2, {{"class", "key-access"}}),
+      record(2, "generation-sent", 3,
+             {{"label", "ring"}, {"members", "3"}, {"member.b", ""}, {"member.c", ""}, {"member.d", ""}}),
+      record(3, "members-switched", 9, {{"member.b", "1005000000"}, {"member.c", "1004000000"}}),
+      record(4, "generation-settled", 10, {{"lacks.d", "no answer"}})};
   for (std::size_t i = 1; i < 4; ++i) {
     out.records[i].asr_id = 0x11;
     out.records[i].generation = 2;
@@ -60,8 +61,9 @@ Test(incident_view, the_timeline_is_in_the_order_of_time) {
   const std::size_t b = text.find("+3.000 ms  member-switched");
   cr_assert_neq(c, std::string::npos, "%s", text.c_str());
   cr_assert_lt(c, b);
-  cr_assert_neq(text.find("Generation 2 of ring: 2 of 3 members have it (b, c), the last at +3.000 ms; lacking: d"),
-                std::string::npos, "%s", text.c_str());
+  cr_assert_neq(
+      text.find("Generation 2 of ring: 2 of 3 members have it (b, c), the last at +3.000 ms; lacking: d"),
+      std::string::npos, "%s", text.c_str());
 }
 
 Test(incident_view, a_detection_is_written_as_a_policy_reads_it) {
@@ -83,7 +85,8 @@ Test(incident_view, a_detection_is_written_as_a_policy_reads_it) {
   cr_assert_eq(json["subject"]["pid"], "7");
   cr_assert_eq(json["evidence"]["operation"], "read");
   cr_assert_not(json["evidence"].contains("actions"));
-  const auto other = nlohmann::json::parse(json_of(record(2, "keys-revoked", 1, {{"relationships", "1"}}), ""));
+  const auto other =
+      nlohmann::json::parse(json_of(record(2, "keys-revoked", 1, {{"relationships", "1"}}), ""));
   cr_assert_eq(other["fields"]["relationships"], "1");
   cr_assert_not(other.contains("evidence"));
 }
@@ -97,7 +100,8 @@ Test(incident_view, as_one_value) {
 }
 
 Test(incident_view, a_summary) {
-  const auto json = nlohmann::json::parse(json_of(IncidentSummary{.id = 0xabc, .records = 2, .grade = "critical"}));
+  const auto json =
+      nlohmann::json::parse(json_of(IncidentSummary{.id = 0xabc, .records = 2, .grade = "critical"}));
   cr_assert_eq(json["id"], "0000000000000abc");
   cr_assert_eq(json["records"], 2);
 }

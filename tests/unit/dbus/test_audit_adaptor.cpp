@@ -15,7 +15,8 @@ namespace {
 Answer ask(AuditBusBench& service, const char* member,
            const std::function<void(sd_bus_message*)>& arguments = {}) {
   TestClient client(service.daemon.address());
-  return client.call(service.servers(), dbus::kNodeName, dbus::kNodePath, dbus::kAuditName, member, arguments);
+  return client.call(service.servers(), dbus::kNodeName, dbus::kNodePath, dbus::kAuditName, member,
+                     arguments);
 }
 
 void add_seal(sd_bus_message* m, std::size_t digest_bytes) {

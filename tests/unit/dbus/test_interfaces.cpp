@@ -83,8 +83,8 @@ Test(interfaces, the_comparison_sees_a_difference) {
 
 Test(interfaces, every_method_has_a_rule_and_every_rule_a_method) {
   std::size_t methods = 0;
-  for (const char* interface :
-       {"org.akm.Node1", "org.akm.Nmm1", "org.akm.Root1", "org.akm.Asr1", "org.akm.Sealing1", "org.akm.Audit1"}) {
+  for (const char* interface : {"org.akm.Node1", "org.akm.Nmm1", "org.akm.Root1", "org.akm.Asr1",
+                                "org.akm.Sealing1", "org.akm.Audit1"}) {
     for (const XmlTag& tag : xml_tags(written(interface))) {
       if (tag.name != "method") continue;
       ++methods;
@@ -96,8 +96,8 @@ Test(interfaces, every_method_has_a_rule_and_every_rule_a_method) {
 }
 
 Test(interfaces, everything_is_documented) {
-  for (const char* interface :
-       {"org.akm.Node1", "org.akm.Nmm1", "org.akm.Root1", "org.akm.Asr1", "org.akm.Sealing1", "org.akm.Audit1"}) {
+  for (const char* interface : {"org.akm.Node1", "org.akm.Nmm1", "org.akm.Root1", "org.akm.Asr1",
+                                "org.akm.Sealing1", "org.akm.Audit1"}) {
     std::string comment;
     std::string method;
     for (const XmlTag& tag : xml_tags(written(interface))) {

@@ -72,7 +72,8 @@ Test(incident_track, from_the_report_to_the_last_key_and_back) {
   cr_assert_eq(heard.named("quarantine-acknowledged").size(), 1);
   for (const char* name : {"breach-verdict", "generation-sent", "members-switched", "generation-complete",
                            "quarantine-acknowledged", "node-evicted", "node-readmitted"}) {
-    for (const EventRecord* one : heard.named(name)) cr_assert_eq(field(one, "incident"), incident, "%s", name);
+    for (const EventRecord* one : heard.named(name))
+      cr_assert_eq(field(one, "incident"), incident, "%s", name);
   }
 }
 

@@ -39,8 +39,9 @@ struct Bench {
     trail->deadline_reached();
   }
   void event(const std::string& name, std::uint8_t severity, std::map<std::string, std::string> fields = {}) {
-    events.add({.name = name, .severity = severity, .boottime_ns = 9, .asr_id = 0xab, .fields = std::move(fields)},
-               {}, "sentence");
+    events.add(
+        {.name = name, .severity = severity, .boottime_ns = 9, .asr_id = 0xab, .fields = std::move(fields)},
+        {}, "sentence");
   }
   [[nodiscard]] std::vector<AuditRecord> records() {
     std::vector<AuditRecord> out;
@@ -81,7 +82,8 @@ Test(audit_trail, an_event_becomes_a_record) {
   const auto records = bench.records();
   const AuditRecord* record = bench.find(records, "breach-detected");
   cr_assert_not_null(record);
-  cr_assert(record->incident == 0xff && record->generation == 4 && record->epoch == 0 && record->asr_id == 0xab);
+  cr_assert(record->incident == 0xff && record->generation == 4 && record->epoch == 0 &&
+            record->asr_id == 0xab);
   cr_assert(record->boottime_ns == 9 && record->start == 3 && record->unix_ns > 0);
   cr_assert_eq(record->fields.at("subject.pid"), "7");
   cr_assert_null(bench.find(records, "session-committed"), "news of every day");

@@ -9,8 +9,8 @@ using namespace akm::test;
 Test(audit_check, names_of_files) {
   cr_assert_eq(audit_file_name(1), "audit-0000000000000001.log");
   cr_assert_eq(*audit_file_number("audit-00000000000000ff.log"), 255);
-  for (const char* name : {"audit-1.log", "audit-0000000000000000.log", "audit-00000000000000FF.log", "audit-.log",
-                           "x", "audit-00000000000000ff.log2", ""})
+  for (const char* name : {"audit-1.log", "audit-0000000000000000.log", "audit-00000000000000FF.log",
+                           "audit-.log", "x", "audit-00000000000000ff.log2", ""})
     cr_assert_not(audit_file_number(name).has_value(), "%s", name);
 }
 
@@ -141,7 +141,8 @@ Test(audit_check, one_file_alone_can_be_read) {
   bench.seal();
   std::size_t seen = 0;
   const auto found = check_audit(
-      bench.file(2), {.key = nullptr, .anchor = {}, .visit = [&](const auto&, const auto&, const auto&) { ++seen; }});
+      bench.file(2),
+      {.key = nullptr, .anchor = {}, .visit = [&](const auto&, const auto&, const auto&) { ++seen; }});
   cr_assert(found && found->verdict.findings.empty());
   cr_assert_eq(found->verdict.records, seen);
   cr_assert_gt(found->verdict.first, 1);
