@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "daemon/base/hex.h"
+#include "daemon/policy/grading.h"
 #include "daemon/policy/incident.h"
 
 namespace akm::nmm {
@@ -24,10 +25,30 @@ std::uint64_t IncidentTrack::admit(std::uint64_t named, protocol::NodeId reporte
   return named;
 }
 
-std::uint64_t IncidentTrack::admit(const protocol::BreachReport& report, protocol::NodeId reporter) {
+std::uint64_t IncidentTrack::received(const protocol::BreachReport& report, protocol::NodeId reporter) {
   const auto said = report.evidence.find("incident");
   const auto named = said == report.evidence.end() ? Result<std::uint64_t>(0) : parse_hex_id(said->second);
-  return admit(named ? *named : 0, reporter, report.detection, static_cast<std::int64_t>(report.boottime_ns));
+  const std::uint64_t incident =
+      admit(named ? *named : 0, reporter, report.detection, static_cast<std::int64_t>(report.boottime_ns));
+  EventRecord event;
+  event.name = "report-received";
+  event.severity = 6;
+  event.boottime_ns = core_.now().ns;
+  // A member's words: the log takes nothing of them that is no clean text, and so much and no more.
+  event.fields = report.evidence;
+  for (const auto& [name, value] : report.subject) {
+    if (event.fields.emplace(name, value).second) event.subject.push_back(name);
+  }
+  const auto grade = policy::grade_of_severity(report.severity);
+  event.fields.insert_or_assign("incident", hex_id(incident));
+  event.fields.insert_or_assign("node", core_.name_of(reporter));
+  event.fields.insert_or_assign("reported_by", hex_id(reporter));
+  event.fields.insert_or_assign("class", report.detection);
+  event.fields.insert_or_assign("grade",
+                                std::string(policy::grade_name(grade ? *grade : policy::Grade::observe)));
+  event.fields.insert_or_assign("breach_boottime_ns", std::to_string(report.boottime_ns));
+  core_.events.note(std::move(event));
+  return incident;
 }
 
 void IncidentTrack::concerns(protocol::NodeId node_id, std::uint64_t incident) {

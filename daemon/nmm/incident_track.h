@@ -21,7 +21,8 @@ class IncidentTrack {
   /// make.
   std::uint64_t admit(std::uint64_t named, protocol::NodeId reporter, std::string_view what,
                       std::int64_t boottime_ns);
-  std::uint64_t admit(const protocol::BreachReport& report, protocol::NodeId reporter);
+  /// A report has come: what it says goes to the log. The incident that it belongs to.
+  std::uint64_t received(const protocol::BreachReport& report, protocol::NodeId reporter);
   /// From now on this is the incident of the node.
   void concerns(protocol::NodeId node_id, std::uint64_t incident);
   /// The newest one of the node, from before a restart too; 0: none.

@@ -454,7 +454,7 @@ Incoming::Answer Incoming::breach_report(const protocol::RequestReceived& reques
   // nonsense.
   const auto now_ns = static_cast<std::uint64_t>(core_.now().ns);
   breach.boottime_ns = body->boottime_ns <= now_ns ? static_cast<std::int64_t>(body->boottime_ns) : 0;
-  breach.incident = parts_.recovery.track().admit(*body, node.node_id);
+  breach.incident = parts_.recovery.track().received(*body, node.node_id);
   const auto accused = body->subject.find("node_id");
   BreachOutcome outcome;
   if (accused == body->subject.end()) {

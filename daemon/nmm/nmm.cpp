@@ -47,12 +47,6 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
 
 Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   const Instant now = core_.now();
-  if (core_.audit != nullptr) {
-    core_.audit->on_impaired([this](std::map<std::string, std::string> evidence) {
-      core_.announce("audit-impaired", 2, message_id::kAuditImpaired, "The audit log was tampered with.", 0,
-                     std::move(evidence));
-    });
-  }
   if (loop != nullptr) direct_.emplace(*loop, provisioner_, core_.settings.direct, [this] { settle(); });
   if (const Status clock = core_.clock.load(boot, now); !clock) {
     if (clock.error().code != Errc::state_corrupt) return clock;
@@ -85,6 +79,12 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   core_.policy_changes.resume(now);
   recovery_.resume();
   upkeep_.resume(now);
+  if (core_.audit != nullptr) {
+    core_.audit->on_impaired([this](std::map<std::string, std::string> evidence) {
+      core_.announce("audit-impaired", 2, message_id::kAuditImpaired, "The audit log was tampered with.", 0,
+                     std::move(evidence));
+    });
+  }
   settle();
   return {};
 }

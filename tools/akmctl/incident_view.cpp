@@ -19,6 +19,9 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kMember = "member.";
 constexpr std::string_view kLacks = "lacks.";
 constexpr std::string_view kSubject = "subject.";
+// A node's boot time that lies closer than this before the NMM's own is one of the same machine, or as good
+// as.
+constexpr std::int64_t kOneClockNs = 60'000'000'000;
 // Of a detection's record: what is said of it as a whole, and not its evidence.
 constexpr std::array<std::string_view, 8> kSaid{"class",   "grade",   "outcome",  "node",
                                                 "node_id", "actions", "not_done", "reason"};
@@ -91,7 +94,12 @@ std::string facts_of(const AuditRecord& record) {
 
 std::vector<Moment> moments_of(const std::vector<AuditRecord>& records) {
   std::vector<Moment> out;
+  std::int64_t before = 0;
   for (const AuditRecord& record : records) {
+    const std::int64_t seen = number(field(record, "breach_boottime_ns"));
+    if (seen > 0 && seen != before && seen <= record.boottime_ns && record.boottime_ns - seen < kOneClockNs)
+      out.push_back({seen, "kernel-saw-it", "as the node reported it"});
+    before = seen > 0 ? seen : before;
     if (record.name != "members-switched") {
       out.push_back({record.boottime_ns, record.name, facts_of(record)});
       continue;

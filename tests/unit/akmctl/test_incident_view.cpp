@@ -24,7 +24,7 @@ AuditRecord record(std::uint64_t number, const std::string& name, std::int64_t m
 IncidentView sample() {
   IncidentView out{.id = 0xabc, .node = {}, .records = {}};
   out.records = {
-      record(1, "breach-reported", 2, {{"class", "key-access"}}),
+      record(1, "breach-reported", 2, {{"class", "key-access"}, {"breach_boottime_ns", "1001000000"}}),
       record(2, "generation-sent", 3,
              {{"label", "ring"}, {"members", "3"}, {"member.b", ""}, {"member.c", ""}, {"member.d", ""}}),
       record(3, "members-switched", 9, {{"member.b", "1005000000"}, {"member.c", "1004000000"}}),
@@ -57,12 +57,13 @@ Test(incident_view, who_has_the_new_generation_and_who_lacks_it) {
 
 Test(incident_view, the_timeline_is_in_the_order_of_time) {
   const std::string text = sample().text();
-  const std::size_t c = text.find("+2.000 ms  member-switched");
-  const std::size_t b = text.find("+3.000 ms  member-switched");
+  const std::size_t c = text.find("+3.000 ms  member-switched");
+  const std::size_t b = text.find("+4.000 ms  member-switched");
   cr_assert_neq(c, std::string::npos, "%s", text.c_str());
   cr_assert_lt(c, b);
+  cr_assert_lt(text.find("+0.000 ms  kernel-saw-it"), c);
   cr_assert_neq(
-      text.find("Generation 2 of ring: 2 of 3 members have it (b, c), the last at +3.000 ms; lacking: d"),
+      text.find("Generation 2 of ring: 2 of 3 members have it (b, c), the last at +4.000 ms; lacking: d"),
       std::string::npos, "%s", text.c_str());
 }
 

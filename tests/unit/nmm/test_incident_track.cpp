@@ -109,9 +109,9 @@ Test(incident_track, an_id_is_of_who_named_it_first) {
   report.detection = "key-access";
   report.boottime_ns = 9;
   report.evidence["incident"] = "not hex";
-  cr_assert_eq(track.admit(report, 3), policy::incident_id(3, "key-access", 9));
+  cr_assert_eq(track.received(report, 3), policy::incident_id(3, "key-access", 9));
   report.evidence["incident"] = "00000000000000ff";
-  cr_assert_eq(track.admit(report, 3), 0xff);
+  cr_assert_eq(track.received(report, 3), 0xff);
 }
 
 Test(incident_track, a_quarantine_by_hand_is_an_incident_too) {
