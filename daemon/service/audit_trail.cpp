@@ -113,6 +113,11 @@ Status AuditTrail::open_log() {
                                                   remember(record);
                                                 }));
   log_ = std::move(opened.log);
+  if (!*anchor) {
+    // Before the first record: what a power cut leaves of one is told from somebody's work by it.
+    AKM_TRY(log_->sync());
+    AKM_TRY(parts_.store->write(kAuditRecord, log_->anchor().encode()));
+  }
   AuditRecord begun = record_now("audit-opened", kNotice);
   begun.fields = {{"records", std::to_string(opened.found.verdict.records)},
                   {"files", std::to_string(opened.found.verdict.files)}};

@@ -29,6 +29,25 @@ bool blank(std::span<const std::uint8_t> bytes) {
          std::ranges::all_of(bytes.first(8), [](std::uint8_t byte) { return byte == 0; });
 }
 
+/// Whether a whole record stands somewhere behind what is wrong: then it is not the end of a file that was
+/// being written.
+bool records_follow(std::span<const std::uint8_t> rest) {
+  const std::size_t most = std::min(rest.size(), 2 * kAuditBodyBytes);
+  for (std::size_t at = 0; at < most; ++at) {
+    Reader in(rest.subspan(at));
+    AuditDigest before{};
+    const auto digest_before = in.bytes(before.size());
+    const std::size_t size = in.u32();
+    if (!in.ok() || size > kAuditBodyBytes) continue;
+    const auto body = in.bytes(size);
+    const auto digest = in.bytes(before.size());
+    if (!in.ok()) continue;
+    std::ranges::copy(digest_before, before.begin());
+    if (std::ranges::equal(chain_digest(before, body), digest)) return true;
+  }
+  return false;
+}
+
 /// Goes on from file to file.
 class Checker {
  public:
@@ -61,7 +80,7 @@ class Checker {
     out.head = scan->head;
     out.good_bytes = scan->good_bytes;
     known_ = true;
-    if (!scan->whole) tail(*scan, number, bytes->size() - scan->good_bytes, newest);
+    if (!scan->whole) tail(*scan, number, std::span(*bytes).subspan(scan->good_bytes), newest);
     return {};
   }
 
@@ -125,10 +144,12 @@ class Checker {
     if (options_.visit) options_.visit(record, before, at);
   }
 
-  void tail(const AuditFileScan& scan, std::uint64_t number, std::size_t rest, bool newest) {
+  /// Without an anchor nobody knows what was synchronised: then only what looks broken off is taken for it.
+  void tail(const AuditFileScan& scan, std::uint64_t number, std::span<const std::uint8_t> rest,
+            bool newest) {
     const std::string where = audit_file_name(number) + " after record " + std::to_string(scan.head.number);
-    if (newest && beyond_anchor()) {
-      note(where + ": " + std::to_string(rest) + " bytes of no whole record (" + scan.why + ")");
+    if (newest && (options_.anchor ? beyond_anchor() : !records_follow(rest))) {
+      note(where + ": " + std::to_string(rest.size()) + " bytes of no whole record (" + scan.why + ")");
       return;
     }
     find(where + ": " + scan.why);

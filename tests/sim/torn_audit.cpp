@@ -48,7 +48,9 @@ struct Site {
       AKM_ASSIGN(anchor, store::AuditAnchor::decode(stored->reveal()));
     }
     AKM_ASSIGN(opened, store::AuditLog::open(path + kFolder, audit_key(), kLimits, anchor));
-    return {};
+    if (anchor) return {};
+    AKM_TRY(log().sync());
+    return records->write(kAnchor, log().anchor().encode());
   }
   [[nodiscard]] store::AuditLog& log() const { return *opened.log; }
   Status seal() const {

@@ -134,6 +134,22 @@ Test(audit_check, what_was_not_sealed_may_be_torn) {
   }
 }
 
+Test(audit_check, without_an_anchor_a_flipped_byte_is_no_power_cut) {
+  AuditBench bench;
+  bench.open();
+  bench.add(3);
+  const std::string whole = bench.content(1);
+  const std::size_t last = whole.size() - (whole.size() - kAuditHeaderBytes) / 3;
+  for (std::size_t at = kAuditHeaderBytes; at < last; ++at) {
+    std::string flipped = whole;
+    flipped[at] = static_cast<char>(flipped[at] ^ 0x10);
+    bench.replace(1, flipped);
+    cr_assert_eq(check_audit(bench.folder, {})->verdict.findings.size(), 1, "byte %zu", at);
+  }
+  bench.replace(1, whole.substr(0, whole.size() - 1));
+  cr_assert(check_audit(bench.folder, {})->verdict.findings.empty());
+}
+
 Test(audit_check, one_file_alone_can_be_read) {
   AuditBench bench;
   bench.open();
