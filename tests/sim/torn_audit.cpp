@@ -72,7 +72,7 @@ Status script(Site& site, History<Expected>& history) {
   const auto synced = [&] {
     history.promise([number = site.log().head().number](Expected& expected) { expected.synced = number; });
   };
-  for (const std::size_t size : {10, 400, 500, 30, 480, 500, 20, 500, 450}) {
+  for (const std::size_t size : {10UL, 400UL, 500UL, 30UL, 480UL, 500UL, 20UL, 500UL, 450UL}) {
     AKM_TRY(site.log().append(event(size)));
     if (size == 30) AKM_TRY(site.log().sync());
     if (size == 30) synced();

@@ -19,7 +19,7 @@ std::vector<nlohmann::json> lines_of(const std::string& text) {
 
 /// A log that no daemon runs for.
 std::string make_log(const TemporaryFolder& place) {
-  const std::string folder = place.file("copy");
+  const std::string folder = place.path() + "/copy";
   SecretBytes<32> storage;
   const auto key = store::AuditKey::derive(storage);
   auto opened = store::AuditLog::open(folder, *key, {}, {});
