@@ -74,7 +74,8 @@ BreachOutcome Recovery::breach(const Breach& breach) {
     // Two members, and one of them is breached: new keys for both would help nobody but the intruder.
     const bool critical = breach.grade == policy::Grade::critical;
     const bool pair = facts[i].members <= kLeastMembers && !policy.never_evict.contains(breach.node_id);
-    if (verdict == policy::Verdict::rekey && critical && pair) verdict = policy::Verdict::evict;
+    const bool may_evict = policy.on_critical == policy::Verdict::evict;
+    if (verdict == policy::Verdict::rekey && critical && pair && may_evict) verdict = policy::Verdict::evict;
     if (verdict == policy::Verdict::evict) evictions.insert(verdicts[i].asr_id);
     if (verdict == policy::Verdict::rekey) rekeys.insert(verdicts[i].asr_id);
     if (verdict != policy::Verdict::log) {
@@ -90,6 +91,7 @@ BreachOutcome Recovery::breach(const Breach& breach) {
     if (status) {
       // What failed does not count against the limits: the next report is to try the same again.
       for (const protocol::AsrId asr_id : evictions) history_.record(asr_id, policy::Verdict::evict, now);
+      history_.record(policy::kDomain, policy::Verdict::evict, now);
       follow(breach, evictions, std::string(policy::detection_name(breach.detection)));
     } else {
       outcome.failed = true;

@@ -45,8 +45,8 @@ policy::Outcome outcome_of(bpf::Outcome outcome) {
 /// calls that succeed at such a path and touch nothing of ours; what does touch it is seen by the object too
 /// (opened files, fanotify).
 bool only_a_name(const bpf::ProbeRecord& record) {
-  return record.watch == bpf::Watch::state && record.source == "tracepoint" &&
-         record.operation != "open-write";
+  return (record.watch == bpf::Watch::state || record.watch == bpf::Watch::config) &&
+         record.source == "tracepoint" && record.operation != "open-write";
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ Sentry::Sentry(policy::NodePolicy policy, std::unique_ptr<bpf::ProbeSet> probes,
       next_check_(now_()) {}
 
 void Sentry::judge(const policy::Detection& detection) {
-  handler_(detection, responder_.decide(detection, now_()));
+  for (const policy::Judged& one : responder_.judge(detection, now_())) handler_(one.detection, one.decision);
 }
 
 void Sentry::record(const bpf::ProbeRecord& record) {
