@@ -24,6 +24,7 @@ void add_export_commands(CLI::App& group, Session& session);
 void add_member_commands(CLI::App& app, Session& session);
 void add_monitor_command(CLI::App& app, Session& session);
 void add_metrics_command(CLI::App& app, Session& session);
+void add_policy_commands(CLI::App& app, Session& session);
 
 /// The whole command line. Does not throw; returns the exit code.
 int run(int argc, const char* const* argv);
