@@ -44,6 +44,7 @@ void Incoming::heard(protocol::NodeId node_id) {
   parts_.upkeep.heard(node_id, now);
   core_.departures.heard(node_id, now);
   core_.policy_changes.heard(node_id, now);
+  core_.node_policies.heard(node_id, now);
   parts_.lifecycle.heard(node_id);
   if (node->state != NodeState::silent) return;
   node->state = NodeState::active;

@@ -13,6 +13,7 @@
 #include "daemon/service/startup.h"
 #include "daemon/service/startup_pages.h"
 #include "dbus/nmm_adaptor.h"
+#include "dbus/policy_adaptor.h"
 
 namespace {
 
@@ -31,6 +32,8 @@ Status serve(const service::Settings& settings, nmm::NmmSettings own) {
   dbus::NmmAdaptor adaptor(bus, authorizer, role->port());
   const service::SealingService sealing(*loop, role->aside(), bus, authorizer, dbus::kNmmPath, settings,
                                         role->failure(), role->store());
+  const dbus::PolicyAdaptor policies(bus, authorizer, dbus::kNmmPath,
+                                     [&role] { return role->policy_port(); });
   service::BusWiring wiring(*loop, bus);
   AKM_TRY(role->start(adaptor.observer()));
   service::ServiceManager manager(*loop);

@@ -68,7 +68,8 @@ void Node::decided(const policy::Detection& detection, const policy::Decision& d
   ++counters_["detections_" + std::string(policy::grade_name(decision.grade))];
   // A contradiction tells of another member: our own keys are not what was touched.
   const bool of_other = detection.subject.contains("node_id");
-  const bool revoke = wants(decision, Response::revoke_local) && !of_other;
+  const bool revoke =
+      (wants(decision, Response::revoke_local) || wants(decision, Response::quarantine)) && !of_other;
   if (revoke) revoke_in_keyring();
   const bool first = state_ != NodeState::quarantined;
   // Before the erasure, whose writes to the disk would hold it up.
@@ -78,6 +79,8 @@ void Node::decided(const policy::Detection& detection, const policy::Decision& d
     for (const protocol::AsrId id : operational()) shell_->post(protocol::RequestRekey{id});
   }
   if (revoke && first && has_nmm()) quarantine();
+  if (wants(decision, Response::hook)) run_hook(detection, decision);
+  const bool erase = wants(decision, Response::zeroize) && !of_other;
   if (decision.actions.empty()) return;
   parts_.events.add(
       event_of(detection, decision),
@@ -88,6 +91,7 @@ void Node::decided(const policy::Detection& detection, const policy::Decision& d
       decision.grade == policy::Grade::critical ? "A breach was detected on this node"
                                                 : "Something was detected on this node",
       wants(decision, Response::signal));
+  if (erase) zeroize_by_policy();
 }
 
 void Node::revoke_local_keys() {

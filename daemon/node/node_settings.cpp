@@ -180,6 +180,9 @@ Result<NodeSettings> node_settings(const Config& config) {
     return std::unexpected(config.invalid("policy.file", "must be an absolute path"));
   AKM_ASSIGN(const Config policy_text, service::load_policy_file(out.policy_file));
   AKM_ASSIGN(out.responses, service::node_policy(policy_text));
+  out.policy_words.own = false;
+  out.policy_words.set = policy_text.set_values();
+  out.policy_words.tables = policy_text.set_tables();
   for (const Config& table : config.tables("consumers")) {
     AKM_ASSIGN(ConsumerRule rule, read_consumer(table));
     out.consumers.push_back(std::move(rule));

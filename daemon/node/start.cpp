@@ -9,6 +9,7 @@
 
 #include "daemon/base/loader_environment.h"
 #include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
 #include "daemon/service/erase_state.h"
 #include "keyring/kernel_keyring.h"
 
@@ -94,6 +95,16 @@ std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::ve
   findings.push_back("No probes, nothing is detected locally: " + probes.error().message());
   log::error("No probes", {{"AKM_ERROR", probes.error().message()}});
   return nullptr;
+}
+
+void say_started(const Node& node) {
+  log::write(
+      log::Level::notice, message_id::kStarted, "akmd has started",
+      {{"AKM_STATE", std::string(node_state_name(node.status().state))}, {"AKM_VERSION", AKM_VERSION}});
+}
+
+void say_stopped() {
+  log::write(log::Level::notice, message_id::kStopped, "akmd has stopped");
 }
 
 std::string backend_text(const io::Loop& loop) {

@@ -61,6 +61,20 @@ Result<policy::AdjudicationPolicy> recovery_from(const Config& config) {
   return out;
 }
 
+Values recovery_values(const policy::AdjudicationPolicy& policy) {
+  const auto number_of = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
+  return {
+      {"recovery.mode", std::string(policy::mode_name(policy.mode))},
+      {"recovery.on_evidence", std::string(policy::verdict_name(policy.on_evidence))},
+      {"recovery.on_critical", std::string(policy::verdict_name(policy.on_critical))},
+      {"recovery.quorum_floor", number_of(policy.quorum_floor)},
+      {"recovery.evictions_per_window", number_of(policy.evictions_per_window)},
+      {"recovery.domain_evictions_per_window", number_of(policy.domain_evictions_per_window)},
+      {"recovery.rekeys_per_window", number_of(policy.rekeys_per_window)},
+      {"recovery.window_s", number_of(policy.window_s)},
+      {"recovery.undo", std::string(policy.undo == policy::Undo::attestation ? "attestation" : "operator")}};
+}
+
 const std::vector<std::string>& never_evict_names(const Config& config) {
   return config.list("recovery.never_evict");
 }

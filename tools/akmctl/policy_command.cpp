@@ -197,6 +197,7 @@ void add_policy_commands(CLI::App& app, Session& session) {
   for (CLI::App* command : {one, two})
     command->add_option("--file", args->file, "The policy; where there is none, the defaults")
         ->capture_default_str();
+  add_running_policy_commands(*group, session);
   one->callback([&session, args] { session.command = [&session, args] { return explain(session, *args); }; });
   two->callback(
       [&session, args] { session.command = [&session, args] { return simulate_incident(session, *args); }; });

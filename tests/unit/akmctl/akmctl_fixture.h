@@ -11,6 +11,7 @@
 #include "dbus/authorizer.h"
 #include "dbus/nmm_adaptor.h"
 #include "dbus/node_adaptor.h"
+#include "dbus/policy_adaptor.h"
 #include "dbus/root_adaptor.h"
 #include "dbus/sealing_adaptor.h"
 #include "tests/support/dbus_fixture.h"
@@ -42,6 +43,8 @@ class World {
         nmm_authorizer(nmm_bus, {"", false}),
         root_authorizer(root_bus, {"", false}),
         node_adaptor(node_bus, node_authorizer, node),
+        node_rules(node_bus, node_authorizer, dbus::kNodePath, [this] { return &node_policy; }),
+        nmm_rules(nmm_bus, nmm_authorizer, dbus::kNmmPath, [this] { return &nmm_policy; }),
         sealing_adaptor(node_bus, node_authorizer, dbus::kNodePath, sealing),
         nmm_adaptor(nmm_bus, nmm_authorizer, nmm),
         root_adaptor(root_bus, root_authorizer, root) {
@@ -73,6 +76,7 @@ class World {
   PrivateBus daemon;
   FakeNode node;
   FakeSealing sealing;
+  FakePolicy node_policy, nmm_policy;
   FakeNmm nmm;
   FakeRoot root;
   dbus::Bus node_bus;
@@ -82,6 +86,7 @@ class World {
   dbus::Authorizer nmm_authorizer;
   dbus::Authorizer root_authorizer;
   dbus::NodeAdaptor node_adaptor;
+  dbus::PolicyAdaptor node_rules, nmm_rules;
   dbus::SealingAdaptor sealing_adaptor;
   dbus::NmmAdaptor nmm_adaptor;
   dbus::RootAdaptor root_adaptor;

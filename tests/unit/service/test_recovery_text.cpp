@@ -30,6 +30,9 @@ Test(recovery_text, all_of_it_is_text) {
   cr_assert_eq(recovery->window_s, 60);
   cr_assert_eq(recovery->undo, policy::Undo::attestation);
   cr_assert_eq(never_evict_names(*config).at(0), "gateway");
+  const auto again = Config::of(recovery_values(*recovery), {}, "x", recovery_schema());
+  cr_assert(again.has_value());
+  cr_assert(*recovery_from(*again) == *recovery);
 }
 
 Test(recovery_text, evidence_evicts_nobody) {
