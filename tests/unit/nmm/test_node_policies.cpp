@@ -151,7 +151,7 @@ Test(node_policies, what_is_wrong_changes_nothing) {
   cr_assert_eq(f.policies->set_policy_text("node:" + hex_id(1), kObserve).error().code, Errc::not_found);
   cr_assert_eq(f.policies->set_policy_text("asr:" + hex_id(8), kObserve).error().code, Errc::not_found);
   cr_assert_eq(f.policies->set_policy_text("x", kObserve).error().code, Errc::not_found);
-  f.store.fail_writes = true;
+  f.store.failing = true;
   cr_assert_not(f.policies->set_policy_text("domain", kObserve).has_value());
   f.pump();
   cr_assert(f.sent.empty());
