@@ -1,5 +1,5 @@
-"""A policy on detections from the NMM, in force at the nodes and after restarts of both; maintenance windows; a hook; and what
-akmctl says of it all. Then the policy is taken back, and the same breach costs the node its place."""
+"""A policy on detections from the NMM, in force at the nodes and after restarts of both; maintenance windows; a hook;
+and what akmctl says of it all. Then the policy is taken back, and the same breach costs the node its place."""
 import json
 import pathlib
 import shutil
@@ -102,9 +102,10 @@ class Files(unittest.TestCase):
         akmctl = str(BUILD / "bin" / "akmctl")
         with tempfile.TemporaryDirectory() as folder:
             incident = pathlib.Path(folder) / "incident.jsonl"
-            lines = [{"class": "module-load", "grade": "evidence"}, {"class": "sensor-tampering", "grade": "critical"}]
-            incident.write_text("".join(json.dumps(line | {"outcome": "succeeded", "boottime_ns": 1, "node": "a"}) + "\n"
-                                        for line in lines))
+            lines = [{"class": "module-load", "grade": "evidence"},
+                     {"class": "sensor-tampering", "grade": "critical"}]
+            seen = {"outcome": "succeeded", "boottime_ns": 1, "node": "a"}
+            incident.write_text("".join(json.dumps(line | seen) + "\n" for line in lines))
             done = subprocess.run([akmctl, "policy", "simulate", str(incident), "--file", f"{folder}/none"],
                                   capture_output=True, text=True, check=True)
         self.assertIn("combined-evidence", done.stdout)
