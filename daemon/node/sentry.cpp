@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/base/hex.h"
+#include "daemon/node/cgroup_path.h"
 
 namespace akm::node {
 namespace {
@@ -78,7 +79,16 @@ void Sentry::judge(const policy::Detection& detection) {
 }
 
 void Sentry::record(const bpf::ProbeRecord& record) {
-  judge(detection_of(record));
+  policy::Detection detection = detection_of(record);
+  // Only where somebody goes by it: the number is all that the kernel records.
+  const auto& allowed = responder_.policy().allowances;
+  const bool by_cgroup = std::ranges::any_of(allowed, [&](const policy::Allowance& one) {
+    return !one.cgroup.empty() && std::ranges::find(one.classes, detection.detection) != one.classes.end();
+  });
+  if (by_cgroup && record.cgroup_id != 0) {
+    if (auto path = cgroup_path(record.cgroup_id)) detection.subject["cgroup_path"] = std::move(*path);
+  }
+  judge(detection);
 }
 
 void Sentry::readable() {

@@ -72,7 +72,9 @@ Result<std::vector<IncidentRecord>> read_incident(const std::string& path) {
     const json parsed = json::parse(line, nullptr, false);
     if (!parsed.is_object())
       return fail(Errc::malformed, fmt::format("{}:{}: not a JSON object", path, number));
-    if (!parsed.contains("class")) continue;  // a decision, an answer, a seal
+    // A decision, an answer, a seal; and a combination, which the policy that is tried makes anew.
+    if (!parsed.contains("class") || !parsed.contains("outcome")) continue;
+    if (parsed["class"] == policy::detection_name(policy::DetectionClass::combined_evidence)) continue;
     auto record = record_of(parsed);
     if (!record) return fail(Errc::malformed, fmt::format("{}:{}: {}", path, number, record.error().detail));
     out.push_back(std::move(*record));

@@ -1,6 +1,7 @@
 #pragma once
 // A recorded incident as JSON lines (akmctl incident export): one record a line, with class, grade, outcome,
-// boottime_ns, node, asr, subject and evidence. Other fields and records without a class are left alone.
+// boottime_ns, node, asr, subject and evidence. Other fields are left alone, and so are records without
+// a class or an outcome.
 #include <cstdint>
 #include <string>
 #include <vector>

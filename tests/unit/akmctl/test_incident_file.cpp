@@ -23,7 +23,8 @@ Test(incident_file, records_are_detections) {
       "a.jsonl",
       R"({"class":"key-access","grade":"critical","outcome":"succeeded","boottime_ns":5,"node":"a","asr":"00aa",)"
       R"("subject":{"pid":"7","uid":"0"},"evidence":{"operation":"keyctl-read"}})"
-      "\n\n{\"seal\":1}\n"));
+      "\n\n{\"seal\":1}\n{\"class\":\"key-access\",\"decision\":\"evict\"}\n"
+      "{\"class\":\"combined-evidence\",\"outcome\":\"succeeded\"}\n"));
   cr_assert(records.has_value());
   cr_assert_eq(records->size(), 1);
   const IncidentRecord& one = records->front();
@@ -38,7 +39,7 @@ Test(incident_file, records_are_detections) {
 
 Test(incident_file, what_is_wrong_is_named_by_its_line) {
   cr_assert_eq(error_of("\nno json\n"), "incident.jsonl:2: not a JSON object");
-  cr_assert_eq(error_of(R"({"class":"x"})"), "incident.jsonl:1: no such class: x");
+  cr_assert_eq(error_of(R"({"class":"x","outcome":"refused"})"), "incident.jsonl:1: no such class: x");
   cr_assert(error_of(R"({"class":"key-access","outcome":"won"})").contains("outcome must be"));
   cr_assert(
       error_of(R"({"class":"key-access","outcome":"refused","grade":"evidence"})").contains("boottime_ns"));
