@@ -10,6 +10,22 @@ Status nothing(Reader&) {
   return {};
 }
 
+Status read_windows(Reader& in, std::vector<MaintenanceFacts>& out) {
+  AKM_TRY(in.enter('a', "(sxxs)"));
+  while (true) {
+    AKM_ASSIGN(const bool more, in.enter('r', "sxxs"));
+    if (!more) break;
+    if (out.size() == limits::kListItems) return fail(Errc::too_large, "windows");
+    MaintenanceFacts& one = out.emplace_back();
+    AKM_ASSIGN(one.scope, in.text(limits::kNameBytes));
+    AKM_ASSIGN(one.since_ns, in.i64());
+    AKM_ASSIGN(one.until_ns, in.i64());
+    AKM_ASSIGN(one.why, in.text(limits::kTextBytes));
+    AKM_TRY(in.exit());
+  }
+  return in.exit();
+}
+
 }  // namespace
 
 Status Proxy::policy_call(Service service, const char* member, const std::function<void(Writer&)>& write,
@@ -36,22 +52,7 @@ Status Proxy::set_policy_text(Service service, const std::string& scope, const s
 Result<std::vector<MaintenanceFacts>> Proxy::maintenance(Service service) {
   std::vector<MaintenanceFacts> out;
   AKM_TRY(policy_call(
-      service, "ListMaintenance", [](Writer&) {},
-      [&](Reader& in) -> Status {
-        AKM_TRY(in.enter('a', "(sxxs)"));
-        while (true) {
-          AKM_ASSIGN(const bool more, in.enter('r', "sxxs"));
-          if (!more) break;
-          if (out.size() == limits::kListItems) return fail(Errc::too_large, "windows");
-          MaintenanceFacts& one = out.emplace_back();
-          AKM_ASSIGN(one.scope, in.text(limits::kNameBytes));
-          AKM_ASSIGN(one.since_ns, in.i64());
-          AKM_ASSIGN(one.until_ns, in.i64());
-          AKM_ASSIGN(one.why, in.text(limits::kTextBytes));
-          AKM_TRY(in.exit());
-        }
-        return in.exit();
-      }));
+      service, "ListMaintenance", [](Writer&) {}, [&](Reader& in) { return read_windows(in, out); }));
   return out;
 }
 

@@ -13,8 +13,8 @@ namespace akm::ctl {
 struct SimulatedStep {
   const IncidentRecord* record = nullptr;  // null: a combination that the one before completed
   policy::Judged judged;
-  std::string verdict;  // of the NMM, where the node would have reported: "evict", ...
-  std::string why;
+  std::string verdict = {};  // of the NMM, where the node would have reported: "evict", ...
+  std::string why = {};
 };
 
 /// Records in their order; each node has a state of its own. `members`: of the ASR that they are in.
