@@ -10,6 +10,7 @@ constexpr std::string_view kNmm = "org.akm.Nmm1";
 constexpr std::string_view kSealing = "org.akm.Sealing1";
 constexpr std::string_view kAudit = "org.akm.Audit1";
 constexpr std::string_view kAsr = "org.akm.Asr1";
+constexpr std::string_view kPolicy = "org.akm.Policy1";
 constexpr std::string_view kRoot = "org.akm.Root1";
 
 // Actions are those of packaging/polkit-1: one for each (service, access), so that an administrator grants by
@@ -71,6 +72,11 @@ constexpr std::array kRules{
     AccessRule{kAudit, "ListRecords", "org.akm.audit.read", Access::read},
     AccessRule{kAudit, "ListIncidents", "org.akm.audit.read", Access::read},
     AccessRule{kAudit, "CheckSeals", "org.akm.audit.read", Access::read},
+    AccessRule{kPolicy, "GetPolicy", "org.akm.policy.read", Access::read},
+    AccessRule{kPolicy, "SetPolicy", "org.akm.policy.admin", Access::admin},
+    AccessRule{kPolicy, "ListMaintenance", "org.akm.policy.read", Access::read},
+    AccessRule{kPolicy, "StartMaintenance", "org.akm.policy.admin", Access::admin},
+    AccessRule{kPolicy, "StopMaintenance", "org.akm.policy.admin", Access::admin},
     AccessRule{kNmm, "BeginDirect", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "ConfirmDirect", "org.akm.nmm.admin", Access::admin},
     AccessRule{kNmm, "DescribeNode", "org.akm.nmm.read", Access::read},

@@ -15,6 +15,7 @@ inline constexpr std::size_t kEndpoints = 4;
 inline constexpr std::size_t kNodesPerAsr = 4096;
 inline constexpr std::size_t kPolicyFields = 32;
 inline constexpr std::size_t kPolicyTextBytes = 256;
+inline constexpr std::size_t kPolicyFileBytes = std::size_t{64} << 10;
 inline constexpr std::size_t kHardwareValueBytes = 32;
 inline constexpr std::size_t kIdentityBytes = std::size_t{16} << 10;
 inline constexpr std::size_t kCodeBytes = 256;

@@ -10,6 +10,7 @@
 #include "daemon/base/audit_port.h"
 #include "daemon/base/control_types.h"
 #include "daemon/base/instant.h"
+#include "daemon/base/policy_port.h"
 #include "daemon/base/sealing_port.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/nmm/control_port.h"
@@ -76,6 +77,14 @@ class Proxy {
   /// `recover`: opened by this secret, and not by the PCRs.
   Status reseal(Service service, const UniqueFd& secret, bool recover);
 
+  // policy_proxy.cpp: org.akm.Policy1 of either service.
+  Result<std::map<std::string, std::string>> policy_facts(Service service, const std::string& scope);
+  Status set_policy_text(Service service, const std::string& scope, const std::string& text);
+  Result<std::vector<MaintenanceFacts>> maintenance(Service service);
+  Status start_maintenance(Service service, const std::string& scope, std::uint32_t seconds,
+                           const std::string& why);
+  Status stop_maintenance(Service service, const std::string& scope);
+
   Status create_root_secret();
   Result<Prepared> prepare_bundle(const Prepare& what, const std::string& place, bool force);
   Result<std::vector<nmm::DriveSnapshot>> drives();
@@ -131,6 +140,8 @@ class Proxy {
   Proxy(sd_bus* bus, Duration timeout) : bus_(bus), timeout_(timeout) {}
   Status audit_call(Service service, const char* member, const std::function<void(Writer&)>& write,
                     const std::function<Status(Reader&)>& read);
+  Status policy_call(Service service, const char* member, const std::function<void(Writer&)>& write,
+                     const std::function<Status(Reader&)>& read);
   Status sealing_call(Service service, const char* member, const std::function<void(Writer&)>& write,
                       const std::function<Status(Reader&)>& read);
   Status node_call(const char* member, const std::function<Status(Reader&)>& read);

@@ -22,6 +22,8 @@ class Assembly {
   Assembly& operator=(const Assembly&) = delete;
 
   [[nodiscard]] ControlPort& port();
+  /// Null while the state is not open.
+  [[nodiscard]] PolicyPort* policy_port() { return role_ ? &role_->policy_port() : nullptr; }
   [[nodiscard]] service::AsideWorker& aside() { return aside_; }
   /// Why the state did not open, if it did not.
   [[nodiscard]] const std::optional<Error>& failure() const { return opened_.failure; }

@@ -117,6 +117,8 @@ Result<ControlPort::Attested> Attestations::answered(protocol::NodeId node_id, b
   AKM_ASSIGN(out.outcome, compare(*node, key, *state, accept));
   out.pcr_digest = state->pcr_digest;
   out.log_digest = body->log;
+  // Passed: with the key and the PCRs that are known of it. A first quote proves nothing of before.
+  if (out.outcome == "same" || out.outcome == "accepted") recovery_.attested(node_id);
   return out;
 }
 

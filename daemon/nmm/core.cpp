@@ -2,6 +2,7 @@
 
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
 
 namespace akm::nmm {
 
@@ -21,6 +22,11 @@ Core::Core(const Parts& parts, NmmSettings the_settings)
                [this] { return now(); }),
       departures(registry, requests),
       policy_changes(registry, requests),
+      node_policies({parts.store, registry, requests, [this] { return now(); },
+                     [this](std::string_view name, std::uint8_t severity, std::string_view sentence,
+                            std::map<std::string, std::string> fields) {
+                       announce(name, severity, message_id::kStateChanged, sentence, 0, std::move(fields));
+                     }}),
       generations({registry, credentials, requests, departures, clock}) {}
 
 void Core::asr_changed(protocol::AsrId asr_id) {

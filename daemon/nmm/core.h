@@ -10,6 +10,7 @@
 #include "daemon/nmm/departures.h"
 #include "daemon/nmm/generations.h"
 #include "daemon/nmm/nmm_settings.h"
+#include "daemon/nmm/node_policies.h"
 #include "daemon/nmm/policy_changes.h"
 #include "daemon/nmm/registry.h"
 #include "daemon/nmm/requests.h"
@@ -70,6 +71,7 @@ struct Core {
   Requests requests;
   Departures departures;
   PolicyChanges policy_changes;
+  NodePolicies node_policies;
   Generations generations;
 };
 

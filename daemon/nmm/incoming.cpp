@@ -44,6 +44,7 @@ void Incoming::heard(protocol::NodeId node_id) {
   parts_.upkeep.heard(node_id, now);
   core_.departures.heard(node_id, now);
   core_.policy_changes.heard(node_id, now);
+  core_.node_policies.heard(node_id, now);
   parts_.lifecycle.heard(node_id);
   if (node->state != NodeState::silent) return;
   node->state = NodeState::active;
@@ -103,6 +104,7 @@ Incoming::Answer Incoming::answer(const protocol::RequestReceived& request, cons
     case Method::records:
     case Method::adopt:
     case Method::fence:
+    case Method::detection_policy:
       break;
   }
   return {ControlStatus::not_supported, {}, {}};

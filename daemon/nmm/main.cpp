@@ -14,6 +14,7 @@
 #include "daemon/service/startup_pages.h"
 #include "dbus/audit_adaptor.h"
 #include "dbus/nmm_adaptor.h"
+#include "dbus/policy_adaptor.h"
 
 namespace {
 
@@ -33,6 +34,8 @@ Status serve(const service::Settings& settings, nmm::NmmSettings own) {
   const service::SealingService sealing(*loop, role->aside(), bus, authorizer, dbus::kNmmPath, settings,
                                         role->failure(), role->store());
   const dbus::AuditAdaptor audit(bus, authorizer, dbus::kNmmPath, role->audit());
+  const dbus::PolicyAdaptor policies(bus, authorizer, dbus::kNmmPath,
+                                     [&role] { return role->policy_port(); });
   service::BusWiring wiring(*loop, bus);
   AKM_TRY(role->start(adaptor.observer()));
   service::ServiceManager manager(*loop);

@@ -39,6 +39,7 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
   core_.departures.on_quarantined(
       [this](protocol::NodeId node_id) { recovery_.track().quarantined(node_id); });
   core_.departures.on_gone([this](protocol::AsrId asr_id) { core_.asr_changed(asr_id); });
+  core_.node_policies.on_changed([this] { settle(); });
   core_.policy_changes.on_told([this](protocol::AsrId asr_id) {
     core_.announce("policy-set", 6, message_id::kStateChanged,
                    "All members have a relationship's new policy.", asr_id, {});
@@ -77,6 +78,8 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   AKM_TRY(core_.generations.resume(now));
   core_.departures.resume(now);
   core_.policy_changes.resume(now);
+  if (const Status policies = core_.node_policies.load(boot, now); !policies)
+    find("Policies on detections, or maintenance windows, cannot be read: " + policies.error().message());
   recovery_.resume();
   upkeep_.resume(now);
   if (core_.audit != nullptr) {
@@ -109,6 +112,7 @@ void Nmm::settle() {
     if (!root_link_.stopped()) {
       core_.departures.pump(now);
       core_.policy_changes.pump(now);
+      core_.node_policies.pump(now);
       core_.generations.pump(now);
       root_link_.pump();
     }
@@ -135,6 +139,7 @@ std::optional<Instant> Nmm::next_deadline() const {
   next.consider(lifecycle_.next_deadline());
   next.consider(core_.departures.next_deadline());
   next.consider(core_.policy_changes.next_deadline());
+  next.consider(core_.node_policies.next_deadline());
   next.consider(core_.generations.next_deadline());
   return next.at();
 }

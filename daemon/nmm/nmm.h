@@ -89,6 +89,7 @@ class Nmm final : public ControlPort {
   void settle();
   /// For whoever brings credentials to a node by another way than a file or a bus; followed by settle().
   Provisioner& provisioner() { return provisioner_; }
+  PolicyPort& policy_port() { return core_.node_policies; }
   RootLink& root_link() { return root_link_; }
 
  private:

@@ -2,6 +2,7 @@
 
 #include "daemon/service/hardware_settings.h"
 #include "daemon/service/policy_text.h"
+#include "daemon/service/recovery_text.h"
 
 namespace akm::nmm {
 namespace {
@@ -60,38 +61,6 @@ service::Schema own_schema() {
        0,
        {}},
       {"nmm.missed_heartbeats", std::int64_t{3}, "So many heartbeats missed make a node silent.", 1, 100, {}},
-      {"recovery.mode",
-       std::string("enforce"),
-       "enforce, or observe: say what would be done.",
-       0,
-       0,
-       {"observe", "enforce"}},
-      {"recovery.on_evidence",
-       std::string("log"),
-       "What evidence below critical leads to.",
-       0,
-       0,
-       {"log", "rekey"}},
-      {"recovery.quorum_floor",
-       std::int64_t{2},
-       "No automatic eviction leaves fewer members than this.",
-       2,
-       4096,
-       {}},
-      {"recovery.never_evict", Texts{}, "Names of nodes that are never evicted automatically.", 0, 0, {}},
-      {"recovery.evictions_per_window",
-       std::int64_t{4},
-       "Automatic evictions from one relationship in a window.",
-       1,
-       64,
-       {}},
-      {"recovery.rekeys_per_window",
-       std::int64_t{4},
-       "Automatic new generations of one relationship in a window.",
-       1,
-       64,
-       {}},
-      {"recovery.window_s", std::int64_t{600}, "Seconds of that window.", 1, 86400, {}},
   };
 }
 
@@ -134,6 +103,7 @@ Result<DirectSettings> direct_from(const service::Config& config) {
 service::Schema nmm_schema() {
   service::Schema schema = service::common_schema("akm-nmmd", kDefaultPort, kDefaultNvIndex);
   for (Setting& setting : own_schema()) schema.push_back(std::move(setting));
+  for (Setting& setting : service::recovery_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : tpm_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : direct_schema()) schema.push_back(std::move(setting));
   service::add_hardware_settings(schema);
@@ -157,18 +127,10 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   if (!out.tpm_roots.starts_with('/'))
     return std::unexpected(config.invalid("nmm.tpm_roots", "must be an absolute path"));
   out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
-  out.never_evict = config.list("recovery.never_evict");
+  out.never_evict = service::never_evict_names(config);
   AKM_ASSIGN(out.direct, direct_from(config));
   AKM_ASSIGN(out.hardware, service::hardware_settings(config, common));
-  policy::AdjudicationPolicy& recovery = out.recovery;
-  recovery.mode = config.text("recovery.mode") == "observe" ? policy::Mode::observe : policy::Mode::enforce;
-  recovery.on_evidence =
-      config.text("recovery.on_evidence") == "rekey" ? policy::Verdict::rekey : policy::Verdict::log;
-  recovery.quorum_floor = static_cast<std::size_t>(config.integer("recovery.quorum_floor"));
-  recovery.evictions_per_window = static_cast<std::uint32_t>(config.integer("recovery.evictions_per_window"));
-  recovery.rekeys_per_window = static_cast<std::uint32_t>(config.integer("recovery.rekeys_per_window"));
-  recovery.window_s = static_cast<std::uint32_t>(config.integer("recovery.window_s"));
-  AKM_TRY(recovery.check());
+  AKM_ASSIGN(out.recovery, service::recovery_from(config));
   return out;
 }
 

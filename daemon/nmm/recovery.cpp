@@ -7,6 +7,7 @@
 #include "daemon/base/message_ids.h"
 #include "daemon/nmm/done_join.h"
 #include "daemon/nmm/roster_change.h"
+#include "daemon/policy/excuse.h"
 
 namespace akm::nmm {
 namespace {
@@ -31,12 +32,33 @@ std::vector<policy::AsrFacts> Recovery::facts_of(protocol::NodeId node_id) const
   return out;
 }
 
-policy::AdjudicationPolicy Recovery::current_policy() const {
-  policy::AdjudicationPolicy policy = core_.settings.recovery;
-  for (const std::string& name : core_.settings.never_evict) {
+policy::AdjudicationPolicy Recovery::policy_of(protocol::AsrId asr_id) const {
+  std::vector<std::string> names = core_.settings.never_evict;
+  policy::AdjudicationPolicy policy = core_.node_policies.recovery(core_.settings.recovery, asr_id, names);
+  for (const std::string& name : names) {
     if (const NodeRecord* node = core_.registry.node_by_name(name)) policy.never_evict.insert(node->node_id);
   }
   return policy;
+}
+
+/// What is decided for one ASR of the node, by its policy.
+policy::AsrVerdict Recovery::judge(const Breach& breach, const policy::AsrFacts& asr, Instant now) const {
+  const policy::AdjudicationPolicy policy = policy_of(asr.asr_id);
+  policy::AsrVerdict out =
+      policy::decide({breach.node_id, breach.detection, breach.grade}, {asr}, policy, history_, now).front();
+  const bool critical = breach.grade == policy::Grade::critical;
+  // Two members, and one of them is breached: new keys for both would help nobody but the intruder.
+  const bool pair = asr.members <= kLeastMembers && !policy.never_evict.contains(breach.node_id);
+  policy::Verdict& verdict = out.verdict;
+  if (verdict == policy::Verdict::rekey && critical && pair && policy.on_critical == policy::Verdict::evict)
+    verdict = policy::Verdict::evict;
+  // What a window may lower is never critical; evidence is all that it keeps from costing new keys.
+  if (verdict != policy::Verdict::log && !critical && policy::may_be_excused(breach.detection) &&
+      core_.node_policies.in_maintenance(breach.node_id, asr.asr_id, now)) {
+    verdict = policy::Verdict::log;
+    out.reason = "a maintenance window is open";
+  }
+  return out;
 }
 
 void Recovery::resume() {
@@ -67,37 +89,54 @@ BreachOutcome Recovery::breach(Breach breach) {
   const NodeRecord* node = core_.registry.node(breach.node_id);
   if (node == nullptr) return outcome;
   breach.incident = incident_of(breach);
-  if (breach.grade == policy::Grade::critical) track_.concerns(breach.node_id, breach.incident);
-  const policy::AdjudicationPolicy policy = current_policy();
   const Instant now = core_.now();
-  const auto facts = facts_of(breach.node_id);
-  const auto verdicts =
-      policy::decide({breach.node_id, breach.detection, breach.grade}, facts, policy, history_, now);
+  // A report that comes again, after a restart of who sent it say. One that failed was not remembered.
+  const policy::IncidentId incident{breach.node_id, breach.detection, breach.boottime_ns};
+  if (breach.boottime_ns > 0 && incidents_.contains(incident)) {
+    outcome.reason = "this incident was answered before";
+    announce(breach, outcome);
+    return outcome;
+  }
+  if (breach.grade == policy::Grade::critical) track_.concerns(breach.node_id, breach.incident);
+  if (breach.detection == policy::DetectionClass::sensor_impaired)
+    core_.registry.volatile_part(breach.node_id)->sight_lost = now;
+  std::vector<policy::AsrVerdict> verdicts;
   std::set<protocol::AsrId> evictions;
   std::set<protocol::AsrId> rekeys;
   outcome.reason = node->state == NodeState::quarantined ? "the node is quarantined already"
                                                          : "the node has no relationship";
-  for (std::size_t i = 0; i < verdicts.size(); ++i) {
-    policy::Verdict verdict = verdicts[i].verdict;
-    // Two members, and one of them is breached: new keys for both would help nobody but the intruder.
-    const bool critical = breach.grade == policy::Grade::critical;
-    const bool pair = facts[i].members <= kLeastMembers && !policy.never_evict.contains(breach.node_id);
-    if (verdict == policy::Verdict::rekey && critical && pair) verdict = policy::Verdict::evict;
-    if (verdict == policy::Verdict::evict) evictions.insert(verdicts[i].asr_id);
-    if (verdict == policy::Verdict::rekey) rekeys.insert(verdicts[i].asr_id);
-    if (verdict != policy::Verdict::log) {
-      outcome.asrs.push_back(verdicts[i].asr_id);
+  for (const policy::AsrFacts& asr : facts_of(breach.node_id)) {
+    const policy::AsrVerdict verdict = judge(breach, asr, now);
+    if (verdict.verdict == policy::Verdict::evict) evictions.insert(verdict.asr_id);
+    if (verdict.verdict == policy::Verdict::rekey) rekeys.insert(verdict.asr_id);
+    if (verdict.verdict != policy::Verdict::log) outcome.asrs.push_back(verdict.asr_id);
+    if (verdict.verdict >= outcome.verdict) {
+      outcome.verdict = verdict.verdict;
+      outcome.reason = verdict.reason;
     }
-    if (verdict >= outcome.verdict) {
-      outcome.verdict = verdict;
-      outcome.reason = verdicts[i].reason;
-    }
+    verdicts.push_back(verdict);
   }
+  carry_out(breach, evictions, rekeys, outcome);
+  if (breach.boottime_ns > 0 && !outcome.failed && outcome.verdict != policy::Verdict::log)
+    incidents_.add(incident);
+  announce(breach, outcome);
+  for (const policy::AsrVerdict& one : verdicts)
+    track_.verdict(breach.incident, breach.node_id, one, policy_of(one.asr_id).mode == policy::Mode::observe);
+  for (const protocol::AsrId asr_id : rekeys) track_.sent(breach.incident, breach.node_id, asr_id);
+  if (!evictions.empty()) follow(breach, evictions, std::string(policy::detection_name(breach.detection)));
+  return outcome;
+}
+
+/// What could not be carried out is taken out of the sets. What failed does not count against the limits: the next
+/// report is to try the same again.
+void Recovery::carry_out(const Breach& breach, std::set<protocol::AsrId>& evictions,
+                         std::set<protocol::AsrId>& rekeys, BreachOutcome& outcome) {
+  const Instant now = core_.now();
   if (!evictions.empty()) {
     const Status status = evict(breach.node_id, evictions, Reason::breach, {});
     if (status) {
-      // What failed does not count against the limits: the next report is to try the same again.
       for (const protocol::AsrId asr_id : evictions) history_.record(asr_id, policy::Verdict::evict, now);
+      history_.record(policy::kDomain, policy::Verdict::evict, now);
     } else {
       evictions.clear();
       outcome.failed = true;
@@ -115,12 +154,6 @@ BreachOutcome Recovery::breach(Breach breach) {
     log::error("a rekey after a breach failed: " + status.error().message());
     return true;
   });
-  announce(breach, outcome);
-  for (const policy::AsrVerdict& one : verdicts)
-    track_.verdict(breach.incident, breach.node_id, one, policy.mode == policy::Mode::observe);
-  for (const protocol::AsrId asr_id : rekeys) track_.sent(breach.incident, breach.node_id, asr_id);
-  if (!evictions.empty()) follow(breach, evictions, std::string(policy::detection_name(breach.detection)));
-  return outcome;
 }
 
 BreachOutcome Recovery::accuse(const Breach& breach, protocol::NodeId accuser) {
@@ -310,6 +343,21 @@ void Recovery::readmit(protocol::NodeId node_id, Done done) {
       with_incident({{"node", core_.name_of(node_id)}, {"node_id", hex_id(node_id)}}, track_.of(node_id)));
   core_.status_changed();
   join.close();
+}
+
+void Recovery::attested(protocol::NodeId node_id) {
+  const NodeRecord* node = core_.registry.node(node_id);
+  if (node == nullptr || node->evicted_from.empty()) return;
+  const bool undone = std::ranges::all_of(node->evicted_from, [&](protocol::AsrId asr_id) {
+    return policy_of(asr_id).undo == policy::Undo::attestation;
+  });
+  if (!undone) return;
+  readmit(node_id, [name = node->name](const Status& status) {
+    if (!status)
+      log::error(
+          "a node that has passed its attestation could not be taken back: " + status.error().message(),
+          {{"AKM_NODE", name}});
+  });
 }
 
 void Recovery::news(const GenerationNews& news) {

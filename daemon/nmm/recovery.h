@@ -12,6 +12,7 @@
 #include "daemon/nmm/incident_track.h"
 #include "daemon/nmm/membership.h"
 #include "daemon/policy/adjudication.h"
+#include "daemon/policy/incident_memory.h"
 
 namespace akm::nmm {
 
@@ -50,6 +51,9 @@ class Recovery {
   /// By the operator: from all ASRs, whatever the limits of automatic eviction say.
   void quarantine(protocol::NodeId node_id, Done done);
   void readmit(protocol::NodeId node_id, Done done);
+  /// The node has passed an attestation that an operator asked for: taken back where the policy says so, of
+  /// every ASR that it was evicted from.
+  void attested(protocol::NodeId node_id);
   /// For a node that leaves for good; the rest runs in the background.
   Status put_out(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs) {
     return evict(node_id, asrs, Reason::operator_request, {});
@@ -80,7 +84,11 @@ class Recovery {
   void follow(const Breach& breach, const std::set<protocol::AsrId>& asrs, std::string detection);
   void tell_evicted(const Eviction& eviction);
   [[nodiscard]] std::vector<policy::AsrFacts> facts_of(protocol::NodeId node_id) const;
-  [[nodiscard]] policy::AdjudicationPolicy current_policy() const;
+  [[nodiscard]] policy::AdjudicationPolicy policy_of(protocol::AsrId asr_id) const;
+  [[nodiscard]] policy::AsrVerdict judge(const Breach& breach, const policy::AsrFacts& asr,
+                                         Instant now) const;
+  void carry_out(const Breach& breach, std::set<protocol::AsrId>& evictions,
+                 std::set<protocol::AsrId>& rekeys, BreachOutcome& outcome);
   [[nodiscard]] std::uint64_t incident_of(const Breach& breach);
   void announce(const Breach& breach, const BreachOutcome& outcome);
 
@@ -88,6 +96,7 @@ class Recovery {
   Membership& membership_;
   IncidentTrack track_;
   policy::ActionHistory history_;
+  policy::IncidentMemory incidents_;
   std::deque<Eviction> followed_;
   std::map<protocol::NodeId, std::map<protocol::NodeId, Instant>> accusations_;
 };

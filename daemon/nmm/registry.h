@@ -73,6 +73,7 @@ struct NodeRecord {
   Instant last_beat{};        // a heartbeat, which only an active node sends
   std::string beat_peer;      // from where
   Instant other_seen{};       // `other` was heard
+  Instant sight_lost{};       // it reported that its sensor is impaired; 0: never
   bool out_of_reach = false;  // no chain of its provisioning ASR has led to it
   std::string tier;           // of its probes, and their health, in its own words
   std::uint64_t dropped_events = 0;

@@ -270,6 +270,7 @@ void RootLink::request(protocol::RequestReceived& request) {
     case Method::report:
     case Method::records:
     case Method::adopt:
+    case Method::detection_policy:
       break;
   }
   respond(request, fail(Errc::not_supported));

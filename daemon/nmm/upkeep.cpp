@@ -15,6 +15,7 @@ constexpr Duration kRekeyLeast = std::chrono::milliseconds(500);
 constexpr Duration kRekeyMost = std::chrono::seconds(5);
 constexpr Duration kBusyPause = std::chrono::seconds(1);
 constexpr Duration kRenewPause = std::chrono::seconds(60);
+constexpr Duration kUnobserved = std::chrono::minutes(10);  // from an impaired sensor to silence
 constexpr std::size_t kRekeysPerTurn = 64;
 constexpr std::size_t kRenewalsPerTurn =
     1;  // each draws and stores: an NMM that was away renews one after the other
@@ -122,6 +123,11 @@ void Upkeep::fall_silent(protocol::NodeId node_id) {
   node->state = NodeState::silent;
   core_.announce("node-silent", 4, message_id::kStateChanged, "A node has missed its heartbeats.", 0,
                  {{"node", node->name}, {"node_id", hex_id(node_id)}});
+  // Blinded first, and then gone: nobody knows what happens there. It costs the node nothing by itself.
+  if (node->sight_lost.ns != 0 && core_.now() - node->sight_lost <= kUnobserved)
+    core_.announce("node-unobserved", 2, message_id::kStateDoubtful,
+                   "A node has fallen silent after its sensor was impaired.", 0,
+                   {{"node", node->name}, {"node_id", hex_id(node_id)}});
   core_.status_changed();
 }
 

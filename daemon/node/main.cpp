@@ -1,8 +1,6 @@
 // akmd: the node service. This file wires; the libraries work.
 #include <memory>
 
-#include "daemon/base/log.h"
-#include "daemon/base/message_ids.h"
 #include "daemon/node/node.h"
 #include "daemon/node/start.h"
 #include "daemon/service/bus_wiring.h"
@@ -15,6 +13,7 @@
 #include "daemon/service/startup_pages.h"
 #include "dbus/audit_adaptor.h"
 #include "dbus/node_adaptor.h"
+#include "dbus/policy_adaptor.h"
 
 namespace akm::node {
 namespace {
@@ -33,6 +32,7 @@ Status run(const NodeSettings& settings) {
   if (state.store) state.store = std::make_unique<service::PromptStore>(std::move(state.store), *loop);
   service::AsideWorker worker(*loop);
   const auto audit = service::make_audit(settings.common, state, events, *loop, worker);
+  service::AsideWorker hooks(*loop);
   Node* role = nullptr;
   const io::DatagramHandler receive = [&role](std::span<std::uint8_t> datagram, const Endpoint& from) {
     if (role != nullptr && role->shell() != nullptr) role->shell()->receive(datagram, from);
@@ -55,6 +55,7 @@ Status run(const NodeSettings& settings) {
              .hardware = hardware,
              .probes = open_probes(settings, state.findings),
              .run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },
+             .run_hooks = [&hooks](keyring::TpmWorker::Job job) { return hooks.run(std::move(job)); },
              .machine = service::this_machine(state.engine.incarnation),
              .erase_storage = storage_eraser(settings, state, *audit),
              .begin_anew = begin_anew,
@@ -67,6 +68,7 @@ Status run(const NodeSettings& settings) {
                               {.group = settings.common.bus_group, .use_polkit = settings.common.use_polkit});
   dbus::NodeAdaptor adaptor(bus, authorizer, node);
   const dbus::AuditAdaptor audits(bus, authorizer, dbus::kNodePath, *audit);
+  const dbus::PolicyAdaptor rules(bus, authorizer, dbus::kNodePath, [&node] { return &node.policy_port(); });
   const service::SealingService sealing(*loop, worker, bus, authorizer, dbus::kNodePath, settings.common,
                                         state.failure, state.store.get());
   service::BusWiring wiring(*loop, bus);
@@ -80,7 +82,7 @@ Status run(const NodeSettings& settings) {
   service::release_startup_pages();
   const Status ended = loop->run();
   manager.stopping();
-  log::write(log::Level::notice, message_id::kStopped, "akmd has stopped");
+  say_stopped();
   return ended;
 }
 

@@ -34,6 +34,15 @@ Node::Node(const NodeSettings& settings, Parts parts)
               [this](const policy::Detection& detection, const policy::Decision& decision) {
                 decided(detection, decision);
               }),
+      rules_({.store = parts_.store,
+              .boot = parts_.machine.boot_id,
+              .own = settings.responses,
+              .file = settings.policy_words,
+              .now = parts_.now,
+              .use = [this](const policy::NodePolicy& policy) { sentry_.policy(policy); },
+              .maintain = [this](std::optional<Instant> until) { sentry_.maintenance(until); },
+              .say = [this](EventRecord event,
+                            std::string_view sentence) { say(std::move(event), {}, sentence); }}),
       activation_backoff_(kActivationPauseFirst, kActivationPauseMost),
       report_backoff_(kReportPauseFirst, kReportPauseMost) {
   if (parts_.store == nullptr) {
@@ -49,6 +58,7 @@ Node::Node(const NodeSettings& settings, Parts parts)
 
 void Node::start() {
   if (!shell_) return;
+  rules_.start();
   resume();
   if (parts_.keys != nullptr) sentry_.guard(*parts_.keys);
   if (parts_.audit != nullptr) {
@@ -222,8 +232,8 @@ void Node::answer_rekey(protocol::AsrId asr_id, const Status& outcome) {
 
 std::optional<Instant> Node::next_deadline() const {
   std::optional<Instant> out = sentry_.next_deadline();
-  for (const auto& due :
-       {save_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_, handover_.ends()}) {
+  for (const auto& due : {save_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_,
+                          handover_.ends(), rules_.next_deadline()}) {
     if (due && (!out || *due < *out)) out = due;
   }
   return out;
@@ -246,6 +256,7 @@ void Node::deadline_reached() {
     handover_.forget();
     status_changed();
   }
+  rules_.deadline_reached();
   sentry_.deadline_reached();
 }
 

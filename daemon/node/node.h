@@ -19,6 +19,7 @@
 #include "daemon/node/nmm_link.h"
 #include "daemon/node/node_record.h"
 #include "daemon/node/node_settings.h"
+#include "daemon/node/rules.h"
 #include "daemon/node/sentry.h"
 #include "daemon/policy/incident.h"
 #include "daemon/protocol/bundle.h"
@@ -65,6 +66,7 @@ class Node final : public ControlPort {
     Hardware& hardware;
     std::unique_ptr<bpf::ProbeSet> probes;   // null: nothing is watched
     service::RunAside run_aside;             // for work that takes long: not on the loop thread
+    service::RunAside run_hooks = {};        // the same, for programs of the response hook alone
     protocol::MachineEvidence machine = {};  // what the NMM is told of this one
     /// Erases the storage key and all that it sealed; the names of what is gone. `mark`: for a golden image.
     /// Null: there is nothing but the store.
@@ -85,6 +87,7 @@ class Node final : public ControlPort {
   /// Null while sealed-unavailable.
   [[nodiscard]] service::Shell* shell() { return shell_ ? &*shell_ : nullptr; }
   [[nodiscard]] Sentry& sentry() { return sentry_; }
+  [[nodiscard]] PolicyPort& policy_port() { return rules_; }
   [[nodiscard]] const ConsumerAccess& consumers() const { return exports_.access(); }
   /// Of the role alone: heartbeats, retries, probes. The engine's are the shell's.
   [[nodiscard]] std::optional<Instant> next_deadline() const;
@@ -175,6 +178,7 @@ class Node final : public ControlPort {
   static bool comes_too_late(const protocol::RequestReceived& request);
   void policy_set(protocol::AsrId asr_id);
   void command_attest(protocol::RequestReceived& request);
+  void command_detection_policy(const protocol::RequestReceived& request);
   void attested(const protocol::RequestReceived& request, const Result<keyring::TpmQuote>& quote);
   void respond(const protocol::RequestReceived& request, const Status& status, service::AfterStep after = {},
                protocol::Body body = protocol::empty_body());
@@ -230,6 +234,11 @@ class Node final : public ControlPort {
     return incidents_.standing(state_ == NodeState::quarantined, parts_.now());
   }
 
+  // node_responses.cpp: what a policy may ask for beside
+  void run_hook(const policy::Detection& detection, const policy::Decision& decision);
+  void hook_ended(const Status& status);
+  void zeroize_by_policy();
+
   const NodeSettings& settings_;
   Parts parts_;
   std::optional<NodeRecords> records_;
@@ -240,6 +249,7 @@ class Node final : public ControlPort {
   NmmLink link_;
   Sentry sentry_;
   policy::IncidentBook incidents_;
+  Rules rules_;
   Observer observer_;
   NodeState state_ = NodeState::unprovisioned;
   std::map<std::string, std::string> findings_;  // that come and go

@@ -73,7 +73,8 @@ void Node::decided(const policy::Detection& detection, const policy::Decision& d
   ++counters_["detections_" + std::string(policy::grade_name(decision.grade))];
   // A contradiction tells of another member: our own keys are not what was touched.
   const bool of_other = detection.subject.contains("node_id");
-  const bool revoke = wants(decision, Response::revoke_local) && !of_other;
+  const bool revoke =
+      (wants(decision, Response::revoke_local) || wants(decision, Response::quarantine)) && !of_other;
   if (revoke) revoke_in_keyring();
   const bool first = state_ != NodeState::quarantined;
   (void)standing_incident();  // whether one still stands
@@ -87,7 +88,9 @@ void Node::decided(const policy::Detection& detection, const policy::Decision& d
     for (const protocol::AsrId id : operational()) shell_->post(protocol::RequestRekey{id});
   }
   if (revoke && first && has_nmm()) quarantine();
+  if (wants(decision, Response::hook)) run_hook(detection, decision);
   note_decision(detection, decision, incident);
+  if (wants(decision, Response::zeroize) && !of_other) zeroize_by_policy();
 }
 
 void Node::note_decision(const policy::Detection& detection, const policy::Decision& decision,

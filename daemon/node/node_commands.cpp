@@ -44,7 +44,7 @@ service::AfterStep Node::answer_to(const RequestReceived& request) {
 /// of a member that was taken back. The NMM asks anew where it still holds. An install has its generation.
 bool Node::comes_too_late(const RequestReceived& request) {
   const bool undoes = request.method == Method::policy || request.method == Method::retire ||
-                      request.method == Method::quarantine;
+                      request.method == Method::quarantine || request.method == Method::detection_policy;
   return undoes && request.overtaken;
 }
 
@@ -81,6 +81,8 @@ void Node::command(RequestReceived& request) {
       return command_zeroize(request);
     case Method::attest:
       return command_attest(request);
+    case Method::detection_policy:
+      return command_detection_policy(request);
     case Method::activate:
     case Method::heartbeat:
     case Method::breach_report:

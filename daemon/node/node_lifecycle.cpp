@@ -113,6 +113,7 @@ protocol::ZeroizeReceipt Node::erase_all_but_provisioning(Status& first) {
   if (parts_.keys != nullptr) note("kernel-keyring", parts_.keys->revoke_all());
   link_.abandon();
   note("node-record", records_->erase());
+  if (const Status gone = rules_.forget(); !gone && first) first = gone;
   const std::vector<protocol::AsrId> groups = operational();
   struct Outcome {
     std::size_t open;

@@ -4,89 +4,14 @@
 #include <utility>
 
 #include "daemon/service/hardware_settings.h"
+#include "daemon/service/policy_file.h"
 #include "keyring/kernel_keyring.h"
 #include "keyring/sealer_factory.h"
 
 namespace akm::node {
 namespace {
 
-using policy::ClassPolicy;
-using policy::DetectionClass;
-using policy::Response;
 using service::Config;
-
-std::vector<std::string> names_of(const std::vector<Response>& responses) {
-  std::vector<std::string> out;
-  out.reserve(responses.size());
-  for (const Response response : responses) out.emplace_back(policy::response_name(response));
-  return out;
-}
-
-std::string table_of(DetectionClass detection) {
-  return "responses." + std::string(policy::detection_name(detection)) + ".";
-}
-
-void add_responses(service::Schema& schema) {
-  const policy::NodePolicy standard = policy::default_node_policy();
-  for (const DetectionClass detection : policy::kDetectionClasses) {
-    const ClassPolicy& of_class = standard.of(detection);
-    const std::string table = table_of(detection);
-    schema.push_back({.name = table + "mode",
-                      .standard = std::string(policy::mode_name(of_class.mode)),
-                      .doc = "Observe says only what would be done.",
-                      .choices = {"observe", "enforce"}});
-    const auto list = [&](std::string_view key, const std::vector<Response>& value, std::string_view what) {
-      schema.push_back(
-          {.name = table + std::string(key),
-           .standard = names_of(value),
-           .doc = "Answer to " + std::string(what) + ": revoke-local, report, rekey, signal, log.",
-           .choices = {}});
-    };
-    list("on_observe", of_class.on_observe, "an observation");
-    list("on_evidence", of_class.on_evidence, "evidence");
-    list("on_critical", of_class.on_critical, "a critical detection");
-    schema.push_back({.name = table + "limit_count",
-                      .standard = static_cast<std::int64_t>(of_class.limit.count),
-                      .doc = "So many answers, without log and revoke-local, within the window.",
-                      .minimum = 1,
-                      .maximum = 1000,
-                      .choices = {}});
-    schema.push_back({.name = table + "limit_window_s",
-                      .standard = static_cast<std::int64_t>(of_class.limit.window_s),
-                      .doc = "The window, seconds.",
-                      .minimum = 1,
-                      .maximum = 86400,
-                      .choices = {}});
-  }
-}
-
-Result<std::vector<Response>> read_responses(const Config& config, const std::string& name) {
-  std::vector<Response> out;
-  for (const std::string& text : config.list(name)) {
-    const auto response = policy::response_by_name(text);
-    if (!response) return std::unexpected(config.invalid(name, "no such response: " + text));
-    out.push_back(*response);
-  }
-  return out;
-}
-
-Result<policy::NodePolicy> read_policy(const Config& config) {
-  policy::NodePolicy out;
-  for (const DetectionClass detection : policy::kDetectionClasses) {
-    const std::string table = table_of(detection);
-    ClassPolicy& of_class = out.of(detection);
-    const auto mode = policy::mode_by_name(config.text(table + "mode"));
-    if (!mode) return std::unexpected(config.invalid(table + "mode", "no such mode"));
-    of_class.mode = *mode;
-    AKM_ASSIGN(of_class.on_observe, read_responses(config, table + "on_observe"));
-    AKM_ASSIGN(of_class.on_evidence, read_responses(config, table + "on_evidence"));
-    AKM_ASSIGN(of_class.on_critical, read_responses(config, table + "on_critical"));
-    of_class.limit.count = static_cast<std::uint32_t>(config.integer(table + "limit_count"));
-    of_class.limit.window_s = static_cast<std::uint32_t>(config.integer(table + "limit_window_s"));
-  }
-  AKM_TRY(out.check());
-  return out;
-}
 
 constexpr std::size_t kDrivesAlso = 16;
 
@@ -224,7 +149,12 @@ service::Schema node_schema() {
   add_drives(schema);
   add_data(schema);
   add_consumers(schema);
-  add_responses(schema);
+  schema.push_back(
+      {.name = "policy.file",
+       .standard = std::string(service::kDefaultPolicyPath),
+       .doc = "What follows a detection, with drop-ins (akm-policy(5)); where there is no such file "
+              "the defaults hold.",
+       .choices = {}});
   return schema;
 }
 
@@ -245,7 +175,14 @@ Result<NodeSettings> node_settings(const Config& config) {
     return std::unexpected(config.invalid("drives.also", "at most 16 names that begin with /dev/"));
   }
   AKM_ASSIGN(out.data, read_data(config));
-  AKM_ASSIGN(out.responses, read_policy(config));
+  out.policy_file = config.text("policy.file");
+  if (!out.policy_file.starts_with('/'))
+    return std::unexpected(config.invalid("policy.file", "must be an absolute path"));
+  AKM_ASSIGN(const Config policy_text, service::load_policy_file(out.policy_file));
+  AKM_ASSIGN(out.responses, service::node_policy(policy_text));
+  out.policy_words.own = false;
+  out.policy_words.set = policy_text.set_values();
+  out.policy_words.tables = policy_text.set_tables();
   for (const Config& table : config.tables("consumers")) {
     AKM_ASSIGN(ConsumerRule rule, read_consumer(table));
     out.consumers.push_back(std::move(rule));

@@ -5,7 +5,8 @@
 #include <vector>
 
 #include "daemon/node/consumer_access.h"
-#include "daemon/policy/response.h"
+#include "daemon/policy/node_policy.h"
+#include "daemon/protocol/detection_policy.h"
 #include "daemon/service/settings.h"
 #include "keyring/hardware_identity.h"
 
@@ -30,7 +31,9 @@ struct NodeSettings {
   bool probes_enabled = true;
   std::string probes_config_folder;
   std::uint32_t probes_check_interval_s = 5;
-  policy::NodePolicy responses;
+  std::string policy_file;
+  policy::NodePolicy responses = policy::default_node_policy();  // of that file
+  protocol::DetectionPolicy policy_words;                        // the same as it stands there
   bool erase_on_another_machine = true;
   bool activate_automatically = true;
   DataSettings data;

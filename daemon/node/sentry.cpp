@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/base/hex.h"
+#include "daemon/node/cgroup_path.h"
 
 namespace akm::node {
 namespace {
@@ -45,8 +46,8 @@ policy::Outcome outcome_of(bpf::Outcome outcome) {
 /// calls that succeed at such a path and touch nothing of ours; what does touch it is seen by the object too
 /// (opened files, fanotify).
 bool only_a_name(const bpf::ProbeRecord& record) {
-  return record.watch == bpf::Watch::state && record.source == "tracepoint" &&
-         record.operation != "open-write";
+  return (record.watch == bpf::Watch::state || record.watch == bpf::Watch::config) &&
+         record.source == "tracepoint" && record.operation != "open-write";
 }
 
 }  // namespace
@@ -74,11 +75,20 @@ Sentry::Sentry(policy::NodePolicy policy, std::unique_ptr<bpf::ProbeSet> probes,
       next_check_(now_()) {}
 
 void Sentry::judge(const policy::Detection& detection) {
-  handler_(detection, responder_.decide(detection, now_()));
+  for (const policy::Judged& one : responder_.judge(detection, now_())) handler_(one.detection, one.decision);
 }
 
 void Sentry::record(const bpf::ProbeRecord& record) {
-  judge(detection_of(record));
+  policy::Detection detection = detection_of(record);
+  // Only where somebody goes by it: the number is all that the kernel records.
+  const auto& allowed = responder_.policy().allowances;
+  const bool by_cgroup = std::ranges::any_of(allowed, [&](const policy::Allowance& one) {
+    return !one.cgroup.empty() && std::ranges::find(one.classes, detection.detection) != one.classes.end();
+  });
+  if (by_cgroup && record.cgroup_id != 0) {
+    if (auto path = cgroup_path(record.cgroup_id)) detection.subject["cgroup_path"] = std::move(*path);
+  }
+  judge(detection);
 }
 
 void Sentry::readable() {

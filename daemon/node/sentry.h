@@ -11,7 +11,7 @@
 
 #include "bpf/loader/probe_set.h"
 #include "daemon/base/instant.h"
-#include "daemon/policy/response.h"
+#include "daemon/policy/decision.h"
 #include "daemon/protocol/effect.h"
 #include "keyring/key_store.h"
 
@@ -37,6 +37,11 @@ class Sentry {
   void contradiction(const protocol::ContradictionSeen& seen);
   /// Unauthenticated frames: counted and said, never more.
   void judge(const policy::Detection& detection);
+
+  /// Another policy, and a maintenance window (none: closed), from now on.
+  void policy(policy::NodePolicy policy) { responder_.replace(std::move(policy)); }
+  void maintenance(std::optional<Instant> until) { responder_.maintenance(until); }
+  [[nodiscard]] const policy::NodePolicy& policy() const { return responder_.policy(); }
 
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> health() const;
   [[nodiscard]] std::map<std::string, std::uint64_t> counters() const;

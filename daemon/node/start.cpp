@@ -107,6 +107,16 @@ std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::ve
   return nullptr;
 }
 
+void say_started(const Node& node) {
+  log::write(
+      log::Level::notice, message_id::kStarted, "akmd has started",
+      {{"AKM_STATE", std::string(node_state_name(node.status().state))}, {"AKM_VERSION", AKM_VERSION}});
+}
+
+void say_stopped() {
+  log::write(log::Level::notice, message_id::kStopped, "akmd has stopped");
+}
+
 std::string backend_text(const io::Loop& loop) {
   if (loop.backend() == io::Backend::io_uring) return "io_uring";
   return loop.backend_reason().empty() ? "epoll" : "epoll (" + loop.backend_reason() + ")";

@@ -38,6 +38,9 @@ void begin_anew();
 void look_at_hardware(Hardware& hardware, std::vector<std::string>& findings);
 /// The probes; null with a finding when they are switched off or cannot be loaded.
 std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::vector<std::string>& findings);
+/// In the log.
+void say_started(const Node& node);
+void say_stopped();
 /// "io_uring", or "epoll (why)".
 std::string backend_text(const io::Loop& loop);
 /// The role's deadlines and probes on the loop.

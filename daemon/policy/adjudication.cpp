@@ -26,6 +26,9 @@ std::optional<std::string> objection(std::uint64_t node_id, const AsrFacts& asr,
   if (history.recent(asr.asr_id, Verdict::evict, now, policy.window_s) >= policy.evictions_per_window) {
     return "too many evictions in the window";
   }
+  if (history.recent(kDomain, Verdict::evict, now, policy.window_s) >= policy.domain_evictions_per_window) {
+    return "too many evictions in the domain in the window";
+  }
   return std::nullopt;
 }
 
@@ -43,6 +46,9 @@ AsrVerdict decide_one(const BreachFacts& facts, const ActionableEvidence& eviden
     if (policy.on_evidence != Verdict::rekey) return {asr.asr_id, Verdict::log, "evidence is recorded"};
     return rekey_if_allowed(asr, "evidence", policy, history, now);
   }
+  if (policy.on_critical == Verdict::log) return {asr.asr_id, Verdict::log, "critical: the policy says log"};
+  if (policy.on_critical == Verdict::rekey)
+    return rekey_if_allowed(asr, "critical: the policy says rekey", policy, history, now);
   if (auto why_not = objection(facts.node_id, asr, policy, history, now)) {
     return rekey_if_allowed(asr, "critical, not evicted: " + *why_not, policy, history, now);
   }
@@ -68,8 +74,9 @@ Status AdjudicationPolicy::check() const {
   if (quorum_floor < 2) return fail(Errc::config_invalid, "quorum_floor must be 2 or more");
   if (never_evict.size() > kNeverEvict)
     return fail(Errc::config_invalid, "never_evict: more than 4096 nodes");
-  if (evictions_per_window > kRemembered || rekeys_per_window > kRemembered) {
-    return fail(Errc::config_invalid, "evictions_per_window and rekeys_per_window: at most 64");
+  if (evictions_per_window > kRemembered || rekeys_per_window > kRemembered ||
+      domain_evictions_per_window > kRemembered) {
+    return fail(Errc::config_invalid, "evictions and rekeys per window: at most 64");
   }
   if (window_s == 0 || window_s > kMaxWindowS)
     return fail(Errc::config_invalid, "window must be 1 to 86400 s");

@@ -31,14 +31,21 @@ struct AsrFacts {
 enum class Verdict : std::uint8_t { log, rekey, evict };
 std::string_view verdict_name(Verdict verdict);
 
+/// Who undoes an eviction: an operator alone, or also a quote of the node's TPM that an operator asked for.
+enum class Undo : std::uint8_t { by_operator, attestation };
+
 struct AdjudicationPolicy {
   Mode mode = Mode::enforce;
-  Verdict on_evidence = Verdict::log;      // or rekey; an eviction needs critical
-  std::size_t quorum_floor = 2;            // members that must remain after an automatic eviction
-  std::set<std::uint64_t> never_evict;     // node ids
-  std::uint32_t evictions_per_window = 4;  // per ASR
-  std::uint32_t rekeys_per_window = 4;     // per ASR
+  Verdict on_critical = Verdict::evict;
+  Verdict on_evidence = Verdict::log;              // or rekey; an eviction needs critical
+  std::size_t quorum_floor = 2;                    // members that must remain after an automatic eviction
+  std::set<std::uint64_t> never_evict;             // node ids
+  std::uint32_t evictions_per_window = 4;          // per ASR
+  std::uint32_t domain_evictions_per_window = 64;  // nodes, of the whole domain
+  std::uint32_t rekeys_per_window = 4;             // per ASR
   std::uint32_t window_s = 600;
+  Undo undo = Undo::by_operator;
+  bool operator==(const AdjudicationPolicy&) const = default;
   /// config_invalid: on_evidence evict, quorum_floor below 2, counts or windows out of range, too long a
   /// list.
   [[nodiscard]] Status check() const;
@@ -50,8 +57,11 @@ struct AsrVerdict {
   std::string reason;  // one sentence: why not more, or what was decided
 };
 
-/// Evictions and rekeys of the last window, per ASR. State apart from the decision, so that the caller
-/// records only what it carried out. Bounded: 128 actions per ASR; the oldest go first.
+/// The whole domain, in an ActionHistory: no ASR has this id.
+inline constexpr std::uint64_t kDomain = 0;
+
+/// Evictions and rekeys of the last window, per ASR and of the domain. State apart from the decision, so that
+/// the caller records only what it carried out. Bounded: 128 actions per ASR; the oldest go first.
 class ActionHistory {
  public:
   void record(std::uint64_t asr_id, Verdict verdict, Instant now);

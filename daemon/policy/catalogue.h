@@ -94,6 +94,8 @@ inline constexpr CatalogueEntry kCatalogue[] = {
      "an unexpected capability"},
     {DetectionClass::tamper_input, "D33", "tamper-input", "T1200", Grade::evidence, false,
      "a tamper input: chassis, tilt, GPIO"},
+    {DetectionClass::combined_evidence, "combination", "combined-evidence", "T1685, T1200", Grade::critical,
+     false, "evidence of several classes that together is a breach"},
 };
 static_assert(std::size(kCatalogue) == kDetectionClassCount);
 static_assert(std::ranges::all_of(kCatalogue, [](const CatalogueEntry& entry) {

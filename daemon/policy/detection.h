@@ -52,9 +52,10 @@ enum class DetectionClass : std::uint8_t {
   audit_impaired,        // D30
   privilege_gain,        // D31
   tamper_input,          // D33
+  combined_evidence,     // of several rows (combination.h)
 };
 inline constexpr std::size_t kDetectionClassCount =
-    static_cast<std::size_t>(DetectionClass::tamper_input) + 1;
+    static_cast<std::size_t>(DetectionClass::combined_evidence) + 1;
 inline constexpr auto kDetectionClasses = [] {
   std::array<DetectionClass, kDetectionClassCount> out{};
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<DetectionClass>(i);

@@ -192,6 +192,24 @@ void CborReader::skip() {
   while (ok() && depth_ > depth) (void)next();
 }
 
+CborReader::Kind CborReader::kind() const {
+  if (rest_.empty()) return Kind::other;
+  constexpr std::uint8_t kFalse = 0xf4;
+  constexpr std::uint8_t kTrue = 0xf5;
+  const std::uint8_t head = rest_.front();
+  if (head == kFalse || head == kTrue) return Kind::boolean;
+  switch (head >> 5) {  // the major type
+    case 0:
+      return Kind::unsigned_integer;
+    case 3:
+      return Kind::text;
+    case 4:
+      return Kind::array;
+    default:
+      return Kind::other;
+  }
+}
+
 std::map<std::string, std::string> CborReader::text_map(std::size_t max_pairs, std::size_t max_text) {
   std::map<std::string, std::string> out;
   for (std::size_t pairs = map(max_pairs); pairs > 0 && ok(); --pairs) {

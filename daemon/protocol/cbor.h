@@ -41,6 +41,9 @@ class CborReader {
   /// Number of pairs, at most `max`; the caller reads key (key()) and value that often.
   std::size_t map(std::size_t max = 64);
   std::string_view key() { return text(kKeyBytes, 1); }
+  /// What the next item is, for the few that may be of several kinds; the item is not taken.
+  enum class Kind : std::uint8_t { unsigned_integer, boolean, text, array, other };
+  [[nodiscard]] Kind kind() const;
   /// One whole item of any kind.
   void skip();
   /// A map of text to text.

@@ -24,8 +24,10 @@ enum class Method : std::uint8_t {
   records = 15,
   adopt = 16,
   fence = 17,
+  // NMM to node.
+  detection_policy = 19,
 };
-inline constexpr Method kLastMethod = Method::fence;
+inline constexpr Method kLastMethod = Method::detection_policy;
 
 enum class ControlStatus : std::uint16_t {
   ok = 0,

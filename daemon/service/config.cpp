@@ -94,38 +94,43 @@ bool good_text(const std::string& text) {
          std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
-/// The value in the type of the setting, or none when it has another type or is out of bounds.
-std::optional<Value> convert(const toml::node& node, const Setting& setting) {
-  if (std::holds_alternative<std::int64_t>(setting.standard)) {
-    const auto* value = node.as_integer();
-    if (value == nullptr || value->get() < setting.minimum || value->get() > setting.maximum)
-      return std::nullopt;
-    return Value(value->get());
+/// Whether a value is of the setting's type and within its bounds.
+bool fits(const Value& value, const Setting& setting) {
+  if (value.index() != setting.standard.index()) return false;
+  if (const auto* number = std::get_if<std::int64_t>(&value))
+    return *number >= setting.minimum && *number <= setting.maximum;
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    const auto& choices = setting.choices;
+    return good_text(*text) && (choices.empty() || std::ranges::find(choices, *text) != choices.end());
   }
-  if (std::holds_alternative<bool>(setting.standard)) {
-    const auto* value = node.as_boolean();
-    if (value == nullptr) return std::nullopt;
-    return Value(value->get());
-  }
-  if (std::holds_alternative<std::string>(setting.standard)) {
-    const auto* value = node.as_string();
-    if (value == nullptr || !good_text(value->get())) return std::nullopt;
-    if (!setting.choices.empty() && std::ranges::find(setting.choices, value->get()) == setting.choices.end())
-      return std::nullopt;
-    return Value(value->get());
-  }
+  const auto* items = std::get_if<std::vector<std::string>>(&value);
+  return items == nullptr || (items->size() <= kConfigListItems && std::ranges::all_of(*items, good_text));
+}
+
+/// A value as it stands in the file; none for what no setting has.
+std::optional<Value> value_of(const toml::node& node) {
+  if (const auto* number = node.as_integer()) return Value(number->get());
+  if (const auto* flag = node.as_boolean()) return Value(flag->get());
+  if (const auto* text = node.as_string()) return Value(text->get());
   const auto* array = node.as_array();
   if (array == nullptr || array->size() > kConfigListItems) return std::nullopt;
   std::vector<std::string> items;
   for (const toml::node& item : *array) {
-    const auto* value = item.as_string();
-    if (value == nullptr || !good_text(value->get())) return std::nullopt;
-    items.push_back(value->get());
+    const auto* text = item.as_string();
+    if (text == nullptr) return std::nullopt;
+    items.push_back(text->get());
   }
   return Value(std::move(items));
 }
 
+/// The value in the type of the setting, or none when it has another type or is out of bounds.
+std::optional<Value> convert(const toml::node& node, const Setting& setting) {
+  auto value = value_of(node);
+  return value && fits(*value, setting) ? std::move(value) : std::nullopt;
+}
+
 constexpr std::string_view kArray = "[].";
+constexpr std::string_view kDefault = "default";  // origin of what no file sets
 
 bool has_group(const Schema& schema, const std::string& prefix) {
   return std::ranges::any_of(schema, [&](const Setting& known) { return known.name.starts_with(prefix); });
@@ -206,6 +211,10 @@ class Config::Collector {
 
   Status file(const Schema& schema) {
     AKM_ASSIGN(const std::string text, read_text(path_));
+    return this->text(text, schema);
+  }
+
+  Status text(const std::string& text, const Schema& schema) {
     AKM_TRY(check_letters(text, path_));
     const toml::parse_result parsed = toml::parse(std::string_view(text), path_);
     if (!parsed) {
@@ -213,6 +222,31 @@ class Config::Collector {
       return invalid_at(place(error.source()), std::string(error.description()));
     }
     return table(parsed.table(), "", schema);
+  }
+
+  Status values(const Values& values, const Schema& schema) {
+    for (const auto& [name, value] : values) {
+      const auto setting = std::ranges::find(schema, name, &Setting::name);
+      if (setting == schema.end() || name.contains('[')) return invalid_at(path_, "unknown key " + name);
+      if (!fits(value, *setting))
+        return invalid_at(path_, fmt::format("{} must be {}", name, type_text(*setting)));
+      to_.entries_.insert_or_assign(name, Entry{value, path_});
+    }
+    return {};
+  }
+
+  Status tables(const std::string& name, const std::vector<Values>& tables, const Schema& schema) {
+    if (!has_group(schema, name + std::string(kArray))) return invalid_at(path_, "unknown key " + name);
+    if (tables.size() > kConfigTables)
+      return invalid_at(path_, fmt::format("more than {} tables {}", kConfigTables, name));
+    const Schema of_each = schema_of_tables(schema, name + std::string(kArray));
+    for (const Values& one : tables) {
+      Config each(of_each);
+      for (auto& [key, entry] : each.entries_) entry.origin = path_;
+      AKM_TRY(Collector(path_, each).values(one, of_each));
+      to_.tables_[name].push_back(std::move(each));
+    }
+    return {};
   }
 
  private:
@@ -268,7 +302,7 @@ Config::Config(const Schema& schema) {
       tables_.try_emplace(setting.name.substr(0, array));
       continue;
     }
-    if (!entries_.emplace(setting.name, Entry{setting.standard, "default"}).second)
+    if (!entries_.emplace(setting.name, Entry{setting.standard, std::string(kDefault)}).second)
       mistake(setting.name, "twice");
   }
 }
@@ -280,6 +314,38 @@ Result<Config> Config::load(const std::string& path, const Schema& schema) {
   files.insert(files.end(), more.begin(), more.end());
   for (const std::string& file : files) AKM_TRY(Collector(file, config).file(schema));
   return config;
+}
+
+Result<Config> Config::parse(const std::string& text, const std::string& name, const Schema& schema) {
+  if (text.size() > kConfigFileBytes) return fail(Errc::too_large, name);
+  Config config(schema);
+  AKM_TRY(Collector(name, config).text(text, schema));
+  return config;
+}
+
+Result<Config> Config::of(const Values& values, const Tables& tables, const std::string& origin,
+                          const Schema& schema) {
+  Config config(schema);
+  Collector collector(origin, config);
+  AKM_TRY(collector.values(values, schema));
+  for (const auto& [name, several] : tables) AKM_TRY(collector.tables(name, several, schema));
+  return config;
+}
+
+Values Config::set_values() const {
+  Values out;
+  for (const auto& [name, entry] : entries_) {
+    if (entry.origin != kDefault) out.emplace(name, entry.value);
+  }
+  return out;
+}
+
+Tables Config::set_tables() const {
+  Tables out;
+  for (const auto& [name, several] : tables_) {
+    for (const Config& one : several) out[name].push_back(one.set_values());
+  }
+  return out;
 }
 
 const Config::Entry& Config::entry(std::string_view name) const {

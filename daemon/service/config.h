@@ -16,6 +16,8 @@
 namespace akm::service {
 
 using Value = std::variant<std::string, std::int64_t, bool, std::vector<std::string>>;
+using Values = std::map<std::string, Value>;                // by the names of a schema
+using Tables = std::map<std::string, std::vector<Values>>;  // of arrays, by the array's name
 
 /// One key of a configuration file.
 struct Setting {
@@ -40,6 +42,12 @@ class Config {
   explicit Config(const Schema& schema);
   /// Reads `path`, which must exist, then its drop-ins. config_invalid with "FILE:LINE: what"; io_failed.
   static Result<Config> load(const std::string& path, const Schema& schema);
+  /// The same of a text that came from elsewhere; errors call it `name`. too_large.
+  static Result<Config> parse(const std::string& text, const std::string& name, const Schema& schema);
+  /// The same of values that were read elsewhere (a message of an NMM). config_invalid for a name that is not
+  /// in the schema, another type, out of bounds, too many tables.
+  static Result<Config> of(const Values& values, const Tables& tables, const std::string& origin,
+                           const Schema& schema);
 
   // A name that is not in the schema, or of another type, is a mistake in our code and ends the process.
   [[nodiscard]] const std::string& text(std::string_view name) const;
@@ -48,6 +56,9 @@ class Config {
   [[nodiscard]] const std::vector<std::string>& list(std::string_view name) const;
   /// The tables of an array, each with the keys of its schema without "name[].".
   [[nodiscard]] const std::vector<Config>& tables(std::string_view name) const;
+  /// What was set, without the defaults; of each table of an array all keys. of() makes the same of it.
+  [[nodiscard]] Values set_values() const;
+  [[nodiscard]] Tables set_tables() const;
   /// "FILE:LINE" where it was set, or "default": for errors found later (an address that does not parse).
   [[nodiscard]] std::string origin(std::string_view name) const;
   /// The error for a value that turned out wrong: config_invalid with origin, name and `what`.

@@ -1,11 +1,13 @@
-// Covers service::Config::load, common_settings, node_settings, nmm_settings, policy_from. The first byte
-// chooses the daemon; the rest is its file.
+// Covers service::Config::load, common_settings, node_settings, nmm_settings, policy_from, and of a policy
+// file node_policy and recovery_from. The first byte chooses the daemon, or a policy; the rest is its file.
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "daemon/base/unique_fd.h"
 #include "daemon/nmm/nmm_settings.h"
 #include "daemon/node/node_settings.h"
+#include "daemon/service/policy_file.h"
+#include "daemon/service/recovery_text.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace akm;
@@ -49,13 +51,28 @@ void as_nmm(const std::string& path) {
     require(settings->endpoints.size() <= service::kConfigListItems, "lists are bounded");
 }
 
+/// What is taken travels as values, and is the same policy at the other end.
+void as_policy(const std::string& path) {
+  static const service::Schema schema = service::policy_file_schema();
+  const auto config = service::Config::load(path, schema);
+  if (!config) return;
+  (void)service::recovery_from(*config);
+  const auto policy = service::node_policy(*config);
+  if (!policy) return;
+  require(policy->check().has_value(), "a policy that was taken is valid");
+  const auto again = service::Config::of(config->set_values(), config->set_tables(), "values", schema);
+  require(again && *service::node_policy(*again) == *policy, "and the same when it has travelled");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static MemoryFile file;
   fuzz::Input input(data, size);
-  const bool is_node = input.u8() % 2 == 0;
+  const std::size_t which = input.below(3);
   file.fill(input.rest());
-  is_node ? as_node(file.path()) : as_nmm(file.path());
+  if (which == 0) as_node(file.path());
+  if (which == 1) as_nmm(file.path());
+  if (which == 2) as_policy(file.path());
   return 0;
 }

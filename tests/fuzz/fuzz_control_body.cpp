@@ -4,6 +4,7 @@
 
 #include "daemon/protocol/asr_codec.h"
 #include "daemon/protocol/control_body.h"
+#include "daemon/protocol/detection_policy.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace akm;
@@ -43,6 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       &take<BreachDecision>,  &take<PolicyUpdate>,
       &take<AttestRequest>,   &take<AttestResponse>,
       &take_install,          +[](BodyView bytes) { (void)decode_empty_body(bytes); },
+      &take<DetectionPolicy>,
   };
   fuzz::Input input(data, size);
   const std::size_t which = input.below(kBodies.size());

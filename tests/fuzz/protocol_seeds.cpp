@@ -4,6 +4,7 @@
 #include "daemon/protocol/bundle.h"
 #include "daemon/protocol/control_body.h"
 #include "daemon/protocol/control_message.h"
+#include "daemon/protocol/detection_policy.h"
 #include "daemon/protocol/handover.h"
 #include "daemon/protocol/node_identity.h"
 #include "daemon/protocol/session_payload.h"
@@ -100,6 +101,11 @@ void bodies(Seeds& seeds) {
   const auto install = InstallRequest{.asr = test::sample_asr(3, random), .index = 1, .retire = 6}.encode();
   seeds.add("control_body", "install", install->reveal(), {10});
   seeds.add("control_body", "empty", empty_body(), {11});
+  DetectionPolicy detections;
+  detections.own = false;
+  detections.set = {{"hook.timeout_s", std::int64_t{7}}, {"policy.mode", std::string("observe")}};
+  detections.tables = {{"allow", {{{"classes", std::vector<std::string>{"bpf-use"}}, {"any", true}}}}};
+  seeds.add("control_body", "detection-policy", detections.encode(), {12});
   Policy group;
   group.topology = Topology::multicast;
   group.multicast_group = "239.192.0.1:7400";

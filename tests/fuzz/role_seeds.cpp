@@ -162,6 +162,12 @@ void configuration(Seeds& seeds) {
                  "[[consumers]]\nname = \"vpn\"\nasr = \"asr-1\"\nuser = \"0\"\nexecutable = \"/sbin/vpnd\"\n"
                  "types = [\"user\", \"logon\"]\n[[consumers]]\nname = \"x\"\nkey_bytes = 64\n",
                  {0});
+  seeds.add_text(
+      "config", "policy",
+      "[responses.key-access]\non_critical = [\"zeroize\", \"hook\", \"log\"]\n[hook]\nprogram = \"/x\"\n"
+      "[[allow]]\nname = \"a\"\nclasses = [\"bpf-use\"]\ncgroup = \"/x\"\n[[combinations]]\nname = \"b\"\n"
+      "first = [\"usb-insertion\"]\nthen = [\"tpm-access\"]\n[recovery]\nquorum_floor = 3\n",
+      {2});
   seeds.add_text("config", "wrong-type", "[network]\nlisten = 7\n", {0});
   seeds.add_text("config", "dotted", "network.listen = '[::]:7400'\nlog = { level = \"debug\" }\n", {0});
 }

@@ -11,6 +11,7 @@
 #include "daemon/protocol/cbor.h"
 #include "daemon/protocol/control_body.h"
 #include "daemon/protocol/control_message.h"
+#include "daemon/protocol/detection_policy.h"
 #include "daemon/protocol/frame.h"
 #include "daemon/protocol/replay_window.h"
 #include "daemon/protocol/session_payload.h"
@@ -48,6 +49,36 @@ Policy policy() {
   if (out.topology == Topology::multicast)
     out.multicast_group = *rc::gen::element<std::string>("239.192.0.1:7400", "[ff15::a]:65535");
   out.rotate_provisioning_after_install = *rc::gen::arbitrary<bool>();
+  return out;
+}
+
+DetectionPolicy::Values settings() {
+  DetectionPolicy::Values out;
+  for (std::size_t left = *up_to<std::size_t>(6); left > 0; --left) {
+    switch (*rc::gen::inRange(0, 4)) {
+      case 0:
+        out[*words()] = *words();
+        break;
+      case 1:
+        out[*words()] = std::int64_t{*rc::gen::inRange(0, INT32_MAX)};
+        break;
+      case 2:
+        out[*words()] = *rc::gen::arbitrary<bool>();
+        break;
+      default:
+        out[*words()] = std::vector<std::string>{*words(), *words()};
+    }
+  }
+  return out;
+}
+
+DetectionPolicy detection_policy() {
+  DetectionPolicy out;
+  out.own = *rc::gen::arbitrary<bool>();
+  if (!out.own) out.set = settings();
+  if (!out.own) out.tables[*words()] = {settings(), settings()};
+  out.maintenance_s = *rc::gen::inRange(0U, kPolicyMaintenanceS + 1);
+  out.why = *words();
   return out;
 }
 
@@ -142,6 +173,7 @@ bool bodies() {
                             .boottime_ns = *rc::gen::arbitrary<std::uint64_t>(),
                             .subject = text_map(),
                             .evidence = text_map()});
+    round_trip(detection_policy());
     round_trip(BreachDecision{.decision = *words(), .asrs = *rc::gen::arbitrary<std::vector<AsrId>>()});
     round_trip(SwitchRequest{.asr_id = *rc::gen::arbitrary<AsrId>(),
                              .generation = *rc::gen::arbitrary<std::uint32_t>()});

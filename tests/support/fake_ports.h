@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/base/audit_port.h"
+#include "daemon/base/policy_port.h"
 #include "daemon/base/sealing_port.h"
 #include "daemon/nmm/control_port.h"
 #include "daemon/node/control_port.h"
@@ -160,6 +161,36 @@ class FakeAudit final : public AuditPort {
   std::uint32_t most = 0;
   std::uint64_t incident = 0;
   std::vector<AuditSeal> seals;
+};
+
+class FakePolicy final : public PolicyPort {
+ public:
+  [[nodiscard]] Result<std::map<std::string, std::string>> policy_facts(
+      const std::string& scope) const override {
+    if (scope == "nowhere") return fail(Errc::not_found, scope);
+    return std::map<std::string, std::string>{{"digest", ""}, {"scope", scope}, {"source", "default"}};
+  }
+  Status set_policy_text(const std::string& scope, const std::string& given) override {
+    calls.push_back("set_policy_text " + scope);
+    text = given;
+    return {};
+  }
+  [[nodiscard]] std::vector<MaintenanceFacts> maintenance() const override { return windows; }
+  Status start_maintenance(const std::string& scope, std::uint32_t seconds, const std::string& why) override {
+    calls.push_back("start_maintenance " + scope + " " + std::to_string(seconds));
+    windows.push_back({scope, 1, 1 + std::int64_t{seconds} * 1'000'000'000, why});
+    return {};
+  }
+  Status stop_maintenance(const std::string& scope) override {
+    calls.push_back("stop_maintenance " + scope);
+    if (windows.empty()) return fail(Errc::not_found, "no window is open");
+    windows.clear();
+    return {};
+  }
+
+  std::vector<std::string> calls;
+  std::string text;
+  std::vector<MaintenanceFacts> windows;
 };
 
 class FakeNode final : public node::ControlPort {

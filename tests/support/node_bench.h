@@ -77,6 +77,10 @@ class NodeBench {
                             .now = [this] { return now; },
                             .facts = {}};
     parts.erase_storage = erase_storage;
+    parts.run_hooks = [this](keyring::TpmWorker::Job job) -> Status {
+      hooks.push_back(std::move(job));
+      return {};
+    };
     if (with_probes_) parts.probes = std::make_unique<FakeProbeSet>(probes);
     node = std::make_unique<node::Node>(settings, std::move(parts));
     node->set_observer({.status_changed = [this] { ++status_changes; }, .asr_changed = {}, .event = {}});
@@ -230,6 +234,7 @@ class NodeBench {
   }};
   FakeProbeSet::Script probes;
   std::vector<keyring::TpmWorker::Job> aside;
+  std::vector<keyring::TpmWorker::Job> hooks;
   bool fail_aside = false;
   std::function<Result<std::vector<std::string>>(bool mark)>
       erase_storage;  // null: the key is not this node's

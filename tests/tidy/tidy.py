@@ -32,7 +32,7 @@ EDGES = {
                    "daemon/service", "keyring", "dbus"],
     "daemon/root": ["daemon/base", "daemon/crypto", "daemon/protocol", "daemon/policy", "daemon/io", "daemon/store",
                     "daemon/service", "keyring", "dbus"],
-    "tools/akmctl": ["daemon/base", "dbus"],
+    "tools/akmctl": ["daemon/base", "daemon/policy", "dbus"],
     "tools/akm-bench": ["daemon/base", "daemon/crypto", "daemon/protocol", "daemon/policy", "daemon/io", "daemon/store",
                         "keyring"],
     "tools/akm-sim": ["daemon/base", "daemon/crypto", "daemon/protocol", "daemon/policy"],
@@ -44,6 +44,8 @@ PORTS = {"tools/akmctl": {"daemon/store/audit_check.h"},  # a log is read where 
          "daemon/nmm": {"daemon/node/bundle_file.h", "daemon/node/control_port.h", "daemon/node/hardware.h",
                         "daemon/node/nmm_link.h",
                         "daemon/node/node_record.h"},
+         "tools/akmctl": {"daemon/service/config.h", "daemon/service/policy_file.h",
+                          "daemon/service/recovery_text.h"},
          "daemon/root": {"daemon/node/nmm_link.h", "daemon/nmm/bundle_drive.h", "daemon/nmm/bundle_target.h",
                          "daemon/nmm/due_times.h", "daemon/nmm/requests.h",
                          "daemon/nmm/root_secret.h", "daemon/nmm/running_clock.h"}}

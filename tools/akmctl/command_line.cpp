@@ -66,6 +66,8 @@ int run(int argc, const char* const* argv) {
   add_audit_commands(app, session);
   add_monitor_command(app, session);
   add_metrics_command(app, session);
+  add_policy_commands(app, session);
+  add_maintenance_commands(app, session);
   // CLI11 reports by exceptions; they end here.
   try {
     app.parse(argc, argv);

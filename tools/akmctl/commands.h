@@ -25,6 +25,12 @@ void add_member_commands(CLI::App& app, Session& session);
 void add_audit_commands(CLI::App& app, Session& session);
 void add_monitor_command(CLI::App& app, Session& session);
 void add_metrics_command(CLI::App& app, Session& session);
+void add_policy_commands(CLI::App& app, Session& session);
+/// Into the group that add_policy_commands() makes: those that ask a daemon.
+void add_running_policy_commands(CLI::App& group, Session& session);
+void add_maintenance_commands(CLI::App& app, Session& session);
+/// "90s", "30m", "2h": at most a day. invalid_argument.
+Result<std::uint32_t> window_seconds(const std::string& text);
 
 /// The whole command line. Does not throw; returns the exit code.
 int run(int argc, const char* const* argv);

@@ -12,6 +12,7 @@
 #include "dbus/authorizer.h"
 #include "dbus/nmm_adaptor.h"
 #include "dbus/node_adaptor.h"
+#include "dbus/policy_adaptor.h"
 #include "dbus/root_adaptor.h"
 #include "dbus/sealing_adaptor.h"
 #include "tests/support/dbus_fixture.h"
@@ -43,6 +44,8 @@ class World {
         nmm_authorizer(nmm_bus, {"", false}),
         root_authorizer(root_bus, {"", false}),
         node_adaptor(node_bus, node_authorizer, node),
+        node_rules(node_bus, node_authorizer, dbus::kNodePath, [this] { return &node_policy; }),
+        nmm_rules(nmm_bus, nmm_authorizer, dbus::kNmmPath, [this] { return &nmm_policy; }),
         sealing_adaptor(node_bus, node_authorizer, dbus::kNodePath, sealing),
         audit_adaptor(node_bus, node_authorizer, dbus::kNodePath, audit),
         nmm_adaptor(nmm_bus, nmm_authorizer, nmm),
@@ -76,6 +79,7 @@ class World {
   FakeNode node;
   FakeSealing sealing;
   FakeAudit audit;
+  FakePolicy node_policy, nmm_policy;
   FakeNmm nmm;
   FakeRoot root;
   dbus::Bus node_bus;
@@ -85,6 +89,7 @@ class World {
   dbus::Authorizer nmm_authorizer;
   dbus::Authorizer root_authorizer;
   dbus::NodeAdaptor node_adaptor;
+  dbus::PolicyAdaptor node_rules, nmm_rules;
   dbus::SealingAdaptor sealing_adaptor;
   dbus::AuditAdaptor audit_adaptor;
   dbus::NmmAdaptor nmm_adaptor;

@@ -4,6 +4,7 @@
 #include "dbus/authorizer.h"
 #include "dbus/nmm_adaptor.h"
 #include "dbus/node_adaptor.h"
+#include "dbus/policy_adaptor.h"
 #include "dbus/sealing_adaptor.h"
 #include "tests/support/dbus_fixture.h"
 #include "tests/support/fake_ports.h"
@@ -68,6 +69,24 @@ struct AuditBusBench {
   dbus::Bus bus;
   dbus::Authorizer authorizer;
   dbus::AuditAdaptor adaptor;
+};
+
+/// org.akm.Policy1 alone, where a node has it.
+struct PolicyBench {
+  PolicyBench()
+      : bus({daemon.address(), dbus::kNodeName}),
+        authorizer(bus, {"", false}),
+        adaptor(bus, authorizer, dbus::kNodePath, [this] { return open ? &port : nullptr; }) {
+    if (!bus.start() || !pump({pumped(bus)}, [&] { return bus.ready(); })) give_up("service not on the bus");
+  }
+  [[nodiscard]] std::vector<Pumped> servers() { return {pumped(bus)}; }
+
+  PrivateBus daemon;
+  FakePolicy port;
+  bool open = true;
+  dbus::Bus bus;
+  dbus::Authorizer authorizer;
+  dbus::PolicyAdaptor adaptor;
 };
 
 /// Most methods need uid 0; without it the tests that call them say so and are skipped.

@@ -69,6 +69,11 @@ Test(interfaces, audit) {
             interface_members(written("org.akm.Audit1"), "org.akm.Audit1"));
 }
 
+Test(interfaces, policy) {
+  PolicyBench service;
+  expect_same(introspected(service, "org.akm.Node1", "/org/akm/Node1"), "org.akm.Policy1");
+}
+
 Test(interfaces, the_comparison_sees_a_difference) {
   const std::string one =
       R"(<node><interface name="a.b"><method name="M"><arg name="x" type="s" direction="in"/></method>
@@ -84,7 +89,7 @@ Test(interfaces, the_comparison_sees_a_difference) {
 Test(interfaces, every_method_has_a_rule_and_every_rule_a_method) {
   std::size_t methods = 0;
   for (const char* interface : {"org.akm.Node1", "org.akm.Nmm1", "org.akm.Root1", "org.akm.Asr1",
-                                "org.akm.Sealing1", "org.akm.Audit1"}) {
+                                "org.akm.Sealing1", "org.akm.Audit1", "org.akm.Policy1"}) {
     for (const XmlTag& tag : xml_tags(written(interface))) {
       if (tag.name != "method") continue;
       ++methods;
@@ -97,7 +102,7 @@ Test(interfaces, every_method_has_a_rule_and_every_rule_a_method) {
 
 Test(interfaces, everything_is_documented) {
   for (const char* interface : {"org.akm.Node1", "org.akm.Nmm1", "org.akm.Root1", "org.akm.Asr1",
-                                "org.akm.Sealing1", "org.akm.Audit1"}) {
+                                "org.akm.Sealing1", "org.akm.Audit1", "org.akm.Policy1"}) {
     std::string comment;
     std::string method;
     for (const XmlTag& tag : xml_tags(written(interface))) {

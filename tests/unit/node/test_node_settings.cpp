@@ -19,35 +19,33 @@ Result<NodeSettings> settings_of(const std::string& text) {
 }  // namespace
 
 Test(node_settings, defaults_are_those_of_the_policy) {
-  const auto settings = settings_of("");
+  const auto settings = settings_of("[policy]\nfile = \"/nonexistent/policy.toml\"\n");
   cr_assert(settings.has_value());
-  const auto standard = policy::default_node_policy();
-  for (const auto detection : policy::kDetectionClasses) {
-    cr_assert_eq(settings->responses.of(detection).mode, standard.of(detection).mode);
-    cr_assert(settings->responses.of(detection).on_critical == standard.of(detection).on_critical);
-  }
+  cr_assert(settings->responses == policy::default_node_policy());
   cr_assert_eq(settings->hardware.sources.size(), keyring::kHardwareSourceCount);
   cr_assert(settings->activate_automatically);
 }
 
-Test(node_settings, responses_are_configuration) {
-  const auto settings = settings_of(
-      "[responses.key-access]\nmode = \"observe\"\non_critical = [\"report\", \"log\"]\nlimit_count = 3\n"
-      "[hardware]\nsources = [\"dmi-board-serial\"]\n[sealing]\nmode = \"software\"\n");
+Test(node_settings, the_policy_is_a_file_of_its_own) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("policy.toml", "[responses.key-access]\nmode = \"observe\"\n");
+  const auto settings =
+      settings_of("[policy]\nfile = \"" + path + "\"\n[hardware]\nsources = [\"dmi-board-serial\"]\n" +
+                  "[sealing]\nmode = \"software\"\n");
   cr_assert(settings.has_value(), "%s", settings ? "" : settings.error().message().c_str());
-  const auto& keys = settings->responses.of(policy::DetectionClass::key_access);
-  cr_assert_eq(keys.mode, policy::Mode::observe);
-  cr_assert_eq(keys.on_critical.size(), 2);
-  cr_assert_eq(keys.limit.count, 3);
+  cr_assert_eq(settings->responses.of(policy::DetectionClass::key_access).mode, policy::Mode::observe);
   cr_assert_eq(settings->hardware.sources.at(0), keyring::HardwareSource::dmi_board_serial);
   cr_assert(settings->hardware.tcti.empty(), "software sealing leaves the TPM alone");
+  folder.write("policy.toml", "[responses.key-axess]\nmode = \"observe\"\n");
+  const auto wrong = settings_of("[policy]\nfile = \"" + path + "\"\n");
+  cr_assert_not(wrong.has_value());
+  cr_assert(wrong.error().detail.contains("policy.toml:1: unknown key responses.key-axess"));
 }
 
 Test(node_settings, mistakes_are_errors) {
-  for (const char* text : {"[responses.key-access]\non_critical = [\"explode\"]\n",
-                           "[responses.key-access]\non_observe = [\"revoke-local\"]\n",
-                           "[responses.key-axess]\nmode = \"observe\"\n",
-                           "[hardware]\nsources = [\"shoe-size\"]\n", "[probes]\ncheck_interval_s = 0\n"}) {
+  for (const char* text :
+       {"[responses.key-access]\nmode = \"observe\"\n", "[policy]\nfile = \"policy.toml\"\n",
+        "[hardware]\nsources = [\"shoe-size\"]\n", "[probes]\ncheck_interval_s = 0\n"}) {
     const auto settings = settings_of(text);
     cr_assert_not(settings.has_value(), "was accepted: %s", text);
     cr_assert_eq(settings.error().code, Errc::config_invalid, "%s", settings.error().message().c_str());

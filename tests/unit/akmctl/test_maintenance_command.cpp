@@ -1,0 +1,52 @@
+#include <criterion/criterion.h>
+
+#include "tests/support/temporary_folder.h"
+#include "tests/unit/akmctl/akmctl_fixture.h"
+#include "tools/akmctl/commands.h"
+
+using namespace akm;
+using namespace akm::test;
+
+#define NEED_ROOT() \
+  if (geteuid() != 0) cr_skip("methods need uid 0")
+
+Test(maintenance_command, lengths) {
+  cr_assert_eq(*ctl::window_seconds("90s"), 90);
+  cr_assert_eq(*ctl::window_seconds("30m"), 1800);
+  cr_assert_eq(*ctl::window_seconds("24h"), 86400);
+  for (const char* text : {"", "30", "0m", "25h", "-1s", "1d", "1m1s", "99999999999999999999s"})
+    cr_assert_not(ctl::window_seconds(text).has_value(), "%s", text);
+}
+
+Test(maintenance_command, a_window_of_this_node) {
+  NEED_ROOT();
+  World world(World::With::node);
+  const auto run = [&](std::vector<std::string> words) { return world.run(std::move(words)); };
+  cr_assert_eq(run({"maintenance", "show"}).out, "No maintenance window is open.\n");
+  const Outcome started = run({"maintenance", "start", "--for", "30m", "--why", "an update"});
+  cr_assert_eq(started.exit_code, 0, "%s", started.err.c_str());
+  cr_assert_eq(world.node_policy.calls.at(0), "start_maintenance  1800");
+  cr_assert(run({"maintenance", "show"}).out.contains("an update"));
+  cr_assert_eq(run({"maintenance", "stop"}).exit_code, 0);
+  cr_assert_eq(run({"maintenance", "stop"}).exit_code, 6);
+  cr_assert_eq(run({"maintenance", "start", "--for", "30m"}).exit_code, 2, "a reason is needed");
+  cr_assert_eq(run({"maintenance", "start", "--for", "30", "--why", "x"}).exit_code, 2);
+}
+
+Test(maintenance_command, windows_and_policies_of_an_nmm) {
+  NEED_ROOT();
+  World world(World::With::nmm);
+  const std::string asr = world.nmm.asrs().at(0).label;
+  cr_assert_eq(world.run({"maintenance", "start", "--for", "1h", "--why", "x", "--asr", asr}).exit_code, 0);
+  cr_assert(world.nmm_policy.calls.at(0).starts_with("start_maintenance asr:"));
+  cr_assert_neq(
+      world.run({"maintenance", "start", "--for", "1h", "--why", "x", "--asr", asr, "--domain"}).exit_code,
+      0);
+  const TemporaryFolder folder;
+  const std::string file = folder.write("p.toml", "[policy]\nmode = \"observe\"\n");
+  cr_assert_eq(world.run({"policy", "set", file, "--domain"}).exit_code, 0);
+  cr_assert_eq(world.nmm_policy.text, "[policy]\nmode = \"observe\"\n");
+  cr_assert_eq(world.run({"policy", "clear", "--domain"}).exit_code, 0);
+  cr_assert_eq(world.nmm_policy.text, "");
+  cr_assert_eq(world.run({"--json", "policy", "show", "--domain"}).json().at("scope"), "domain");
+}

@@ -1,0 +1,140 @@
+#include <criterion/criterion.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/node_bench.h"
+
+using namespace akm;
+using namespace akm::test;
+using node::NodeState;
+using policy::DetectionClass;
+using policy::Response;
+using protocol::Method;
+
+namespace {
+
+void attack(NodeBench& bench) {
+  bpf::ProbeRecord record = foreign_key_read(bench.probes.guarded.empty() ? 1 : bench.probes.guarded.front());
+  record.uid = 0;
+  bench.probes.records.push_back(record);
+  bench.node->sentry().readable();
+}
+
+NodeBench& with(NodeBench& bench, std::vector<Response> on_critical) {
+  bench.settings.responses.of(DetectionClass::key_access).on_critical = std::move(on_critical);
+  bench.start();
+  bench.make_member();
+  return bench;
+}
+
+}  // namespace
+
+Test(node_responses, the_nmm_s_policy_is_durable_before_the_answer) {
+  NodeBench bench;
+  bench.make_member();
+  protocol::DetectionPolicy policy;
+  policy.own = false;
+  policy.set = {{"policy.mode", std::string("observe")}};
+  bench.ask(Method::detection_policy, policy.encode());
+  cr_assert(bench.last_answer() == protocol::ControlStatus::ok);
+  cr_assert(bench.store.records.contains("detection-policy"));
+  attack(bench);
+  bench.settle();
+  cr_assert_eq(bench.state(), NodeState::active, "mode observe");
+  cr_assert_eq(bench.node->policy_port().policy_facts("")->at("source"), "nmm");
+  bench.store.fail_writes = true;
+  bench.ask(Method::detection_policy, protocol::DetectionPolicy{}.encode());
+  cr_assert(bench.last_answer() != protocol::ControlStatus::ok);
+}
+
+Test(node_responses, a_policy_that_is_wrong_is_refused) {
+  NodeBench bench;
+  bench.make_member();
+  protocol::DetectionPolicy policy;
+  policy.own = false;
+  policy.set = {{"responses.network-scan.on_observe", std::vector<std::string>{"zeroize"}}};
+  bench.ask(Method::detection_policy, policy.encode());
+  cr_assert(bench.last_answer() == protocol::ControlStatus::refused_by_policy);
+}
+
+Test(node_responses, quarantine_takes_the_keys_away) {
+  NodeBench bench;
+  with(bench, {Response::quarantine, Response::report, Response::log});
+  attack(bench);
+  bench.settle();
+  cr_assert_eq(bench.state(), NodeState::quarantined);
+  cr_assert_not(bench.keys.has_keys_of(kOperationalAsr));
+}
+
+Test(node_responses, zeroize_comes_after_all_that_tells_of_it) {
+  NodeBench bench;
+  with(bench, {Response::zeroize, Response::report, Response::signal, Response::log});
+  bench.asked.clear();
+  attack(bench);
+  bench.settle();
+  cr_assert_eq(bench.state(), NodeState::unprovisioned);
+  cr_assert(bench.event("breach-detected") != nullptr);
+  cr_assert(bench.event("zeroize-by-policy") != nullptr);
+  cr_assert(bench.store.records.empty() || !bench.store.records.contains("node"));
+}
+
+Test(node_responses, by_default_nothing_is_zeroized) {
+  for (const auto& of_class : policy::default_node_policy().classes) {
+    for (const auto grade : {policy::Grade::observe, policy::Grade::evidence, policy::Grade::critical}) {
+      const auto& list = of_class.on(grade);
+      cr_assert(std::ranges::find(list, Response::zeroize) == list.end());
+      cr_assert(std::ranges::find(list, Response::hook) == list.end());
+    }
+  }
+}
+
+Test(node_responses, a_hook_is_run_aside_and_told_of) {
+  if (::geteuid() != 0) cr_skip_test("a hook belongs to root");
+  const std::string folder = "/run/akm-test-responses-" + std::to_string(::getpid());
+  std::filesystem::create_directory(folder);
+  const std::string program = folder + "/hook";
+  std::ofstream(program) << "#!/bin/sh\nenv > " << folder << "/env\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  NodeBench bench;
+  bench.settings.responses.hook = {.program = program, .timeout_s = 10};
+  with(bench, {Response::hook, Response::log});
+  attack(bench);
+  bench.settle();
+  cr_assert(bench.event("hook-ended") == nullptr, "not on the loop thread");
+  cr_assert_eq(bench.hooks.size(), 1);
+  bench.hooks.front()()();
+  cr_assert(bench.event("hook-ended") != nullptr);
+  std::ifstream in(folder + "/env");
+  const std::string env{std::istreambuf_iterator<char>(in), {}};
+  cr_assert(env.contains("AKM_CLASS=key-access\n"));
+  cr_assert(env.contains("AKM_GRADE=critical\n"));
+  std::filesystem::remove_all(folder);
+}
+
+Test(node_responses, a_hook_that_fails_is_said) {
+  NodeBench bench;
+  bench.settings.responses.hook = {.program = "/nonexistent/hook", .timeout_s = 10};
+  with(bench, {Response::hook, Response::log});
+  attack(bench);
+  bench.hooks.front()()();
+  cr_assert(bench.event("hook-failed") != nullptr);
+  cr_assert_eq(bench.node->status().counters.at("hooks_failed"), 1);
+}
+
+Test(node_responses, evidence_in_a_window_is_only_observed) {
+  NodeBench bench;
+  bench.make_member();
+  cr_assert(bench.node->policy_port().start_maintenance("", 60, "an update").has_value());
+  policy::Detection change;
+  change.detection = DetectionClass::config_tampering;
+  bench.asked.clear();
+  bench.node->sentry().judge(change);
+  bench.settle();
+  cr_assert_eq(bench.count(Method::breach_report), 0);
+  bench.pass(std::chrono::seconds(61));
+  bench.asked.clear();
+  bench.node->sentry().judge(change);
+  bench.settle();
+  cr_assert_eq(bench.count(Method::breach_report), 1);
+}

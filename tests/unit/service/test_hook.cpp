@@ -1,0 +1,100 @@
+#include "daemon/service/hook.h"
+
+#include <criterion/criterion.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+using namespace akm;
+using namespace akm::service;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Below a folder that only root can write to, /tmp is not one.
+class Folder {
+ public:
+  Folder() { std::filesystem::create_directory(path_); }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::string script(const std::string& text, mode_t mode = 0700) const {
+    const std::string file = path_ + "/hook";
+    std::ofstream(file) << "#!/bin/sh\n" << text;
+    cr_assert_eq(::chmod(file.c_str(), mode), 0);
+    return file;
+  }
+  [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
+  [[nodiscard]] std::string text(const std::string& name) const {
+    std::ifstream in(file(name));
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+ private:
+  std::string path_ = "/run/akm-test-hook-" + std::to_string(::getpid());
+};
+
+}  // namespace
+
+#define NEED_ROOT() \
+  if (::geteuid() != 0) cr_skip_test("a hook belongs to root")
+
+Test(hook, it_gets_ids_and_nothing_else) {
+  NEED_ROOT();
+  const Folder folder;
+  const auto program = folder.script("env > " + folder.file("env") + "; ls /proc/self/fd > " +
+                                     folder.file("fds") + "; echo $# > " + folder.file("count") + "\n");
+  const Status ran = run_hook(program, {{"AKM_CLASS", "key-access"}}, 10s);
+  cr_assert(ran.has_value(), "%s", ran ? "" : ran.error().message().c_str());
+  const std::string env = folder.text("env");
+  cr_assert(env.contains("AKM_CLASS=key-access\n"));
+  cr_assert_not(env.contains("PATH=/usr/local"), "%s", env.c_str());
+  cr_assert_not(env.contains("HOME="));
+  cr_assert_eq(folder.text("count"), "0\n");
+  cr_assert_eq(folder.text("fds"), "0\n1\n2\n3\n", "three, and the one of ls");
+}
+
+Test(hook, its_session_keyring_is_another) {
+  NEED_ROOT();
+  const Folder folder;
+  const auto program = folder.script("cat /proc/keys > " + folder.file("keys") + "\n");
+  cr_assert(run_hook(program, {}, 10s).has_value());
+  cr_assert(folder.text("keys").contains("keyring"));
+}
+
+Test(hook, how_it_ends_is_told) {
+  NEED_ROOT();
+  const Folder folder;
+  const Status failed = run_hook(folder.script("exit 3\n"), {}, 10s);
+  cr_assert_eq(failed.error().code, Errc::io_failed);
+  cr_assert(failed.error().detail.contains("status 3"));
+}
+
+Test(hook, it_is_killed_with_what_it_started) {
+  NEED_ROOT();
+  const Folder folder;
+  const auto program = folder.script("sleep 60 &\necho $! > " + folder.file("pid") + "\nsleep 60\n");
+  cr_assert_eq(run_hook(program, {}, 500ms).error().code, Errc::timed_out);
+  const int child = std::stoi(folder.text("pid"));
+  // Dead, or a zombie that nobody has taken up yet.
+  std::ifstream status("/proc/" + std::to_string(child) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(status), {}};
+  cr_assert(stat.empty() || stat.contains(") Z"), "%s", stat.c_str());
+}
+
+Test(hook, only_what_is_root_s_alone_is_run) {
+  NEED_ROOT();
+  const Folder folder;
+  cr_assert_eq(check_hook(folder.script("exit 0\n", 0720)).error().code, Errc::refused_by_policy);
+  cr_assert_eq(check_hook(folder.script("exit 0\n", 0600)).error().code, Errc::refused_by_policy);
+  const std::string program = folder.script("exit 0\n");
+  cr_assert(check_hook(program).has_value());
+  std::filesystem::create_symlink(program, folder.file("link"));
+  cr_assert_eq(check_hook(folder.file("link")).error().code, Errc::refused_by_policy);
+  cr_assert_eq(::chown(program.c_str(), 12345, 0), 0);
+  cr_assert_eq(check_hook(program).error().code, Errc::refused_by_policy);
+  cr_assert_eq(check_hook("/tmp/x").error().code, Errc::refused_by_policy, "others write to /tmp");
+  cr_assert_eq(check_hook("hook").error().code, Errc::refused_by_policy);
+  cr_assert_eq(check_hook("/nonexistent/hook").error().code, Errc::io_failed);
+}
