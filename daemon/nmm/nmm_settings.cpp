@@ -137,6 +137,7 @@ service::Schema nmm_schema() {
   for (Setting& setting : tpm_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : direct_schema()) schema.push_back(std::move(setting));
   service::add_hardware_settings(schema);
+  watch::add_watch_settings(schema);
   for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;
 }
@@ -160,6 +161,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   out.never_evict = config.list("recovery.never_evict");
   AKM_ASSIGN(out.direct, direct_from(config));
   AKM_ASSIGN(out.hardware, service::hardware_settings(config, common));
+  AKM_ASSIGN(out.watch, watch::watch_settings(config));
   policy::AdjudicationPolicy& recovery = out.recovery;
   recovery.mode = config.text("recovery.mode") == "observe" ? policy::Mode::observe : policy::Mode::enforce;
   recovery.on_evidence =

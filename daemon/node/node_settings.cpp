@@ -222,6 +222,7 @@ service::Schema node_schema() {
                     .doc = "Activate as soon as credentials are there; else akmctl node activate does.",
                     .choices = {}});
   add_drives(schema);
+  watch::add_watch_settings(schema);
   add_data(schema);
   add_consumers(schema);
   add_responses(schema);
@@ -245,6 +246,7 @@ Result<NodeSettings> node_settings(const Config& config) {
     return std::unexpected(config.invalid("drives.also", "at most 16 names that begin with /dev/"));
   }
   AKM_ASSIGN(out.data, read_data(config));
+  AKM_ASSIGN(out.watch, watch::watch_settings(config));
   AKM_ASSIGN(out.responses, read_policy(config));
   for (const Config& table : config.tables("consumers")) {
     AKM_ASSIGN(ConsumerRule rule, read_consumer(table));

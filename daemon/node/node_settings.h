@@ -7,6 +7,7 @@
 #include "daemon/node/consumer_access.h"
 #include "daemon/policy/response.h"
 #include "daemon/service/settings.h"
+#include "daemon/watch/watch_settings.h"
 #include "keyring/hardware_identity.h"
 
 namespace akm::node {
@@ -37,6 +38,7 @@ struct NodeSettings {
   std::vector<ConsumerRule> consumers;
   bool drives_watch = true;              // bundles on drives that are plugged in are offered
   std::vector<std::string> drives_also;  // devices that count as removable
+  watch::WatchSettings watch;
 };
 
 service::Schema node_schema();
