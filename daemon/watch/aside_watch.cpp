@@ -4,10 +4,18 @@
 
 namespace akm::watch {
 
-AsideWatch::AsideWatch(RunAside run_aside, Duration every, Collect collect, Judge judge)
+AsideWatch::AsideWatch(RunAside run_aside, Duration every, Collect collect, Judge judge,
+                       std::unique_ptr<DeviceEvents> nudges)
     : run_aside_(std::move(run_aside)),
       every_(every),
-      state_(std::make_shared<State>(std::move(collect), std::move(judge))) {}
+      state_(std::make_shared<State>(std::move(collect), std::move(judge))),
+      nudges_(std::move(nudges)) {}
+
+bool AsideWatch::nudged() {
+  if (!nudges_->drain([](const DeviceEvent&) {})) return false;
+  not_before_.reset();
+  return true;
+}
 
 void AsideWatch::look(Instant now, const Tell& tell) {
   if (state_->under_way || (not_before_ && now < *not_before_)) return;

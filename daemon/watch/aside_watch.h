@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/watch/baseline.h"
+#include "daemon/watch/device_events.h"
 #include "daemon/watch/watch.h"
 #include "keyring/tpm_worker.h"
 
@@ -26,7 +27,11 @@ using Judge = std::function<void(const Differences&, Instant now, const Tell& te
 
 class AsideWatch final : public Watch {
  public:
-  AsideWatch(RunAside run_aside, Duration every, Collect collect, Judge judge);
+  /// `nudges`: devices whose coming and going is worth a look before its time; null for none.
+  AsideWatch(RunAside run_aside, Duration every, Collect collect, Judge judge,
+             std::unique_ptr<DeviceEvents> nudges = nullptr);
+  [[nodiscard]] int fd() const override { return nudges_ ? nudges_->fd() : -1; }
+  bool nudged() override;
   void look(Instant now, const Tell& tell) override;
 
  private:
@@ -40,6 +45,7 @@ class AsideWatch final : public Watch {
   RunAside run_aside_;
   Duration every_;
   std::shared_ptr<State> state_;
+  std::unique_ptr<DeviceEvents> nudges_;
   std::optional<Instant> not_before_;
 };
 

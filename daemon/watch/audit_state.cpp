@@ -5,7 +5,6 @@
 #include <array>
 #include <charconv>
 #include <cstring>
-#include <span>
 
 #include "daemon/watch/netlink.h"
 #include "daemon/watch/system_file.h"
@@ -17,17 +16,6 @@ using policy::DetectionClass;
 
 constexpr auto kServices = std::to_array<const char*>(
     {"systemd-journald.service", "auditd.service", "rsyslog.service", "syslog-ng.service"});
-
-void add_services(Facts& facts, const std::string& sys) {
-  for (const char* service : kServices) {
-    // With one hierarchy, and as systemd mounts its own beside older ones.
-    for (const char* hierarchy : {"/fs/cgroup/system.slice/", "/fs/cgroup/systemd/system.slice/"}) {
-      const std::string folder = sys + hierarchy + service;
-      const auto processes = read_system_file(folder + "/cgroup.procs");
-      if (processes && !processes->empty()) facts[service] = "running";
-    }
-  }
-}
 
 void add_kernel_audit(Facts& facts) {
   auto netlink = Netlink::open(NETLINK_AUDIT);
@@ -65,9 +53,19 @@ bool is_weaker(const Change& change) {
 
 }  // namespace
 
+void add_running_services(Facts& facts, const std::string& sys, std::span<const char* const> services) {
+  for (const char* service : services) {
+    // With one hierarchy, and as systemd mounts its own beside older ones.
+    for (const char* hierarchy : {"/fs/cgroup/system.slice/", "/fs/cgroup/systemd/system.slice/"}) {
+      const auto processes = read_system_file(sys + hierarchy + service + "/cgroup.procs");
+      if (processes && !processes->empty()) facts[service] = "running";
+    }
+  }
+}
+
 Facts audit_facts(const std::string& sys) {
   Facts out;
-  add_services(out, sys);
+  add_running_services(out, sys, kServices);
   add_kernel_audit(out);
   return out;
 }

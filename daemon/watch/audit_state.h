@@ -1,5 +1,6 @@
 #pragma once
 // D30: the log services and the kernel's audit.
+#include <span>
 #include <string>
 #include <utility>
 
@@ -7,6 +8,8 @@
 
 namespace akm::watch {
 
+/// Adds "running" for each service that has a process in its control group below `sys`/fs/cgroup.
+void add_running_services(Facts& facts, const std::string& sys, std::span<const char* const> services);
 /// journald, auditd and syslog services that run ("systemd-journald.service": "running"), by their control
 /// groups in `sys`/fs/cgroup, and status, daemon and number of rules of the kernel's audit where we may ask.
 Facts audit_facts(const std::string& sys = "/sys");

@@ -95,30 +95,42 @@ std::optional<SocketOwner> owner_of_socket(const std::string& proc, std::uint32_
   return std::nullopt;
 }
 
-void PacketSockets::look(Instant now, const Tell& tell) {
-  const auto sockets = packet_sockets();
-  if (!sockets) return;
-  Facts facts;
-  for (const PacketSocket& one : *sockets)
-    facts.emplace("packet socket " + std::to_string(one.inode), fact_of(one));
-  for (const Change& change : baseline_.compare(std::move(facts))) {
-    policy::Detection detection = seen(policy::DetectionClass::packet_capture, now, change);
-    // DHCP clients and LLDP have such sockets all day.
-    const bool everything = change.after.starts_with("promiscuous");
-    if (!everything) detection.at_most = policy::Grade::observe;
-    const std::string inode = change.name.substr(change.name.rfind(' ') + 1);
-    const auto found = std::ranges::find_if(
-        *sockets, [&](const PacketSocket& one) { return std::to_string(one.inode) == inode; });
-    if (found != sockets->end()) {
-      detection.subject.emplace("uid", std::to_string(found->uid));
-      if (const auto owner = owner_of_socket(proc_, found->inode)) {
-        detection.subject.emplace("pid", owner->pid);
-        detection.subject.emplace("comm", owner->comm);
-        detection.subject.emplace("exe", owner->exe);
-      }
+Collect PacketSockets::collect() const {
+  return [state = state_]() -> Result<Facts> {
+    const auto sockets = packet_sockets();
+    if (!sockets) return fail(Errc::not_supported, "packet sockets");
+    Facts facts;
+    std::map<std::string, Known> known;
+    for (const PacketSocket& one : *sockets) {
+      const std::string name = "packet socket " + std::to_string(one.inode);
+      facts.emplace(name, fact_of(one));
+      const auto before = state->known.find(name);
+      // Who held it when it was new: it may be passed on, and be nobody's in the end.
+      known.emplace(name, Known{one, before == state->known.end() ? owner_of_socket(state->proc, one.inode)
+                                                                  : before->second.owner});
     }
-    tell(detection);
-  }
+    state->known = std::move(known);
+    return facts;
+  };
+}
+
+Judge PacketSockets::judge() const {
+  return [state = state_](const Differences& differences, Instant now, const Tell& tell) {
+    for (const Change& change : differences.changes) {
+      policy::Detection detection = seen(policy::DetectionClass::packet_capture, now, change);
+      // DHCP clients and LLDP have such sockets all day.
+      if (!change.after.starts_with("promiscuous")) detection.at_most = policy::Grade::observe;
+      if (const auto found = state->known.find(change.name); found != state->known.end()) {
+        detection.subject.emplace("uid", std::to_string(found->second.socket.uid));
+        if (const auto& owner = found->second.owner) {
+          detection.subject.emplace("pid", owner->pid);
+          detection.subject.emplace("comm", owner->comm);
+          detection.subject.emplace("exe", owner->exe);
+        }
+      }
+      tell(detection);
+    }
+  };
 }
 
 }  // namespace akm::watch

@@ -1,13 +1,14 @@
 #pragma once
-// D25: sockets that see the packets of others, with the process that holds them.
+// D25: sockets that see the packets of others, with the process that holds them. Looking for that process
+// takes long on a machine with many, so that it is done aside.
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "daemon/watch/baseline.h"
-#include "daemon/watch/watch.h"
+#include "daemon/watch/aside_watch.h"
 
 namespace akm::watch {
 
@@ -28,14 +29,23 @@ struct SocketOwner {
 /// Who has the socket open, by the descriptors in `proc`; none when nobody is found.
 std::optional<SocketOwner> owner_of_socket(const std::string& proc, std::uint32_t inode);
 
-class PacketSockets final : public Watch {
+class PacketSockets {
  public:
-  explicit PacketSockets(std::string proc = "/proc") : proc_(std::move(proc)) {}
-  void look(Instant now, const Tell& tell) override;
+  explicit PacketSockets(std::string proc = "/proc") : state_(std::make_shared<State>(std::move(proc))) {}
+  /// The two halves of an AsideWatch; they share what is known of the owners, and are never at work at once.
+  [[nodiscard]] Collect collect() const;
+  [[nodiscard]] Judge judge() const;
 
  private:
-  std::string proc_;
-  Baseline baseline_;
+  struct Known {
+    PacketSocket socket;
+    std::optional<SocketOwner> owner;
+  };
+  struct State {
+    std::string proc;
+    std::map<std::string, Known> known;  // by the name of the fact
+  };
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace akm::watch

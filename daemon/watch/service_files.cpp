@@ -8,6 +8,7 @@
 
 #include "daemon/base/hex.h"
 #include "daemon/crypto/digest.h"
+#include "daemon/watch/audit_state.h"
 #include "daemon/watch/system_file.h"
 
 namespace akm::watch {
@@ -86,6 +87,8 @@ Facts ServiceFiles::facts() {
     events_.add(root_ + place.folder);
     add_folder(out, root_, place.folder, place.prefix, true);
   }
+  constexpr auto kOwn = std::to_array<const char*>({"akmd.service", "akm-nmmd.service", "akm-rootd.service"});
+  add_running_services(out, root_ + "/sys", kOwn);
   // Drop-ins are in folders of their own.
   for (const auto& [path, content] : out) {
     const std::string folder = path.substr(0, path.rfind('/'));
@@ -95,8 +98,14 @@ Facts ServiceFiles::facts() {
 }
 
 void ServiceFiles::look(Instant now, const Tell& tell) {
-  for (const Change& change : baseline_.compare(facts()))
+  for (const Change& change : baseline_.compare(facts())) {
+    // A service that was started; that it stops is what counts.
+    if (!change.back && change.after == "running") {
+      baseline_.accept(change.name);
+      continue;
+    }
     tell(seen(policy::DetectionClass::service_tampering, now, change));
+  }
 }
 
 }  // namespace akm::watch

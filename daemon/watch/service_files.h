@@ -1,5 +1,6 @@
 #pragma once
-// D19: the files by which the service manager, D-Bus and polkit know the daemons, by their content.
+// D19: the files by which the service manager, D-Bus and polkit know the daemons, by their content; and which
+// of the daemons run as services.
 #include <string>
 #include <vector>
 

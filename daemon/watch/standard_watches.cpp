@@ -25,6 +25,8 @@ namespace {
 
 using policy::DetectionClass;
 
+constexpr Duration kEachLook{0};
+
 /// Some watches see more than one class: what is switched off is dropped here.
 Tell wanted(const WatchSettings& settings, Tell tell) {
   return [settings, tell = std::move(tell)](const policy::Detection& detection) {
@@ -76,27 +78,34 @@ void StandardWatches::add_devices(const WatchSettings& settings, const Own& own)
 }
 
 void StandardWatches::add_network(const WatchSettings& settings) {
-  if (settings.looks_for(DetectionClass::packet_capture)) {
-    watches_.add(std::make_unique<Interfaces>());
-    watches_.add(std::make_unique<PacketSockets>());
-  }
+  if (settings.looks_for(DetectionClass::packet_capture)) watches_.add(std::make_unique<Interfaces>());
   if (settings.looks_for(DetectionClass::network_scan))
     watches_.add(std::make_unique<NetworkCounters>(settings.scan_rate));
 }
 
 void StandardWatches::add_aside(const WatchSettings& settings, const Own& own) {
-  const auto add = [&](Duration every, Collect collect, Judge judge) {
-    watches_.add(std::make_unique<AsideWatch>(own.run_aside, every, std::move(collect), std::move(judge)));
+  const auto add = [&](Duration every, Collect collect, Judge judge,
+                       std::unique_ptr<DeviceEvents> nudges = nullptr) {
+    watches_.add(std::make_unique<AsideWatch>(own.run_aside, every, std::move(collect), std::move(judge),
+                                              std::move(nudges)));
   };
+  if (settings.looks_for(DetectionClass::packet_capture)) {
+    const PacketSockets sockets;
+    add(kEachLook, sockets.collect(), sockets.judge());
+  }
   if (settings.looks_for(DetectionClass::audit_impaired))
-    add(std::chrono::seconds(settings.interval_s), [] { return audit_facts(); }, judge_audit);
+    add(kEachLook, [] { return audit_facts(); }, judge_audit);
   if (own.hardware && (settings.looks_for(DetectionClass::hardware_changed) ||
                        settings.looks_for(DetectionClass::identity_changed))) {
     const auto collect = [hardware = own.hardware]() -> Result<Facts> {
       AKM_ASSIGN(const keyring::HardwareSources sources, hardware());
       return hardware_facts(sources);
     };
-    add(std::chrono::seconds(settings.hardware_interval_s), collect, judge_hardware(memory_));
+    // Not of all network and block devices: containers make and remove those all day.
+    auto devices = DeviceEvents::open(DeviceEvents::Source::kernel,
+                                      {{"pci", nullptr}, {"scsi", nullptr}, {"tpm", nullptr}});
+    add(std::chrono::seconds(settings.hardware_interval_s), collect, judge_hardware(memory_),
+        devices ? std::move(*devices) : nullptr);
   }
   const bool asks_tpm =
       settings.looks_for(DetectionClass::tpm_access) || settings.looks_for(DetectionClass::tpm_interposed);

@@ -1,4 +1,4 @@
-"""What user space sees of a breach, on real daemons: each of these makes its detection, and harmless ones beside do not."""
+"""What user space sees of a breach, on real daemons: attacks make their detection, harmless acts beside them do not."""
 import contextlib
 import pathlib
 import sys
@@ -14,7 +14,7 @@ UNITS = pathlib.Path("/run/systemd/transient")
 QUICK = {"watch.interval_s": 5, "watch.tpm_interval_s": 10, "watch.hardware_interval_s": 10, "watch.scan_rate": 1}
 CAPTURE = """import socket, struct, time
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-s.setsockopt(263, 1, struct.pack("iHH8s", socket.if_nametoindex("eth0"), 1, 0, b""))  # PACKET_ADD_MEMBERSHIP, promiscuous
+s.setsockopt(263, 1, struct.pack("iHH8s", socket.if_nametoindex("eth0"), 1, 0, b""))  # PACKET_MR_PROMISC
 time.sleep(60)
 """
 KNOCK = """import socket, time

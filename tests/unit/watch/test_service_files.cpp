@@ -53,6 +53,20 @@ Test(service_files, mask_drop_in_rule_and_policy_are_told) {
   cr_assert_eq(heard.last("change"), "back");
 }
 
+Test(service_files, a_daemon_that_is_stopped_is_told_and_one_that_starts_is_not) {
+  const test::TemporaryFolder root;
+  const std::string processes = "sys/fs/cgroup/system.slice/akm-nmmd.service/cgroup.procs";
+  ServiceFiles watch(root.path());
+  Heard heard;
+  (void)heard.look(watch);
+  root.write(processes, "77\n");
+  cr_assert_eq(heard.look(watch), 0);
+  root.write(processes, "");
+  cr_assert_eq(heard.look(watch), 1);
+  cr_assert_eq(heard.last("what"), "akm-nmmd.service");
+  cr_assert_eq(heard.last("before"), "running");
+}
+
 Test(service_files, other_services_are_nobodys_business) {
   const test::TemporaryFolder root;
   installed(root);
