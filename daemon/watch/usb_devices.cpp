@@ -22,7 +22,7 @@ std::string_view kind_of(std::string_view interface) {
 void UsbDevices::take(const DeviceEvent& event) {
   const bool comes = event.action == "add";
   if (!comes && event.action != "remove") return;
-  if (kind_of(event.interface).empty() && plugged_.count(event.path) == 0) return;
+  if (kind_of(event.interface).empty() && !plugged_.contains(event.path)) return;
   if (waiting_.size() < kWaitingMax) waiting_.push_back(event);
 }
 

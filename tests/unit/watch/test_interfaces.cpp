@@ -14,8 +14,8 @@ using akm::test::run_program;
 
 Test(interfaces, promiscuous_mode_is_told_and_its_end_is) {
   if (::unshare(CLONE_NEWNET) != 0) cr_skip_test("needs root for a network of its own");
-  if (run_program({"ip", "link", "add", "t0", "type", "dummy"}).exit_code != 0)
-    cr_skip_test("no dummy interfaces");
+  if (run_program({"ip", "link", "add", "t0", "type", "veth", "peer", "name", "t1"}).exit_code != 0)
+    cr_skip_test("no veth interfaces");
   Interfaces watch;
   Heard heard;
   cr_assert_eq(heard.look(watch), 0);
@@ -37,9 +37,9 @@ Test(interfaces, that_come_and_go_and_ports_of_bridges_are_not) {
   Interfaces watch;
   Heard heard;
   (void)heard.look(watch);
-  if (run_program({"ip", "link", "add", "t0", "type", "dummy"}).exit_code != 0 ||
+  if (run_program({"ip", "link", "add", "t0", "type", "veth", "peer", "name", "t1"}).exit_code != 0 ||
       run_program({"ip", "link", "add", "b0", "type", "bridge"}).exit_code != 0)
-    cr_skip_test("no dummy interfaces or bridges");
+    cr_skip_test("no veth interfaces or bridges");
   cr_assert_eq(heard.look(watch), 0);
   cr_assert_eq(run_program({"ip", "link", "set", "t0", "master", "b0"}).exit_code, 0);
   cr_assert_eq(heard.look(watch), 0);
