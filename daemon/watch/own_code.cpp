@@ -61,9 +61,8 @@ std::vector<std::string> executable_mappings(std::string_view maps) {
 bool OwnCode::is_library(const std::string& path) const {
   if (!path.starts_with('/') || path.ends_with(kDeleted)) return false;
   const std::string folder = folder_of(path);
-  const bool placed = contains(folders_, folder) || std::ranges::any_of(known_, [&](const std::string& one) {
-                        return one.starts_with('/') && (folder + "/").starts_with(folder_of(one) + "/");
-                      });
+  const bool placed = std::ranges::any_of(
+      folders_, [&](const std::string& one) { return (folder + "/").starts_with(one + "/"); });
   if (!placed) return false;
   struct stat info{};
   for (const std::string& one : {folder, path}) {
@@ -80,7 +79,11 @@ void OwnCode::look_at_mappings(Instant now, const Tell& tell) {
     if (contains(known_, name) || contains(known_, without_deleted(name))) continue;
     const bool expected = !ready_ || is_library(name);
     if (known_.size() < kMappingsMax) known_.push_back(name);
-    if (!ready_) continue;
+    if (!ready_) {
+      const std::string folder = folder_of(name);
+      if (name.starts_with('/') && !name.ends_with(kDeleted) && !folder.empty()) folders_.push_back(folder);
+      continue;
+    }
     policy::Detection detection =
         seen(DetectionClass::foreign_code, now, {"executable mapping", std::string(kAbsent), name});
     if (expected) detection.at_most = policy::Grade::observe;

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -27,7 +28,10 @@ std::string roff(std::string_view text) {
 }
 
 int number(const CatalogueEntry& entry) {
-  return std::stoi(std::string(entry.row.substr(1)));
+  int out = 1000;  // what is no row of the design stands last
+  if (entry.row.starts_with('D'))
+    (void)std::from_chars(entry.row.data() + 1, entry.row.data() + entry.row.size(), out);
+  return out;
 }
 
 std::string table() {

@@ -76,6 +76,21 @@ Test(own_code, a_library_that_is_loaded_later_and_an_upgrade_are_not) {
   cr_assert_eq(heard.last_grade(), policy::Grade::critical);
 }
 
+Test(own_code, what_was_found_foreign_makes_nothing_beside_it_a_library) {
+  if (::geteuid() != 0) cr_skip_test("needs files of root");
+  const test::TemporaryFolder root;
+  root.write("srv/b.so", "");
+  root.write("proc/self/maps", kAtStart);
+  OwnCode watch({}, root.path());
+  Heard heard;
+  (void)heard.look(watch);
+  for (const char* name : {"/memfd:x (deleted)", "/srv/a.so", "/srv/b.so"}) {
+    root.write("proc/self/maps", line(name));
+    cr_assert_eq(heard.look(watch), 1);
+    cr_assert_eq(heard.last_grade(), policy::Grade::critical, "%s", name);
+  }
+}
+
 Test(own_code, preload_settings) {
   const test::TemporaryFolder root;
   OwnCode watch({}, root.path());
