@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/policy/catalogue.h"
@@ -36,7 +37,8 @@ int number(const CatalogueEntry& entry) {
 
 std::string table() {
   std::vector<CatalogueEntry> entries(std::begin(kCatalogue), std::end(kCatalogue));
-  std::ranges::stable_sort(entries, {}, number);
+  std::ranges::sort(entries, {},
+                    [](const CatalogueEntry& entry) { return std::pair(number(entry), entry.detection); });
   std::string out = ".TS\nl l l l.\nRow\tClass\tGrade\tATT&CK\n";
   for (const CatalogueEntry& entry : entries) {
     out += std::string(entry.row) + "\t" + roff(entry.name) + "\t" + std::string(grade_name(entry.ceiling)) +
