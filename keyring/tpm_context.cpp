@@ -12,6 +12,7 @@
 
 #include "daemon/base/cursor.h"
 #include "daemon/crypto/digest.h"
+#include "keyring/tpm_clock.h"
 
 namespace akm::keyring {
 namespace {
@@ -195,6 +196,7 @@ TSS2_RC TpmContext::submit(const std::function<TSS2_RC()>& command) {
   long pause = kFirstPauseMs;
   for (int submission = 1;; ++submission) {
     const TSS2_RC response = command();
+    count_session_failure(response);
     if (!is_put_off(response) || submission == kTpmSubmissionsMax) return response;
     pause_ms(pause);
     pause *= 2;

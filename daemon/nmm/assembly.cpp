@@ -5,6 +5,7 @@
 #include "daemon/base/message_ids.h"
 #include "daemon/nmm/incarnation_base.h"
 #include "daemon/service/prompt_store.h"
+#include "daemon/watch/system_file.h"
 
 namespace akm::nmm {
 namespace {
@@ -73,6 +74,7 @@ Result<std::unique_ptr<Assembly>> Assembly::make(const service::Settings& settin
   if (out->opened_.store && !out->opened_.failure) {
     out->opened_.store = std::make_unique<service::PromptStore>(std::move(out->opened_.store), loop);
     out->audit_ = service::make_audit(settings, out->opened_, out->events_, loop, out->aside_);
+    out->watch_machine(settings, own);
     out->assemble(std::move(own), std::move(identity));
   } else {
     const Error why = out->opened_.failure ? *out->opened_.failure : Error{Errc::sealed_unavailable, {}};
@@ -104,6 +106,21 @@ void Assembly::check_hardware(const keyring::HardwareOptions& options) {
   const Status same = own_hardware_->check(finding);
   if (!finding.empty()) opened_.findings.push_back(finding);
   if (!same) opened_.failure = same.error();
+}
+
+/// A breach of this machine is one of every node's. It evicts nobody by itself: there is nobody above who
+/// could give the others new keys, except the operator and the Root.
+void Assembly::watch_machine(const service::Settings& settings, const NmmSettings& own) {
+  guard_.emplace(policy::default_node_policy(), events_, boottime_now);
+  watch::Own self;
+  self.paths = {settings.state_folder, "/etc/akm"};
+  if (const auto program = watch::read_link("/proc/self/exe")) self.paths.push_back(*program);
+  self.run_aside = [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); };
+  self.tcti = own.hardware.tcti;
+  self.hardware = [options = own.hardware] { return keyring::collect_hardware_sources(options); };
+  watches_ = std::make_unique<watch::StandardWatches>(
+      own.watch, std::move(self), opened_.store.get(), loop_, boottime_now,
+      [this](const policy::Detection& detection) { guard_->judge(detection); });
 }
 
 void Assembly::assemble(NmmSettings own, NmmIdentity identity) {

@@ -9,6 +9,8 @@
 #include "daemon/nmm/unavailable.h"
 #include "daemon/service/aside_worker.h"
 #include "daemon/service/startup.h"
+#include "daemon/watch/machine_guard.h"
+#include "daemon/watch/standard_watches.h"
 
 namespace akm::nmm {
 
@@ -35,6 +37,7 @@ class Assembly {
  private:
   Assembly(const service::Settings& settings, const NmmSettings& own, io::Loop& loop, RandomSource& random);
   void check_hardware(const keyring::HardwareOptions& options);
+  void watch_machine(const service::Settings& settings, const NmmSettings& own);
   void assemble(NmmSettings own, NmmIdentity identity);
 
   io::Loop& loop_;
@@ -50,6 +53,8 @@ class Assembly {
   std::unique_ptr<Unavailable> unavailable_;
   std::optional<OwnHardware> own_hardware_;
   std::optional<Instant> leave_due_;
+  std::optional<watch::MachineGuard> guard_;
+  std::unique_ptr<watch::StandardWatches> watches_;
 };
 
 }  // namespace akm::nmm

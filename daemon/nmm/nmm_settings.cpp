@@ -107,6 +107,7 @@ service::Schema nmm_schema() {
   for (Setting& setting : tpm_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : direct_schema()) schema.push_back(std::move(setting));
   service::add_hardware_settings(schema);
+  watch::add_watch_settings(schema);
   for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;
 }
@@ -131,6 +132,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   AKM_ASSIGN(out.direct, direct_from(config));
   AKM_ASSIGN(out.hardware, service::hardware_settings(config, common));
   AKM_ASSIGN(out.recovery, service::recovery_from(config));
+  AKM_ASSIGN(out.watch, watch::watch_settings(config));
   return out;
 }
 

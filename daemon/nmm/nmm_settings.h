@@ -8,6 +8,7 @@
 #include "daemon/protocol/asr.h"
 #include "daemon/service/config.h"
 #include "daemon/service/settings.h"
+#include "daemon/watch/watch_settings.h"
 #include "dbus/direct_address.h"
 #include "keyring/hardware_identity.h"
 
@@ -38,6 +39,7 @@ struct NmmSettings {
   keyring::HardwareOptions hardware;     // of the NMM's own machine
   policy::AdjudicationPolicy recovery;   // never_evict is resolved from the names below at each decision
   std::vector<std::string> never_evict;  // node names
+  watch::WatchSettings watch;            // of the NMM's own machine
 };
 
 /// Everything that may stand in akm-nmmd's configuration file.

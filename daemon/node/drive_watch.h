@@ -8,9 +8,7 @@
 #include <optional>
 
 #include "daemon/io/loop.h"
-
-struct udev;
-struct udev_monitor;
+#include "daemon/watch/device_events.h"
 
 namespace akm::node {
 
@@ -25,15 +23,13 @@ class DriveWatch {
  private:
   DriveWatch(io::Loop& loop, std::function<void()> changed) : loop_(loop), changed_(std::move(changed)) {}
   struct Monitor {
-    udev_monitor* monitor = nullptr;
+    std::unique_ptr<watch::DeviceEvents> events;
     std::optional<io::Loop::WatchId> watch;
   };
-  Status listen(Monitor& on, const char* source);
-  void readable(udev_monitor* monitor);
+  Status listen(Monitor& on, watch::DeviceEvents::Source source);
 
   io::Loop& loop_;
   std::function<void()> changed_;
-  udev* udev_ = nullptr;
   std::array<Monitor, 2> monitors_;
 };
 

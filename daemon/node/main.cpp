@@ -76,7 +76,7 @@ Status run(const NodeSettings& settings) {
   observe(node, events, adaptor.observer(), manager, data);
   AKM_TRY(service::stop_on_signal(*loop, signals));
   AKM_TRY(watch_role(*loop, node));
-  const auto drives = start(node, data, *loop, settings);
+  const auto watching = start(node, data, *loop, settings, worker, state.store.get());
   AKM_TRY(wiring.start([&] { manager.ready(node_state_name(node.status().state)); }));
   say_started(node);
   service::release_startup_pages();

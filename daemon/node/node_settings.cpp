@@ -147,6 +147,7 @@ service::Schema node_schema() {
                     .doc = "Activate as soon as credentials are there; else akmctl node activate does.",
                     .choices = {}});
   add_drives(schema);
+  watch::add_watch_settings(schema);
   add_data(schema);
   add_consumers(schema);
   schema.push_back(
@@ -175,6 +176,7 @@ Result<NodeSettings> node_settings(const Config& config) {
     return std::unexpected(config.invalid("drives.also", "at most 16 names that begin with /dev/"));
   }
   AKM_ASSIGN(out.data, read_data(config));
+  AKM_ASSIGN(out.watch, watch::watch_settings(config));
   out.policy_file = config.text("policy.file");
   if (!out.policy_file.starts_with('/'))
     return std::unexpected(config.invalid("policy.file", "must be an absolute path"));

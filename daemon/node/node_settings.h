@@ -8,6 +8,7 @@
 #include "daemon/policy/node_policy.h"
 #include "daemon/protocol/detection_policy.h"
 #include "daemon/service/settings.h"
+#include "daemon/watch/watch_settings.h"
 #include "keyring/hardware_identity.h"
 
 namespace akm::node {
@@ -40,6 +41,7 @@ struct NodeSettings {
   std::vector<ConsumerRule> consumers;
   bool drives_watch = true;              // bundles on drives that are plugged in are offered
   std::vector<std::string> drives_also;  // devices that count as removable
+  watch::WatchSettings watch;
 };
 
 service::Schema node_schema();

@@ -11,6 +11,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/service/erase_state.h"
+#include "daemon/watch/system_file.h"
 #include "keyring/kernel_keyring.h"
 
 namespace akm::node {
@@ -138,19 +139,53 @@ Status watch_role(io::Loop& loop, Node& node) {
   return {};
 }
 
-std::unique_ptr<DriveWatch> start(Node& node, DataService& data, io::Loop& loop,
-                                  const NodeSettings& settings) {
-  for (const std::string& name : node.consumers().unknown())
-    log::warning("[[consumers]] of the configuration names what this machine does not know",
-                 {{"AKM_NAME", name}});
-  node.start();
-  data.start(node.shell());
+namespace {
+
+std::unique_ptr<DriveWatch> watch_drives(Node& node, io::Loop& loop, const NodeSettings& settings) {
   if (!settings.drives_watch) return nullptr;
   auto watch = DriveWatch::create(loop, [&node] { node.drives_changed(); });
   node.offer_bundles([also = settings.drives_also] { return look_for_bundles(also); });
   if (watch) return std::move(*watch);
   log::warning("Drives that are plugged in are not noticed", {{"AKM_ERROR", watch.error().message()}});
   return nullptr;
+}
+
+bool awaits_credentials(const Node& node) {
+  const StatusSnapshot status = node.status();
+  return status.state == NodeState::unprovisioned || !status.handover_fingerprint.empty();
+}
+
+std::unique_ptr<watch::StandardWatches> watch_machine(Node& node, io::Loop& loop,
+                                                      const NodeSettings& settings,
+                                                      service::AsideWorker& worker,
+                                                      store::SealedStore* store) {
+  watch::Own own;
+  own.paths = {settings.common.state_folder};
+  if (!settings.probes_config_folder.empty()) own.paths.push_back(settings.probes_config_folder);
+  if (const auto program = watch::read_link("/proc/self/exe")) own.paths.push_back(*program);
+  own.run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); };
+  own.tcti = settings.hardware.tcti;
+  own.hardware = [options = settings.hardware] { return keyring::collect_hardware_sources(options); };
+  own.provisioning = [&node] { return awaits_credentials(node); };
+  own.tiers = [&node] { return node.sentry().health(); };
+  return std::make_unique<watch::StandardWatches>(
+      settings.watch, std::move(own), store, loop, boottime_now,
+      [&node](const policy::Detection& detection) { node.sentry().judge(detection); });
+}
+
+}  // namespace
+
+Watching start(Node& node, DataService& data, io::Loop& loop, const NodeSettings& settings,
+               service::AsideWorker& worker, store::SealedStore* store) {
+  for (const std::string& name : node.consumers().unknown())
+    log::warning("[[consumers]] of the configuration names what this machine does not know",
+                 {{"AKM_NAME", name}});
+  node.start();
+  data.start(node.shell());
+  Watching out;
+  out.drives = watch_drives(node, loop, settings);
+  out.machine = watch_machine(node, loop, settings, worker, store);
+  return out;
 }
 
 void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager,

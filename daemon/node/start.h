@@ -13,6 +13,7 @@
 #include "daemon/service/machine.h"
 #include "daemon/service/service_manager.h"
 #include "daemon/service/startup.h"
+#include "daemon/watch/standard_watches.h"
 #include "keyring/key_store.h"
 
 namespace akm::node {
@@ -46,10 +47,15 @@ std::string backend_text(const io::Loop& loop);
 /// The role's deadlines and probes on the loop.
 Status watch_role(io::Loop& loop, Node& node);
 
-/// The role first: it restores what the data service opens sockets for. The result notices drives as long as
-/// it lives; null where that is switched off or cannot be had.
-std::unique_ptr<DriveWatch> start(Node& node, DataService& data, io::Loop& loop,
-                                  const NodeSettings& settings);
+/// What notices drives and the machine's state as long as it lives; null where that is switched off or cannot
+/// be had.
+struct Watching {
+  std::unique_ptr<DriveWatch> drives;
+  std::unique_ptr<watch::StandardWatches> machine;
+};
+/// The role first: it restores what the data service opens sockets for. `store`: of the state, or null.
+Watching start(Node& node, DataService& data, io::Loop& loop, const NodeSettings& settings,
+               service::AsideWorker& worker, store::SealedStore* store);
 /// What happens goes to the bus, the state to the service manager too, changed ASRs to the data service.
 void observe(Node& node, service::EventLog& events, Observer bus, service::ServiceManager& manager,
              DataService& data);

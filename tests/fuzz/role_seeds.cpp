@@ -300,6 +300,21 @@ void snapshots(Seeds& seeds, WireBus& bus) {
       [](dbus::Writer& out) { out.text("breach-detected").u8(3).i64(4).u64(5).text_map({{"k", "v"}}); });
 }
 
+void system_texts(Seeds& seeds) {
+  seeds.add_text(
+      "system_text", "mountinfo",
+      "22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n24 22 0:6 /a\\040b /var/lib rw - tmpfs none rw\n", {0});
+  seeds.add_text("system_text", "maps",
+                 "55d0-55d1 r-xp 00000000 08:01 1 /usr/sbin/akmd\n7e0-7e1 rwxp 00000000 00:00 0 \n"
+                 "7f0-7f1 r-xp 00000000 00:01 9 /memfd:x (deleted)\n",
+                 {1});
+  seeds.add_text("system_text", "snmp", "Tcp: RtoMin OutRsts\nTcp: 200 7\nUdp: NoPorts\nUdp: 9\n", {2});
+  seeds.add_text("system_text", "lockdown", "none [integrity] confidentiality\na (enforce)\n", {3});
+  seeds.add("system_text", "attributes", Bytes{0, 0, 0, 0, 0,   0,   0, 0, 0, 0, 0,  0, 0, 0, 0, 0,
+                                               7, 0, 3, 0, 'l', 'o', 0, 0, 8, 0, 30, 0, 1, 0, 0, 0},
+            {4});
+}
+
 void drives(Seeds& seeds) {
   Bytes head(4096);
   const auto put = [&head](std::size_t at, std::string_view text) {
@@ -327,6 +342,7 @@ void add_role_seeds(Seeds& seeds) {
   configuration(seeds);
   texts(seeds);
   drives(seeds);
+  system_texts(seeds);
   WireBus bus;
   arguments(seeds, bus);
   snapshots(seeds, bus);

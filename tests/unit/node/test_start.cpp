@@ -76,10 +76,27 @@ Test(start, drives_are_noticed_unless_that_is_switched_off) {
   bench.settings.data.folder.clear();
   node::DataService data(loop, 0, bench.settings.data);
   bench.settings.drives_watch = false;
-  cr_assert(node::start(*bench.node, data, loop, bench.settings) == nullptr);
+  bench.settings.watch.enabled = false;
+  service::AsideWorker worker(loop);
+  const auto none = node::start(*bench.node, data, loop, bench.settings, worker, nullptr);
+  cr_assert(none.drives == nullptr);
   cr_assert(loop.watches.empty());
   bench.settings.drives_watch = true;
-  const auto watch = node::start(*bench.node, data, loop, bench.settings);
-  cr_assert(watch != nullptr);
+  const auto watch = node::start(*bench.node, data, loop, bench.settings, worker, nullptr);
+  cr_assert(watch.drives != nullptr);
   cr_assert_eq(loop.watches.size(), 2);
+}
+
+Test(start, the_machine_is_watched_unless_that_is_switched_off) {
+  NodeBench bench;
+  FakeLoop loop;
+  bench.settings.data.folder.clear();
+  bench.settings.drives_watch = false;
+  node::DataService data(loop, 0, bench.settings.data);
+  service::AsideWorker worker(loop);
+  const auto watch = node::start(*bench.node, data, loop, bench.settings, worker, nullptr);
+  cr_assert_gt(watch.machine->watches().size(), 10);
+  bench.settings.watch.enabled = false;
+  const auto none = node::start(*bench.node, data, loop, bench.settings, worker, nullptr);
+  cr_assert_eq(none.machine->watches().size(), 0);
 }

@@ -1,0 +1,28 @@
+#pragma once
+// D14: SELinux, AppArmor, lockdown, IMA and the list of security modules, as they were at the start.
+#include <string>
+#include <utility>
+
+#include "daemon/watch/baseline.h"
+#include "daemon/watch/watch.h"
+
+namespace akm::watch {
+
+class MacState final : public Watch {
+ public:
+  /// `sys`: the folder /sys.
+  explicit MacState(std::string sys = "/sys") : sys_(std::move(sys)) {}
+  void look(Instant now, const Tell& tell) override;
+
+ private:
+  [[nodiscard]] Facts facts() const;
+  std::string sys_;
+  Baseline baseline_;
+};
+
+/// "none [integrity] confidentiality": the one in brackets. Empty when there is none.
+std::string lockdown_mode(std::string_view text);
+/// How many profiles of /sys/kernel/security/apparmor/profiles are enforced.
+std::size_t enforced_profiles(std::string_view text);
+
+}  // namespace akm::watch
