@@ -137,6 +137,7 @@ service::Schema nmm_schema() {
   for (Setting& setting : tpm_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : direct_schema()) schema.push_back(std::move(setting));
   service::add_hardware_settings(schema);
+  service::add_gate_settings(schema, protocol::limits::kRelationships);
   for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;
 }
@@ -157,6 +158,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   if (!out.tpm_roots.starts_with('/'))
     return std::unexpected(config.invalid("nmm.tpm_roots", "must be an absolute path"));
   out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
+  out.gate = service::gate_settings(config);
   out.never_evict = config.list("recovery.never_evict");
   AKM_ASSIGN(out.direct, direct_from(config));
   AKM_ASSIGN(out.hardware, service::hardware_settings(config, common));

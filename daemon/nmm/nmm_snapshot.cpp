@@ -172,6 +172,7 @@ StatusSnapshot Nmm::status() const {
   out.counters["nodes"] = core_.registry.nodes().size();
   out.counters["relationships"] = core_.registry.asrs().size();
   root_link_.show(out);
+  if (machine_.add_to_status) machine_.add_to_status(out);
   return out;
 }
 

@@ -52,6 +52,7 @@ Status run(const NodeSettings& settings) {
              .events = events,
              .hardware = hardware,
              .probes = open_probes(settings, state.findings),
+             .gate = service::open_gate(settings.gate, loop->local_endpoint(socket), state.findings),
              .run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },
              .machine = service::this_machine(state.engine.incarnation),
              .erase_storage = storage_eraser(settings, state),

@@ -24,6 +24,7 @@
 #include "daemon/protocol/control_body.h"
 #include "daemon/service/aside_worker.h"
 #include "daemon/service/event_log.h"
+#include "daemon/service/gate_keeper.h"
 #include "daemon/service/shell.h"
 
 namespace akm::node {
@@ -62,6 +63,7 @@ class Node final : public ControlPort {
     service::EventLog& events;
     Hardware& hardware;
     std::unique_ptr<bpf::ProbeSet> probes;   // null: nothing is watched
+    std::unique_ptr<bpf::Gate> gate = {};    // null: every datagram comes here
     service::RunAside run_aside;             // for work that takes long: not on the loop thread
     protocol::MachineEvidence machine = {};  // what the NMM is told of this one
     /// Erases the storage key and all that it sealed; the names of what is gone. `mark`: for a golden image.
@@ -230,6 +232,7 @@ class Node final : public ControlPort {
   KeyExports exports_;
   NmmLink link_;
   Sentry sentry_;
+  std::optional<service::GateKeeper> gate_;  // of the shell
   Observer observer_;
   NodeState state_ = NodeState::unprovisioned;
   std::map<std::string, std::string> findings_;  // that come and go

@@ -6,6 +6,7 @@
 
 #include "daemon/node/consumer_access.h"
 #include "daemon/policy/response.h"
+#include "daemon/service/gate_settings.h"
 #include "daemon/service/settings.h"
 #include "keyring/hardware_identity.h"
 
@@ -30,6 +31,7 @@ struct NodeSettings {
   bool probes_enabled = true;
   std::string probes_config_folder;
   std::uint32_t probes_check_interval_s = 5;
+  service::GateSettings gate;
   policy::NodePolicy responses;
   bool erase_on_another_machine = true;
   bool activate_automatically = true;

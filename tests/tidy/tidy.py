@@ -39,7 +39,9 @@ EDGES = {
 }
 # Single files that a layer may include beside its edges: the ports through which the bus knows a role.
 # Each level takes up a little of the one below: to its Root an NMM is what a node is to an NMM.
-PORTS = {"dbus": {"daemon/node/control_port.h", "daemon/nmm/control_port.h", "daemon/root/control_port.h"},
+# The gate on the port is the one piece of bpf that more than a node has.
+PORTS = {"daemon/service": {"bpf/loader/gate.h", "bpf/loader/gate_hook.h", "bpf/include/akm_gate.h"},
+         "dbus": {"daemon/node/control_port.h", "daemon/nmm/control_port.h", "daemon/root/control_port.h"},
          "daemon/nmm": {"daemon/node/bundle_file.h", "daemon/node/control_port.h", "daemon/node/hardware.h",
                         "daemon/node/nmm_link.h",
                         "daemon/node/node_record.h"},
