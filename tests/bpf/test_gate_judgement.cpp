@@ -28,6 +28,7 @@ constexpr std::uint64_t kKnown = 0x1122334455667788;
 constexpr std::uint32_t kUs = 0x0a090001;    // 10.9.0.1
 constexpr std::uint32_t kPeer = 0x0a090002;  // vouched for, with port 7400
 constexpr std::uint32_t kGroup = 0xef010203;
+constexpr std::uint8_t kDestinationOptions = 60;
 
 void put16(Bytes& out, unsigned value) {
   out.push_back(static_cast<std::uint8_t>(value >> 8));
@@ -38,6 +39,16 @@ void put32(Bytes& out, std::uint32_t value) {
   put16(out, value >> 16);
   put16(out, value & 0xffff);
 }
+
+class Random {
+ public:
+  explicit Random(std::uint32_t seed) : engine_(seed) {}
+  std::uint32_t below(std::uint32_t most) { return static_cast<std::uint32_t>(engine_() % most); }
+  std::uint8_t byte() { return static_cast<std::uint8_t>(below(256)); }
+
+ private:
+  std::mt19937 engine_;
+};
 
 /// What a packet is made of; the defaults are a frame of a stranger.
 struct Packet {
@@ -64,16 +75,16 @@ void put_address6(Bytes& out, std::uint32_t address) {
 }
 
 void put_ip(Bytes& out, const Packet& one, std::size_t payload) {
-  const auto protocol = static_cast<std::uint8_t>(one.syn ? IPPROTO_TCP : IPPROTO_UDP);
+  const auto protocol = static_cast<std::uint8_t>(one.syn ? 6 : 17);
   if (one.ipv6) {
     put32(out, 0x60000000);
     put16(out, static_cast<unsigned>(payload + std::size_t{8} * one.options));
-    out.push_back(one.options > 0 ? IPPROTO_DSTOPTS : protocol);
+    out.push_back(one.options > 0 ? kDestinationOptions : protocol);
     out.push_back(64);
     put_address6(out, one.from);
     put_address6(out, one.to);
     for (unsigned i = 0; i < one.options; ++i) {
-      out.push_back(i + 1 < one.options ? IPPROTO_DSTOPTS : protocol);
+      out.push_back(i + 1 < one.options ? kDestinationOptions : protocol);
       out.insert(out.end(), {0, 1, 4, 0, 0, 0, 0});
     }
     return;
@@ -342,28 +353,27 @@ std::uint32_t model(const Packet& one) {
 
 void against_the_model() {
   Bench bench(1, 1);
-  std::mt19937 random(26);
-  const auto below = [&random](std::uint32_t most) { return random() % most; };
+  Random random(26);
+  const auto below = [&random](std::uint32_t most) { return random.below(most); };
   const auto pick = [&](auto... of) {
     const std::array all{of...};
-    return all[below(all.size())];
+    return all[below(static_cast<std::uint32_t>(all.size()))];
   };
   unsigned wrong = 0;
   for (int i = 0; i < 20000; ++i) {
-    const Packet one{
-        .from = pick(kPeer, kPeer + 7, std::uint32_t{random() & 0x7fffffff}),
-        .to = pick(kUs, kUs, kUs, kGroup, kPeer),
-        .from_port = pick(kPort, static_cast<std::uint16_t>(random())),
-        .to_port = pick(kPort, kPort, kPort, static_cast<std::uint16_t>(kPort + 1)),
-        .ipv6 = below(2) == 0,
-        .tags = pick(0U, 0U, 1U, 2U, 3U),
-        .options = below(9),
-        .fragment = pick(0U, 0U, 0U, 0x4000U, 0x2000U, 0x2001U, 5U),
-        .first = pick(std::uint8_t{0x11}, std::uint8_t{0x12}, static_cast<std::uint8_t>(random())),
-        .chain = pick(std::uint8_t{0}, std::uint8_t{1}, static_cast<std::uint8_t>(below(5))),
-        .asr_id = pick(kKnown, kKnown, std::uint64_t{random()}),
-        .size = below(3) == 0 ? below(60) : 52 + below(1200),
-        .syn = below(20) == 0};
+    const Packet one{.from = pick(kPeer, kPeer + 7, below(0x7fffffff)),
+                     .to = pick(kUs, kUs, kUs, kGroup, kPeer),
+                     .from_port = pick(kPort, static_cast<std::uint16_t>(below(65536))),
+                     .to_port = pick(kPort, kPort, kPort, static_cast<std::uint16_t>(kPort + 1)),
+                     .ipv6 = below(2) == 0,
+                     .tags = pick(0U, 0U, 1U, 2U, 3U),
+                     .options = below(9),
+                     .fragment = pick(0U, 0U, 0U, 0x4000U, 0x2000U, 0x2001U, 5U),
+                     .first = pick(std::uint8_t{0x11}, std::uint8_t{0x12}, random.byte()),
+                     .chain = pick(std::uint8_t{0}, std::uint8_t{1}, static_cast<std::uint8_t>(below(5))),
+                     .asr_id = pick(kKnown, kKnown, std::uint64_t{below(100000)}),
+                     .size = below(3) == 0 ? below(60) : 52 + below(1200),
+                     .syn = below(20) == 0};
     bpf_program* program = below(2) == 0 ? bench.skeleton().progs.gate_xdp : bench.skeleton().progs.gate_tc;
     bool passed = false;
     const std::uint32_t way = bench.way_of(program, bytes_of(one), passed);
@@ -377,7 +387,7 @@ void against_the_model() {
 /// one is never dropped as something else than its bytes say.
 void malformed() {
   Bench bench(1, 1);
-  std::mt19937 random(27);
+  Random random(27);
   bpf_program* xdp = bench.skeleton().progs.gate_xdp;
   std::uint64_t ran = 0;
   for (const bool ipv6 : {false, true}) {
@@ -394,12 +404,12 @@ void malformed() {
   }
   std::uint64_t counted_twice = 0;
   for (int i = 0; i < 20000; ++i) {
-    Bytes bytes = bytes_of({.ipv6 = i % 2 == 0, .tags = random() % 3, .options = random() % 5});
-    for (unsigned flips = 1 + random() % 6; flips > 0; --flips)
-      bytes[random() % bytes.size()] = static_cast<std::uint8_t>(random());
-    bytes.resize(14 + random() % (bytes.size() - 13));
+    Bytes bytes = bytes_of({.ipv6 = i % 2 == 0, .tags = random.below(3), .options = random.below(5)});
+    for (unsigned flips = 1 + random.below(6); flips > 0; --flips)
+      bytes[random.below(static_cast<std::uint32_t>(bytes.size()))] = random.byte();
+    bytes.resize(14 + random.below(static_cast<std::uint32_t>(bytes.size() - 13)));
     const auto before = bench.ways();
-    const int passed = bench.run(random() % 2 == 0 ? xdp : bench.skeleton().progs.gate_tc, bytes);
+    const int passed = bench.run(random.below(2) == 0 ? xdp : bench.skeleton().progs.gate_tc, bytes);
     const auto after = bench.ways();
     std::uint64_t grown = 0;
     std::uint64_t dropped = 0;
