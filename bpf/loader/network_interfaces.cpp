@@ -1,15 +1,21 @@
 #include "bpf/loader/network_interfaces.h"
 
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
 #include <netpacket/packet.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstring>
 #include <memory>
 #include <span>
+
+#include "daemon/base/unique_fd.h"
 
 namespace akm::bpf {
 namespace {
@@ -20,12 +26,24 @@ struct FreeList {
   void operator()(ifaddrs* list) const { freeifaddrs(list); }
 };
 
+std::string driver_of(const std::string& name) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_drvinfo info{};
+  info.cmd = ETHTOOL_GDRVINFO;
+  ifreq request{};
+  (void)name.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&info);
+  if (!socket || ::ioctl(socket.get(), SIOCETHTOOL, &request) != 0) return {};
+  return {info.driver, ::strnlen(info.driver, sizeof info.driver)};
+}
+
 NetworkInterface& entry_of(std::vector<NetworkInterface>& out, const ifaddrs& one) {
   const auto known = std::ranges::find(out, one.ifa_name, &NetworkInterface::name);
   if (known != out.end()) return *known;
   NetworkInterface& added = out.emplace_back();
   added.name = one.ifa_name;
   added.index = if_nametoindex(one.ifa_name);
+  added.driver = driver_of(added.name);
   added.up = (one.ifa_flags & IFF_UP) != 0;
   added.loopback = (one.ifa_flags & IFF_LOOPBACK) != 0;
   return added;

@@ -14,6 +14,7 @@ struct NetworkInterface {
   bool up = false;
   bool loopback = false;
   bool ethernet = false;            // its packets begin with an Ethernet header
+  std::string driver;               // "e1000e", "veth"; empty where the kernel does not say
   std::vector<Endpoint> addresses;  // port 0
 };
 

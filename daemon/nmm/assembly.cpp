@@ -151,6 +151,7 @@ Status Assembly::start(Observer observer) {
   AKM_ASSIGN(const RunningClock::BootId boot, read_boot_id());
   AKM_TRY(role_->start(boot, &loop_));
   gate_->start();
+  for (const Endpoint& one : role_->node_endpoints()) gate_->vouch(one);
   return {};
 }
 

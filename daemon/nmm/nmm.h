@@ -89,6 +89,9 @@ class Nmm final : public ControlPort {
   /// Something was seen on the NMM's own machine or port.
   void detected(const policy::Detection& detection);
 
+  /// Where its nodes were last heard, or are to be reached first.
+  [[nodiscard]] std::vector<Endpoint> node_endpoints() const;
+
   /// Sends what has gathered. Every way in ends with it.
   void settle();
   /// For whoever brings credentials to a node by another way than a file or a bus; followed by settle().

@@ -176,6 +176,18 @@ StatusSnapshot Nmm::status() const {
   return out;
 }
 
+std::vector<Endpoint> Nmm::node_endpoints() const {
+  std::vector<Endpoint> out;
+  const auto add = [&out](const std::string& text) {
+    if (const auto endpoint = parse_endpoint(text)) out.push_back(*endpoint);
+  };
+  for (const auto& [node_id, node] : core_.registry.nodes()) {
+    add(node.peer);
+    for (const std::string& text : node.endpoints) add(text);
+  }
+  return out;
+}
+
 std::vector<NodeSnapshot> Nmm::nodes() const {
   std::vector<NodeSnapshot> out;
   out.reserve(core_.registry.nodes().size());

@@ -77,13 +77,13 @@ void GateKeeper::vouch_for_roster(protocol::AsrId asr_id) {
   }
 }
 
-void GateKeeper::authentic(const Endpoint& from) {
+void GateKeeper::vouch(const Endpoint& source) {
   if (parts_.gate == nullptr) return;
-  Vouched& place = lately_[hash_of(from) % lately_.size()];
+  Vouched& place = lately_[hash_of(source) % lately_.size()];
   const Instant now = parts_.now();
-  if (place.source == from && now < place.again) return;
-  place = {from, now + kVouchAgain};
-  parts_.gate->vouch(from, kVouchLasts);
+  if (place.source == source && now < place.again) return;
+  place = {source, now + kVouchAgain};
+  parts_.gate->vouch(source, kVouchLasts);
 }
 
 void GateKeeper::joined_group(const Endpoint& group) {

@@ -44,7 +44,9 @@ class GateKeeper {
   // What the shell and the role say.
   void stored(protocol::AsrId asr_id);
   void forgotten(protocol::AsrId asr_id);
-  void authentic(const Endpoint& from);
+  void authentic(const Endpoint& from) { vouch(from); }
+  /// What the role knows better than a roster: its frames pass first.
+  void vouch(const Endpoint& source);
   void joined_group(const Endpoint& group);
 
   [[nodiscard]] std::optional<Instant> next_deadline() const;

@@ -175,6 +175,8 @@ void each_hook(const Cable& cable) {
     expect(received(socket) == kMixed.size(), "without a gate all arrives");
     for (const GateMode mode : {GateMode::automatic, GateMode::xdp, GateMode::xdp_generic, GateMode::tc}) {
       const auto gate = open_or_end({.listen = us, .mode = mode});
+      expect(mode != GateMode::automatic || gate->health().how.find("XDP") == std::string::npos,
+             "a classifier at a container's cable");
       expect(gate->health().attached, "it hangs at the interface that carries " + std::string(text));
       cable.send(them, us, kMixed);
       expect(received(socket) == 2, "the two that can be frames arrive by " + gate->health().how);
