@@ -95,16 +95,16 @@ class Cable {
     enter(ours_);
     const std::string other = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(theirs_.get());
     // accept_dad: addresses are to be there at once.
-    if (!shell(
-            "ip link add a type veth peer name b netns " + other +
-            " && sysctl -qw net.ipv6.conf.a.accept_dad=0 && "
-            "ip addr add 10.9.0.1/24 dev a && ip -6 addr add fd00:9::1/64 dev a nodad && ip link set a up && "
-            "ip link set lo up")) {
+    if (!shell("ip link add cable0 type veth peer name cable1 netns " + other +
+               " && sysctl -qw net.ipv6.conf.cable0.accept_dad=0 && "
+               "ip addr add 10.9.0.1/24 dev cable0 && ip -6 addr add fd00:9::1/64 dev cable0 nodad && ip "
+               "link set cable0 up && "
+               "ip link set lo up")) {
       std::exit(77);
     }
     on_their_side([] {
-      if (!shell("ip addr add 10.9.0.2/24 dev b && ip addr add 10.9.0.3/24 dev b && "
-                 "ip -6 addr add fd00:9::2/64 dev b nodad && ip link set b up")) {
+      if (!shell("ip addr add 10.9.0.2/24 dev cable1 && ip addr add 10.9.0.3/24 dev cable1 && "
+                 "ip -6 addr add fd00:9::2/64 dev cable1 nodad && ip link set cable1 up")) {
         std::exit(77);
       }
     });
@@ -236,7 +236,7 @@ void fails_open(const Cable& cable) {
 /// What goes to other machines, other ports, or in fragments, is none of its business.
 void leaves_others_alone(const Cable& cable) {
   const auto gate = open_or_end({.listen = at("10.9.0.1:7400")});
-  (void)shell("ip addr add 10.9.0.11/24 dev a");
+  (void)shell("ip addr add 10.9.0.11/24 dev cable0");
   const UniqueFd other_port = bound(at("10.9.0.1:7401"));
   const UniqueFd other_address = bound(at("10.9.0.11:7400"));
   const UniqueFd own = bound(at("10.9.0.1:7400"));
@@ -250,35 +250,36 @@ void leaves_others_alone(const Cable& cable) {
   gate->forget(kKnown);
   cable.send(them, at("10.9.0.1:7400"), {frame()});
   expect(received(own) == 0, "what is forgotten is unknown");
-  (void)shell("ip addr del 10.9.0.11/24 dev a");
+  (void)shell("ip addr del 10.9.0.11/24 dev cable0");
 }
 
 void any_address_and_vlan(const Cable& cable) {
-  if (!shell("ip link add link a name a.5 type vlan id 5 && ip addr add 10.9.5.1/24 dev a.5 && ip link set "
-             "a.5 up"))
+  if (!shell("ip link add link cable0 name cable0.5 type vlan id 5 && ip addr add 10.9.5.1/24 dev cable0.5 "
+             "&& ip link set "
+             "cable0.5 up"))
     return;
   cable.on_their_side([] {
     (void)shell(
-        "ip link add link b name b.5 type vlan id 5 && ip addr add 10.9.5.2/24 dev b.5 && "
-        "ip link set b.5 up");
+        "ip link add link cable1 name cable1.5 type vlan id 5 && ip addr add 10.9.5.2/24 dev cable1.5 && "
+        "ip link set cable1.5 up");
   });
   const auto gate = open_or_end({.listen = at("0.0.0.0:7400")});
-  expect(gate->health().how.find("a: ") != std::string::npos &&
-             gate->health().how.find("a.5: ") != std::string::npos,
+  expect(gate->health().how.find("cable0: ") != std::string::npos &&
+             gate->health().how.find("cable0.5: ") != std::string::npos,
          "it hangs at every interface");
   const UniqueFd socket = bound(at("0.0.0.0:7400"));
   cable.send(at("10.9.5.2:5000"), at("10.9.5.1:7400"), kMixed);
   expect(received(socket) == 2, "in a VLAN");
   cable.send(at("10.9.0.2:5000"), at("10.9.0.1:7400"), kMixed);
   expect(received(socket) == 2, "and beside it");
-  (void)shell("ip link del a.5");
+  (void)shell("ip link del cable0.5");
   expect(gate->check().empty() && gate->health().attached, "an interface that goes is no finding");
-  cable.on_their_side([] { (void)shell("ip link del b.5"); });
-  (void)shell("ip addr add 10.9.0.12/24 dev a");
+  cable.on_their_side([] { (void)shell("ip link del cable1.5"); });
+  (void)shell("ip addr add 10.9.0.12/24 dev cable0");
   (void)gate->check();
   cable.send(at("10.9.0.2:5000"), at("10.9.0.12:7400"), kMixed);
   expect(received(socket) == 2, "an address that comes is guarded from the next check on");
-  (void)shell("ip addr del 10.9.0.12/24 dev a");
+  (void)shell("ip addr del 10.9.0.12/24 dev cable0");
 }
 
 void group(const Cable& cable) {
@@ -289,7 +290,7 @@ void group(const Cable& cable) {
   member.imr_multiaddr.s_addr = inet_addr("239.1.2.3");
   member.imr_address.s_addr = inet_addr("10.9.0.1");
   expect(::setsockopt(socket.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &member, sizeof member) == 0, "joined");
-  cable.on_their_side([] { (void)shell("ip route add 239.0.0.0/8 dev b"); });
+  cable.on_their_side([] { (void)shell("ip route add 239.0.0.0/8 dev cable1"); });
   cable.send(at("10.9.0.2:5000"), group, kMixed);
   expect(received(socket) == kMixed.size(), "a group that it was not told of");
   gate->add_group(group);
@@ -305,7 +306,7 @@ void taken_down() {
     bpf_link_info info{};
     std::uint32_t size = sizeof info;
     if (bpf_obj_get_info_by_fd(link.get(), &info, &size) != 0 || info.type != BPF_LINK_TYPE_XDP) continue;
-    if (info.xdp.ifindex != ::if_nametoindex("a")) continue;
+    if (info.xdp.ifindex != ::if_nametoindex("cable0")) continue;
     const UniqueFd program(bpf_prog_get_fd_by_id(info.prog_id));
     bpf_prog_info named{};
     size = sizeof named;
@@ -314,7 +315,7 @@ void taken_down() {
   }
   expect(taken == 1, "somebody detaches it");
   const auto gone = gate->check();
-  expect(gone.size() == 1 && gone[0] == "XDP at a", "the check says so");
+  expect(gone.size() == 1 && gone[0] == "XDP at cable0", "the check says so");
   expect(gate->health().attached && gate->check().empty(), "and hangs it again");
 }
 

@@ -126,8 +126,10 @@ akm_gate_scan scan_of(Bench& bench, std::uint32_t address) {
 void scans() {
   Bench bench(1, 1);
   bpf_program* tc = bench.skeleton().progs.gate_tc;
+  int passed = 0;
   for (std::uint16_t port = 1; port <= 40; ++port)
-    expect(bench.run(tc, bytes_of({.to_port = port, .syn = true})) == 1, "a connection passes");
+    passed += bench.run(tc, bytes_of({.to_port = port, .syn = true}));
+  expect(passed == 40, "connections pass");
   for (std::uint64_t id = 1; id <= 20; ++id)
     (void)bench.run(tc, bytes_of({.from = 0x0a090008, .asr_id = id}));
   for (int i = 0; i < 50; ++i)

@@ -43,3 +43,8 @@ def create(lab, asr="asr-1", names=None, **policy):
     settings = [word for key, value in policy.items() for word in ("--policy", f"{key}={value}")]
     lab.nmm.akmctl("asr", "create", asr, *names, *settings)
     return wait_agreed(lab, names, asr)
+
+
+def provisioning_id(node):
+    """The asr_id that a node shares with its NMM."""
+    return next(asr["id"] for asr in node.json("asr", "list") if asr["kind"] == "provisioning")

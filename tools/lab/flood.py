@@ -24,7 +24,7 @@ class Bench:
         self.outsider = lab.nodes["c"]
         cluster.activate_all(lab, without=["c"])
         cluster.create(lab, names=["a", "b"])
-        self.asr_id = lab.nodes["a"].asr("asr-1")["id"]
+        self.asr_id = cluster.provisioning_id(lab.nodes["a"])
 
     def gate(self, on):
         """The NMM starts anew with it, or without it."""
