@@ -21,7 +21,7 @@ struct GateOptions {
   std::uint32_t ids_max = 16384;     // at most AKM_GATE_MAX_IDS; beyond it no asr_id counts as unknown
   std::uint32_t source_per_s = 200;  // frames of one source that is not vouched for; a second's worth at once
   std::uint32_t total_per_s = 5000;  // of all those sources together
-  Duration answer_within = std::chrono::seconds(15);  // without a check for so long nothing is dropped
+  Duration answer_within = std::chrono::seconds(30);  // without a check for so long nothing is dropped
 };
 
 /// What one source tried since the last take_scans().

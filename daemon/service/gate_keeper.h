@@ -25,7 +25,7 @@ std::unique_ptr<bpf::Gate> open_gate(const GateSettings& settings, const Endpoin
 
 class GateKeeper {
  public:
-  static constexpr Duration kCheckInterval = std::chrono::seconds(5);
+  static constexpr Duration kCheckInterval = std::chrono::seconds(10);
   /// A member speaks at least once a rekey interval, and its NMM hears of it more often.
   static constexpr Duration kVouchLasts = std::chrono::hours(1);
   static constexpr Duration kVouchAgain = std::chrono::minutes(10);

@@ -3,7 +3,6 @@
 #include <string>
 
 #include "bpf/include/akm_gate.h"
-#include "bpf/loader/gate.h"
 
 namespace akm::service {
 namespace {
@@ -18,7 +17,7 @@ bpf::GateMode mode_of(const std::string& text) {
 }  // namespace
 
 void add_gate_settings(Schema& schema, std::int64_t ids_max) {
-  const bpf::GateOptions standard;
+  const GateSettings standard;
   const auto number = [&schema](const char* name, std::int64_t value, const char* doc, std::int64_t most) {
     schema.push_back(
         {.name = name, .standard = value, .doc = doc, .minimum = 1, .maximum = most, .choices = {}});

@@ -10,9 +10,9 @@ namespace akm::service {
 struct GateSettings {
   bool enabled = true;
   bpf::GateMode mode = bpf::GateMode::automatic;
-  std::uint32_t ids_max = 0;
-  std::uint32_t source_per_s = 0;
-  std::uint32_t total_per_s = 0;
+  std::uint32_t ids_max = 16384;
+  std::uint32_t source_per_s = 200;
+  std::uint32_t total_per_s = 5000;
 };
 
 /// `ids_max`: the default for this role.
