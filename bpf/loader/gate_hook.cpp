@@ -90,17 +90,19 @@ Result<GateHook> GateHook::attach(const GatePrograms& programs, const NetworkInt
                                   GateMode mode, std::uint32_t owner) {
   std::string reasons;
   for (const HookKind kind : kinds_of(mode, interface)) {
-    if (is_xdp(kind) && !interface.ethernet) {
-      reasons += std::string(reasons.empty() ? "" : "; ") + std::string(hook_name(kind)) +
-                 ": no Ethernet header on this link";
-      continue;
-    }
-    GateHook hook(kind, interface, owner);
-    const Status hung = hook.hang(programs);
-    if (hung) return hook;
-    reasons += (reasons.empty() ? "" : "; ") + std::string(hook_name(kind)) + ": " + hung.error().detail;
+    auto hook = attach_as(kind, programs, interface, owner);
+    if (hook) return hook;
+    reasons += (reasons.empty() ? "" : "; ") + std::string(hook_name(kind)) + ": " + hook.error().detail;
   }
   return fail(Errc::probe_failed, interface.name + " (" + reasons + ")");
+}
+
+Result<GateHook> GateHook::attach_as(HookKind kind, const GatePrograms& programs,
+                                     const NetworkInterface& interface, std::uint32_t owner) {
+  if (is_xdp(kind) && !interface.ethernet) return fail(Errc::probe_failed, "no Ethernet header on this link");
+  GateHook hook(kind, interface, owner);
+  AKM_TRY(hook.hang(programs));
+  return hook;
 }
 
 GateHook::~GateHook() {

@@ -39,6 +39,9 @@ class GateHook {
   /// daemons on one interface apart.
   static Result<GateHook> attach(const GatePrograms& programs, const NetworkInterface& interface,
                                  GateMode mode, std::uint32_t owner);
+  /// That kind or none.
+  static Result<GateHook> attach_as(HookKind kind, const GatePrograms& programs,
+                                    const NetworkInterface& interface, std::uint32_t owner);
   ~GateHook();
   GateHook(GateHook&& other) noexcept;
   GateHook& operator=(GateHook&& other) noexcept;

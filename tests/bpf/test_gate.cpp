@@ -253,33 +253,45 @@ void leaves_others_alone(const Cable& cable) {
   (void)shell("ip addr del 10.9.0.11/24 dev cable0");
 }
 
-void any_address_and_vlan(const Cable& cable) {
-  if (!shell("ip link add link cable0 name cable0.5 type vlan id 5 && ip addr add 10.9.5.1/24 dev cable0.5 "
-             "&& ip link set "
-             "cable0.5 up"))
+void any_address(const Cable& cable) {
+  const auto gate = open_or_end({.listen = at("0.0.0.0:7400")});
+  expect(gate->health().how.find("cable0: ") == 0 && gate->health().how.find("lo: ") == std::string::npos,
+         "any address: at all interfaces but the loopback");
+  const UniqueFd socket = bound(at("0.0.0.0:7400"));
+  cable.send(at("10.9.0.2:5000"), at("10.9.0.1:7400"), kMixed);
+  expect(received(socket) == 2, "every address of this machine is guarded");
+  (void)shell("ip addr add 10.9.0.12/24 dev cable0");
+  (void)gate->check();
+  cable.send(at("10.9.0.2:5000"), at("10.9.0.12:7400"), kMixed);
+  expect(received(socket) == 2, "one that comes, from the next check on");
+  (void)shell("ip addr del 10.9.0.12/24 dev cable0");
+  (void)shell("ip link set cable0 down");
+  expect(gate->check().empty() && !gate->health().attached,
+         "an interface that goes was not taken down by anybody");
+  (void)shell("ip link set cable0 up");
+  expect(gate->check().empty() && gate->health().attached, "and it hangs there again when it comes");
+}
+
+void vlan(const Cable& cable) {
+  if (!shell("ip link add link cable0 name cable0.5 type vlan id 5 2>/dev/null")) {
+    std::printf("# skipped: this kernel has no VLAN devices; tagged packets are in test_gate_judgement\n");
     return;
+  }
+  (void)shell("ip addr add 10.9.5.1/24 dev cable0.5 && ip link set cable0.5 up");
   cable.on_their_side([] {
     (void)shell(
         "ip link add link cable1 name cable1.5 type vlan id 5 && ip addr add 10.9.5.2/24 dev cable1.5 && "
         "ip link set cable1.5 up");
   });
-  const auto gate = open_or_end({.listen = at("0.0.0.0:7400")});
-  expect(gate->health().how.find("cable0: ") != std::string::npos &&
-             gate->health().how.find("cable0.5: ") != std::string::npos,
-         "it hangs at every interface");
-  const UniqueFd socket = bound(at("0.0.0.0:7400"));
-  cable.send(at("10.9.5.2:5000"), at("10.9.5.1:7400"), kMixed);
-  expect(received(socket) == 2, "in a VLAN");
-  cable.send(at("10.9.0.2:5000"), at("10.9.0.1:7400"), kMixed);
-  expect(received(socket) == 2, "and beside it");
-  (void)shell("ip link del cable0.5");
-  expect(gate->check().empty() && gate->health().attached, "an interface that goes is no finding");
+  {
+    const auto gate = open_or_end({.listen = at("0.0.0.0:7400")});
+    expect(gate->health().how.find("cable0.5: ") != std::string::npos, "at a VLAN too");
+    const UniqueFd socket = bound(at("0.0.0.0:7400"));
+    cable.send(at("10.9.5.2:5000"), at("10.9.5.1:7400"), kMixed);
+    expect(received(socket) == 2, "in a VLAN");
+  }
   cable.on_their_side([] { (void)shell("ip link del cable1.5"); });
-  (void)shell("ip addr add 10.9.0.12/24 dev cable0");
-  (void)gate->check();
-  cable.send(at("10.9.0.2:5000"), at("10.9.0.12:7400"), kMixed);
-  expect(received(socket) == 2, "an address that comes is guarded from the next check on");
-  (void)shell("ip addr del 10.9.0.12/24 dev cable0");
+  (void)shell("ip link del cable0.5");
 }
 
 void group(const Cable& cable) {
@@ -374,7 +386,8 @@ int main() {
   vouched_is_not_limited(cable);
   fails_open(cable);
   leaves_others_alone(cable);
-  any_address_and_vlan(cable);
+  any_address(cable);
+  vlan(cable);
   group(cable);
   taken_down();
   scans(cable);

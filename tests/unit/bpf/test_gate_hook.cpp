@@ -60,15 +60,29 @@ Test(gate_hook, the_loopback_has_no_driver_for_xdp) {
 
 Test(gate_hook, each_kind_hangs_and_goes_with_its_owner) {
   const Bench bench;
-  for (const GateMode mode : {GateMode::xdp_generic, GateMode::tc}) {
+  for (const HookKind kind : {HookKind::xdp_generic, HookKind::tcx, HookKind::tc}) {
     for (int round = 0; round < 2; ++round) {  // the first one is gone, or the second could not hang
-      auto hook = bench.attach(mode);
-      cr_assert(hook.has_value());
+      auto hook = GateHook::attach_as(kind, bench.programs, bench.lo, 7);
+      if (!hook && kind == HookKind::tcx) break;  // before Linux 6.6
+      cr_assert(hook.has_value(), "%s", std::string(hook_name(kind)).c_str());
       GateHook moved = std::move(*hook);
       cr_assert(moved.alive());
+      cr_assert_eq(moved.kind(), kind);
       cr_assert_eq(moved.interface().name, "lo");
     }
   }
+}
+
+Test(gate_hook, a_filter_that_was_left_behind_is_replaced) {
+  const Bench bench;
+  const auto left = GateHook::attach_as(HookKind::tc, bench.programs, bench.lo, 7);
+  cr_assert(left.has_value() && left->alive());
+  const GatePrograms others{bench.programs.xdp, bench.programs.network_classifier, bench.programs.classifier};
+  const auto next = GateHook::attach_as(HookKind::tc, others, bench.lo, 7);
+  cr_assert(next.has_value() && next->alive());
+  cr_assert_not(left->alive(), "another program hangs in its place");
+  const auto beside = GateHook::attach_as(HookKind::tc, bench.programs, bench.lo, 8);
+  cr_assert(beside.has_value() && beside->alive() && next->alive(), "that of another daemon stays");
 }
 
 Test(gate_hook, one_xdp_program_has_an_interface_and_classifiers_stand_side_by_side) {
