@@ -221,7 +221,8 @@ std::vector<std::string> LoadedGate::check() {
 }
 
 std::map<std::string, std::uint64_t> LoadedGate::counters() const {
-  std::map<std::string, std::uint64_t> out{{"gate_known_ids", ids_.size()}};
+  std::map<std::string, std::uint64_t> out{{"gate_known_ids", ids_.size()},
+                                           {"gate_interfaces", hooks_.size()}};
   std::vector<std::uint64_t> per_cpu(static_cast<std::size_t>(std::max(libbpf_num_possible_cpus(), 1)));
   for (std::uint32_t way = 0; way < AKM_GATE_WAYS; ++way) {
     std::uint64_t sum = 0;

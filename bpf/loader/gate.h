@@ -57,7 +57,8 @@ class Gate {
     std::string detail;     // what is missing and why
   };
   [[nodiscard]] virtual const Health& health() const = 0;
-  /// gate_passed_..., gate_dropped_...: each datagram to the port once. gate_known_ids.
+  /// gate_passed_..., gate_dropped_...: each datagram to the port once. gate_known_ids,
+  /// gate_interfaces: at so many it hangs.
   [[nodiscard]] virtual std::map<std::string, std::uint64_t> counters() const = 0;
   /// Forgets what it tells. The maps hold 4096 sources of a window; those that tried longest ago make room.
   virtual std::vector<GateScan> take_scans() = 0;

@@ -6,10 +6,11 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
+
 #include <sys/socket.h>
 
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <optional>
 
