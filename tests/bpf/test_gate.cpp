@@ -311,22 +311,23 @@ void group(const Cable& cable) {
   expect(received(socket) == 2, "a group that it was told of");
 }
 
-void taken_down() {
-  const auto gate = open_or_end({.listen = at("10.9.0.1:7400"), .mode = GateMode::xdp});
-  unsigned taken = 0;
+/// The newest link is that of the gate that was made last: other daemons' are left alone.
+UniqueFd newest_xdp_link() {
+  UniqueFd out;
   for (std::uint32_t id = 0; bpf_link_get_next_id(id, &id) == 0;) {
-    const UniqueFd link(bpf_link_get_fd_by_id(id));
+    UniqueFd link(bpf_link_get_fd_by_id(id));
     bpf_link_info info{};
     std::uint32_t size = sizeof info;
     if (bpf_obj_get_info_by_fd(link.get(), &info, &size) != 0 || info.type != BPF_LINK_TYPE_XDP) continue;
-    if (info.xdp.ifindex != ::if_nametoindex("cable0")) continue;
-    const UniqueFd program(bpf_prog_get_fd_by_id(info.prog_id));
-    bpf_prog_info named{};
-    size = sizeof named;
-    (void)bpf_obj_get_info_by_fd(program.get(), &named, &size);
-    if (std::strcmp(named.name, "gate_xdp") == 0 && bpf_link_detach(link.get()) == 0) ++taken;
+    const bool here = info.xdp.ifindex == ::if_nametoindex("cable0");
+    if (here) out = std::move(link);
   }
-  expect(taken == 1, "somebody detaches it");
+  return out;
+}
+
+void taken_down() {
+  const auto gate = open_or_end({.listen = at("10.9.0.1:7400"), .mode = GateMode::xdp});
+  expect(bpf_link_detach(newest_xdp_link().get()) == 0, "somebody detaches it");
   const auto gone = gate->check();
   expect(gone.size() == 1 && gone[0] == "XDP at cable0", "the check says so");
   expect(gate->health().attached && gate->check().empty(), "and hangs it again");
