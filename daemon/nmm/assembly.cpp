@@ -126,23 +126,37 @@ void Assembly::watch_machine(const service::Settings& settings, const NmmSetting
 void Assembly::assemble(NmmSettings own, NmmIdentity identity) {
   service::Shell::Parts parts{*opened_.store, nullptr, random_,
                               [this](const Endpoint& to, auto frame) { loop_.send(socket_, to, frame); }};
+  parts.news = {[this](auto asr_id) { gate_->stored(asr_id); },
+                [this](auto asr_id) { gate_->forgotten(asr_id); },
+                [this](auto& from) { gate_->authentic(from); }};
   shell_ =
       std::make_unique<service::Shell>(std::move(parts), opened_.engine, [this](service::Report& report) {
         if (role_) role_->report(report);
       });
+  gate_.emplace(service::GateKeeper::Parts{
+      service::open_gate(own.gate, loop_.local_endpoint(socket_), identity.findings), &shell_->engine(),
+      boottime_now, [this](const policy::Detection& one) { role_->detected(one); }});
   const auto findings = shell_->restore();
   identity.findings.insert(identity.findings.end(), findings.begin(), findings.end());
   role_ = std::make_unique<Nmm>(
       Core::Parts{*opened_.store, random_, *shell_, events_,
                   [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); }, audit_.get()},
       std::move(own), std::move(identity),
-      NmmMachine{&hardware_, [] {
+      NmmMachine{&hardware_,
+                 [] {
                    log::write(log::Level::notice, {},
                               "The daemon starts anew, to speak for the machine before it");
                    if (const Status failed = start_anew(); !failed) log::error(failed.error().message());
-                 }});
+                 },
+                 [this](StatusSnapshot& out) { show_gate(out); }});
   loop_.add_deadline([this] { return shell_->next_deadline(); }, [this] { shell_->deadline_reached(); });
   loop_.add_deadline([this] { return role_->next_deadline(); }, [this] { role_->deadline_reached(); });
+  loop_.add_deadline([this] { return gate_->next_deadline(); }, [this] { gate_->deadline_reached(); });
+}
+
+void Assembly::show_gate(StatusSnapshot& out) const {
+  for (std::string& finding : gate_->findings()) out.findings.push_back(std::move(finding));
+  out.counters.merge(gate_->counters());
 }
 
 ControlPort& Assembly::port() {
@@ -154,7 +168,10 @@ Status Assembly::start(Observer observer) {
   if (!role_) return {};
   role_->set_observer(std::move(observer));
   AKM_ASSIGN(const RunningClock::BootId boot, read_boot_id());
-  return role_->start(boot, &loop_);
+  AKM_TRY(role_->start(boot, &loop_));
+  gate_->start();
+  for (const Endpoint& one : role_->node_endpoints()) gate_->vouch(one);
+  return {};
 }
 
 }  // namespace akm::nmm

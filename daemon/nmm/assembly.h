@@ -8,6 +8,7 @@
 #include "daemon/nmm/own_hardware.h"
 #include "daemon/nmm/unavailable.h"
 #include "daemon/service/aside_worker.h"
+#include "daemon/service/gate_keeper.h"
 #include "daemon/service/startup.h"
 #include "daemon/watch/machine_guard.h"
 #include "daemon/watch/standard_watches.h"
@@ -39,6 +40,7 @@ class Assembly {
   void check_hardware(const keyring::HardwareOptions& options);
   void watch_machine(const service::Settings& settings, const NmmSettings& own);
   void assemble(NmmSettings own, NmmIdentity identity);
+  void show_gate(StatusSnapshot& out) const;
 
   io::Loop& loop_;
   RandomSource& random_;
@@ -49,6 +51,7 @@ class Assembly {
   node::Hardware hardware_;
   io::Loop::SocketId socket_ = 0;
   std::unique_ptr<service::Shell> shell_;
+  std::optional<service::GateKeeper> gate_;  // of the shell
   std::unique_ptr<Nmm> role_;
   std::unique_ptr<Unavailable> unavailable_;
   std::optional<OwnHardware> own_hardware_;

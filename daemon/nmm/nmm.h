@@ -36,6 +36,7 @@ struct NmmIdentity {
 struct NmmMachine {
   node::Hardware* hardware = nullptr;
   std::function<void()> start_anew = {};
+  std::function<void(StatusSnapshot&)> add_to_status = {};
 };
 
 class Nmm final : public ControlPort {
@@ -84,6 +85,12 @@ class Nmm final : public ControlPort {
   Result<HardwareIdentity> hardware_identity() override;
   void provision_from_file(const std::string& path, UniqueFd code, Done done) override;
   void provision_from_memfd(UniqueFd bundle, Done done) override;
+
+  /// Something was seen on the NMM's own machine or port.
+  void detected(const policy::Detection& detection);
+
+  /// Where its nodes were last heard, or are to be reached first.
+  [[nodiscard]] std::vector<Endpoint> node_endpoints() const;
 
   /// Sends what has gathered. Every way in ends with it.
   void settle();

@@ -108,6 +108,7 @@ service::Schema nmm_schema() {
   for (Setting& setting : direct_schema()) schema.push_back(std::move(setting));
   service::add_hardware_settings(schema);
   watch::add_watch_settings(schema);
+  service::add_gate_settings(schema, protocol::limits::kRelationships);
   for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;
 }
@@ -128,6 +129,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   if (!out.tpm_roots.starts_with('/'))
     return std::unexpected(config.invalid("nmm.tpm_roots", "must be an absolute path"));
   out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
+  out.gate = service::gate_settings(config);
   out.never_evict = service::never_evict_names(config);
   AKM_ASSIGN(out.direct, direct_from(config));
   AKM_ASSIGN(out.hardware, service::hardware_settings(config, common));

@@ -7,6 +7,7 @@
 #include "daemon/policy/adjudication.h"
 #include "daemon/protocol/asr.h"
 #include "daemon/service/config.h"
+#include "daemon/service/gate_settings.h"
 #include "daemon/service/settings.h"
 #include "daemon/watch/watch_settings.h"
 #include "dbus/direct_address.h"
@@ -36,6 +37,7 @@ struct NmmSettings {
   std::string tpm_roots = "/etc/akm/tpm-roots.d";  // *.pem: vendors of TPMs that are trusted
   std::uint32_t missed_heartbeats = 3;             // then a node is silent
   DirectSettings direct;
+  service::GateSettings gate;
   keyring::HardwareOptions hardware;     // of the NMM's own machine
   policy::AdjudicationPolicy recovery;   // never_evict is resolved from the names below at each decision
   std::vector<std::string> never_evict;  // node names

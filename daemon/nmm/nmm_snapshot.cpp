@@ -175,6 +175,19 @@ StatusSnapshot Nmm::status() const {
   out.counters["nodes"] = core_.registry.nodes().size();
   out.counters["relationships"] = core_.registry.asrs().size();
   root_link_.show(out);
+  if (machine_.add_to_status) machine_.add_to_status(out);
+  return out;
+}
+
+std::vector<Endpoint> Nmm::node_endpoints() const {
+  std::vector<Endpoint> out;
+  const auto add = [&out](const std::string& text) {
+    if (const auto endpoint = parse_endpoint(text)) out.push_back(*endpoint);
+  };
+  for (const auto& [node_id, node] : core_.registry.nodes()) {
+    add(node.peer);
+    for (const std::string& text : node.endpoints) add(text);
+  }
   return out;
 }
 

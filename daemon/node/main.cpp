@@ -54,6 +54,7 @@ Status run(const NodeSettings& settings) {
              .events = events,
              .hardware = hardware,
              .probes = open_probes(settings, state.findings),
+             .gate = service::open_gate(settings.gate, loop->local_endpoint(socket), state.findings),
              .run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },
              .run_hooks = [&hooks](keyring::TpmWorker::Job job) { return hooks.run(std::move(job)); },
              .machine = service::this_machine(state.engine.incarnation),

@@ -52,14 +52,20 @@ Node::Node(const NodeSettings& settings, Parts parts)
   records_.emplace(*parts_.store);
   tries_.emplace(*parts_.store);
   shell_.emplace(service::Shell::Parts{*parts_.store, parts_.keys, parts_.random, parts_.send, parts_.now,
-                                       parts_.data.receive},
+                                       parts_.data.receive,
+                                       service::FrameNews{[this](auto asr_id) { gate_->stored(asr_id); },
+                                                          [this](auto asr_id) { gate_->forgotten(asr_id); },
+                                                          [this](auto& from) { gate_->authentic(from); }}},
                  parts_.engine, [this](service::Report& one) { report(one); });
+  gate_.emplace(service::GateKeeper::Parts{std::move(parts_.gate), &shell_->engine(), parts_.now,
+                                           [this](const policy::Detection& one) { sentry_.judge(one); }});
 }
 
 void Node::start() {
   if (!shell_) return;
   rules_.start();
   resume();
+  gate_->start();
   if (parts_.keys != nullptr) sentry_.guard(*parts_.keys);
   if (parts_.audit != nullptr) {
     parts_.audit->on_impaired([this](std::map<std::string, std::string> evidence) {
@@ -185,6 +191,11 @@ StatusSnapshot Node::status() const {
   out.bundles = bundles();
   out.counters = counters_;
   out.counters.merge(sentry_.counters());
+  if (gate_) {
+    if (const auto health = gate_->health()) out.probes.emplace_back("D26, D27", "gate: " + *health);
+    for (std::string& finding : gate_->findings()) out.findings.push_back(std::move(finding));
+    out.counters.merge(gate_->counters());
+  }
   if (shell_) {
     out.counters.merge(service::counter_map(shell_->engine().counters()));
     out.counters.emplace("store_failures", shell_->counters().store_failures);
@@ -233,7 +244,8 @@ void Node::answer_rekey(protocol::AsrId asr_id, const Status& outcome) {
 std::optional<Instant> Node::next_deadline() const {
   std::optional<Instant> out = sentry_.next_deadline();
   for (const auto& due : {save_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_,
-                          handover_.ends(), rules_.next_deadline()}) {
+                          handover_.ends(), rules_.next_deadline(),
+                          gate_ ? gate_->next_deadline() : std::nullopt}) {
     if (due && (!out || *due < *out)) out = due;
   }
   return out;
@@ -258,6 +270,7 @@ void Node::deadline_reached() {
   }
   rules_.deadline_reached();
   sentry_.deadline_reached();
+  if (gate_) gate_->deadline_reached();
 }
 
 }  // namespace akm::node

@@ -27,6 +27,7 @@
 #include "daemon/service/aside_worker.h"
 #include "daemon/service/audit_trail.h"
 #include "daemon/service/event_log.h"
+#include "daemon/service/gate_keeper.h"
 #include "daemon/service/shell.h"
 
 namespace akm::node {
@@ -65,6 +66,7 @@ class Node final : public ControlPort {
     service::EventLog& events;
     Hardware& hardware;
     std::unique_ptr<bpf::ProbeSet> probes;   // null: nothing is watched
+    std::unique_ptr<bpf::Gate> gate = {};    // null: every datagram comes here
     service::RunAside run_aside;             // for work that takes long: not on the loop thread
     service::RunAside run_hooks = {};        // the same, for programs of the response hook alone
     protocol::MachineEvidence machine = {};  // what the NMM is told of this one
@@ -250,6 +252,7 @@ class Node final : public ControlPort {
   Sentry sentry_;
   policy::IncidentBook incidents_;
   Rules rules_;
+  std::optional<service::GateKeeper> gate_;  // of the shell
   Observer observer_;
   NodeState state_ = NodeState::unprovisioned;
   std::map<std::string, std::string> findings_;  // that come and go

@@ -56,6 +56,7 @@ void Node::join_group_of(protocol::AsrId asr_id) {
   }
   findings_.erase("join-group");
   groups_.insert(*group);
+  gate_->joined_group(*group);
 }
 
 void Node::on(protocol::AsrRetired& retired) {

@@ -13,6 +13,7 @@ namespace {
 
 using service::Config;
 
+constexpr std::int64_t kGateIds = 1024;
 constexpr std::size_t kDrivesAlso = 16;
 
 void add_drives(service::Schema& schema) {
@@ -146,6 +147,7 @@ service::Schema node_schema() {
                     .standard = true,
                     .doc = "Activate as soon as credentials are there; else akmctl node activate does.",
                     .choices = {}});
+  service::add_gate_settings(schema, kGateIds);
   add_drives(schema);
   watch::add_watch_settings(schema);
   add_data(schema);
@@ -167,6 +169,7 @@ Result<NodeSettings> node_settings(const Config& config) {
   out.probes_enabled = config.boolean("probes.enabled");
   out.probes_config_folder = config.text("probes.config_folder");
   out.probes_check_interval_s = static_cast<std::uint32_t>(config.integer("probes.check_interval_s"));
+  out.gate = service::gate_settings(config);
   out.activate_automatically = config.boolean("activation.automatic");
   out.drives_watch = config.boolean("drives.watch");
   out.drives_also = config.list("drives.also");

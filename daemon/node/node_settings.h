@@ -7,6 +7,7 @@
 #include "daemon/node/consumer_access.h"
 #include "daemon/policy/node_policy.h"
 #include "daemon/protocol/detection_policy.h"
+#include "daemon/service/gate_settings.h"
 #include "daemon/service/settings.h"
 #include "daemon/watch/watch_settings.h"
 #include "keyring/hardware_identity.h"
@@ -32,6 +33,7 @@ struct NodeSettings {
   bool probes_enabled = true;
   std::string probes_config_folder;
   std::uint32_t probes_check_interval_s = 5;
+  service::GateSettings gate;
   std::string policy_file;
   policy::NodePolicy responses = policy::default_node_policy();  // of that file
   protocol::DetectionPolicy policy_words;                        // the same as it stands there

@@ -79,7 +79,9 @@ void Shell::receive(std::span<std::uint8_t> datagram, const Endpoint& from) {
     return;
   }
   stepping_ = true;
+  const std::uint64_t accepted = engine_.counters().frames_accepted;
   (void)step(protocol::FrameReceived{datagram, from});
+  if (parts_.news.authentic && engine_.counters().frames_accepted != accepted) parts_.news.authentic(from);
   drain();
 }
 
@@ -155,7 +157,9 @@ Status Shell::carry_out_one(Effect& effect) {
       tell(EffectFailed{effect.asr_id, "persist", stored.error()});
       return stored;
     }
+    if (parts_.news.stored) parts_.news.stored(effect.asr_id);
   } else if constexpr (std::is_same_v<Effect, protocol::ForgetAsr>) {
+    if (parts_.news.forgotten) parts_.news.forgotten(effect.asr_id);
     const Status removed = parts_.store.remove(asr_record_name(effect.asr_id));
     if (!removed) {
       ++counters_.store_failures;

@@ -44,6 +44,13 @@ using FrameSender = std::function<void(const Endpoint& to, std::span<const std::
 /// Takes a datagram of another member; its bytes are lent for the call.
 using DataReceiver = std::function<void(const protocol::DataReceived& data)>;
 
+/// What whoever guards the port wants to know.
+struct FrameNews {
+  std::function<void(protocol::AsrId)> stored = {};  // its record is on the disk, for the first time or again
+  std::function<void(protocol::AsrId)> forgotten = {};
+  std::function<void(const Endpoint&)> authentic = {};  // where a fresh frame of a member came from
+};
+
 inline constexpr std::string_view kAsrRecordPrefix = "asr-";  // and 16 hex digits of the ASR's id
 
 class Shell {
@@ -55,6 +62,7 @@ class Shell {
     FrameSender send;
     std::function<Instant()> now = boottime_now;
     DataReceiver data = {};
+    FrameNews news = {};
   };
   Shell(Parts parts, const protocol::Engine::Options& options, ReportHandler handler);
 

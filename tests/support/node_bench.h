@@ -12,6 +12,7 @@
 #include "daemon/node/node.h"
 #include "daemon/protocol/provisioning.h"
 #include "dbus/sealed_memfd.h"
+#include "tests/support/fake_gate.h"
 #include "tests/support/fake_probe_set.h"
 #include "tests/support/memory_key_store.h"
 #include "tests/support/memory_store.h"
@@ -82,6 +83,7 @@ class NodeBench {
       return {};
     };
     if (with_probes_) parts.probes = std::make_unique<FakeProbeSet>(probes);
+    if (with_gate) parts.gate = std::make_unique<FakeGate>(gate);
     node = std::make_unique<node::Node>(settings, std::move(parts));
     node->set_observer({.status_changed = [this] { ++status_changes; }, .asr_changed = {}, .event = {}});
     node->start();
@@ -233,6 +235,8 @@ class NodeBench {
     return sources;
   }};
   FakeProbeSet::Script probes;
+  bool with_gate = false;  // from the next start on
+  FakeGate::Script gate;
   std::vector<keyring::TpmWorker::Job> aside;
   std::vector<keyring::TpmWorker::Job> hooks;
   bool fail_aside = false;

@@ -23,15 +23,18 @@ def wait_agreed(lab, names, asr, seconds=60, **wanted):
                       f"one key of {asr} on {', '.join(names)} {wanted or ''}", seconds, step=0.1)
 
 
-def activate_all(lab):
-    """Starts everything, provisions every node over D-Bus and waits until all are active."""
+def activate_all(lab, without=()):
+    """Starts everything, provisions every node over D-Bus and waits until all are active. `without`: nodes that stay
+    machines without a daemon."""
+    nodes = {name: node for name, node in lab.nodes.items() if name not in without}
     for host in lab.hosts:
-        host.start()
+        if host.name not in without:
+            host.start()
     lab.nmm.akmctl("nmm", "init")
-    for name, node in lab.nodes.items():
+    for name, node in nodes.items():
         lab.nmm.akmctl("nmm", "provision", name, "--bus-address", node.bus_address, "--endpoint", node.endpoint)
         node.akmctl("node", "activate", check=False)  # it may have done so by itself
-    wait_until(lambda: all(node.status()["state"] == "active" for node in lab.nodes.values()), "all nodes active", 60)
+    wait_until(lambda: all(node.status()["state"] == "active" for node in nodes.values()), "all nodes active", 60)
 
 
 def create(lab, asr="asr-1", names=None, **policy):
@@ -40,3 +43,8 @@ def create(lab, asr="asr-1", names=None, **policy):
     settings = [word for key, value in policy.items() for word in ("--policy", f"{key}={value}")]
     lab.nmm.akmctl("asr", "create", asr, *names, *settings)
     return wait_agreed(lab, names, asr)
+
+
+def provisioning_id(node):
+    """The asr_id that a node shares with its NMM."""
+    return next(asr["id"] for asr in node.json("asr", "list") if asr["kind"] == "provisioning")

@@ -23,6 +23,7 @@ struct Fixture {
   std::unique_ptr<io::Loop> loop;
   std::unique_ptr<Assembly> assembly;
   service::Settings settings;
+  bool gate = false;  // at the loopback of this machine
 
   Fixture() {
     cr_assert_not_null(::mkdtemp(folder.data()));
@@ -43,6 +44,7 @@ struct Fixture {
     NmmSettings own;
     own.name = "north";
     own.endpoints = {"127.0.0.1:7400"};
+    own.gate.enabled = gate;
     AKM_ASSIGN(assembly, Assembly::make(settings, own, *loop, random));
     return assembly->start({});
   }
@@ -101,4 +103,17 @@ Test(assembly, an_address_that_cannot_be_had_is_an_error) {
   Fixture f;
   f.settings.listen = *parse_endpoint("192.0.2.77:7400");
   cr_assert_not(f.start().has_value());
+}
+
+Test(assembly, its_gate_is_in_the_status) {
+  Fixture f;
+  f.gate = true;
+  cr_assert(f.start());
+  const StatusSnapshot status = f.assembly->port().status();
+  if (!status.counters.contains("gate_known_ids")) {
+    cr_assert_not(status.findings.empty());
+    cr_skip_test("%s", status.findings.back().c_str());
+  }
+  cr_assert_eq(status.counters.at("gate_known_ids"), 0);
+  cr_assert_eq(status.counters.at("frames_forged"), 0);
 }

@@ -2,6 +2,9 @@
 
 #include <criterion/criterion.h>
 
+#include <algorithm>
+#include <set>
+
 #include "tests/support/node_bench.h"
 
 using namespace akm;
@@ -178,4 +181,49 @@ Test(node, a_moved_disk_is_said) {
   cr_assert(bench.node->status().state == NodeState::provisioned, "the NMM has to activate this machine");
   cr_assert_eq(bench.node->status().findings.size(), 2,
                "that it moved, and what became of its relationships");
+}
+
+Test(node, its_gate_knows_each_relationship_and_who_has_authenticated) {
+  NodeBench bench;
+  bench.with_gate = true;
+  bench.start();
+  cr_assert(bench.gate.ids.empty());
+  bench.make_member();
+  cr_assert(bench.gate.ids == std::set<std::uint64_t>({kProvisioningAsr, kOperationalAsr}));
+  cr_assert(std::ranges::count(bench.gate.vouched, *parse_endpoint("10.0.0.3:7400")) > 0, "the roster");
+  cr_assert(std::ranges::count(bench.gate.vouched, *parse_endpoint("10.0.0.1:7401")) > 0,
+            "the NMM was heard");
+  const auto status = bench.node->status();
+  cr_assert_eq(status.probes.back().first, "D26, D27");
+  cr_assert_eq(status.probes.back().second, "gate: eth0: XDP");
+  cr_assert_eq(status.counters.at("frames_forged"), 0);
+  bench.gate.ids.clear();
+  bench.start();
+  cr_assert(bench.gate.ids == std::set<std::uint64_t>({kProvisioningAsr, kOperationalAsr}), "restored");
+  (void)zeroize(*bench.node);
+  cr_assert(bench.gate.ids.empty());
+}
+
+Test(node, a_flood_and_a_scan_are_observed_and_cost_nobody_anything) {
+  NodeBench bench;
+  bench.with_gate = true;
+  bench.start();
+  bench.make_member();
+  bench.asked.clear();
+  bench.gate.counters["gate_dropped_form"] = 100000;
+  bench.gate.scans = {{*parse_endpoint("192.0.2.7:0"), 30, 0, 30}};
+  bench.pass(service::FrameWatch::kWindow);
+  cr_assert_eq(bench.node->status().counters.at("detections_observe"), 2);
+  cr_assert_eq(bench.count(protocol::Method::breach_report), 0);
+  cr_assert_eq(bench.state(), NodeState::active);
+  cr_assert_eq(bench.node->asrs().size(), 2);
+}
+
+Test(node, a_gate_that_hangs_nowhere_is_a_finding) {
+  NodeBench bench;
+  bench.with_gate = true;
+  bench.gate.health = {"none", false, "eth0 (tcx: Operation not permitted)"};
+  bench.start();
+  cr_assert_eq(bench.gate.checks, 1u);
+  cr_assert_eq(bench.node->status().findings.size(), 1u);
 }

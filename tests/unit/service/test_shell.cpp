@@ -206,3 +206,56 @@ Test(shell, received_data_goes_to_its_receiver) {
   receiver.receive(frame, *parse_endpoint("10.0.0.2:7400"));
   cr_assert(got == bytes);
 }
+
+Test(shell, who_guards_the_port_hears_what_is_held_and_who_is_genuine) {
+  std::vector<std::string> heard;
+  const auto news = [&heard](const std::string& name) {
+    return FrameNews{
+        [&heard, name](AsrId id) { heard.push_back(name + " stored " + asr_record_name(id)); },
+        [&heard, name](AsrId id) { heard.push_back(name + " forgotten " + asr_record_name(id)); },
+        [&heard, name](const Endpoint& from) {
+          heard.push_back(name + " genuine " + format_endpoint(from));
+        }};
+  };
+  test::MemoryStore stores[2];
+  test::SeededRandom random;
+  std::vector<std::vector<std::uint8_t>> sent;
+  const Instant now{1'000'000'000};
+  const auto shell = [&](std::size_t i) {
+    return Shell{{stores[i],
+                  nullptr,
+                  random,
+                  [&sent](const Endpoint&, std::span<const std::uint8_t> frame) {
+                    sent.emplace_back(frame.begin(), frame.end());
+                  },
+                  [now] { return now; },
+                  {},
+                  news(std::to_string(i))},
+                 {.incarnation = 1, .salt = static_cast<std::uint32_t>(i)},
+                 {}};
+  };
+  Shell first = shell(0);
+  Shell second = shell(1);
+  for (std::uint16_t i = 0; i < 2; ++i) {
+    test::SeededRandom same;
+    (i == 0 ? first : second).post(protocol::InstallAsr{test::sample_asr(2, same), i, true, 0});
+  }
+  cr_assert(std::ranges::count(heard, "0 stored asr-1122334455667788") > 0);
+  sent.clear();
+  first.post(protocol::RequestRekey{kId});
+  cr_assert_not(sent.empty());
+  const Endpoint from = *parse_endpoint("192.0.2.1:7400");
+  std::vector<std::uint8_t> forged = sent.front();
+  forged.back() ^= 1;
+  second.receive(forged, from);
+  cr_assert_eq(std::ranges::count(heard, "1 genuine 192.0.2.1:7400"), 0);
+  std::vector<std::uint8_t> frame = sent.front();
+  std::vector<std::uint8_t> again = frame;
+  second.receive(frame, from);
+  cr_assert(std::ranges::count(heard, "1 genuine 192.0.2.1:7400") > 0);
+  heard.clear();
+  second.receive(again, *parse_endpoint("192.0.2.9:7400"));
+  cr_assert(heard.empty(), "a repeated frame vouches for nobody");
+  second.post(protocol::RetireAsr{kId});
+  cr_assert(heard == std::vector<std::string>{"1 forgotten asr-1122334455667788"});
+}
