@@ -47,10 +47,7 @@ Status run(const NodeSettings& settings) {
              .random = random,
              .send = [&loop, socket](const Endpoint& to,
                                      std::span<const std::uint8_t> frame) { loop->send(socket, to, frame); },
-             .join_group =
-                 [&loop, &settings, receive](const Endpoint& group) {
-                   return loop->join_group(group, settings.common.listen, receive);
-                 },
+             .join_group = group_joiner(*loop, settings.common.listen, receive),
              .events = events,
              .hardware = hardware,
              .probes = open_probes(settings, state.findings),

@@ -78,6 +78,13 @@ void say_started(const Node& node) {
       {{"AKM_STATE", std::string(node_state_name(node.status().state))}, {"AKM_VERSION", AKM_VERSION}});
 }
 
+std::function<Status(const Endpoint&)> group_joiner(io::Loop& loop, const Endpoint& local,
+                                                    io::DatagramHandler receive) {
+  return [&loop, local, receive = std::move(receive)](const Endpoint& group) {
+    return loop.join_group(group, local, receive);
+  };
+}
+
 void begin_anew() {
   log::write(log::Level::notice, {}, "The state is erased: the daemon starts anew");
   const Status failed = start_anew();

@@ -31,8 +31,9 @@ Node::Facts facts_of(const service::OpenedState& state, const io::Loop& loop, st
 std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeSettings& settings,
                                                                      service::OpenedState& state,
                                                                      service::AuditTrail& audit);
-/// For the log and the journal.
-void say_started(const Node& node);
+/// What is sent to a group's address goes where all datagrams go.
+std::function<Status(const Endpoint&)> group_joiner(io::Loop& loop, const Endpoint& local,
+                                                    io::DatagramHandler receive);
 /// Starts this program anew, without a state or with a new one.
 void begin_anew();
 /// Collects the hardware identity once, and says when there is none.

@@ -42,14 +42,14 @@ EDGES = {
 # Single files that a layer may include beside its edges: the ports through which the bus knows a role.
 # Each level takes up a little of the one below: to its Root an NMM is what a node is to an NMM.
 # The gate on the port is the one piece of bpf that more than a node has.
-PORTS = {"tools/akmctl": {"daemon/store/audit_check.h"},  # a log is read where no daemon is
+PORTS = {"tools/akmctl": {"daemon/store/audit_check.h",  # a log is read where no daemon is, and so are policies
+                          "daemon/service/config.h", "daemon/service/policy_file.h",
+                          "daemon/service/recovery_text.h"},
          "daemon/service": {"bpf/loader/gate.h", "bpf/loader/gate_hook.h", "bpf/include/akm_gate.h"},
          "dbus": {"daemon/node/control_port.h", "daemon/nmm/control_port.h", "daemon/root/control_port.h"},
          "daemon/nmm": {"daemon/node/bundle_file.h", "daemon/node/control_port.h", "daemon/node/hardware.h",
                         "daemon/node/nmm_link.h",
                         "daemon/node/node_record.h"},
-         "tools/akmctl": {"daemon/service/config.h", "daemon/service/policy_file.h",
-                          "daemon/service/recovery_text.h"},
          "daemon/root": {"daemon/node/nmm_link.h", "daemon/nmm/bundle_drive.h", "daemon/nmm/bundle_target.h",
                          "daemon/nmm/due_times.h", "daemon/nmm/requests.h",
                          "daemon/nmm/root_secret.h", "daemon/nmm/running_clock.h"}}
