@@ -112,7 +112,8 @@ constexpr Attachment kUringTracepoints[] = {
 
 // The event of an LSM program is its hook; the program knows it too.
 constexpr Attachment kKeyGuards[] = {{"guard_key", "lsm", "key_permission"}};
-constexpr Attachment kProcessGuards[] = {{"guard_process", "lsm", "ptrace_access_check"}};
+constexpr Attachment kProcessGuards[] = {{"guard_process", "lsm", "ptrace_access_check"},
+                                         {"daemon_ends", "raw", "sched_process_exit"}};
 constexpr Attachment kFileGuards[] = {{"guard_open", "lsm", "file_open"}};
 constexpr Attachment kFolderGuards[] = {
     {"guard_unlink", "lsm", "inode_unlink"},     {"guard_rmdir", "lsm", "inode_rmdir"},

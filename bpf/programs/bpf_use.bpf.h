@@ -78,12 +78,9 @@ SEC("lsm/bpf")
 int guard_bpf(unsigned long long* context) {
   __u32 first = 0;
   __u32 command = (__u32)context[0];
-  int result = (int)context[3];
-  /* Since 6.15 there is an argument more before the result; it says that the kernel itself calls. */
   (void)bpf_probe_read_kernel(&first, sizeof(first), (const void*)context[1]);
   __u8 watch = watch_of_command(command, first);
   if (!watch || is_ours()) return 0;
-  (void)result;
   return judge(watch, AKM_OP_BPF, command, 0, 0);
 }
 

@@ -56,4 +56,14 @@ int guard_process(unsigned long long* context) {
   return judge(AKM_WATCH_PROCESS, AKM_OP_PTRACE_ACCESS, mode, 0, 0);
 }
 
+/* When we end, nothing is denied any more: who takes our place could not begin. What happens is still told. */
+SEC("raw_tracepoint")
+int daemon_ends(struct bpf_raw_tracepoint_args* call) {
+  __u64 id = bpf_get_current_pid_tgid();
+  struct akm_control* own = get_control();
+  if ((__u32)id != (__u32)(id >> 32) || !own || !is_ours()) return 0;
+  __builtin_memset(own->deny, 0, sizeof(own->deny));
+  return 0;
+}
+
 #endif
