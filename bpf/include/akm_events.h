@@ -95,17 +95,17 @@ enum akm_operation {
   AKM_OP_IO_URING = 22, /* argument: the io_uring opcode; the path is what was passed */
   AKM_OP_OPEN = 23,
   AKM_OP_CREATE = 24,
-  AKM_OP_MODULE = 25,      /* path: the module's name, where it is known */
+  AKM_OP_MODULE = 25, /* path: the module's name, where it is known */
   AKM_OP_KEXEC = 26,
-  AKM_OP_BPF = 27,         /* argument: the bpf() command */
-  AKM_OP_SIGNAL = 28,      /* argument: the signal */
-  AKM_OP_EXEC = 29,        /* path: the file's name */
-  AKM_OP_MAP_CODE = 30,    /* argument: the protection */
-  AKM_OP_RING_SETUP = 31,  /* argument: the IORING_SETUP flags */
-  AKM_OP_SOCKET = 32,      /* argument: family << 32 | type << 16 | protocol */
-  AKM_OP_NETLINK = 33,     /* argument: netlink protocol << 16 | message type */
+  AKM_OP_BPF = 27,        /* argument: the bpf() command */
+  AKM_OP_SIGNAL = 28,     /* argument: the signal */
+  AKM_OP_EXEC = 29,       /* path: the file's name */
+  AKM_OP_MAP_CODE = 30,   /* argument: the protection */
+  AKM_OP_RING_SETUP = 31, /* argument: the IORING_SETUP flags */
+  AKM_OP_SOCKET = 32,     /* argument: family << 32 | type << 16 | protocol */
+  AKM_OP_NETLINK = 33,    /* argument: netlink protocol << 16 | message type */
   AKM_OP_SET_CLOCK = 34,
-  AKM_OP_CAPABILITY = 35,  /* argument: the capabilities gained */
+  AKM_OP_CAPABILITY = 35,     /* argument: the capabilities gained */
   AKM_OP_KEY_PERMISSION = 36, /* argument: KEY_NEED_*, as the kernel asks its security modules */
   AKM_OP_PTRACE_ACCESS = 37,  /* argument: PTRACE_MODE_* */
   AKM_OP_MAX = 37,
@@ -145,8 +145,8 @@ enum akm_count {
   AKM_COUNT_MADE = 0,
   AKM_COUNT_RING_FULL = 1, /* dropped: no room */
   AKM_COUNT_LIMITED = 2,   /* dropped: its source had no token left */
-  AKM_COUNT_REFUSED = 3, /* dropped: a refused attempt that found the ring half full, which is kept for what
-                            happened */
+  AKM_COUNT_REFUSED = 3,   /* dropped: a refused attempt that found the ring half full, which is kept for what
+                              happened */
   AKM_COUNT_PENDING_FULL = 4, /* a call was reported at its begin, without outcome */
   AKM_COUNT_NO_PATH = 5,      /* a path argument could not be read, so it was not compared */
   AKM_COUNT_PIDS_FULL = 6,    /* a thread of ours could not be registered */

@@ -59,8 +59,8 @@ constexpr Name kUringNames[] = {
 };
 
 constexpr Name kBpfNames[] = {
-    {2, "map-update"},   {3, "map-delete"},  {5, "prog-load"},   {8, "prog-attach"},
-    {13, "prog-get-fd"}, {14, "map-get-fd"}, {17, "raw-tp-open"}, {21, "map-lookup-and-delete"},
+    {2, "map-update"},   {3, "map-delete"},   {5, "prog-load"},    {8, "prog-attach"},
+    {13, "prog-get-fd"}, {14, "map-get-fd"},  {17, "raw-tp-open"}, {21, "map-lookup-and-delete"},
     {22, "map-freeze"},  {28, "link-create"}, {29, "link-update"}, {30, "link-get-fd"},
     {34, "link-detach"},
 };
@@ -160,11 +160,11 @@ std::string operation_name(const akm_event& event) {
 
 /// In the order of enum Watch.
 constexpr std::uint8_t kWatches[kWatchCount] = {
-    AKM_WATCH_KEY,        AKM_WATCH_PROCESS,       AKM_WATCH_STATE,        AKM_WATCH_CONFIG,
-    AKM_WATCH_INSPECTION, AKM_WATCH_KERNEL_MEMORY, AKM_WATCH_MODULE,       AKM_WATCH_BPF_USE,
-    AKM_WATCH_BPF_OURS,   AKM_WATCH_SENSOR,        AKM_WATCH_SIGNAL,       AKM_WATCH_TPM,
-    AKM_WATCH_MOUNT,      AKM_WATCH_CORE_DUMP,     AKM_WATCH_HARDENING,    AKM_WATCH_MAC,
-    AKM_WATCH_KEXEC,      AKM_WATCH_DEBUGGER,      AKM_WATCH_FILELESS,     AKM_WATCH_FOREIGN_CODE,
+    AKM_WATCH_KEY,        AKM_WATCH_PROCESS,       AKM_WATCH_STATE,         AKM_WATCH_CONFIG,
+    AKM_WATCH_INSPECTION, AKM_WATCH_KERNEL_MEMORY, AKM_WATCH_MODULE,        AKM_WATCH_BPF_USE,
+    AKM_WATCH_BPF_OURS,   AKM_WATCH_SENSOR,        AKM_WATCH_SIGNAL,        AKM_WATCH_TPM,
+    AKM_WATCH_MOUNT,      AKM_WATCH_CORE_DUMP,     AKM_WATCH_HARDENING,     AKM_WATCH_MAC,
+    AKM_WATCH_KEXEC,      AKM_WATCH_DEBUGGER,      AKM_WATCH_FILELESS,      AKM_WATCH_FOREIGN_CODE,
     AKM_WATCH_SERVICE,    AKM_WATCH_IO_URING,      AKM_WATCH_CONSUMER_KEYS, AKM_WATCH_PACKET,
     AKM_WATCH_CLOCK,      AKM_WATCH_PRIVILEGE,
 };
@@ -219,8 +219,8 @@ std::optional<Outcome> outcome_of(std::uint8_t outcome) {
   }
 }
 
-constexpr std::uint32_t kKnownFlags = AKM_FLAG_PATH | AKM_FLAG_TRUNCATED | AKM_FLAG_SELF_TEST |
-                                      AKM_FLAG_UNWATCHED | AKM_FLAG_EXECUTABLE_CUT;
+constexpr std::uint32_t kKnownFlags =
+    AKM_FLAG_PATH | AKM_FLAG_TRUNCATED | AKM_FLAG_SELF_TEST | AKM_FLAG_UNWATCHED | AKM_FLAG_EXECUTABLE_CUT;
 
 bool is_time(std::uint64_t ns) {
   return ns <= static_cast<std::uint64_t>(INT64_MAX);

@@ -18,7 +18,8 @@ class ProbeCounts {
   [[nodiscard]] std::uint64_t of(std::uint32_t watch, akm_count what) const;
   /// Summed over the watches too.
   [[nodiscard]] std::uint64_t all(akm_count what) const;
-  /// probe_made, probe_lost_ring_full, ..., and for each watch that made anything probe_made_key, probe_lost_key.
+  /// probe_made, probe_lost_ring_full, ..., and for each watch that made anything probe_made_key,
+  /// probe_lost_key.
   [[nodiscard]] std::map<std::string, std::uint64_t> named() const;
 
  private:

@@ -80,7 +80,8 @@ ProbeHealth health_of(const WatchedRow& row, const ProbeObject& object) {
     out.detail = "this kernel has nothing of the kind";
   } else if (by_calls) {
     append(out.detail, row.blind_spot);
-    if (has_compat_calls()) append(out.detail, "32-bit calls are not seen (ia32_emulation=0 at boot removes them)");
+    if (has_compat_calls())
+      append(out.detail, "32-bit calls are not seen (ia32_emulation=0 at boot removes them)");
   }
   return out;
 }

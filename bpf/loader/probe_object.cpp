@@ -167,7 +167,7 @@ Status LoadedObject::attach_one(Group group, const Attachment& attachment, const
   if (program == nullptr) return fail(Errc::probe_failed, std::string(attachment.program));
   Link link{.fd = {},
             .group = group,
-            .event = std::string(group_name(group)) + "." + std::string(attachment.event)};
+            .event = std::string(group_name(group)) + "-" + std::string(attachment.event)};
   AKM_ASSIGN(link.fd, hang(bpf_program__fd(program), attachment, tracefs));
   if (!read_ids(link.fd.get(), link.link_id, link.program_id))
     return fail_errno(Errc::probe_failed, link.event);
@@ -242,7 +242,8 @@ std::vector<std::pair<std::uint32_t, std::uint32_t>> LoadedObject::object_ids() 
   while ((map = bpf_object__next_map(skeleton_->obj, map)) != nullptr) {
     bpf_map_info info{};
     std::uint32_t size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(bpf_map__fd(map), &info, &size) == 0) out.emplace_back(AKM_OBJECT_MAP, info.id);
+    if (bpf_obj_get_info_by_fd(bpf_map__fd(map), &info, &size) == 0)
+      out.emplace_back(AKM_OBJECT_MAP, info.id);
   }
   for (const Link& link : links_) {
     out.emplace_back(AKM_OBJECT_LINK, link.link_id);

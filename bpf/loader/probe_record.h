@@ -62,10 +62,10 @@ struct ProbeRecord {
   std::string path;         // as passed by the caller or a name inside a folder; printable ASCII; may be cut
   std::int64_t result = 0;  // what the call returned, when the outcome is known
   std::uint64_t cgroup_id = 0;
-  std::uint64_t argument = 0;  // of the operation (bpf/include/akm_events.h)
-  std::uint32_t target = 0;    // the process number that was passed, in the caller's pid namespace
+  std::uint64_t argument = 0;            // of the operation (bpf/include/akm_events.h)
+  std::uint32_t target = 0;              // the process number that was passed, in the caller's pid namespace
   std::int64_t started_boottime_ns = 0;  // when the process was started: a number may be given again
-  std::string executable;      // its file, as far up as the program could read; "..." where it could not
+  std::string executable;  // its file, as far up as the program could read; "..." where it could not
   std::uint64_t executable_inode = 0;
   std::uint32_t executable_device = 0;
   std::string digest;  // SHA-256 in hexadecimal of the program that is started, where the kernel keeps one

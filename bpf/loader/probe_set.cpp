@@ -33,7 +33,8 @@ Status check_options(const ProbeOptions& options) {
     if (bytes < page || (bytes & (bytes - 1)) != 0)
       return fail(Errc::invalid_argument, "a ring must be a power of two and at least a page");
   }
-  if (options.service_folders.size() > kFoldersPerKind) return fail(Errc::invalid_argument, "more than 16 folders");
+  if (options.service_folders.size() > kFoldersPerKind)
+    return fail(Errc::invalid_argument, "more than 16 folders");
   for (const auto* list : {&options.state_folders, &options.config_folders}) {
     if (list->size() > kFoldersPerKind) return fail(Errc::invalid_argument, "more than 16 folders");
     for (const std::string& path : *list) {
@@ -105,7 +106,7 @@ class Probes final : public ProbeSet {
   std::vector<WatchedFolder> folders_;
   ProbeCounts counts_;
   akm_control control_{};
-  SelfTest* self_test_ = nullptr;  // while it runs
+  SelfTest* self_test_ = nullptr;   // while it runs
   std::vector<ProbeRecord> early_;  // others' records of the time of the self-test
   std::vector<std::pair<Group, Tier>> failed_;
   std::set<std::string> replaced_;  // folders told as replaced
@@ -203,9 +204,11 @@ Status Probes::fill_maps(const SelfIdentity& identity) {
   AKM_TRY(fill(*object_, "watched_tools", list.tools));
   for (const WatchList::Prefix& prefix : list.prefixes) {
     akm_prefix_key key{};
-    if (prefix.text.size() >= sizeof(key.path)) return fail(Errc::invalid_argument, prefix.text + ": too long");
+    if (prefix.text.size() >= sizeof(key.path))
+      return fail(Errc::invalid_argument, prefix.text + ": too long");
     prefix.text.copy(key.path, prefix.text.size());
-    key.bits = static_cast<std::uint32_t>((prefix.text.size() + (prefix.whole ? 1 : 0)) * 8);  // the NUL counts
+    key.bits =
+        static_cast<std::uint32_t>((prefix.text.size() + (prefix.whole ? 1 : 0)) * 8);  // the NUL counts
     if (bpf_map_update_elem(object_->map_fd("watched_prefixes"), &key, &prefix.watch, BPF_ANY) != 0)
       return fail_errno(Errc::probe_failed, "watched_prefixes");
   }
@@ -242,7 +245,8 @@ int Probes::take_record(void* context, void* data, size_t size) noexcept {
     ++self->garbled_;
   } else if (const auto* probe = std::get_if<SelfProbe>(&*decoded)) {
     self->beat_seen_ = probe->beat;
-  } else if (const auto* record = std::get_if<ProbeRecord>(&*decoded); record != nullptr && record->self_test) {
+  } else if (const auto* record = std::get_if<ProbeRecord>(&*decoded);
+             record != nullptr && record->self_test) {
     // Others cannot make such a record; later ones than the test's are what it provoked late.
     if (self->self_test_ != nullptr) self->self_test_->seen(*record);
   } else if (record != nullptr) {
@@ -423,9 +427,8 @@ Result<std::unique_ptr<ProbeSet>> ProbeSet::open(const ProbeOptions& options) {
   AKM_TRY(check_options(options));
   AKM_ASSIGN(std::vector<WatchedFolder> folders, identify_folders(options));
   AKM_ASSIGN(const SelfIdentity identity, self_identity());
-  ProbeChoice choice{.ring_bytes = options.ring_bytes,
-                     .critical_ring_bytes = options.critical_ring_bytes,
-                     .refused = {}};
+  ProbeChoice choice{
+      .ring_bytes = options.ring_bytes, .critical_ring_bytes = options.critical_ring_bytes, .refused = {}};
   // Each round takes at least one variant away; what has no worse one stays, and its health says so.
   for (;;) {
     AKM_ASSIGN(std::unique_ptr<ProbeObject> object, ProbeObject::load(choice));
@@ -434,7 +437,8 @@ Result<std::unique_ptr<ProbeSet>> ProbeSet::open(const ProbeOptions& options) {
     const auto failed = probes->failed_variants();
     if (failed.empty()) return probes;
     for (const auto& variant : failed)
-      choice.refused.emplace(variant, std::string(tier_name(variant.second)) + ": its self-test was not seen");
+      choice.refused.emplace(variant,
+                             std::string(tier_name(variant.second)) + ": its self-test was not seen");
   }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// The BPF programs that watch a node's keys, process, folders and kernel: loads what this kernel takes, proves that
-// it fires, reads what it sees, and notices when it stops seeing (docs/detections.md).
+// The BPF programs that watch a node's keys, process, folders and kernel: loads what this kernel takes,
+// proves that it fires, reads what it sees, and notices when it stops seeing (docs/detections.md).
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -25,7 +25,8 @@ struct ProbeOptions {
   std::vector<std::string> config_folders;
   /// Where only files that bear our name are watched (D19); by default those of systemd, polkit and D-Bus.
   std::vector<std::string> service_folders = default_service_folders();
-  /// Powers of two, at least one page. A record takes 392 bytes. The second ring is kept for what may be critical.
+  /// Powers of two, at least one page. A record takes 392 bytes. The second ring is kept for what may be
+  /// critical.
   std::uint32_t ring_bytes = 256 * 1024;
   std::uint32_t critical_ring_bytes = 128 * 1024;
   /// Where the tier can: what is done to our keys, process, state and BPF objects is refused, not only told.
@@ -76,8 +77,8 @@ class ProbeSet {
 
   [[nodiscard]] virtual std::vector<ProbeHealth> health() const = 0;
   /// probe_records, probe_records_garbled, probe_made, probe_lost_ring_full, probe_lost_..., for each watch
-  /// probe_made_key and probe_lost_key, probe_links, probe_heartbeats. What was made and not lost was read, or
-  /// waits.
+  /// probe_made_key and probe_lost_key, probe_links, probe_heartbeats. What was made and not lost was read,
+  /// or waits.
   [[nodiscard]] virtual std::map<std::string, std::uint64_t> counters() const = 0;
 };
 

@@ -31,7 +31,7 @@ constexpr unsigned kChildLimit_s = 5;
 struct Scene {
   std::array<char, 32> folder{};  // watched as one of our state folders
   std::array<char, 48> file{};
-  std::array<char, 48> maps{};    // /proc/PARENT/maps
+  std::array<char, 48> maps{};  // /proc/PARENT/maps
   pid_t parent = 0;
   long key = 0;
 };
@@ -83,23 +83,17 @@ struct Proof {
 };
 
 constexpr Proof kProofs[] = {
-    {Group::keys, Watch::key, false},
-    {Group::process, Watch::process, false},
-    {Group::files, Watch::inspection, false},
-    {Group::folders, Watch::state, false},
-    {Group::mounts, Watch::state, true},
-    {Group::kernel_code, Watch::module, false},
-    {Group::bpf_use, Watch::bpf_use, false},
-    {Group::signals, Watch::signal, false},
-    {Group::exec, Watch::debugger, false},
-    {Group::capabilities, Watch::privilege, false},
-    {Group::sockets, Watch::packet, false},
-    {Group::clock, Watch::clock, false},
+    {Group::keys, Watch::key, false},         {Group::process, Watch::process, false},
+    {Group::files, Watch::inspection, false}, {Group::folders, Watch::state, false},
+    {Group::mounts, Watch::state, true},      {Group::kernel_code, Watch::module, false},
+    {Group::bpf_use, Watch::bpf_use, false},  {Group::signals, Watch::signal, false},
+    {Group::exec, Watch::debugger, false},    {Group::capabilities, Watch::privilege, false},
+    {Group::sockets, Watch::packet, false},   {Group::clock, Watch::clock, false},
     {Group::rings, Watch::io_uring, false},
 };
 
-/// What no harmless call reaches: setting the clock and loading a module are asked about only when they would be
-/// done, and an io_uring request needs a ring with memory.
+/// What no harmless call reaches: setting the clock and loading a module are asked about only when they would
+/// be done, and an io_uring request needs a ring with memory.
 bool provable(Group group, Tier tier) {
   if (group == Group::io_uring) return false;
   return tier != Tier::lsm || (group != Group::clock && group != Group::kernel_code);

@@ -1,5 +1,6 @@
 #pragma once
-// Proof by firing: a child provokes every probe once, harmlessly, and the records that come say which probes see.
+// Proof by firing: a child provokes every probe once, harmlessly, and the records that come say which probes
+// see.
 #include <cstdint>
 #include <set>
 #include <string>
@@ -16,7 +17,8 @@ class SelfTest {
   /// `control` is what the map holds; it is written with the child's number and back again.
   SelfTest(const ProbeObject& object, const akm_control& control) : object_(object), control_(control) {}
 
-  /// Runs the child and waits for its end (at most 5 s: an alarm ends it). probe_failed when there can be none.
+  /// Runs the child and waits for its end (at most 5 s: an alarm ends it). probe_failed when there can be
+  /// none.
   Status run();
   /// Called with each record that is marked as ours.
   void seen(const ProbeRecord& record);

@@ -40,9 +40,9 @@ constexpr Attachment kFileTracepoints[] = {
   }
 #define AKM_NONE AKM_NO_ARGUMENT
 // The same for calls whose arguments a program of their own reads.
-#define AKM_CALL(program, name)                                             \
-  {program, kCalls, "sys_enter_" name, 0, Need::optional}, {                \
-    "exit_call", kCalls, "sys_exit_" name, 0, Need::optional                \
+#define AKM_CALL(program, name)                              \
+  {program, kCalls, "sys_enter_" name, 0, Need::optional}, { \
+    "exit_call", kCalls, "sys_exit_" name, 0, Need::optional \
   }
 
 constexpr Attachment kFolderTracepoints[] = {
@@ -116,11 +116,11 @@ constexpr Attachment kProcessGuards[] = {{"guard_process", "lsm", "ptrace_access
                                          {"daemon_ends", "raw", "sched_process_exit"}};
 constexpr Attachment kFileGuards[] = {{"guard_open", "lsm", "file_open"}};
 constexpr Attachment kFolderGuards[] = {
-    {"guard_unlink", "lsm", "inode_unlink"},     {"guard_rmdir", "lsm", "inode_rmdir"},
-    {"guard_create", "lsm", "inode_create"},     {"guard_mkdir", "lsm", "inode_mkdir"},
-    {"guard_symlink", "lsm", "inode_symlink"},   {"guard_link", "lsm", "inode_link"},
-    {"guard_rename", "lsm", "inode_rename"},     {"guard_truncate", "lsm", "path_truncate"},
-    {"guard_chmod", "lsm", "path_chmod"},        {"guard_chown", "lsm", "path_chown"},
+    {"guard_unlink", "lsm", "inode_unlink"},   {"guard_rmdir", "lsm", "inode_rmdir"},
+    {"guard_create", "lsm", "inode_create"},   {"guard_mkdir", "lsm", "inode_mkdir"},
+    {"guard_symlink", "lsm", "inode_symlink"}, {"guard_link", "lsm", "inode_link"},
+    {"guard_rename", "lsm", "inode_rename"},   {"guard_truncate", "lsm", "path_truncate"},
+    {"guard_chmod", "lsm", "path_chmod"},      {"guard_chown", "lsm", "path_chown"},
 };
 constexpr Attachment kMountGuards[] = {{"guard_mount", "lsm", "sb_mount"},
                                        {"guard_move_mount", "lsm", "move_mount"}};

@@ -1,6 +1,6 @@
 #pragma once
-// Which program hangs where, for which group of detections: data, tried in order, the best tier first. What loads
-// and attaches must also fire (self_test.h), or the next variant takes its place.
+// Which program hangs where, for which group of detections: data, tried in order, the best tier first. What
+// loads and attaches must also fire (self_test.h), or the next variant takes its place.
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -24,10 +24,10 @@ enum class Group : std::uint8_t {
   rings,         // D20
   io_uring,      // what io_uring does instead of system calls: pairs files and folders
 };
-inline constexpr Group kGroups[] = {Group::keys,    Group::process,     Group::files,   Group::folders,
-                                    Group::mounts,  Group::kernel_code, Group::bpf_use, Group::signals,
-                                    Group::exec,    Group::capabilities, Group::sockets, Group::clock,
-                                    Group::rings,   Group::io_uring};
+inline constexpr Group kGroups[] = {Group::keys,   Group::process,      Group::files,   Group::folders,
+                                    Group::mounts, Group::kernel_code,  Group::bpf_use, Group::signals,
+                                    Group::exec,   Group::capabilities, Group::sockets, Group::clock,
+                                    Group::rings,  Group::io_uring};
 std::string_view group_name(Group group);
 
 enum class Tier : std::uint8_t { lsm, fentry, tracepoint };

@@ -67,18 +67,27 @@ constexpr NamedFile kNamedFiles[] = {
 };
 
 constexpr const char* kServiceFolders[] = {
-    "/etc/systemd/system",          "/run/systemd/system",         "/usr/lib/systemd/system",
-    "/lib/systemd/system",          "/etc/systemd/system-generators", "/usr/lib/systemd/system-generators",
-    "/etc/polkit-1/rules.d",        "/usr/share/polkit-1/rules.d", "/usr/share/polkit-1/actions",
-    "/etc/dbus-1/system.d",         "/usr/share/dbus-1/system.d",  "/usr/share/dbus-1/system-services",
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    "/etc/systemd/system-generators",
+    "/usr/lib/systemd/system-generators",
+    "/etc/polkit-1/rules.d",
+    "/usr/share/polkit-1/rules.d",
+    "/usr/share/polkit-1/actions",
+    "/etc/dbus-1/system.d",
+    "/usr/share/dbus-1/system.d",
+    "/usr/share/dbus-1/system-services",
 };
 
 constexpr const char* kToolFolders[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"};
-constexpr const char* kTools[] = {"gdb",   "gdbserver", "gcore",       "lldb", "lldb-server", "strace", "ltrace",
-                                  "avml",  "crash",     "makedumpfile", "rr",   "radare2",     "r2",
-                                  "frida-trace"};
+constexpr const char* kTools[] = {"gdb",    "gdbserver", "gcore", "lldb",       "lldb-server",
+                                  "strace", "ltrace",    "avml",  "crash",      "makedumpfile",
+                                  "rr",     "radare2",   "r2",    "frida-trace"};
 
-akm_name_key name_key(std::uint64_t folder, std::uint32_t device, std::string_view parent, std::string_view name) {
+akm_name_key name_key(std::uint64_t folder, std::uint32_t device, std::string_view parent,
+                      std::string_view name) {
   akm_name_key key{};
   key.folder = folder;
   key.device = device;
@@ -106,9 +115,11 @@ void add_devices(WatchList& list) {
   while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
     const std::string name = entry->d_name;
     struct stat status{};
-    if (!name.starts_with("tpm") || ::stat(("/dev/" + name).c_str(), &status) != 0 || !S_ISCHR(status.st_mode))
+    if (!name.starts_with("tpm") || ::stat(("/dev/" + name).c_str(), &status) != 0 ||
+        !S_ISCHR(status.st_mode))
       continue;
-    if (list.devices.size() < AKM_MAX_DEVICES) list.devices.push_back({kernel_device(status.st_rdev), AKM_WATCH_TPM});
+    if (list.devices.size() < AKM_MAX_DEVICES)
+      list.devices.push_back({kernel_device(status.st_rdev), AKM_WATCH_TPM});
   }
 }
 
@@ -192,7 +203,8 @@ WatchList make_watch_list(const std::vector<WatchedFolder>& folders,
   if (!pins.empty()) add_tree(list, places, pins, AKM_WATCH_SENSOR);
   for (const std::string& path : service_folders) {
     places.add(path, AKM_WATCH_SERVICE);
-    for (const char* ours : {"/akm", "/org.akm"}) list.prefixes.push_back({path + ours, false, AKM_WATCH_SERVICE});
+    for (const char* ours : {"/akm", "/org.akm"})
+      list.prefixes.push_back({path + ours, false, AKM_WATCH_SERVICE});
   }
   for (const WatchedFolder& folder : folders) places.add_above(folder.path);
   if (!pins.empty()) places.add_above(pins);

@@ -1,6 +1,6 @@
 #pragma once
-// What is watched besides our keys, process and folders, as data: devices, files of special file systems, single
-// files, programs.
+// What is watched besides our keys, process and folders, as data: devices, files of special file systems,
+// single files, programs.
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -113,9 +113,9 @@ struct akm_scratch {
   struct akm_name_key name;
 };
 
-/* Too large for the stack. Of the tracepoint programs only: those of one CPU do not interrupt each other, since
- * they run with preemption off and the kernel refuses a nested one. LSM and fentry programs can be preempted and
- * have rooms of their own. */
+/* Too large for the stack. Of the tracepoint programs only: those of one CPU do not interrupt each other,
+ * since they run with preemption off and the kernel refuses a nested one. LSM and fentry programs can be
+ * preempted and have rooms of their own. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);

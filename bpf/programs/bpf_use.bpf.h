@@ -3,7 +3,6 @@
 #ifndef AKM_BPF_USE_BPF_H
 #define AKM_BPF_USE_BPF_H
 
-
 enum {
   CMD_MAP_UPDATE = 2,
   CMD_MAP_DELETE = 3,

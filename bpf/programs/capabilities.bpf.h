@@ -3,9 +3,8 @@
 #ifndef AKM_CAPABILITIES_BPF_H
 #define AKM_CAPABILITIES_BPF_H
 
-
 enum { CAP_NET_ADMIN = 12, CAP_SYS_MODULE = 16, CAP_SYS_PTRACE = 19, CAP_SYS_ADMIN = 21, CAP_BPF = 39 };
-#define WATCHED_CAPABILITIES                                                                       \
+#define WATCHED_CAPABILITIES                                                                         \
   (1ull << CAP_NET_ADMIN | 1ull << CAP_SYS_MODULE | 1ull << CAP_SYS_PTRACE | 1ull << CAP_SYS_ADMIN | \
    1ull << CAP_BPF)
 

@@ -3,7 +3,6 @@
 #ifndef AKM_CLOCK_BPF_H
 #define AKM_CLOCK_BPF_H
 
-
 #define CLOCK_REALTIME 0
 #define ADJ_SETOFFSET 0x0100
 

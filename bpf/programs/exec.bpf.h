@@ -3,7 +3,6 @@
 #ifndef AKM_EXEC_BPF_H
 #define AKM_EXEC_BPF_H
 
-
 /* Its inode is a tool's that the loader found, whatever it is called now; or it has its name. */
 static __always_inline int is_tool(struct file* file) {
   struct akm_folder_key key = {.inode = BPF_CORE_READ(file, f_inode, i_ino),
@@ -27,7 +26,8 @@ int exec_program(struct bpf_raw_tracepoint_args* call) {
   if (watch) send_named(watch, AKM_OP_EXEC, AKM_OUTCOME_SUCCEEDED, AKM_TIER_TRACEPOINT, 0, name);
   __u64 gained = watched_capabilities(BPF_CORE_READ(task, cred));
   if (gained && BPF_CORE_READ(task, cred, uid.val) != 0)
-    send_named(AKM_WATCH_PRIVILEGE, AKM_OP_CAPABILITY, AKM_OUTCOME_SUCCEEDED, AKM_TIER_TRACEPOINT, gained, name);
+    send_named(AKM_WATCH_PRIVILEGE, AKM_OP_CAPABILITY, AKM_OUTCOME_SUCCEEDED, AKM_TIER_TRACEPOINT, gained,
+               name);
   return 0;
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* Opened files, judged by the object: names, descriptors, links and races of strings do not matter. D2 to D4, D9, D10,
- * D12 to D14, D18, D19. */
+/* Opened files, judged by the object: names, descriptors, links and races of strings do not matter. D2 to D4,
+ * D9, D10, D12 to D14, D18, D19. */
 #ifndef AKM_FILES_BPF_H
 #define AKM_FILES_BPF_H
-
 
 /* A file that is opened, and how. */
 struct akm_opened {
@@ -29,12 +28,14 @@ static __always_inline int tell_opened(const struct akm_opened* opened, __u8 wat
 }
 
 /* A file that procfs, sysctl, securityfs or selinuxfs calls by a name of the map. */
-static __always_inline int judge_named(const struct akm_opened* opened, struct akm_name_key* key, __u32 magic) {
+static __always_inline int judge_named(const struct akm_opened* opened, struct akm_name_key* key,
+                                       __u32 magic) {
   struct dentry* dentry = opened->dentry;
   struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
   key->folder = 0;
   key->device = magic;
-  bpf_probe_read_kernel_str(key->parent, sizeof(key->parent), (const void*)BPF_CORE_READ(parent, d_name.name));
+  bpf_probe_read_kernel_str(key->parent, sizeof(key->parent),
+                            (const void*)BPF_CORE_READ(parent, d_name.name));
   __u8* watch = bpf_map_lookup_elem(&watched_names, key);
   if (!watch || (!opened->writes && !(*watch & AKM_READS_TOO))) return 0;
   return tell_opened(opened, *watch & AKM_WATCH_MASK, opened->writes ? AKM_OP_OPEN_WRITE : AKM_OP_OPEN);

@@ -31,7 +31,7 @@ static __always_inline unsigned long argument(struct akm_sys_enter* call, __u32 
 }
 
 /* Of what the prefixes hold for io_uring's sake, calls that name a path change nothing. */
-#define PATH_WATCHES                                                                                     \
+#define PATH_WATCHES                                                                                        \
   (1u << AKM_WATCH_STATE | 1u << AKM_WATCH_CONFIG | 1u << AKM_WATCH_SENSOR | 1u << AKM_WATCH_FOREIGN_CODE | \
    1u << AKM_WATCH_SERVICE)
 
@@ -63,7 +63,6 @@ int enter_path(struct akm_sys_enter* call) {
   hold(&room->held);
   return 0;
 }
-
 
 /* ---- LSM: the same by the object. The kernel has looked names up already. ---- */
 
@@ -97,7 +96,8 @@ static __always_inline int bears_our_name(struct dentry* dentry) {
     char name[8] = {};
     bpf_probe_read_kernel_str(name, sizeof(name), (const void*)BPF_CORE_READ(dentry, d_name.name));
     if (starts_akm(name)) return 1;
-    if (name[0] == 'o' && name[1] == 'r' && name[2] == 'g' && name[3] == '.' && starts_akm(name + 4)) return 1;
+    if (name[0] == 'o' && name[1] == 'r' && name[2] == 'g' && name[3] == '.' && starts_akm(name + 4))
+      return 1;
     dentry = BPF_CORE_READ(dentry, d_parent);
   }
   return 0;
@@ -110,9 +110,9 @@ static __always_inline int judge_dentry(struct dentry* dentry, __u8 operation, i
   return judge(watch, operation, 0, 0, BPF_CORE_READ(dentry, d_name.name));
 }
 
-#define GUARD_DENTRY(program, hook, operation, which, returned)                              \
-  SEC("lsm/" hook)                                                                           \
-  int program(unsigned long long* context) {                                                 \
+#define GUARD_DENTRY(program, hook, operation, which, returned)                             \
+  SEC("lsm/" hook)                                                                          \
+  int program(unsigned long long* context) {                                                \
     return judge_dentry((struct dentry*)context[which], operation, (int)context[returned]); \
   }
 
@@ -134,10 +134,10 @@ int guard_rename(unsigned long long* context) {
   return result ? result : judge_dentry((struct dentry*)context[3], AKM_OP_RENAME, 0);
 }
 
-#define GUARD_PATH(program, hook, operation, returned)                           \
-  SEC("lsm/" hook)                                                               \
-  int program(unsigned long long* context) {                                     \
-    struct path* path = (struct path*)context[0];                                \
+#define GUARD_PATH(program, hook, operation, returned)                                   \
+  SEC("lsm/" hook)                                                                       \
+  int program(unsigned long long* context) {                                             \
+    struct path* path = (struct path*)context[0];                                        \
     return judge_dentry(BPF_CORE_READ(path, dentry), operation, (int)context[returned]); \
   }
 

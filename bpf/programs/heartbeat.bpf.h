@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* D32: our own heartbeat. Its call registers our threads, and its record says that the way to user space is open. */
+/* D32: our own heartbeat. Its call registers our threads, and its record says that the way to user space is
+ * open. */
 #ifndef AKM_HEARTBEAT_BPF_H
 #define AKM_HEARTBEAT_BPF_H
 

@@ -3,7 +3,6 @@
 #ifndef AKM_KERNEL_CODE_BPF_H
 #define AKM_KERNEL_CODE_BPF_H
 
-
 SEC("tracepoint")
 int enter_module(struct akm_sys_enter* call) {
   hold_call(AKM_WATCH_MODULE, AKM_OP_MODULE, 0, 0);

@@ -128,8 +128,8 @@ int exit_key(struct akm_sys_exit* call) {
   return 0;
 }
 
-
-/* ---- LSM: every use of a key that the kernel asks about, whatever the way (AF_ALG, consumers, 32-bit calls) ---- */
+/* ---- LSM: every use of a key that the kernel asks about, whatever the way (AF_ALG, consumers, 32-bit calls)
+ * ---- */
 
 enum { NEED_VIEW = 1, NEED_READ = 2 };
 
@@ -142,7 +142,8 @@ int guard_key(unsigned long long* context) {
   int result = (int)context[3];
   __s32 serial = BPF_CORE_READ((struct key*)(reference & ~1ull), serial);
   int kind = guarded_kind(serial);
-  if (result || !kind || need <= NEED_VIEW || (kind == AKM_GUARDED_KEYRING && need == NEED_READ)) return result;
+  if (result || !kind || need <= NEED_VIEW || (kind == AKM_GUARDED_KEYRING && need == NEED_READ))
+    return result;
   if (is_ours()) return result;
   return judge(AKM_WATCH_KEY, AKM_OP_KEY_PERMISSION, need, serial, 0);
 }

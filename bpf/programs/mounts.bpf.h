@@ -3,7 +3,6 @@
 #ifndef AKM_MOUNTS_BPF_H
 #define AKM_MOUNTS_BPF_H
 
-
 /* On a watched folder, below it, or on one above it: then ours are out of sight. */
 static __always_inline int judge_mount(struct dentry* dentry, __u8 operation, int result) {
   struct akm_control* own = get_control();

@@ -21,7 +21,8 @@ int enter_vm_read(struct akm_sys_enter* call) {
 
 SEC("tracepoint")
 int enter_vm_write(struct akm_sys_enter* call) {
-  if (is_our_pid((__u32)call->args[0])) hold_call(AKM_WATCH_PROCESS, AKM_OP_VM_WRITE, 0, (__u32)call->args[0]);
+  if (is_our_pid((__u32)call->args[0]))
+    hold_call(AKM_WATCH_PROCESS, AKM_OP_VM_WRITE, 0, (__u32)call->args[0]);
   return 0;
 }
 
@@ -56,7 +57,8 @@ int guard_process(unsigned long long* context) {
   return judge(AKM_WATCH_PROCESS, AKM_OP_PTRACE_ACCESS, mode, 0, 0);
 }
 
-/* When we end, nothing is denied any more: who takes our place could not begin. What happens is still told. */
+/* When we end, nothing is denied any more: who takes our place could not begin. What happens is still told.
+ */
 SEC("raw_tracepoint")
 int daemon_ends(struct bpf_raw_tracepoint_args* call) {
   __u64 id = bpf_get_current_pid_tgid();

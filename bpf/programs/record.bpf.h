@@ -4,9 +4,9 @@
 #define AKM_RECORD_BPF_H
 
 /* Not reordered, and the same names as in the rows of docs/detections.md: critical when it happened. */
-#define CRITICAL_WATCHES                                                                              \
-  (1u << AKM_WATCH_SELF | 1u << AKM_WATCH_KEY | 1u << AKM_WATCH_PROCESS | 1u << AKM_WATCH_STATE |     \
-   1u << AKM_WATCH_KERNEL_MEMORY | 1u << AKM_WATCH_BPF_OURS | 1u << AKM_WATCH_SENSOR |                \
+#define CRITICAL_WATCHES                                                                          \
+  (1u << AKM_WATCH_SELF | 1u << AKM_WATCH_KEY | 1u << AKM_WATCH_PROCESS | 1u << AKM_WATCH_STATE | \
+   1u << AKM_WATCH_KERNEL_MEMORY | 1u << AKM_WATCH_BPF_OURS | 1u << AKM_WATCH_SENSOR |            \
    1u << AKM_WATCH_FOREIGN_CODE)
 /* An attempt of root that was refused weighs as much there: the kernel lets nobody in. */
 #define SECRET_WATCHES (1u << AKM_WATCH_KEY | 1u << AKM_WATCH_PROCESS | 1u << AKM_WATCH_BPF_OURS)
@@ -18,7 +18,8 @@ static __always_inline int is_critical(__u8 watch, __u8 outcome) {
   return outcome == AKM_OUTCOME_SUCCEEDED || (of_root && (SECRET_WATCHES & bit));
 }
 
-/* A bucket fills at `rate` a second and holds one second's worth. Races between processors cost or give a token. */
+/* A bucket fills at `rate` a second and holds one second's worth. Races between processors cost or give a
+ * token. */
 static __always_inline int take_token(__u32 kind, __u32 id, __s64 rate) {
   struct akm_source source = {.kind = kind, .id = id};
   __u64 now = bpf_ktime_get_boot_ns();
@@ -134,8 +135,8 @@ static __always_inline struct akm_event* open_event(__u8 watch, __u8 operation, 
   return event;
 }
 
-/* A wake-up costs more than everything else here: what may be critical is told at once, the rest waits for the
- * next drain or heartbeat. */
+/* A wake-up costs more than everything else here: what may be critical is told at once, the rest waits for
+ * the next drain or heartbeat. */
 static __always_inline void close_event(struct akm_event* event) {
   int wakes = event->watch != AKM_WATCH_SELF && is_critical(event->watch, event->outcome);
   bpf_ringbuf_submit(event, wakes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
@@ -229,8 +230,8 @@ static __always_inline void hold_path(struct akm_held* held, const char* path) {
  * concerned. Gives what the program returns. */
 static __always_inline int judge(__u8 watch, __u8 operation, __u64 argument, __s32 serial, const void* name) {
   int denied = denies(watch);
-  struct akm_event* event = open_event(watch, operation, denied ? AKM_OUTCOME_REFUSED : AKM_OUTCOME_SUCCEEDED,
-                                       AKM_TIER_LSM);
+  struct akm_event* event =
+      open_event(watch, operation, denied ? AKM_OUTCOME_REFUSED : AKM_OUTCOME_SUCCEEDED, AKM_TIER_LSM);
   if (event) {
     event->argument = argument;
     event->serial = serial;

@@ -3,10 +3,21 @@
 #ifndef AKM_SIGNALS_BPF_H
 #define AKM_SIGNALS_BPF_H
 
-
-enum { SIGQUIT = 3, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGSEGV = 11, SIGTERM = 15, SIGCONT = 18, SIGSTOP };
-#define GRAVE_SIGNALS                                                                                   \
-  (1u << SIGQUIT | 1u << SIGILL | 1u << SIGTRAP | 1u << SIGABRT | 1u << SIGBUS | 1u << SIGFPE |         \
+enum {
+  SIGQUIT = 3,
+  SIGILL,
+  SIGTRAP,
+  SIGABRT,
+  SIGBUS,
+  SIGFPE,
+  SIGKILL,
+  SIGSEGV = 11,
+  SIGTERM = 15,
+  SIGCONT = 18,
+  SIGSTOP
+};
+#define GRAVE_SIGNALS                                                                           \
+  (1u << SIGQUIT | 1u << SIGILL | 1u << SIGTRAP | 1u << SIGABRT | 1u << SIGBUS | 1u << SIGFPE | \
    1u << SIGKILL | 1u << SIGSEGV | 1u << SIGTERM | 1u << SIGSTOP)
 #define SENT_BY_KERNEL 1 /* SEND_SIG_PRIV: the OOM killer, a fault */
 

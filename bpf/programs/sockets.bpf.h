@@ -3,7 +3,6 @@
 #ifndef AKM_SOCKETS_BPF_H
 #define AKM_SOCKETS_BPF_H
 
-
 #define AF_KEY 15
 #define AF_NETLINK 16
 #define AF_PACKET 17
@@ -17,7 +16,8 @@
 static __always_inline __u8 watch_of_socket(int family, int type, int protocol) {
   if (family == AF_KEY || (family == AF_NETLINK && protocol == NETLINK_XFRM)) return AKM_WATCH_CONSUMER_KEYS;
   if (family == AF_PACKET) return AKM_WATCH_PACKET;
-  if ((family == AF_INET || family == AF_INET6) && (type & SOCK_TYPE_MASK) == SOCK_RAW) return AKM_WATCH_PACKET;
+  if ((family == AF_INET || family == AF_INET6) && (type & SOCK_TYPE_MASK) == SOCK_RAW)
+    return AKM_WATCH_PACKET;
   return 0;
 }
 

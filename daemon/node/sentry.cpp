@@ -91,15 +91,16 @@ policy::Outcome outcome_of(bpf::Outcome outcome) {
 /// calls that succeed at such a path and touch nothing of ours; what does touch it is seen by the object too
 /// (opened files, fanotify).
 bool only_a_name(const bpf::ProbeRecord& record) {
-  constexpr std::string_view kNamed[] = {"rename", "unlink", "truncate", "chmod", "chown",  "xattr",
-                                         "link",   "symlink", "mkdir",   "mount", "unmount"};
+  constexpr std::string_view kNamed[] = {"rename", "unlink",  "truncate", "chmod", "chown",  "xattr",
+                                         "link",   "symlink", "mkdir",    "mount", "unmount"};
   return record.source == "tracepoint" && std::ranges::find(kNamed, record.operation) != std::end(kNamed);
 }
 
 /// What weighs less than its class may.
 policy::Grade at_most(const bpf::ProbeRecord& record) {
   constexpr std::uint64_t kPollingThread = 2;  // IORING_SETUP_SQPOLL: works on without system calls
-  constexpr std::uint64_t kPacketFamily = 17;  // AF_PACKET sees everybody's packets, a raw socket one protocol's
+  constexpr std::uint64_t kPacketFamily =
+      17;  // AF_PACKET sees everybody's packets, a raw socket one protocol's
   // The service manager starts services, loads their filters and mounts their folders.
   const bool manager = record.tgid == 1 && record.uid == 0U && record.source != "fanotify";
   switch (record.watch) {

@@ -77,7 +77,8 @@ void while_child_reads(const std::function<bool()>& read) {
 Times bare_round() {
   Times times;
   const auto identity = self_identity();
-  auto object = ProbeObject::load({.ring_bytes = 256 * 1024, .critical_ring_bytes = 256 * 1024, .refused = {}});
+  auto object =
+      ProbeObject::load({.ring_bytes = 256 * 1024, .critical_ring_bytes = 256 * 1024, .refused = {}});
   if (!object || !(*object)->attach()) return times;
   const akm_control control{.pid_ns_device = identity->pid_ns_device,
                             .pid_ns_inode = identity->pid_ns_inode,

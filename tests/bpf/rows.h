@@ -1,6 +1,6 @@
 #pragma once
-// One row of docs/detections.md at a time: an attack must give a record, a benign act none. Each test prints a line
-// that table.py reads: "@row D3 tracepoint attack detected opens /proc/PID/maps".
+// One row of docs/detections.md at a time: an attack must give a record, a benign act none. Each test prints
+// a line that table.py reads: "@row D3 tracepoint attack detected opens /proc/PID/maps".
 #include <sys/prctl.h>
 
 #include "tests/bpf/harness.h"
@@ -35,7 +35,8 @@ class Row {
     }
   }
 
-  /// A thread of the child that gave itself this name may be the one. What the child starts is known by its parent.
+  /// A thread of the child that gave itself this name may be the one. What the child starts is known by its
+  /// parent.
   Row& by(std::string comm) {
     comm_ = std::move(comm);
     return *this;
@@ -65,8 +66,10 @@ class Row {
       check(record);
     }
     const bool good = code == 0 && found == (kind != Kind::benign);
-    tell(kind, code != 0 ? "failed" : found ? (kind == Kind::benign ? "alarm" : "detected")
-                                            : (kind == Kind::benign ? "silent" : "missed"),
+    tell(kind,
+         code != 0 ? "failed"
+         : found   ? (kind == Kind::benign ? "alarm" : "detected")
+                   : (kind == Kind::benign ? "silent" : "missed"),
          what);
     expect(good, row_ + " " + kind_name(kind) + ": " + what);
     if (!good) print(records);

@@ -1,4 +1,5 @@
-// D3, D4, D9, D12, D13, D14, D18 and D19: opened files and named paths, an attack and a benign act for each row.
+// D3, D4, D9, D12, D13, D14, D18 and D19: opened files and named paths, an attack and a benign act for each
+// row.
 #include <fcntl.h>
 #include <liburing.h>
 #include <sched.h>
@@ -46,16 +47,18 @@ int opens_by_io_uring(const std::string& folder, const char* name, int flags) {
 void inspection(ProbeSet& probes) {
   Row row(probes, "D3", Watch::inspection);
   for (const char* name : {"environ", "maps", "auxv", "syscall"})
-    row.test(Kind::attack, "opens " + std::string(name) + " of the daemon", [&] { return opens(of_ours(name)); });
-  row.test(Kind::attack, "lists the daemon's descriptors", [] { return opens(of_ours("fd"), O_RDONLY | O_DIRECTORY); });
+    row.test(Kind::attack, "opens " + std::string(name) + " of the daemon",
+             [&] { return opens(of_ours(name)); });
+  row.test(Kind::attack, "lists the daemon's descriptors",
+           [] { return opens(of_ours("fd"), O_RDONLY | O_DIRECTORY); });
   row.test(Kind::around, "by the folder's descriptor", [] {
     const int folder = ::open(of_ours("").c_str(), O_PATH);
     return ::openat(folder, "environ", O_RDONLY) >= 0 ? 0 : 1;
   });
-  row.test(Kind::around, "by the task folder", [] {
-    return opens(of_ours(("task/" + std::to_string(ours) + "/maps").c_str()));
-  });
-  row.test(Kind::around, "by io_uring, relative", [] { return opens_by_io_uring(of_ours(""), "environ", O_RDONLY); });
+  row.test(Kind::around, "by the task folder",
+           [] { return opens(of_ours(("task/" + std::to_string(ours) + "/maps").c_str())); });
+  row.test(Kind::around, "by io_uring, relative",
+           [] { return opens_by_io_uring(of_ours(""), "environ", O_RDONLY); });
   row.test(Kind::benign, "reads what ps and top read", [] {
     for (const char* name : {"stat", "status", "cmdline", "comm", "cgroup"}) {
       if (opens(of_ours(name)) != 0) return 1;
@@ -89,8 +92,10 @@ void tpm(ProbeSet& probes) {
 /// Opens for writing and writes nothing: the sysctl keeps its value.
 void sysctls(ProbeSet& probes) {
   Row dump(probes, "D12", Watch::core_dump);
-  dump.test(Kind::attack, "opens core_pattern for writing", [] { return opens("/proc/sys/kernel/core_pattern", O_WRONLY); });
-  dump.test(Kind::attack, "opens suid_dumpable for writing", [] { return opens("/proc/sys/fs/suid_dumpable", O_WRONLY); });
+  dump.test(Kind::attack, "opens core_pattern for writing",
+            [] { return opens("/proc/sys/kernel/core_pattern", O_WRONLY); });
+  dump.test(Kind::attack, "opens suid_dumpable for writing",
+            [] { return opens("/proc/sys/fs/suid_dumpable", O_WRONLY); });
   dump.test(Kind::around, "relative, by the folder's descriptor", [] {
     const int folder = ::open("/proc/sys/kernel", O_PATH);
     return ::openat(folder, "core_pattern", O_WRONLY) >= 0 ? 0 : errno == EROFS ? kNotHere : 1;
@@ -119,16 +124,16 @@ void sysctls(ProbeSet& probes) {
   Row mac(probes, "D14", Watch::mac);
   mac.test(Kind::attack, "opens apparmor's .remove for writing",
            [] { return opens("/sys/kernel/security/apparmor/.remove", O_WRONLY); });
-  mac.test(Kind::attack, "opens lockdown for writing", [] { return opens("/sys/kernel/security/lockdown", O_WRONLY); });
+  mac.test(Kind::attack, "opens lockdown for writing",
+           [] { return opens("/sys/kernel/security/lockdown", O_WRONLY); });
   mac.test(Kind::benign, "reads which modules there are", [] { return opens("/sys/kernel/security/lsm"); });
 }
 
 void preload(ProbeSet& probes) {
   Row row(probes, "D18", Watch::foreign_code);
   // There is no such file, so nothing happens; the attempt is what is seen.
-  row.test(Kind::attack, "names ld.so.preload", [] {
-    return ::unlink("/etc/ld.so.preload") != 0 && errno == ENOENT ? 0 : kNotHere;
-  });
+  row.test(Kind::attack, "names ld.so.preload",
+           [] { return ::unlink("/etc/ld.so.preload") != 0 && errno == ENOENT ? 0 : kNotHere; });
   row.test(Kind::benign, "reads ld.so.preload and ld.so.cache", [] {
     (void)::open("/etc/ld.so.preload", O_RDONLY);
     return opens("/etc/ld.so.cache");
@@ -137,18 +142,19 @@ void preload(ProbeSet& probes) {
 
 void service(ProbeSet& probes, const std::string& folder) {
   Row row(probes, "D19", Watch::service);
-  const auto write = [](const std::string& path) { return ::open(path.c_str(), O_WRONLY | O_CREAT, 0644) >= 0 ? 0 : 1; };
+  const auto write = [](const std::string& path) {
+    return ::open(path.c_str(), O_WRONLY | O_CREAT, 0644) >= 0 ? 0 : 1;
+  };
   row.test(Kind::attack, "writes the unit", [&] { return write(folder + "/akmd.service"); });
   row.test(Kind::attack, "writes a drop-in", [&] {
-    return ::mkdir((folder + "/akmd.service.d").c_str(), 0755) == 0 ? write(folder + "/akmd.service.d/x.conf") : 1;
+    return ::mkdir((folder + "/akmd.service.d").c_str(), 0755) == 0 ? write(folder + "/akmd.service.d/x.conf")
+                                                                    : 1;
   });
-  row.test(Kind::attack, "masks the unit", [&] {
-    return ::symlink("/dev/null", (folder + "/akm-nmmd.service").c_str()) == 0 ? 0 : 1;
-  });
+  row.test(Kind::attack, "masks the unit",
+           [&] { return ::symlink("/dev/null", (folder + "/akm-nmmd.service").c_str()) == 0 ? 0 : 1; });
   row.test(Kind::attack, "changes the D-Bus policy", [&] { return write(folder + "/org.akm.conf"); });
-  row.test(Kind::around, "relative", [&] {
-    return ::chdir(folder.c_str()) == 0 ? write("akmd.service") : 1;
-  });
+  row.test(Kind::around, "relative",
+           [&] { return ::chdir(folder.c_str()) == 0 ? write("akmd.service") : 1; });
   row.test(Kind::around, "by io_uring, relative",
            [&] { return opens_by_io_uring(folder, "akmd.service", O_WRONLY); });
   row.test(Kind::benign, "writes another unit", [&] { return write(folder + "/other.service"); });

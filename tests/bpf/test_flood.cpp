@@ -1,5 +1,5 @@
-// A flood of harmless records must not hide one that is critical, and what was made is what was read and what was
-// counted as lost.
+// A flood of harmless records must not hide one that is critical, and what was made is what was read and what
+// was counted as lost.
 #include <linux/keyctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -73,8 +73,8 @@ void one_in_a_flood(ProbeSet& probes, std::int32_t key) {
   }
   const std::uint64_t made = counter(probes, "probe_made_packet") - made_before;
   const std::uint64_t lost = counter(probes, "probe_lost_packet") - lost_before;
-  std::printf("# made %llu, read %zu, counted as lost %llu\n", static_cast<unsigned long long>(made), harmless,
-              static_cast<unsigned long long>(lost));
+  std::printf("# made %llu, read %zu, counted as lost %llu\n", static_cast<unsigned long long>(made),
+              harmless, static_cast<unsigned long long>(lost));
   expect(critical == 1, "the one critical record is found");
   expect(harmless > 0 && harmless < 500, "the source had its tokens and no more");
   expect(made == harmless + lost, "what was made is what was read and what was lost");

@@ -1,4 +1,5 @@
-// D5, D6, D8, D11, D15, D20, D24, D25, D29 and D31: what is asked of the kernel, an attack and a benign act for each row.
+// D5, D6, D8, D11, D15, D20, D24, D25, D29 and D31: what is asked of the kernel, an attack and a benign act
+// for each row.
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -26,12 +27,13 @@ pid_t ours = 0;
 
 void kernel_code(ProbeSet& probes) {
   Row module(probes, "D5", Watch::module);
-  module.test(Kind::attack, "loads a module", [] {
-    return ::syscall(SYS_init_module, "not a module", 12, "") != 0 ? 0 : 1;
-  });
-  module.test(Kind::benign, "lists the modules", [] { return ::open("/proc/modules", O_RDONLY) >= 0 ? 0 : kNotHere; });
+  module.test(Kind::attack, "loads a module",
+              [] { return ::syscall(SYS_init_module, "not a module", 12, "") != 0 ? 0 : 1; });
+  module.test(Kind::benign, "lists the modules",
+              [] { return ::open("/proc/modules", O_RDONLY) >= 0 ? 0 : kNotHere; });
   Row kexec(probes, "D15", Watch::kexec);
-  kexec.test(Kind::attack, "loads a kernel", [] { return ::syscall(SYS_kexec_load, 0, 0, nullptr, ~0UL) != 0 ? 0 : 1; });
+  kexec.test(Kind::attack, "loads a kernel",
+             [] { return ::syscall(SYS_kexec_load, 0, 0, nullptr, ~0UL) != 0 ? 0 : 1; });
   kexec.test(Kind::benign, "asks whether one is loaded",
              [] { return ::open("/sys/kernel/kexec_loaded", O_RDONLY) >= 0 ? 0 : kNotHere; });
 }
@@ -112,9 +114,11 @@ void signals(ProbeSet& probes) {
   for (const int signal : {SIGTERM, SIGQUIT, SIGABRT, SIGSEGV}) ::sigaddset(&set, signal);
   (void)::sigprocmask(SIG_BLOCK, &set, &before);
   row.test(Kind::attack, "kill", [] { return ::kill(ours, SIGTERM); });
-  row.test(Kind::around, "by a pidfd",
-           [] { return static_cast<int>(::syscall(SYS_pidfd_send_signal, open_pidfd(ours), SIGQUIT, nullptr, 0)); });
-  row.test(Kind::around, "to a thread", [] { return static_cast<int>(::syscall(SYS_tgkill, ours, ours, SIGABRT)); });
+  row.test(Kind::around, "by a pidfd", [] {
+    return static_cast<int>(::syscall(SYS_pidfd_send_signal, open_pidfd(ours), SIGQUIT, nullptr, 0));
+  });
+  row.test(Kind::around, "to a thread",
+           [] { return static_cast<int>(::syscall(SYS_tgkill, ours, ours, SIGABRT)); });
   row.test(Kind::around, "with data", [] { return ::sigqueue(ours, SIGSEGV, {}); });
   row.test(Kind::benign, "asks whether we are there, and sends SIGUSR2", [] { return ::kill(ours, 0); });
   for (const int signal : {SIGTERM, SIGQUIT, SIGABRT, SIGSEGV}) {
@@ -138,11 +142,13 @@ void mounts(ProbeSet& probes, const std::string& base) {
     return ::umount(base.c_str());
   });
   row.test(Kind::lsm_around, "relative", [&] {
-    if (::chdir("/tmp") != 0 || ::mount("none", base.substr(5).c_str(), "tmpfs", 0, nullptr) != 0) return kNotHere;
+    if (::chdir("/tmp") != 0 || ::mount("none", base.substr(5).c_str(), "tmpfs", 0, nullptr) != 0)
+      return kNotHere;
     return ::umount(base.c_str());
   });
   row.test(Kind::benign, "mounts in a namespace of its own", [&] {
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return kNotHere;
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+      return kNotHere;
     return ::mount("none", base.c_str(), "tmpfs", 0, nullptr);
   });
 }
@@ -157,18 +163,21 @@ void rings(ProbeSet& probes) {
     io_uring ring{};
     return ::io_uring_queue_init(4, &ring, IORING_SETUP_SQPOLL) == 0 ? 0 : kNotHere;
   });
-  row.test(Kind::benign, "is refused one", [] {
-    return ::syscall(SYS_io_uring_setup, 0, nullptr) < 0 ? 0 : 1;
-  });
+  row.test(Kind::benign, "is refused one",
+           [] { return ::syscall(SYS_io_uring_setup, 0, nullptr) < 0 ? 0 : 1; });
 }
 
 void sockets(ProbeSet& probes) {
   Row keys(probes, "D24", Watch::consumer_keys);
-  keys.test(Kind::attack, "opens an XFRM socket", [] { return ::socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM) >= 0 ? 0 : kNotHere; });
-  keys.test(Kind::benign, "opens a route socket", [] { return ::socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) >= 0 ? 0 : 1; });
+  keys.test(Kind::attack, "opens an XFRM socket",
+            [] { return ::socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM) >= 0 ? 0 : kNotHere; });
+  keys.test(Kind::benign, "opens a route socket",
+            [] { return ::socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) >= 0 ? 0 : 1; });
   Row packets(probes, "D25", Watch::packet);
-  packets.test(Kind::attack, "opens a packet socket", [] { return ::socket(AF_PACKET, SOCK_RAW, 0) >= 0 ? 0 : kNotHere; });
-  packets.test(Kind::attack, "opens a raw socket", [] { return ::socket(AF_INET, SOCK_RAW, 1) >= 0 ? 0 : kNotHere; });
+  packets.test(Kind::attack, "opens a packet socket",
+               [] { return ::socket(AF_PACKET, SOCK_RAW, 0) >= 0 ? 0 : kNotHere; });
+  packets.test(Kind::attack, "opens a raw socket",
+               [] { return ::socket(AF_INET, SOCK_RAW, 1) >= 0 ? 0 : kNotHere; });
   packets.test(Kind::around, "by io_uring", [] {
     io_uring ring{};
     if (::io_uring_queue_init(4, &ring, 0) != 0) return kNotHere;

@@ -62,8 +62,8 @@ void overfilled(std::int32_t key) {
   const std::uint64_t made_before = counter(*probes, "probe_made_key");
   expect(in_child([key] { return read_key(key, 100); }) == 0, "a child reads 100 times");
   std::size_t arrived = 0;
-  const auto findings =
-      probes->check([&arrived](const ProbeRecord& record) { arrived += record.watch == Watch::key ? 1U : 0U; });
+  const auto findings = probes->check(
+      [&arrived](const ProbeRecord& record) { arrived += record.watch == Watch::key ? 1U : 0U; });
   const SensorFinding* lost = find(findings, SensorFinding::Kind::records_lost);
   expect(lost != nullptr, "a finding says that records were lost");
   expect(arrived > 0 && arrived < 100, "the rings held some of them");

@@ -99,7 +99,8 @@ void probes(Seeds& seeds) {
   for (std::uint8_t operation = 1; operation <= AKM_OP_MAX; ++operation) {
     akm_event event{};
     event.version = AKM_EVENT_VERSION;
-    event.watch = operation == AKM_OP_SELF_PROBE ? AKM_WATCH_SELF : AKM_WATCH_KEY + operation % (AKM_WATCHES - AKM_WATCH_KEY);
+    event.watch = operation == AKM_OP_SELF_PROBE ? AKM_WATCH_SELF
+                                                 : AKM_WATCH_KEY + operation % (AKM_WATCHES - AKM_WATCH_KEY);
     event.operation = operation;
     event.outcome = AKM_OUTCOME_SUCCEEDED;
     event.tier = static_cast<__u8>(AKM_TIER_TRACEPOINT + operation % AKM_TIER_MAX);

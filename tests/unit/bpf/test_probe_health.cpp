@@ -25,7 +25,9 @@ class FakeObject final : public ProbeObject {
   [[nodiscard]] std::size_t links() const override { return 0; }
   [[nodiscard]] std::size_t live_links() const override { return 0; }
   std::vector<std::string> take_gone_links() override { return {}; }
-  [[nodiscard]] std::vector<std::pair<std::uint32_t, std::uint32_t>> object_ids() const override { return {}; }
+  [[nodiscard]] std::vector<std::pair<std::uint32_t, std::uint32_t>> object_ids() const override {
+    return {};
+  }
 };
 
 const ProbeHealth& row(const std::vector<ProbeHealth>& all, const std::string& name) {

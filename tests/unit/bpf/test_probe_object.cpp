@@ -36,7 +36,8 @@ Test(probe_object, loads_and_attaches_what_the_kernel_takes) {
 Test(probe_object, what_is_refused_falls_to_the_next_variant_with_its_reason) {
   ProbeChoice choice;
   for (const Variant& variant : variants()) {
-    if (variant.tier != Tier::tracepoint) choice.refused[{variant.group, variant.tier}] = "refused by the test";
+    if (variant.tier != Tier::tracepoint)
+      choice.refused[{variant.group, variant.tier}] = "refused by the test";
   }
   auto object = load(choice);
   if (!object) cr_skip_test("%s", object.error().message().c_str());

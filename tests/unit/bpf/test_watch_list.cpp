@@ -1,8 +1,8 @@
 #include "bpf/loader/watch_list.h"
 
 #include <criterion/criterion.h>
-#include <sys/sysmacros.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 
@@ -38,13 +38,14 @@ Test(watch_list, a_folder_is_watched_for_its_first_reason) {
 }
 
 Test(watch_list, everything_fits_the_maps) {
-  const WatchList list = make_watch_list({{"/usr/lib", Watch::state, 0, 0}}, default_service_folders(),
-                                         "/sys/fs/bpf", 1);
+  const WatchList list =
+      make_watch_list({{"/usr/lib", Watch::state, 0, 0}}, default_service_folders(), "/sys/fs/bpf", 1);
   cr_assert_leq(list.devices.size(), std::size_t{AKM_MAX_DEVICES});
   cr_assert_leq(list.names.size(), std::size_t{AKM_MAX_NAMES});
   cr_assert_leq(list.folders.size(), std::size_t{AKM_MAX_FOLDERS});
   cr_assert_lt(list.tools.size(), std::size_t{AKM_MAX_TOOLS});
-  cr_assert_leq(list.prefixes.size(), std::size_t{AKM_MAX_PREFIXES - 64}, "the folders of a full configuration fit");
+  cr_assert_leq(list.prefixes.size(), std::size_t{AKM_MAX_PREFIXES - 64},
+                "the folders of a full configuration fit");
 }
 
 Test(watch_list, devices_by_the_kernels_number) {

@@ -77,7 +77,8 @@ Test(sentry, each_watch_has_its_class) {
 }
 
 Test(sentry, what_honest_programs_do_weighs_less) {
-  const auto grade_of = [](bpf::Watch watch, const char* operation, std::uint64_t argument, std::uint32_t tgid) {
+  const auto grade_of = [](bpf::Watch watch, const char* operation, std::uint64_t argument,
+                           std::uint32_t tgid) {
     bpf::ProbeRecord record = test::foreign_key_read(5);
     record.outcome = bpf::Outcome::succeeded;
     record.watch = watch;
