@@ -35,7 +35,7 @@ std::string metric_name(std::string_view prefix, Watch watch) {
 std::uint64_t ProbeCounts::of(std::uint32_t watch, akm_count what) const {
   const int cpus = libbpf_num_possible_cpus();
   if (cpus <= 0) return 0;
-  const std::uint32_t index = watch * AKM_COUNTS + what;
+  const std::uint32_t index = watch * std::uint32_t{AKM_COUNTS} + static_cast<std::uint32_t>(what);
   std::vector<std::uint64_t> per_cpu(static_cast<std::size_t>(cpus));
   if (bpf_map_lookup_elem(map_, &index, per_cpu.data()) != 0) return 0;
   std::uint64_t sum = 0;
