@@ -5,7 +5,6 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,8 +15,13 @@
 #include "bpf/include/akm_events.h"
 #include "bpf/loader/decode.h"
 #include "bpf/loader/folder_watch.h"
+#include "bpf/loader/pin_folder.h"
+#include "bpf/loader/probe_counts.h"
 #include "bpf/loader/probe_object.h"
 #include "bpf/loader/self_identity.h"
+#include "bpf/loader/self_test.h"
+#include "bpf/loader/watch_list.h"
+#include "bpf/loader/watch_maps.h"
 
 namespace akm::bpf {
 namespace {
@@ -27,9 +31,12 @@ constexpr std::size_t kCheckBudget = 8192;
 
 Status check_options(const ProbeOptions& options) {
   const auto page = static_cast<std::uint32_t>(::sysconf(_SC_PAGESIZE));
-  if (options.ring_bytes < page || (options.ring_bytes & (options.ring_bytes - 1)) != 0) {
-    return fail(Errc::invalid_argument, "ring_bytes must be a power of two and at least a page");
+  for (const std::uint32_t bytes : {options.ring_bytes, options.critical_ring_bytes}) {
+    if (bytes < page || (bytes & (bytes - 1)) != 0)
+      return fail(Errc::invalid_argument, "a ring must be a power of two and at least a page");
   }
+  if (options.service_folders.size() > kFoldersPerKind)
+    return fail(Errc::invalid_argument, "more than 16 folders");
   for (const auto* list : {&options.state_folders, &options.config_folders}) {
     if (list->size() > kFoldersPerKind) return fail(Errc::invalid_argument, "more than 16 folders");
     for (const std::string& path : *list) {
@@ -56,22 +63,30 @@ Result<std::vector<WatchedFolder>> identify_folders(const ProbeOptions& options)
   return out;
 }
 
-/// 32-bit calls run no system call tracepoints (x86 says so to the tracer), and 64-bit programs can make
-/// them. The sysctl is there when the kernel was built with them.
-std::string compat_note() {
-  if (::access("/proc/sys/abi/vsyscall32", F_OK) != 0) return {};
-  return "32-bit calls are not seen on this tier (ia32_emulation=0 at boot removes them)";
-}
+/// Its keys, its process, its state, its BPF objects: nobody else has business there.
+constexpr akm_watch kDenied[] = {AKM_WATCH_KEY, AKM_WATCH_PROCESS, AKM_WATCH_STATE, AKM_WATCH_BPF_OURS,
+                                 AKM_WATCH_SENSOR};
+constexpr std::size_t kEarlyRecords = 64;
+constexpr std::size_t kGapRecords = 4096;  // more than both rings hold
 
 class Probes final : public ProbeSet {
  public:
-  Probes(std::unique_ptr<ProbeObject> object, std::vector<WatchedFolder> folders)
-      : object_(std::move(object)), folders_(std::move(folders)) {}
-  ~Probes() override { ring_buffer__free(ring_); }
+  Probes(std::unique_ptr<ProbeObject> object, const ProbeOptions& options, std::vector<WatchedFolder> folders,
+         std::string pins, bool adopted)
+      : adopted_(adopted),
+        pins_(std::move(pins)),
+        object_(std::move(object)),
+        options_(options),
+        folders_(std::move(folders)),
+        counts_(object_->map_fd("counts")) {}
+  ~Probes() override;
   Probes(const Probes&) = delete;
   Probes& operator=(const Probes&) = delete;
 
+  /// Everything, the self-test too.
   Status start(const SelfIdentity& identity);
+  /// Groups whose variant did not attach or was not seen to fire, and that have a worse one.
+  [[nodiscard]] std::vector<std::pair<Group, Tier>> failed_variants() const { return failed_; }
 
   [[nodiscard]] int fd() const override { return epoll_.get(); }
   Drained drain(std::size_t budget, const RecordHandler& handler) override;
@@ -82,17 +97,29 @@ class Probes final : public ProbeSet {
 
  private:
   static int take_record(void* context, void* data, size_t size) noexcept;
-  Status watch_folders(const SelfIdentity& identity);
-  Status add_prefix(const std::string& text, bool whole, std::uint8_t watch);
+  Status watch_folders();
+  Status write_control();
+  void guard_objects();
+  Status prove();
   [[nodiscard]] bool beat(const RecordHandler& handler);
   void forget_ended_threads();
-  [[nodiscard]] std::uint64_t dropped(std::uint32_t reason) const;
   void check_drops(std::vector<SensorFinding>& findings);
   void check_folders(std::vector<SensorFinding>& findings);
-  [[nodiscard]] ProbeHealth folder_health() const;
 
+  /// What an earlier process left, before anything of it is written over.
+  void take_over();
+
+  bool adopted_ = false;
+  std::string pins_;  // "pinned in ...", or why not
   std::unique_ptr<ProbeObject> object_;
+  ProbeOptions options_;
   std::vector<WatchedFolder> folders_;
+  ProbeCounts counts_;
+  akm_control control_{};
+  SelfTest* self_test_ = nullptr;  // while it runs
+  bool proven_ = false;
+  std::vector<ProbeRecord> early_;  // others' records of the time of the self-test
+  std::vector<std::pair<Group, Tier>> failed_;
   std::set<std::string> replaced_;  // folders told as replaced
   std::optional<FolderWatch> folder_watch_;
   std::string folder_watch_reason_;
@@ -105,61 +132,127 @@ class Probes final : public ProbeSet {
   std::size_t budget_ = 0;
   std::size_t handed_ = 0;
 
+  std::vector<SensorFinding> first_findings_;
+  std::uint32_t host_tgid_ = 0;
   std::uint64_t beat_ = 0;
   std::uint64_t beat_seen_ = 0;
   bool silent_ = false;
-  std::array<std::uint64_t, AKM_DROP_REASONS> drops_told_{};
+  std::array<std::uint64_t, AKM_COUNTS> drops_told_{};
   std::uint64_t records_ = 0;
   std::uint64_t garbled_ = 0;
   std::uint64_t overflows_ = 0;
 };
 
-Status Probes::start(const SelfIdentity& identity) {
-  ring_ = ring_buffer__new(object_->map_fd("ring"), &Probes::take_record, this, nullptr);
-  if (ring_ == nullptr) return fail_errno(Errc::probe_failed, "ring buffer");
-  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll_) return fail_errno(Errc::probe_failed, "epoll");
-  epoll_event event{.events = EPOLLIN, .data = {}};
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, object_->map_fd("ring"), &event) != 0) {
-    return fail_errno(Errc::probe_failed, "epoll on the ring buffer");
+// The programs stay where they are pinned, and have nobody who may touch anything: so nothing is denied.
+Probes::~Probes() {
+  if (!options_.pin_folder.empty()) {
+    control_.tgid = 0;
+    std::ranges::fill(control_.deny, std::uint8_t{0});
+    (void)write_control();
   }
-  AKM_TRY(watch_folders(identity));
-  AKM_TRY(object_->attach());
-
-  // The first beat registers our threads: before it no access to our process is recognised.
-  std::size_t early = 0;
-  if (!beat([&early](const ProbeRecord&) { ++early; })) silent_ = true;
-  return {};
+  ring_buffer__free(ring_);
 }
 
-Status Probes::add_prefix(const std::string& text, bool whole, std::uint8_t watch) {
-  akm_prefix_key key{};
-  if (text.size() >= sizeof(key.path)) return fail(Errc::invalid_argument, text + ": too long");
-  text.copy(key.path, text.size());
-  key.bits = static_cast<std::uint32_t>((text.size() + (whole ? 1 : 0)) * 8);  // whole: the NUL counts
-  if (bpf_map_update_elem(object_->map_fd("watched_prefixes"), &key, &watch, BPF_ANY) != 0) {
-    return fail_errno(Errc::probe_failed, "watched_prefixes");
-  }
-  return {};
-}
-
-Status Probes::watch_folders(const SelfIdentity& identity) {
-  for (const WatchedFolder& folder : folders_) {
-    const std::uint8_t watch = folder.watch == Watch::state ? AKM_WATCH_STATE : AKM_WATCH_CONFIG;
-    AKM_TRY(add_prefix(folder.path, true, watch));
-    AKM_TRY(add_prefix(folder.path + "/", false, watch));
-    const akm_folder_key key{.inode = folder.inode,
-                             .device = (gnu_dev_major(folder.device) << 20) | gnu_dev_minor(folder.device),
-                             .zero = 0};
-    if (bpf_map_update_elem(object_->map_fd("watched_folders"), &key, &watch, BPF_ANY) != 0) {
-      return fail_errno(Errc::probe_failed, "watched_folders");
+void Probes::take_over() {
+  const std::uint32_t zero = 0;
+  akm_control before{};
+  if (bpf_map_lookup_elem(object_->map_fd("control"), &zero, &before) == 0) {
+    const auto now = static_cast<std::uint64_t>(boottime_now().ns);
+    const std::uint64_t gap = now > before.heartbeat_ns ? now - before.heartbeat_ns : 0;
+    control_.lost_told = before.lost_told;
+    if (before.heartbeat_limit_ns != 0 && gap > before.heartbeat_limit_ns) {
+      first_findings_.push_back({SensorFinding::Kind::unwatched,
+                                 "nobody watched for " + std::to_string(gap / 1'000'000'000) + " s",
+                                 counts_.all(AKM_COUNT_UNWATCHED)});
     }
   }
-  // For io_uring, which is judged by the name: our memory, and that of our threads.
-  const std::string proc = "/proc/" + std::to_string(identity.tgid);
-  AKM_TRY(add_prefix(proc + "/mem", true, AKM_WATCH_PROCESS));
-  AKM_TRY(add_prefix(proc + "/task/", false, AKM_WATCH_PROCESS));
+  for (std::size_t what = 0; what < AKM_COUNTS; ++what)
+    drops_told_[what] = counts_.all(static_cast<akm_count>(what));
+  drops_told_[AKM_COUNT_RING_FULL] = control_.lost_told;
+  std::int32_t serial = 0;
+  const void* previous = nullptr;
+  const int keys = object_->map_fd("guarded_keys");
+  while (guarded_.size() < AKM_MAX_KEYS && bpf_map_get_next_key(keys, previous, &serial) == 0) {
+    (void)bpf_map_lookup_elem(keys, &serial, &guarded_[serial]);
+    previous = &serial;
+  }
+  empty_watch_maps(*object_);
+}
 
+Status Probes::start(const SelfIdentity& identity) {
+  // What may be critical is read first.
+  ring_ = ring_buffer__new(object_->map_fd("critical_ring"), &Probes::take_record, this, nullptr);
+  if (ring_ == nullptr || ring_buffer__add(ring_, object_->map_fd("ring"), &Probes::take_record, this) != 0)
+    return fail_errno(Errc::probe_failed, "ring buffer");
+  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_) return fail_errno(Errc::probe_failed, "epoll");
+  for (const char* ring : {"critical_ring", "ring"}) {
+    epoll_event event{.events = EPOLLIN, .data = {}};
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, object_->map_fd(ring), &event) != 0)
+      return fail_errno(Errc::probe_failed, "epoll on the ring buffer");
+  }
+  control_.tgid = identity.tgid;
+  control_.pid_ns_device = identity.pid_ns_device;
+  control_.pid_ns_inode = identity.pid_ns_inode;
+  control_.mount_ns = identity.mount_ns;
+  control_.heartbeat_limit_ns = static_cast<std::uint64_t>(options_.heartbeat_limit.count());
+  for (const akm_watch watch : kDenied) control_.deny[watch] = options_.deny ? 1 : 0;
+  if (adopted_) take_over();
+  AKM_TRY(write_control());
+  AKM_TRY(write_watch_list(
+      *object_, make_watch_list(folders_, options_.service_folders, options_.pin_folder, identity.tgid)));
+  AKM_TRY(watch_folders());
+  AKM_TRY(object_->attach());
+  guard_objects();
+  return prove();
+}
+
+Status Probes::write_control() {
+  const std::uint32_t zero = 0;
+  control_.heartbeat_ns = static_cast<std::uint64_t>(boottime_now().ns);
+  if (bpf_map_update_elem(object_->map_fd("control"), &zero, &control_, BPF_ANY) != 0)
+    return fail_errno(Errc::probe_failed, "control map");
+  return {};
+}
+
+// The first beat registers our threads: before it no access to our process is recognised.
+Status Probes::prove() {
+  const RecordHandler keep = [this](const ProbeRecord& record) {
+    if (early_.size() < (adopted_ ? kGapRecords : kEarlyRecords)) early_.push_back(record);
+  };
+  if (!beat(keep)) silent_ = true;
+  // Between our start and this moment the programs did not know us.
+  std::erase_if(early_, [this](const ProbeRecord& record) {
+    return record.source != "fanotify" && record.tgid == host_tgid_;
+  });
+  SelfTest test(*object_, control_);
+  AKM_TRY(test.run());
+  self_test_ = &test;
+  while (drain(kCheckBudget, keep).more) {
+  }
+  self_test_ = nullptr;
+  proven_ = true;
+  for (const Group group : kGroups) {
+    const auto tier = object_->tier(group);
+    if (!tier || object_->state(group).tier == "absent") continue;
+    const bool attached = object_->state(group).attached;
+    if (attached && test.proven(group)) continue;
+    if (worse_tier(group, *tier)) failed_.emplace_back(group, *tier);
+    if (attached) object_->not_proven(group);
+  }
+  return {};
+}
+
+// Over the limit the rest is guarded by the heartbeat alone.
+void Probes::guard_objects() {
+  const std::uint8_t ours = 1;
+  for (const auto& [kind, id] : object_->object_ids()) {
+    const akm_object_key key{.kind = kind, .id = id};
+    (void)bpf_map_update_elem(object_->map_fd("our_objects"), &key, &ours, BPF_ANY);
+  }
+}
+
+Status Probes::watch_folders() {
   auto watch = FolderWatch::open(folders_);
   if (!watch) {
     folder_watch_reason_ = watch.error().message();
@@ -180,7 +273,12 @@ int Probes::take_record(void* context, void* data, size_t size) noexcept {
     ++self->garbled_;
   } else if (const auto* probe = std::get_if<SelfProbe>(&*decoded)) {
     self->beat_seen_ = probe->beat;
-  } else if (const auto* record = std::get_if<ProbeRecord>(&*decoded)) {
+    self->host_tgid_ = probe->tgid;
+  } else if (const auto* record = std::get_if<ProbeRecord>(&*decoded);
+             record != nullptr && record->self_test) {
+    // Others cannot make such a record; later ones than the test's are what it provoked late.
+    if (self->self_test_ != nullptr) self->self_test_->seen(*record);
+  } else if (record != nullptr) {
     ++self->records_;
     ++self->handed_;
     (*self->handler_)(*record);
@@ -192,9 +290,17 @@ int Probes::take_record(void* context, void* data, size_t size) noexcept {
 ProbeSet::Drained Probes::drain(std::size_t budget, const RecordHandler& handler) {
   Drained out;
   if (budget == 0) return {.records = 0, .more = true};
+  handed_ = 0;
+  if (proven_ && !early_.empty()) {
+    handed_ = std::min(budget, early_.size());
+    const std::vector<ProbeRecord> early(early_.begin(),
+                                         early_.begin() + static_cast<std::ptrdiff_t>(handed_));
+    early_.erase(early_.begin(), early_.begin() + static_cast<std::ptrdiff_t>(handed_));
+    for (const ProbeRecord& record : early) handler(record);
+    if (handed_ >= budget) return {.records = handed_, .more = true};
+  }
   handler_ = &handler;
   budget_ = budget;
-  handed_ = 0;
   const int result = ring_buffer__consume(ring_);
   handler_ = nullptr;
   out.records = handed_;
@@ -240,6 +346,7 @@ Status Probes::guard_keys(std::span<const std::int32_t> serials, std::int32_t ke
 
 bool Probes::beat(const RecordHandler& handler) {
   ++beat_;
+  if (!write_control()) return false;
   // The kernel knows no such operation: the call fails and changes nothing, but passes the tracepoint.
   (void)::syscall(SYS_keyctl, AKM_SELF_PROBE, beat_, 0, 0, 0);
   while (drain(kCheckBudget, handler).more && beat_seen_ != beat_) {
@@ -263,30 +370,21 @@ void Probes::forget_ended_threads() {
   for (const akm_pid_key& one : ended) (void)bpf_map_delete_elem(map, &one);
 }
 
-std::uint64_t Probes::dropped(std::uint32_t reason) const {
-  const int cpus = libbpf_num_possible_cpus();
-  if (cpus <= 0) return 0;
-  std::vector<std::uint64_t> per_cpu(static_cast<std::size_t>(cpus));
-  if (bpf_map_lookup_elem(object_->map_fd("drops"), &reason, per_cpu.data()) != 0) return 0;
-  std::uint64_t sum = 0;
-  for (const std::uint64_t count : per_cpu) sum += count;
-  return sum;
-}
-
 void Probes::check_drops(std::vector<SensorFinding>& findings) {
   // The other reasons are counters only: fanotify sees what a call without a readable path does, and of
-  // refused attempts enough are told.
-  constexpr std::pair<std::uint32_t, const char*> kTold[] = {
-      {AKM_DROP_RING_FULL, "the ring buffer was full"},
-      {AKM_DROP_PENDING_FULL, "too many watched calls at once: outcomes are unknown"},
-      {AKM_DROP_PIDS_FULL, "more threads than can be registered"},
+  // refused attempts and of a source that makes too many enough are told.
+  constexpr std::pair<akm_count, const char*> kTold[] = {
+      {AKM_COUNT_RING_FULL, "the ring buffer was full"},
+      {AKM_COUNT_PENDING_FULL, "too many watched calls at once: outcomes are unknown"},
+      {AKM_COUNT_PIDS_FULL, "more threads than can be registered"},
   };
   for (const auto& [reason, text] : kTold) {
-    const std::uint64_t now = dropped(reason);
+    const std::uint64_t now = counts_.all(reason);
     if (now == drops_told_[reason]) continue;
     findings.push_back({SensorFinding::Kind::records_lost, text, now - drops_told_[reason]});
     drops_told_[reason] = now;
   }
+  control_.lost_told = drops_told_[AKM_COUNT_RING_FULL];
   const std::uint64_t overflows = folder_watch_ ? folder_watch_->take_overflows() : 0;
   overflows_ += overflows;
   if (overflows != 0)
@@ -308,7 +406,7 @@ void Probes::check_folders(std::vector<SensorFinding>& findings) {
 }
 
 std::vector<SensorFinding> Probes::check(const RecordHandler& handler) {
-  std::vector<SensorFinding> findings;
+  std::vector<SensorFinding> findings = std::exchange(first_findings_, {});
   // A second try: the ring may have been full when the first was made.
   const bool arrived = beat(handler) || beat(handler);
   if (!arrived && !silent_) {
@@ -323,52 +421,22 @@ std::vector<SensorFinding> Probes::check(const RecordHandler& handler) {
   return findings;
 }
 
-ProbeHealth Probes::folder_health() const {
-  const GroupState& calls = object_->state(Group::folders);
-  const GroupState& opens = object_->state(Group::process);
-  ProbeHealth out{"D10", "none", false, {}};
-  if (calls.attached && opens.attached) out.tier = calls.tier;
-  if (folder_watch_) out.tier = out.tier == "none" ? "fanotify" : out.tier + " + fanotify";
-  out.attached = calls.attached && opens.attached && folder_watch_.has_value();
-  if (!calls.attached) out.detail = calls.reason;
-  if (!folder_watch_) out.detail += (out.detail.empty() ? "" : "; ") + folder_watch_reason_;
-  if (out.attached) out.detail = "chattr by ioctl is not seen";
-  return out;
-}
-
 std::vector<ProbeHealth> Probes::health() const {
-  std::vector<ProbeHealth> out;
-  const GroupState& keys = object_->state(Group::keys);
-  const GroupState& process = object_->state(Group::process);
-  const GroupState& uring = object_->state(Group::io_uring);
-  out.push_back({"D1", keys.tier, keys.attached, keys.attached ? compat_note() : keys.reason});
-  std::string detail = process.reason;
-  if (process.attached) {
-    detail =
-        uring.attached ? "io_uring opens are judged by their path" : "io_uring is not seen: " + uring.reason;
-    if (const std::string note = compat_note(); !note.empty()) detail += "; " + note;
-  }
-  out.push_back({"D2", process.tier, process.attached, detail});
-  out.push_back(folder_health());
-  out.push_back(
-      {"D32", "heartbeat", !silent_ && object_->live_links() == object_->links(),
-       std::to_string(object_->live_links()) + " of " + std::to_string(object_->links()) + " links alive"});
+  std::vector<ProbeHealth> out = row_health(*object_, folder_watch_reason_);
+  out.push_back({"D32", "heartbeat", !silent_ && object_->live_links() == object_->links(),
+                 std::to_string(object_->live_links()) + " of " + std::to_string(object_->links()) +
+                     " links alive; " + pins_});
   return out;
 }
 
 std::map<std::string, std::uint64_t> Probes::counters() const {
-  return {
-      {"probe_records", records_},
-      {"probe_records_garbled", garbled_},
-      {"probe_lost_ring_full", dropped(AKM_DROP_RING_FULL)},
-      {"probe_lost_pending_full", dropped(AKM_DROP_PENDING_FULL)},
-      {"probe_lost_no_path", dropped(AKM_DROP_NO_PATH)},
-      {"probe_lost_pids_full", dropped(AKM_DROP_PIDS_FULL)},
-      {"probe_lost_refused", dropped(AKM_DROP_REFUSED)},
-      {"probe_lost_fanotify", overflows_},
-      {"probe_links", object_->live_links()},
-      {"probe_heartbeats", beat_},
-  };
+  auto out = counts_.named();
+  out.insert({{"probe_records", records_},
+              {"probe_records_garbled", garbled_},
+              {"probe_lost_fanotify", overflows_},
+              {"probe_links", object_->live_links()},
+              {"probe_heartbeats", beat_}});
+  return out;
 }
 
 }  // namespace
@@ -383,6 +451,8 @@ std::string_view sensor_finding_name(SensorFinding::Kind kind) {
       return "silent";
     case SensorFinding::Kind::folder_replaced:
       return "folder-replaced";
+    case SensorFinding::Kind::unwatched:
+      return "unwatched";
   }
   return "unknown";
 }
@@ -391,10 +461,35 @@ Result<std::unique_ptr<ProbeSet>> ProbeSet::open(const ProbeOptions& options) {
   AKM_TRY(check_options(options));
   AKM_ASSIGN(std::vector<WatchedFolder> folders, identify_folders(options));
   AKM_ASSIGN(const SelfIdentity identity, self_identity());
-  AKM_ASSIGN(std::unique_ptr<ProbeObject> object, ProbeObject::load(identity, options.ring_bytes));
-  auto probes = std::make_unique<Probes>(std::move(object), std::move(folders));
-  AKM_TRY(probes->start(identity));
-  return probes;
+  std::shared_ptr<const PinFolder> pins;
+  std::string pinned = "not pinned: they end with the daemon";
+  ProbeOptions used = options;
+  if (!options.pin_folder.empty()) {
+    if (auto folder = PinFolder::open_at(options.pin_folder)) {
+      pins = std::make_shared<const PinFolder>(std::move(*folder));
+      pinned = "pinned in " + options.pin_folder;
+    } else {
+      pinned = "not pinned: " + folder.error().message();
+      used.pin_folder.clear();
+    }
+  }
+  if (auto adopted = pins ? ProbeObject::adopt(pins) : nullptr) {
+    auto probes = std::make_unique<Probes>(std::move(adopted), used, folders, pinned + ", taken up", true);
+    if (probes->start(identity) && probes->failed_variants().empty()) return probes;
+  }
+  ProbeChoice choice{
+      .ring_bytes = options.ring_bytes, .critical_ring_bytes = options.critical_ring_bytes, .refused = {}};
+  // Each round takes at least one variant away; what has no worse one stays, and its health says so.
+  for (;;) {
+    AKM_ASSIGN(std::unique_ptr<ProbeObject> object, ProbeObject::load(choice, pins));
+    auto probes = std::make_unique<Probes>(std::move(object), used, folders, pinned, false);
+    AKM_TRY(probes->start(identity));
+    const auto failed = probes->failed_variants();
+    if (failed.empty()) return probes;
+    for (const auto& variant : failed)
+      choice.refused.emplace(variant,
+                             std::string(tier_name(variant.second)) + ": its self-test was not seen");
+  }
 }
 
 }  // namespace akm::bpf

@@ -33,6 +33,7 @@ struct NodeSettings {
   bool probes_enabled = true;
   std::string probes_config_folder;
   std::uint32_t probes_check_interval_s = 5;
+  std::string probes_pin_folder;
   service::GateSettings gate;
   std::string policy_file;
   policy::NodePolicy responses = policy::default_node_policy();  // of that file

@@ -14,6 +14,7 @@
 
 #include "bpf/include/akm_events.h"
 #include "bpf/loader/probe_object.h"
+#include "bpf/loader/self_identity.h"
 #include "tests/bpf/harness.h"
 #include "tests/bpf/peers.h"
 
@@ -76,11 +77,19 @@ void while_child_reads(const std::function<bool()>& read) {
 Times bare_round() {
   Times times;
   const auto identity = self_identity();
-  auto object = ProbeObject::load(*identity, 256 * 1024);
+  auto object =
+      ProbeObject::load({.ring_bytes = 256 * 1024, .critical_ring_bytes = 256 * 1024, .refused = {}});
   if (!object || !(*object)->attach()) return times;
+  akm_control control{};
+  control.pid_ns_device = identity->pid_ns_device;
+  control.pid_ns_inode = identity->pid_ns_inode;
+  control.tgid = identity->tgid;
+  control.mount_ns = identity->mount_ns;
+  const std::uint32_t zero = 0;
+  (void)bpf_map_update_elem((*object)->map_fd("control"), &zero, &control, BPF_ANY);
   const std::uint8_t kind = AKM_GUARDED_KEY;
   (void)bpf_map_update_elem((*object)->map_fd("guarded_keys"), &key, &kind, BPF_ANY);
-  ring_buffer* ring = ring_buffer__new((*object)->map_fd("ring"), &take_bare, &times, nullptr);
+  ring_buffer* ring = ring_buffer__new((*object)->map_fd("critical_ring"), &take_bare, &times, nullptr);
   while_child_reads([&] {
     (void)ring_buffer__poll(ring, 1000);
     return times.size() >= kCallsOfRound;
@@ -99,7 +108,8 @@ Times akm_round() {
     pollfd poll{(*probes)->fd(), POLLIN, 0};
     (void)::poll(&poll, 1, 1000);
     (void)(*probes)->drain(64, [&](const ProbeRecord& record) {
-      times.push_back(since_us(static_cast<std::uint64_t>(record.boottime_ns)));
+      if (record.watch == Watch::key)
+        times.push_back(since_us(static_cast<std::uint64_t>(record.boottime_ns)));
     });
     return times.size() >= kCallsOfRound;
   });
