@@ -103,6 +103,7 @@ Incoming::Answer Incoming::answer(const protocol::RequestReceived& request, cons
     case Method::records:
     case Method::adopt:
     case Method::fence:
+    case Method::configure:
       break;
   }
   return {ControlStatus::not_supported, {}, {}};

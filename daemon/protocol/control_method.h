@@ -24,8 +24,9 @@ enum class Method : std::uint8_t {
   records = 15,
   adopt = 16,
   fence = 17,
+  configure = 18,
 };
-inline constexpr Method kLastMethod = Method::fence;
+inline constexpr Method kLastMethod = Method::configure;
 
 enum class ControlStatus : std::uint16_t {
   ok = 0,

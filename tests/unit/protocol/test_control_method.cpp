@@ -16,14 +16,15 @@ Test(control_method, numbers_are_those_of_section_6) {
   cr_assert_eq(static_cast<int>(Method::attest), 12);
   cr_assert_eq(static_cast<int>(Method::issue), 13);
   cr_assert_eq(static_cast<int>(Method::fence), 17);
+  cr_assert_eq(static_cast<int>(Method::configure), 18);
   cr_assert_eq(static_cast<int>(ControlStatus::hardware_mismatch), 3);
   cr_assert_eq(static_cast<int>(ControlStatus::not_supported), 9);
 }
 
 Test(control_method, each_has_its_own_name) {
   std::set<std::string> names;
-  for (std::uint8_t i = 1; i <= 17; ++i) names.emplace(akm::protocol::method_name(static_cast<Method>(i)));
-  cr_assert_eq(names.size(), 17);
+  for (std::uint8_t i = 1; i <= 18; ++i) names.emplace(akm::protocol::method_name(static_cast<Method>(i)));
+  cr_assert_eq(names.size(), 18);
   cr_assert(!names.contains("unknown"));
   names.clear();
   for (std::uint16_t i = 0; i <= 9; ++i) {
@@ -34,7 +35,7 @@ Test(control_method, each_has_its_own_name) {
 }
 
 Test(control_method, a_number_from_elsewhere_has_no_name) {
-  cr_assert_eq(akm::protocol::method_name(static_cast<Method>(18)), "unknown");
+  cr_assert_eq(akm::protocol::method_name(static_cast<Method>(19)), "unknown");
   cr_assert_eq(akm::protocol::control_status_name(static_cast<ControlStatus>(10)), "unknown");
 }
 
