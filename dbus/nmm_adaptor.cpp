@@ -10,6 +10,7 @@
 #include "daemon/base/hex.h"
 #include "dbus/arguments.h"
 #include "dbus/direct_address.h"
+#include "dbus/direct_offer.h"
 #include "dbus/errors.h"
 #include "dbus/limits.h"
 
@@ -36,6 +37,7 @@ std::span<const Property<Snapshot>> properties() {
       property<Snapshot, &Snapshot::root_since_ns>("RootSince"),
       property<Snapshot, &Snapshot::findings>("Findings"),
       property<Snapshot, &Snapshot::counters>("Counters", false),
+      property<Snapshot, &Snapshot::handover_fingerprint>("HandoverFingerprint"),
   };
   return table;
 }
@@ -155,6 +157,18 @@ std::span<const sd_bus_vtable> NmmAdaptor::Vtable::lifecycle_methods() {
                               method<&Self::provision_from_file>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ProvisionFromMemfd", SD_BUS_ARGS("h", bundle), SD_BUS_NO_RESULT,
                               method<&Self::provision_from_memfd>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("GetTpmIdentity", SD_BUS_NO_ARGS, SD_BUS_ARGS("ay", identity, "s", fingerprint),
+                              method<&Self::get_tpm_identity>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionFromTpm", SD_BUS_ARGS("s", path, "ay", digest), SD_BUS_NO_RESULT,
+                              method<&Self::provision_from_tpm>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionFromToken", SD_BUS_ARGS("s", uri, "h", pin), SD_BUS_NO_RESULT,
+                              method<&Self::provision_from_token>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS(
+          "OfferHandover", SD_BUS_NO_ARGS,
+          SD_BUS_ARGS("ay", value, "a(ss)", sources, "ay", key, "s", fingerprint, "t", nmm_id),
+          method<&Self::offer_handover>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ProvisionSealed", SD_BUS_ARGS("ay", sealed), SD_BUS_NO_RESULT,
+                              method<&Self::provision_sealed>, kOpen),
   };
   return kTable;
 }
@@ -180,6 +194,7 @@ std::span<const sd_bus_vtable> NmmAdaptor::Vtable::properties_and_signals() {
       SD_BUS_PROPERTY("RootSince", "x", get, 0, kSignals),
       SD_BUS_PROPERTY("Findings", "as", get, 0, kSignals),
       SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
+      SD_BUS_PROPERTY("HandoverFingerprint", "s", get, 0, kSignals),
       SD_BUS_VTABLE_END,
   };
   return kTable;
@@ -210,6 +225,17 @@ Observer NmmAdaptor::observer() {
       .event = [this](const EventRecord& event) { status_.event(event); },
   };
 }
+
+namespace {
+
+Reply<std::uint64_t> id_reply(Call call) {
+  return [call = std::move(call)](const Result<std::uint64_t>& id) mutable {
+    if (!id) return call.fail(id.error());
+    call.reply([&](Writer& out) { out.u64(*id); });
+  };
+}
+
+}  // namespace
 
 Result<Action> NmmAdaptor::create_root_secret(Reader&) {
   return [this](Call call) { port_.create_root_secret(Call::done(std::move(call))); };
@@ -267,11 +293,7 @@ Result<Action> NmmAdaptor::provision_direct(Reader& in) {
   AKM_ASSIGN(std::string address, in.text(limits::kAddressBytes));
   root_only_ = needs_root(address);  // which addresses there are is the role's policy
   return [this, what = std::move(what), address = std::move(address)](Call call) mutable {
-    auto reply = [call = std::move(call)](Result<std::uint64_t> node_id) mutable {
-      if (!node_id) return call.fail(node_id.error());
-      call.reply([&](Writer& out) { out.u64(*node_id); });
-    };
-    port_.provision_direct(std::move(what), address, std::move(reply));
+    port_.provision_direct(std::move(what), address, id_reply(std::move(call)));
   };
 }
 
@@ -389,10 +411,7 @@ Result<Action> NmmAdaptor::begin_direct(Reader& in) {
   return [this, what = std::move(what), address = std::move(address)](Call call) mutable {
     auto reply = [call = std::move(call)](Result<nmm::ControlPort::DirectOffer> offer) mutable {
       if (!offer) return call.fail(offer.error());
-      call.reply([&](Writer& out) {
-        out.u64(offer->handle).text(offer->fingerprint).bytes(offer->hardware_value);
-        out.pairs('r', offer->sources).boolean(offer->confirm);
-      });
+      call.reply([&](Writer& out) { append_offer(out, *offer); });
     };
     port_.begin_direct(std::move(what), address, std::move(reply));
   };
@@ -402,11 +421,7 @@ Result<Action> NmmAdaptor::confirm_direct(Reader& in) {
   AKM_ASSIGN(const std::uint64_t handle, in.u64());
   AKM_ASSIGN(std::string fingerprint, in.text(limits::kNameBytes));
   return [this, handle, fingerprint = std::move(fingerprint)](Call call) mutable {
-    auto reply = [call = std::move(call)](Result<std::uint64_t> node_id) mutable {
-      if (!node_id) return call.fail(node_id.error());
-      call.reply([&](Writer& out) { out.u64(*node_id); });
-    };
-    port_.confirm_direct(handle, fingerprint, std::move(reply));
+    port_.confirm_direct(handle, fingerprint, id_reply(std::move(call)));
   };
 }
 
@@ -440,29 +455,6 @@ Result<Action> NmmAdaptor::retire(Reader& in) {
 
 Result<Action> NmmAdaptor::accept_hardware(Reader&) {
   return [this](Call call) { port_.accept_hardware(Call::done(std::move(call))); };
-}
-
-Result<Action> NmmAdaptor::get_hardware_identity(Reader&) {
-  return [this](Call call) {
-    const Result<nmm::ControlPort::HardwareIdentity> identity = port_.hardware_identity();
-    if (!identity) return call.fail(identity.error());
-    call.reply([&](Writer& out) { out.bytes(identity->value).pairs('r', identity->sources); });
-  };
-}
-
-Result<Action> NmmAdaptor::provision_from_file(Reader& in) {
-  AKM_ASSIGN(std::string path, read_path(in, "the path of the bundle"));
-  AKM_ASSIGN(UniqueFd code, read_sealed_fd(in, limits::kCodeBytes));
-  return [this, path = std::move(path), code = std::move(code)](Call call) mutable {
-    port_.provision_from_file(path, std::move(code), Call::done(std::move(call)));
-  };
-}
-
-Result<Action> NmmAdaptor::provision_from_memfd(Reader& in) {
-  AKM_ASSIGN(UniqueFd bundle, read_sealed_fd(in, limits::kBundleBytes));
-  return [this, bundle = std::move(bundle)](Call call) mutable {
-    port_.provision_from_memfd(std::move(bundle), Call::done(std::move(call)));
-  };
 }
 
 }  // namespace akm::dbus

@@ -56,6 +56,11 @@ class NmmAdaptor {
   Result<Action> get_hardware_identity(Reader& in);
   Result<Action> provision_from_file(Reader& in);
   Result<Action> provision_from_memfd(Reader& in);
+  Result<Action> provision_from_token(Reader& in);
+  Result<Action> get_tpm_identity(Reader& in);
+  Result<Action> provision_from_tpm(Reader& in);
+  Result<Action> offer_handover(Reader& in);
+  Result<Action> provision_sealed(Reader& in);
 
   Authorizer& authorizer_;
   nmm::ControlPort& port_;

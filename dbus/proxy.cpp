@@ -186,23 +186,23 @@ Result<Proxy::HardwareIdentity> Proxy::hardware_identity(Service service) {
   return identity;
 }
 
-Result<Proxy::TpmIdentity> Proxy::tpm_identity() {
+Result<Proxy::TpmIdentity> Proxy::tpm_identity(Service service) {
   TpmIdentity identity;
-  const std::string name = service_name(Service::node);
-  AKM_TRY(
-      call({name, root_of(Service::node), name, "GetTpmIdentity"}, no_arguments, [&](Reader& in) -> Status {
-        AKM_ASSIGN(identity.file, in.bytes(limits::kIdentityBytes));
-        AKM_ASSIGN(identity.fingerprint, in.text(limits::kNameBytes));
-        return {};
-      }));
+  const std::string name = service_name(service);
+  AKM_TRY(call({name, root_of(service), name, "GetTpmIdentity"}, no_arguments, [&](Reader& in) -> Status {
+    AKM_ASSIGN(identity.file, in.bytes(limits::kIdentityBytes));
+    AKM_ASSIGN(identity.fingerprint, in.text(limits::kNameBytes));
+    return {};
+  }));
   return identity;
 }
 
-Status Proxy::provision_from_tpm(const std::string& path, const std::vector<std::uint8_t>& digest) {
-  const std::string name = service_name(Service::node);
+Status Proxy::provision_from_tpm(const std::string& path, const std::vector<std::uint8_t>& digest,
+                                 Service service) {
+  const std::string name = service_name(service);
   return call(
-      {name, root_of(Service::node), name, "ProvisionFromTpm"},
-      [&](Writer& out) { out.text(path).bytes(digest); }, nothing);
+      {name, root_of(service), name, "ProvisionFromTpm"}, [&](Writer& out) { out.text(path).bytes(digest); },
+      nothing);
 }
 
 Status Proxy::provision_from_file(const std::string& path, const UniqueFd& code, Service service) {
@@ -212,11 +212,11 @@ Status Proxy::provision_from_file(const std::string& path, const UniqueFd& code,
       [&](Writer& out) { out.text(path).fd(code.get()); }, nothing);
 }
 
-Status Proxy::provision_from_token(const std::string& uri, const UniqueFd& pin) {
-  const std::string name = service_name(Service::node);
+Status Proxy::provision_from_token(const std::string& uri, const UniqueFd& pin, Service service) {
+  const std::string name = service_name(service);
   return call(
-      {name, root_of(Service::node), name, "ProvisionFromToken"},
-      [&](Writer& out) { out.text(uri).fd(pin.get()); }, nothing);
+      {name, root_of(service), name, "ProvisionFromToken"}, [&](Writer& out) { out.text(uri).fd(pin.get()); },
+      nothing);
 }
 
 Status Proxy::activate() {

@@ -52,10 +52,11 @@ class Proxy {
 
   Result<HardwareIdentity> hardware_identity(Service service = Service::node);
   using TpmIdentity = node::ControlPort::TpmIdentity;
-  Result<TpmIdentity> tpm_identity();
-  Status provision_from_tpm(const std::string& path, const std::vector<std::uint8_t>& digest);
+  Result<TpmIdentity> tpm_identity(Service service = Service::node);
+  Status provision_from_tpm(const std::string& path, const std::vector<std::uint8_t>& digest,
+                            Service service = Service::node);
   Status provision_from_file(const std::string& path, const UniqueFd& code, Service service = Service::node);
-  Status provision_from_token(const std::string& uri, const UniqueFd& pin);
+  Status provision_from_token(const std::string& uri, const UniqueFd& pin, Service service = Service::node);
   Status activate();
   Result<std::string> zeroize();
   Status rehome();

@@ -1,4 +1,5 @@
 // The calls about how a node comes, moves and goes.
+#include "dbus/direct_offer.h"
 #include "dbus/limits.h"
 #include "dbus/proxy.h"
 
@@ -60,11 +61,7 @@ Result<nmm::ControlPort::DirectOffer> Proxy::begin_direct(const Prepare& what,
       "BeginDirect",
       [&](Writer& out) { out.text(what.node_name).texts(what.node_endpoints).text(bus_address); },
       [&](Reader& in) -> Status {
-        AKM_ASSIGN(offer.handle, in.u64());
-        AKM_ASSIGN(offer.fingerprint, in.text(limits::kNameBytes));
-        AKM_ASSIGN(offer.hardware_value, in.bytes(limits::kHardwareValueBytes));
-        AKM_ASSIGN(offer.sources, in.pairs('r', kFacts));
-        AKM_ASSIGN(offer.confirm, in.boolean());
+        AKM_ASSIGN(offer, read_offer(in));
         return {};
       }));
   return offer;

@@ -9,28 +9,48 @@
 namespace akm::dbus {
 namespace {
 
-constexpr const char* kName = "org.akm.Node1";
-constexpr const char* kPath = "/org/akm/Node1";
+/// The bus name, which is the interface's too.
+const char* name_of(RemoteRole role) {
+  switch (role) {
+    case RemoteRole::node:
+      return "org.akm.Node1";
+    case RemoteRole::nmm:
+      return "org.akm.Nmm1";
+  }
+  return "";
+}
+const char* path_of(RemoteRole role) {
+  switch (role) {
+    case RemoteRole::node:
+      return "/org/akm/Node1";
+    case RemoteRole::nmm:
+      return "/org/akm/Nmm1";
+  }
+  return "";
+}
 constexpr std::size_t kSources = 64;
 
-Result<node::ControlPort::Offer> read_offer(sd_bus_message* reply) {
+Result<RemoteOffer> read_offer(sd_bus_message* reply, RemoteRole role) {
   Reader in(reply);
-  node::ControlPort::Offer offer;
-  AKM_ASSIGN(offer.identity.value, in.bytes(limits::kHardwareValueBytes));
-  if (offer.identity.value.size() != limits::kHardwareValueBytes)
-    return fail(Errc::malformed, "the node's hardware value");
-  AKM_ASSIGN(offer.identity.sources, in.pairs('r', kSources));
+  RemoteOffer offer;
+  AKM_ASSIGN(offer.value, in.bytes(limits::kHardwareValueBytes));
+  if (offer.value.size() != limits::kHardwareValueBytes)
+    return fail(Errc::malformed, "the other side's hardware value");
+  AKM_ASSIGN(offer.sources, in.pairs('r', kSources));
   AKM_ASSIGN(offer.key, in.bytes(limits::kHandoverKeyBytes));
-  if (offer.key.size() != limits::kHandoverKeyBytes) return fail(Errc::malformed, "the node's key");
+  if (offer.key.size() != limits::kHandoverKeyBytes) return fail(Errc::malformed, "the other side's key");
   AKM_ASSIGN(offer.fingerprint, in.text(limits::kNameBytes));
+  if (role == RemoteRole::nmm) {
+    AKM_ASSIGN(offer.nmm_id, in.u64());
+  }
   return offer;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<RemoteNode>> RemoteNode::connect(const DirectAddress& address) {
+Result<std::unique_ptr<RemoteNode>> RemoteNode::connect(const DirectAddress& address, RemoteRole role) {
   AKM_ASSIGN(std::unique_ptr<Connection> connection, Connection::open_resolved(address.text));
-  return std::unique_ptr<RemoteNode>(new RemoteNode(std::move(connection)));
+  return std::unique_ptr<RemoteNode>(new RemoteNode(std::move(connection), role));
 }
 
 Status RemoteNode::process() {
@@ -40,12 +60,13 @@ Status RemoteNode::process() {
   }
 }
 
-void RemoteNode::offer_handover(Duration timeout, Reply<node::ControlPort::Offer> reply) {
-  auto answered = [reply = std::move(reply)](Result<sd_bus_message*> message) mutable {
+void RemoteNode::offer_handover(Duration timeout, Reply<RemoteOffer> reply) {
+  auto answered = [role = role_, reply = std::move(reply)](Result<sd_bus_message*> message) mutable {
     if (!message) return reply(std::unexpected(std::move(message).error()));
-    reply(read_offer(*message));
+    reply(read_offer(*message, role));
   };
-  connection_->call_method(kName, kPath, kName, "OfferHandover", {}, timeout, std::move(answered));
+  connection_->call_method(name_of(role_), path_of(role_), name_of(role_), "OfferHandover", {}, timeout,
+                           std::move(answered));
 }
 
 void RemoteNode::provision(UniqueFd bundle, Duration timeout, Done done) {
@@ -61,7 +82,8 @@ void RemoteNode::provision_sealed(const std::vector<std::uint8_t>& sealed, Durat
 void RemoteNode::provision_by(const char* member, const std::function<void(Writer&)>& write, Duration timeout,
                               Done done) {
   sd_bus_message* message = nullptr;
-  int r = sd_bus_message_new_method_call(connection_->get(), &message, kName, kPath, kName, member);
+  int r = sd_bus_message_new_method_call(connection_->get(), &message, name_of(role_), path_of(role_),
+                                         name_of(role_), member);
   if (r >= 0) {
     Writer out(message);
     write(out);

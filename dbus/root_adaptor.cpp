@@ -3,8 +3,12 @@
 #include <systemd/sd-bus.h>
 
 #include <array>
+#include <span>
+#include <vector>
 
 #include "dbus/arguments.h"
+#include "dbus/direct_address.h"
+#include "dbus/direct_offer.h"
 #include "dbus/errors.h"
 #include "dbus/limits.h"
 #include "dbus/root_rows.h"
@@ -28,6 +32,7 @@ std::span<const Property<Snapshot>> properties() {
       property<Snapshot, &Snapshot::listen>("Listen"),
       property<Snapshot, &Snapshot::database>("Database"),
       property<Snapshot, &Snapshot::revision>("Revision"),
+      property<Snapshot, &Snapshot::pruned_to>("PrunedTo"),
       property<Snapshot, &Snapshot::findings>("Findings"),
       property<Snapshot, &Snapshot::counters>("Counters", false),
   };
@@ -47,18 +52,20 @@ struct RootAdaptor::Vtable {
   static int method(sd_bus_message* message, void* userdata, sd_bus_error*) {
     auto* self = static_cast<RootAdaptor*>(userdata);
     Reader in(message);
-    return dispatch(self->authorizer_, message, (self->*Parse)(in));
+    self->root_only_ = false;
+    Result<Action> parsed = (self->*Parse)(in);
+    return dispatch(self->authorizer_, message, std::move(parsed), self->root_only_);
   }
+  static constexpr std::uint64_t kOpen = SD_BUS_VTABLE_UNPRIVILEGED;  // the authorizer decides, not sd-bus
+  using Self = RootAdaptor;
+  static std::span<const sd_bus_vtable> nmm_methods();
+  static std::span<const sd_bus_vtable> record_methods();
+  static std::span<const sd_bus_vtable> properties_and_signals();
   static const sd_bus_vtable* table();
 };
 
-const sd_bus_vtable* RootAdaptor::Vtable::table() {
-  constexpr std::uint64_t kOpen = SD_BUS_VTABLE_UNPRIVILEGED;  // the authorizer decides, not sd-bus
-  constexpr std::uint64_t kSignals = SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE;
-  constexpr std::uint64_t kConst = SD_BUS_VTABLE_PROPERTY_CONST;
-  using Self = RootAdaptor;
+std::span<const sd_bus_vtable> RootAdaptor::Vtable::nmm_methods() {
   static const sd_bus_vtable kTable[] = {
-      SD_BUS_VTABLE_START(0),
       SD_BUS_METHOD_WITH_ARGS("CreateRootSecret", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
                               method<&Self::create_root_secret>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ListNmms", SD_BUS_NO_ARGS, SD_BUS_ARGS("a(tssusxsuu)", nmms),
@@ -74,6 +81,31 @@ const sd_bus_vtable* RootAdaptor::Vtable::table() {
                               kOpen),
       SD_BUS_METHOD_WITH_ARGS("ReplaceNmmDirect", SD_BUS_ARGS("t", nmm_id, "s", bus_address),
                               SD_BUS_ARGS("t", replaced_id), method<&Self::replace_nmm_direct>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("PrepareNmmOnToken",
+                              SD_BUS_ARGS("s", name, "t", adopt_id, "t", replaces, "ay", hardware_value, "as",
+                                          endpoints, "s", uri, "h", pin),
+                              SD_BUS_ARGS("t", nmm_id, "s", token, "b", sealed),
+                              method<&Self::prepare_nmm_on_token>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS(
+          "PrepareNmmForTpm",
+          SD_BUS_ARGS("s", name, "t", adopt_id, "t", replaces, "as", endpoints, "ay", identity, "s", place),
+          SD_BUS_ARGS("t", nmm_id, "s", path, "s", fingerprint, "s", digest, "b", certified, "s",
+                      certificate),
+          method<&Self::prepare_nmm_for_tpm>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS(
+          "BeginDirect", SD_BUS_ARGS("s", name, "as", endpoints, "t", replaces, "s", bus_address),
+          SD_BUS_ARGS("t", handle, "s", fingerprint, "ay", value, "a(ss)", sources, "b", confirm),
+          method<&Self::begin_direct>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ConfirmDirect", SD_BUS_ARGS("t", handle, "s", fingerprint),
+                              SD_BUS_ARGS("t", nmm_id), method<&Self::confirm_direct>, kOpen),
+  };
+  return kTable;
+}
+
+std::span<const sd_bus_vtable> RootAdaptor::Vtable::record_methods() {
+  static const sd_bus_vtable kTable[] = {
+      SD_BUS_METHOD_WITH_ARGS("PruneHistory", SD_BUS_ARGS("t", revision), SD_BUS_ARGS("t", rows),
+                              method<&Self::prune_history>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ListReports",
                               SD_BUS_ARGS("s", kind, "t", nmm_id, "t", after_nmm, "t", after_id),
                               SD_BUS_ARGS("a(tttxa{ss})", rows), method<&Self::list_reports>, kOpen),
@@ -94,6 +126,14 @@ const sd_bus_vtable* RootAdaptor::Vtable::table() {
                               method<&Self::diff>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("t", to), SD_BUS_ARGS("t", revision),
                               method<&Self::rollback>, kOpen),
+  };
+  return kTable;
+}
+
+std::span<const sd_bus_vtable> RootAdaptor::Vtable::properties_and_signals() {
+  constexpr std::uint64_t kSignals = SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE;
+  constexpr std::uint64_t kConst = SD_BUS_VTABLE_PROPERTY_CONST;
+  static const sd_bus_vtable kTable[] = {
       SD_BUS_SIGNAL_WITH_ARGS(
           "Event", SD_BUS_ARGS("s", name, "y", severity, "x", boottime_ns, "t", asr_id, "a{ss}", fields), 0),
       SD_BUS_PROPERTY("State", "s", get, 0, kSignals),
@@ -107,11 +147,22 @@ const sd_bus_vtable* RootAdaptor::Vtable::table() {
       SD_BUS_PROPERTY("Listen", "s", get, 0, kSignals),
       SD_BUS_PROPERTY("Database", "s", get, 0, kSignals),
       SD_BUS_PROPERTY("Revision", "t", get, 0, kSignals),
+      SD_BUS_PROPERTY("PrunedTo", "t", get, 0, kSignals),
       SD_BUS_PROPERTY("Findings", "as", get, 0, kSignals),
       SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
       SD_BUS_VTABLE_END,
   };
   return kTable;
+}
+
+const sd_bus_vtable* RootAdaptor::Vtable::table() {
+  static const std::vector<sd_bus_vtable> kWhole = [] {
+    std::vector<sd_bus_vtable> out{SD_BUS_VTABLE_START(0)};
+    for (const auto part : {nmm_methods(), record_methods(), properties_and_signals()})
+      out.insert(out.end(), part.begin(), part.end());
+    return out;
+  }();
+  return kWhole.data();
 }
 
 RootAdaptor::RootAdaptor(Bus& bus, Authorizer& authorizer, root::ControlPort& port)
@@ -157,11 +208,6 @@ Result<store::RecordKind> read_kind(Reader& in) {
   return store::kind_from(name);
 }
 
-Result<std::string> read_address(Reader& in) {
-  AKM_ASSIGN(const std::string text, in.text(limits::kAddressBytes));
-  return resolve_address(text);
-}
-
 }  // namespace
 
 Result<Action> RootAdaptor::create_root_secret(Reader&) {
@@ -189,7 +235,8 @@ Result<Action> RootAdaptor::provision_nmm(Reader& in) {
   root::ControlPort::Prepare what;
   AKM_ASSIGN(what.nmm_name, read_name(in, "the name of the NMM"));
   AKM_ASSIGN(what.nmm_endpoints, read_endpoints(in));
-  AKM_ASSIGN(std::string address, read_address(in));
+  AKM_ASSIGN(std::string address, in.text(limits::kAddressBytes));
+  root_only_ = needs_root(address);  // which addresses there are is the role's policy
   return [this, what = std::move(what), address = std::move(address)](Call call) mutable {
     const std::string who = call.who();
     port_.provision_nmm(std::move(what), address, who, number_reply(std::move(call)));
@@ -209,10 +256,85 @@ Result<Action> RootAdaptor::replace_nmm(Reader& in) {
 
 Result<Action> RootAdaptor::replace_nmm_direct(Reader& in) {
   AKM_ASSIGN(const std::uint64_t nmm_id, read_id(in, "the id of the NMM"));
-  AKM_ASSIGN(std::string address, read_address(in));
+  AKM_ASSIGN(std::string address, in.text(limits::kAddressBytes));
+  root_only_ = needs_root(address);  // which addresses there are is the role's policy
   return [this, nmm_id, address = std::move(address)](Call call) {
     const std::string who = call.who();
     port_.replace_nmm_direct(nmm_id, address, who, number_reply(std::move(call)));
+  };
+}
+
+Result<Action> RootAdaptor::prepare_nmm_on_token(Reader& in) {
+  root::ControlPort::Prepare what;
+  AKM_ASSIGN(what.nmm_name, in.text(limits::kNameBytes));  // empty where it is the lost one's
+  AKM_ASSIGN(what.nmm_id, in.u64());
+  AKM_ASSIGN(what.replaces, in.u64());
+  AKM_ASSIGN(what.hardware_value, read_hardware_value(in));
+  AKM_ASSIGN(what.nmm_endpoints, read_endpoints(in));
+  AKM_ASSIGN(std::string uri, read_token_uri(in));
+  AKM_ASSIGN(UniqueFd pin, read_sealed_fd(in, limits::kPinBytes));
+  return [this, what = std::move(what), uri = std::move(uri), pin = std::move(pin)](Call call) mutable {
+    const std::string who = call.who();
+    auto reply = [call = std::move(call)](const Result<root::ControlPort::PreparedOnToken>& made) mutable {
+      if (!made) return call.fail(made.error());
+      call.reply([&](Writer& out) { out.u64(made->nmm_id).text(made->token).boolean(made->sealed); });
+    };
+    port_.prepare_nmm_on_token(std::move(what), uri, std::move(pin), who, std::move(reply));
+  };
+}
+
+Result<Action> RootAdaptor::prepare_nmm_for_tpm(Reader& in) {
+  root::ControlPort::Prepare what;
+  AKM_ASSIGN(what.nmm_name, in.text(limits::kNameBytes));  // empty where it is the lost one's
+  AKM_ASSIGN(what.nmm_id, in.u64());
+  AKM_ASSIGN(what.replaces, in.u64());
+  AKM_ASSIGN(what.nmm_endpoints, read_endpoints(in));
+  AKM_ASSIGN(auto identity, in.bytes(limits::kIdentityBytes));
+  AKM_ASSIGN(std::string place, read_path(in, "the directory"));
+  return [this, what = std::move(what), identity = std::move(identity),
+          place = std::move(place)](Call call) mutable {
+    const std::string who = call.who();
+    auto reply = [call = std::move(call)](const Result<root::ControlPort::PreparedForTpm>& made) mutable {
+      if (!made) return call.fail(made.error());
+      call.reply([&](Writer& out) {
+        out.u64(made->nmm_id).text(made->path).text(made->fingerprint).text(made->digest);
+        out.boolean(made->certified).text(made->certificate);
+      });
+    };
+    port_.prepare_nmm_for_tpm(std::move(what), std::move(identity), place, who, std::move(reply));
+  };
+}
+
+Result<Action> RootAdaptor::begin_direct(Reader& in) {
+  root::ControlPort::Prepare what;
+  AKM_ASSIGN(what.nmm_name, in.text(limits::kNameBytes));
+  AKM_ASSIGN(what.nmm_endpoints, read_endpoints(in));
+  AKM_ASSIGN(what.replaces, in.u64());
+  AKM_ASSIGN(std::string address, in.text(limits::kAddressBytes));
+  root_only_ = needs_root(address);
+  return [this, what = std::move(what), address = std::move(address)](Call call) mutable {
+    const std::string who = call.who();
+    auto reply = [call = std::move(call)](const Result<DirectOffer>& offer) mutable {
+      if (!offer) return call.fail(offer.error());
+      call.reply([&](Writer& out) { append_offer(out, *offer); });
+    };
+    port_.begin_direct(std::move(what), address, who, std::move(reply));
+  };
+}
+
+Result<Action> RootAdaptor::confirm_direct(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t handle, in.u64());
+  AKM_ASSIGN(std::string fingerprint, in.text(limits::kNameBytes));
+  return [this, handle, fingerprint = std::move(fingerprint)](Call call) {
+    port_.confirm_direct(handle, fingerprint, number_reply(std::move(call)));
+  };
+}
+
+Result<Action> RootAdaptor::prune_history(Reader& in) {
+  AKM_ASSIGN(const std::uint64_t revision, in.u64());
+  return [=, this](Call call) {
+    const std::string who = call.who();
+    port_.configuration().prune(revision, who, number_reply(std::move(call)));
   };
 }
 

@@ -34,6 +34,11 @@ class RootAdaptor {
   Result<Action> provision_nmm(Reader& in);
   Result<Action> replace_nmm(Reader& in);
   Result<Action> replace_nmm_direct(Reader& in);
+  Result<Action> prepare_nmm_on_token(Reader& in);
+  Result<Action> prepare_nmm_for_tpm(Reader& in);
+  Result<Action> begin_direct(Reader& in);
+  Result<Action> confirm_direct(Reader& in);
+  Result<Action> prune_history(Reader& in);
   Result<Action> list_reports(Reader& in);
   Result<Action> list_incidents(Reader& in);
   Result<Action> list_records(Reader& in);
@@ -47,6 +52,7 @@ class RootAdaptor {
   Authorizer& authorizer_;
   root::ControlPort& port_;
   StatusObject<root::ControlPort> status_;
+  bool root_only_ = false;  // what was parsed last is for uid 0 alone
 };
 
 }  // namespace akm::dbus

@@ -1,5 +1,6 @@
 #include "dbus/root_proxy.h"
 
+#include "dbus/direct_offer.h"
 #include "dbus/limits.h"
 #include "dbus/root_rows.h"
 #include "dbus/snapshot_reader.h"
@@ -92,6 +93,69 @@ Result<RootProxy::Prepared> RootProxy::replace_nmm(std::uint64_t nmm_id,
 
 Result<std::uint64_t> RootProxy::replace_nmm_direct(std::uint64_t nmm_id, const std::string& bus_address) {
   return number("ReplaceNmmDirect", [&](Writer& out) { out.u64(nmm_id).text(bus_address); });
+}
+
+Result<RootProxy::PreparedOnToken> RootProxy::prepare_nmm_on_token(const Prepare& what,
+                                                                   const std::string& uri,
+                                                                   const UniqueFd& pin) {
+  PreparedOnToken made;
+  AKM_TRY(call(
+      "PrepareNmmOnToken",
+      [&](Writer& out) {
+        out.text(what.nmm_name).u64(what.nmm_id).u64(what.replaces).bytes(what.hardware_value);
+        out.texts(what.nmm_endpoints).text(uri).fd(pin.get());
+      },
+      [&](Reader& in) -> Status {
+        AKM_ASSIGN(made.nmm_id, in.u64());
+        AKM_ASSIGN(made.token, in.text(limits::kTextBytes));
+        AKM_ASSIGN(made.sealed, in.boolean());
+        return {};
+      }));
+  return made;
+}
+
+Result<RootProxy::PreparedForTpm> RootProxy::prepare_nmm_for_tpm(const Prepare& what,
+                                                                 const std::vector<std::uint8_t>& identity,
+                                                                 const std::string& place) {
+  PreparedForTpm made;
+  AKM_TRY(call(
+      "PrepareNmmForTpm",
+      [&](Writer& out) {
+        out.text(what.nmm_name).u64(what.nmm_id).u64(what.replaces).texts(what.nmm_endpoints);
+        out.bytes(identity).text(place);
+      },
+      [&](Reader& in) -> Status {
+        AKM_ASSIGN(made.nmm_id, in.u64());
+        AKM_ASSIGN(made.path, in.text(limits::kTextBytes));
+        AKM_ASSIGN(made.fingerprint, in.text(limits::kNameBytes));
+        AKM_ASSIGN(made.digest, in.text(limits::kNameBytes));
+        AKM_ASSIGN(made.certified, in.boolean());
+        AKM_ASSIGN(made.certificate, in.text(limits::kTextBytes));
+        return {};
+      }));
+  return made;
+}
+
+Result<DirectOffer> RootProxy::begin_direct(const Prepare& what, const std::string& bus_address) {
+  DirectOffer offer;
+  AKM_TRY(call(
+      "BeginDirect",
+      [&](Writer& out) {
+        out.text(what.nmm_name).texts(what.nmm_endpoints).u64(what.replaces).text(bus_address);
+      },
+      [&](Reader& in) -> Status {
+        AKM_ASSIGN(offer, read_offer(in));
+        return {};
+      }));
+  return offer;
+}
+
+Result<std::uint64_t> RootProxy::confirm_direct(std::uint64_t handle, const std::string& fingerprint) {
+  return number("ConfirmDirect", [&](Writer& out) { out.u64(handle).text(fingerprint); });
+}
+
+Result<std::uint64_t> RootProxy::prune_history(std::uint64_t revision) {
+  return number("PruneHistory", [&](Writer& out) { out.u64(revision); });
 }
 
 Result<std::vector<store::ReportRow>> RootProxy::reports(Kind kind, std::uint64_t nmm_id,

@@ -27,6 +27,15 @@ class RootProxy {
   Result<Prepared> replace_nmm(std::uint64_t nmm_id, const std::vector<std::uint8_t>& hardware_value,
                                const std::string& directory);
   Result<std::uint64_t> replace_nmm_direct(std::uint64_t nmm_id, const std::string& bus_address);
+  using PreparedOnToken = root::ControlPort::PreparedOnToken;
+  Result<PreparedOnToken> prepare_nmm_on_token(const Prepare& what, const std::string& uri,
+                                               const UniqueFd& pin);
+  using PreparedForTpm = root::ControlPort::PreparedForTpm;
+  Result<PreparedForTpm> prepare_nmm_for_tpm(const Prepare& what, const std::vector<std::uint8_t>& identity,
+                                             const std::string& place);
+  Result<DirectOffer> begin_direct(const Prepare& what, const std::string& bus_address);
+  Result<std::uint64_t> confirm_direct(std::uint64_t handle, const std::string& fingerprint);
+  Result<std::uint64_t> prune_history(std::uint64_t revision);
 
   // Pages, as root::ConfigPort.
   Result<std::vector<store::ReportRow>> reports(Kind kind, std::uint64_t nmm_id, std::uint64_t after_nmm,

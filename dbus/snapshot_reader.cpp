@@ -252,6 +252,7 @@ Result<nmm::StatusSnapshot> read_nmm_status(Reader& in) {
       field<S, &S::root_since_ns>("RootSince", "x"),
       field<S, &S::findings>("Findings", "as"),
       field<S, &S::counters>("Counters", "a{st}"),
+      field<S, &S::handover_fingerprint>("HandoverFingerprint", "s"),
   };
   return read_properties<S>(in, kFields);
 }
@@ -270,6 +271,7 @@ Result<root::StatusSnapshot> read_root_status(Reader& in) {
       field<S, &S::listen>("Listen", "s"),
       field<S, &S::database>("Database", "s"),
       field<S, &S::revision>("Revision", "t"),
+      field<S, &S::pruned_to>("PrunedTo", "t"),
       field<S, &S::findings>("Findings", "as"),
       field<S, &S::counters>("Counters", "a{st}"),
   };

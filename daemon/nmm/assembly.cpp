@@ -58,7 +58,8 @@ Assembly::Assembly(const service::Settings& settings, const NmmSettings& own, io
       opened_(service::open_state(settings, random)),
       events_(settings.event_history),
       aside_(loop),
-      hardware_([options = own.hardware] { return keyring::collect_hardware_sources(options); }) {
+      hardware_([options = own.hardware] { return keyring::collect_hardware_sources(options); },
+                node::tpm_ways(own.hardware.tcti)) {
   count_on(opened_);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "daemon/base/control_types.h"
+#include "daemon/base/direct_offer.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/node/control_port.h"
 
@@ -30,12 +31,13 @@ struct StatusSnapshot {
   std::int64_t root_since_ns = 0;  // since boot: how long the Root is reached, or not; 0: not known
   std::vector<std::string> findings;
   std::map<std::string, std::uint64_t> counters;
+  std::string handover_fingerprint;  // of the offer to a Root that stands; empty: none
 };
 
 struct NodeSnapshot {
   std::uint64_t node_id = 0;
   std::string name;
-  std::string state;  // "prepared", "active", "silent", "quarantined", "retired"
+  std::string state;  // "prepared", "active", "silent", "quarantined", "retired"; "expected": by the Root
   std::uint32_t serial = 0;
   std::string endpoint;            // where it was last heard; empty before
   std::int64_t last_heard_ns = 0;  // since boot; 0: never
@@ -111,13 +113,7 @@ class ControlPort {
   /// sealed memfd.
   virtual void provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) = 0;
 
-  struct DirectOffer {
-    std::uint64_t handle = 0;
-    std::string fingerprint;  // as the node shows it too
-    std::vector<std::uint8_t> hardware_value;
-    std::vector<std::pair<std::string, std::string>> sources;
-    bool confirm = true;  // policy wants an operator to compare
-  };
+  using DirectOffer = akm::DirectOffer;
   /// The same in two steps: what the node says of itself, then the secret, once the fingerprint is confirmed.
   virtual void begin_direct(Prepare what, const std::string& bus_address, Reply<DirectOffer> reply) = 0;
   virtual void confirm_direct(std::uint64_t handle, const std::string& fingerprint,
@@ -168,6 +164,20 @@ class ControlPort {
   /// stands alone is adopted. refused_by_policy, stale_generation, already_provisioned, wrong_code, ...
   virtual void provision_from_file(const std::string& path, UniqueFd code, Done done) = 0;
   virtual void provision_from_memfd(UniqueFd bundle, Done done) = 0;
+  using TpmIdentity = node::ControlPort::TpmIdentity;
+  virtual void tpm_identity(Reply<TpmIdentity> reply) = 0;
+  /// As a node's: a bundle that was wrapped to this machine's TPM.
+  virtual void provision_from_tpm_file(const std::string& path, const std::vector<std::uint8_t>& digest,
+                                       Done done) = 0;
+  /// From a PKCS#11 token (RFC 7512 URI) with its PIN in a sealed memfd; then it is destroyed there.
+  virtual void provision_from_token(const std::string& uri, UniqueFd pin, Done done) = 0;
+  struct HandoverOffer : node::ControlPort::Offer {
+    std::uint64_t nmm_id = 0;  // that this NMM has already; 0: none
+  };
+  /// A key for credentials that come over a connection without descriptors; shown until it is used or late.
+  virtual Result<HandoverOffer> offer_handover() = 0;
+  /// A bundle that was sealed to that key.
+  virtual void provision_sealed(std::vector<std::uint8_t> sealed, Done done) = 0;
 
   /// The operator's word that the node is sound: back into the ASRs that it was evicted from.
   virtual void readmit(std::uint64_t node_id, Done done) = 0;

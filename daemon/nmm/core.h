@@ -16,6 +16,7 @@
 #include "daemon/nmm/requests.h"
 #include "daemon/nmm/root_secret.h"
 #include "daemon/nmm/running_clock.h"
+#include "daemon/protocol/configure_body.h"
 #include "daemon/service/aside_worker.h"
 #include "daemon/service/audit_trail.h"
 #include "daemon/service/event_log.h"
@@ -59,6 +60,8 @@ struct Core {
   NmmSettings settings;
   Observer observer;
   std::function<void(const EventRecord&)> witness;  // hears of every event too
+  /// A node of this name that the Root has a record of; null when there is none. May be empty.
+  std::function<const protocol::ExpectedNode*(std::string_view name)> expected;
   struct Outgoing {
     protocol::Event event;
     Requests::AfterStep after;

@@ -104,6 +104,7 @@ Incoming::Answer Incoming::answer(const protocol::RequestReceived& request, cons
     case Method::records:
     case Method::adopt:
     case Method::fence:
+    case Method::configure:
     case Method::detection_policy:
       break;
   }

@@ -24,13 +24,27 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
       attestations_(core_, recovery_),
       lifecycle_(core_, provisioner_, recovery_),
       incoming_({core_, provisioner_, recovery_, upkeep_, attestations_, lifecycle_}),
+      expectations_(
+          parts.store,
+          [this](protocol::AsrId asr_id, const protocol::PolicyText& fields, Done done) {
+            membership_.set_policy(asr_id, fields, std::move(done));
+            upkeep_.policy_set(asr_id, core_.now());
+          },
+          [this](protocol::AsrId asr_id, const Error& why) {
+            core_.announce("root-policy-refused", 4, message_id::kStateChanged,
+                           "A policy of the Root's does not hold for a relationship.", asr_id,
+                           {{"error", why.message()}});
+          }),
       root_link_({core_, provisioner_, upkeep_, parts.store, identity_.incarnation,
                   [this]() -> Result<protocol::HardwareValue> {
                     if (machine_.hardware == nullptr) return fail(Errc::no_hardware_source);
                     return machine_.hardware->value();
                   },
-                  machine_.start_anew}) {
+                  machine_.start_anew,
+                  [this](const protocol::ConfigureRequest& part) { return expectations_.take(part); }}),
+      joining_({core_, root_link_, parts.store, machine_.hardware, [this] { settle(); }}) {
   core_.witness = [this](const EventRecord& event) { root_link_.note(event); };
+  core_.expected = [this](std::string_view name) { return expectations_.node(name); };
   core_.generations.on_news([this](const GenerationNews& news) { this->news(news); });
   core_.generations.on_member_installed(
       [this](protocol::NodeId node_id, Instant now) { upkeep_.rekey_provisioning(node_id, now); });
@@ -49,7 +63,9 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
 
 Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   const Instant now = core_.now();
-  if (loop != nullptr) direct_.emplace(*loop, provisioner_, core_.settings.direct, [this] { settle(); });
+  if (loop != nullptr) {
+    direct_.emplace(*loop, dbus::RemoteRole::node, core_.settings.direct, [this] { settle(); });
+  }
   if (const Status clock = core_.clock.load(boot, now); !clock) {
     if (clock.error().code != Errc::state_corrupt) return clock;
     find(clock.error().message() + "; the time of running begins anew: bundles that are out expire later");
@@ -57,6 +73,8 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   AKM_TRY(core_.root.load());
   AKM_ASSIGN(const auto findings, core_.registry.load());
   for (const std::string& finding : findings) find(finding);
+  if (const Status tries = joining_.load(); !tries) find(tries.error().message());
+  if (const Status expected = expectations_.load(); !expected) find(expected.error().message());
   if (const Status link = root_link_.resume(); !link) find("The Root: " + link.error().message());
   if (root_link_.stopped()) {
     settle();  // what is erased once more
@@ -135,6 +153,7 @@ std::optional<Instant> Nmm::next_deadline() const {
   Earliest next;
   next.consider(core_.requests.next_deadline());
   next.consider(root_link_.next_deadline());
+  next.consider(joining_.next_deadline());
   if (root_link_.stopped()) return next.at();
   next.consider(upkeep_.next_deadline());
   next.consider(lifecycle_.next_deadline());
@@ -149,6 +168,7 @@ void Nmm::deadline_reached() {
   const Instant now = core_.now();
   core_.requests.deadline_reached(now);
   root_link_.deadline_reached(now);
+  joining_.deadline_reached(now);
   if (!root_link_.stopped()) {
     core_.departures.deadline_reached(now);
     core_.policy_changes.deadline_reached(now);
@@ -290,7 +310,7 @@ void Nmm::list_drives(Reply<std::vector<DriveSnapshot>> reply) {
 
 void Nmm::prepare_token(Prepare what, const std::string& uri, UniqueFd pin, Reply<PreparedOnToken> reply) {
   if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
-  token_preparation_.start(std::move(what), uri, std::move(pin), std::move(reply));
+  token_preparation_.start(std::move(what), uri, pin, std::move(reply));
   settle();
 }
 
@@ -300,20 +320,28 @@ void Nmm::prepare_for_tpm(PrepareForTpm what, Reply<PreparedForTpm> reply) {
   settle();
 }
 
+/// The hardware value is what the node itself has said.
+service::DirectProvisioning::Make Nmm::maker(Prepare what) {
+  return [this, what = std::move(what)](const dbus::RemoteOffer& offer, service::BundleReply made) mutable {
+    what.hardware_value = offer.value;
+    made(provisioner_.prepare(what));
+  };
+}
+
 void Nmm::provision_direct(Prepare what, const std::string& bus_address, Reply<std::uint64_t> reply) {
   if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
   if (!direct_) {
     reply(fail(Errc::not_supported, "direct provisioning"));
     return;
   }
-  direct_->start(std::move(what), bus_address, std::move(reply));
+  direct_->start(maker(std::move(what)), bus_address, std::move(reply));
   settle();
 }
 
 void Nmm::begin_direct(Prepare what, const std::string& bus_address, Reply<DirectOffer> reply) {
   if (const Status may = may_act(); !may) return reply(std::unexpected(may.error()));
   if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
-  direct_->begin(std::move(what), bus_address, std::move(reply));
+  direct_->begin(maker(std::move(what)), bus_address, std::move(reply));
   settle();
 }
 
@@ -406,6 +434,27 @@ void Nmm::retire(std::uint64_t node_id, bool forget, Done done) {
   if (const Status may = may_act(); !may) return done(may);
   lifecycle_.retire(node_id, forget, std::move(done));
   settle();
+}
+
+Result<ControlPort::HardwareIdentity> Nmm::hardware_identity() {
+  if (machine_.hardware == nullptr) return fail(Errc::no_hardware_source);
+  return machine_.hardware->identity();
+}
+
+void Nmm::provision_from_file(const std::string& path, UniqueFd code, Done done) {
+  joining_.from_file(path, std::move(code), std::move(done));
+}
+
+void Nmm::provision_from_memfd(UniqueFd bundle, Done done) {
+  joining_.from_memfd(bundle, std::move(done));
+}
+
+void Nmm::provision_from_token(const std::string& uri, UniqueFd pin, Done done) {
+  joining_.from_token(uri, std::move(pin), std::move(done));
+}
+
+void Nmm::provision_sealed(std::vector<std::uint8_t> sealed, Done done) {
+  joining_.from_handover(sealed, std::move(done));
 }
 
 void Nmm::accept_hardware(Done done) {

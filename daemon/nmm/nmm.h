@@ -8,10 +8,11 @@
 #include "daemon/nmm/attestations.h"
 #include "daemon/nmm/control_port.h"
 #include "daemon/nmm/core.h"
-#include "daemon/nmm/direct_provisioning.h"
+#include "daemon/nmm/expectations.h"
 #include "daemon/nmm/incoming.h"
 #include "daemon/nmm/lifecycle.h"
 #include "daemon/nmm/membership.h"
+#include "daemon/nmm/nmm_joining.h"
 #include "daemon/nmm/provisioner.h"
 #include "daemon/nmm/recovery.h"
 #include "daemon/nmm/root_link.h"
@@ -19,6 +20,7 @@
 #include "daemon/nmm/tpm_provisioning.h"
 #include "daemon/nmm/upkeep.h"
 #include "daemon/node/hardware.h"
+#include "daemon/service/direct_provisioning.h"
 
 namespace akm::nmm {
 
@@ -85,6 +87,14 @@ class Nmm final : public ControlPort {
   Result<HardwareIdentity> hardware_identity() override;
   void provision_from_file(const std::string& path, UniqueFd code, Done done) override;
   void provision_from_memfd(UniqueFd bundle, Done done) override;
+  void tpm_identity(Reply<TpmIdentity> reply) override { joining_.tpm_identity(std::move(reply)); }
+  void provision_from_tpm_file(const std::string& path, const std::vector<std::uint8_t>& digest,
+                               Done done) override {
+    joining_.from_tpm_file(path, digest, std::move(done));
+  }
+  void provision_from_token(const std::string& uri, UniqueFd pin, Done done) override;
+  Result<HandoverOffer> offer_handover() override { return joining_.offer_handover(); }
+  void provision_sealed(std::vector<std::uint8_t> sealed, Done done) override;
 
   /// Something was seen on the NMM's own machine or port.
   void detected(const policy::Detection& detection);
@@ -115,9 +125,11 @@ class Nmm final : public ControlPort {
   void handle(service::KeysChanged& report);
   void handle(service::EffectFailed& report);
   void news(const GenerationNews& news);
+  void add_expected(std::vector<NodeSnapshot>& out) const;
   void add_doubts(std::vector<std::string>& findings) const;
   void find(std::string sentence);  // at the start: said once in the log, and in the status from then on
 
+  service::DirectProvisioning::Make maker(Prepare what);
   /// wrong_state: another machine has this one's place; busy: it starts anew, or its records are coming.
   [[nodiscard]] Status may_act() const;
 
@@ -133,9 +145,10 @@ class Nmm final : public ControlPort {
   Attestations attestations_;
   Lifecycle lifecycle_;
   Incoming incoming_;
+  Expectations expectations_;
   RootLink root_link_;
-  bool joining_ = false;  // a bundle is being opened
-  std::optional<DirectProvisioning> direct_;
+  NmmJoining joining_;
+  std::optional<service::DirectProvisioning> direct_;
   bool settling_ = false;
 };
 

@@ -12,32 +12,6 @@ using Texts = std::vector<std::string>;
 
 constexpr std::int64_t kYear = 366LL * 86400;
 
-service::Schema direct_schema() {
-  return {
-      {"direct.exec",
-       Texts{},
-       "Programs that reach a node's bus, as \"/usr/bin/ssh\": run as this daemon, for callers of uid 0 "
-       "only.",
-       0,
-       0,
-       {}},
-      {"direct.hosts", Texts{}, "Hosts that may be reached with them; empty is any.", 0, 0, {}},
-      {"direct.tcp",
-       false,
-       "Allow a node's bus over TCP, which neither authenticates nor hides anything by itself.",
-       0,
-       0,
-       {}},
-      {"direct.confirm",
-       std::string("remote"),
-       "When an operator compares fingerprints before credentials leave: remote is over all but Unix "
-       "sockets.",
-       0,
-       0,
-       {"always", "remote", "never"}},
-  };
-}
-
 service::Schema own_schema() {
   return {
       {"nmm.name", std::string("nmm"), "Name of this NMM, for people.", 0, 0, {}},
@@ -83,21 +57,6 @@ service::Schema tpm_schema() {
   };
 }
 
-Result<DirectSettings> direct_from(const service::Config& config) {
-  DirectSettings out;
-  out.addresses.exec = config.list("direct.exec");
-  for (const std::string& program : out.addresses.exec) {
-    const bool plain = program.starts_with('/') && program.find_first_of(",;%= \t\n") == std::string::npos;
-    if (!plain) return std::unexpected(config.invalid("direct.exec", "\"" + program + "\" is no plain path"));
-  }
-  out.addresses.hosts = config.list("direct.hosts");
-  out.addresses.tcp = config.boolean("direct.tcp");
-  const std::string& confirm = config.text("direct.confirm");
-  if (confirm == "always") out.confirm = DirectConfirm::always;
-  if (confirm == "never") out.confirm = DirectConfirm::never;
-  return out;
-}
-
 }  // namespace
 
 service::Schema nmm_schema() {
@@ -105,7 +64,7 @@ service::Schema nmm_schema() {
   for (Setting& setting : own_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : service::recovery_schema()) schema.push_back(std::move(setting));
   for (Setting& setting : tpm_schema()) schema.push_back(std::move(setting));
-  for (Setting& setting : direct_schema()) schema.push_back(std::move(setting));
+  service::add_direct_settings(schema);
   service::add_hardware_settings(schema);
   watch::add_watch_settings(schema);
   service::add_gate_settings(schema, protocol::limits::kRelationships);
@@ -131,7 +90,7 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
   out.gate = service::gate_settings(config);
   out.never_evict = service::never_evict_names(config);
-  AKM_ASSIGN(out.direct, direct_from(config));
+  AKM_ASSIGN(out.direct, service::direct_settings(config));
   AKM_ASSIGN(out.hardware, service::hardware_settings(config, common));
   AKM_ASSIGN(out.recovery, service::recovery_from(config));
   AKM_ASSIGN(out.watch, watch::watch_settings(config));

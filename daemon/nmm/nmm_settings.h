@@ -7,24 +7,16 @@
 #include "daemon/policy/adjudication.h"
 #include "daemon/protocol/asr.h"
 #include "daemon/service/config.h"
+#include "daemon/service/direct_settings.h"
 #include "daemon/service/gate_settings.h"
 #include "daemon/service/settings.h"
 #include "daemon/watch/watch_settings.h"
-#include "dbus/direct_address.h"
 #include "keyring/hardware_identity.h"
 
 namespace akm::nmm {
 
 inline constexpr std::uint16_t kDefaultPort = 7400;
 inline constexpr std::uint32_t kDefaultNvIndex = 0x01800a11;
-
-/// When an operator has to compare fingerprints before credentials leave over a node's bus.
-enum class DirectConfirm : std::uint8_t { always, remote, never };
-
-struct DirectSettings {
-  dbus::DirectPolicy addresses;
-  DirectConfirm confirm = DirectConfirm::remote;  // remote: over all but Unix sockets
-};
 
 struct NmmSettings {
   std::string name = "nmm";            // for people; goes into bundles
@@ -36,7 +28,7 @@ struct NmmSettings {
   bool ek_certificate_required = false;            // of a node that is prepared by the identity of its TPM
   std::string tpm_roots = "/etc/akm/tpm-roots.d";  // *.pem: vendors of TPMs that are trusted
   std::uint32_t missed_heartbeats = 3;             // then a node is silent
-  DirectSettings direct;
+  service::DirectSettings direct;
   service::GateSettings gate;
   keyring::HardwareOptions hardware;     // of the NMM's own machine
   policy::AdjudicationPolicy recovery;   // never_evict is resolved from the names below at each decision

@@ -174,6 +174,7 @@ StatusSnapshot Nmm::status() const {
   out.counters["events_dropped"] = core_.shell.counters().events_dropped;
   out.counters["nodes"] = core_.registry.nodes().size();
   out.counters["relationships"] = core_.registry.asrs().size();
+  out.handover_fingerprint = joining_.fingerprint();
   root_link_.show(out);
   if (machine_.add_to_status) machine_.add_to_status(out);
   return out;
@@ -207,8 +208,22 @@ std::vector<NodeSnapshot> Nmm::nodes() const {
     shown.version = node.version;
     out.push_back(std::move(shown));
   }
+  if (!root_link_.fenced()) add_expected(out);
   std::ranges::sort(out, {}, &NodeSnapshot::name);
   return out;
+}
+
+/// Nodes that the Root has records of, and nobody has prepared yet.
+void Nmm::add_expected(std::vector<NodeSnapshot>& out) const {
+  for (const protocol::ExpectedNode& node : expectations_.nodes()) {
+    if (core_.registry.node(node.id) != nullptr || core_.registry.node_by_name(node.name) != nullptr)
+      continue;
+    NodeSnapshot& shown = out.emplace_back();
+    shown.node_id = node.id;
+    shown.name = node.name;
+    shown.state = "expected";
+    if (!node.endpoints.empty()) shown.endpoint = node.endpoints.front();
+  }
 }
 
 void Nmm::show_member(const AsrRecord& record, const Rollout* rollout, MemberSnapshot& member,

@@ -8,8 +8,8 @@
 #include "daemon/crypto/secret_observer.h"
 #include "daemon/nmm/bundle_drive.h"
 #include "daemon/nmm/bundle_target.h"
+#include "daemon/nmm/bundle_writing.h"
 #include "daemon/protocol/control_body.h"
-#include "dbus/sealed_memfd.h"
 
 namespace akm::nmm {
 namespace {
@@ -61,9 +61,15 @@ Result<NodeRecord> Provisioner::next_record(const ControlPort::Prepare& what) {
     if (record.serial == UINT32_MAX) return fail(Errc::exhausted, "serials of " + record.name);
   } else {
     record.name = what.node_name;
-    do {
+    // Under the id that the Root's record of it has.
+    if (const auto* expected = core_.expected ? core_.expected(what.node_name) : nullptr) {
+      record.node_id = expected->id;
+      record.endpoints = expected->endpoints;
+    }
+    while (record.node_id == 0 || core_.registry.node(record.node_id) != nullptr ||
+           record.node_id == core_.root.nmm_id()) {
       AKM_ASSIGN(record.node_id, draw_id(core_.random));
-    } while (core_.registry.node(record.node_id) != nullptr || record.node_id == core_.root.nmm_id());
+    }
     do {
       AKM_ASSIGN(record.provisioning_asr, draw_id(core_.random));
     } while (core_.registry.node_by_provisioning_asr(record.provisioning_asr) != nullptr ||
@@ -160,65 +166,19 @@ Result<protocol::BundleContent> Provisioner::prepare(const ControlPort::Prepare&
   return content;
 }
 
-/// What the thread aside works on: it may outlive the call, and knows nothing of the NMM.
-struct Provisioner::Sealing {
-  ControlPort::Prepare what;
-  ControlPort::Destination to;
-  std::optional<BundleTarget> target;
-  protocol::BundleContent content;
-  SecretBuffer code;
-  ControlPort::Prepared out;
-  Reply<ControlPort::Prepared> reply;
-  std::function<void()> settle;
-
-  Status find_place() {
-    AKM_ASSIGN(target, BundleTarget::open(to.place, to.force));
-    return check_bundle_place(*target, what.node_name);
-  }
-  Status run() {
-    SystemRandom random;
-    AKM_ASSIGN(const auto bytes, protocol::seal_bundle(content, code, random));
-    AKM_ASSIGN(const SecretBuffer shown, protocol::format_code(code));
-    out.node_id = content.identity.node_id;
-    AKM_ASSIGN(out.code, dbus::make_sealed_memfd("akm-one-time-code", shown.reveal()));
-    AKM_ASSIGN(out.path, write_bundle_file(*target, what.node_name, bytes));
-    target.reset();  // unmounted before anybody is told that it is done
-    return {};
-  }
-  void answer(const Status& done) {
-    target.reset();
-    reply(done ? Result<ControlPort::Prepared>(std::move(out)) : std::unexpected(done.error()));
-  }
-};
-
-/// The place is there, so that no serial is used up in vain.
-Status Provisioner::seal_into_place(const SharedSealing& work) {
-  AKM_ASSIGN(work->code, protocol::generate_code(core_.random));
-  AKM_ASSIGN(work->content, prepare(work->what));
-  return core_.run_aside([work]() -> keyring::TpmWorker::Completion {
-    Status done = work->run();
-    return [work, done = std::move(done)] { work->answer(done); };
-  });
-}
-
 void Provisioner::prepare_file(const ControlPort::Prepare& what, const ControlPort::Destination& to,
                                std::function<void()> settle, Reply<ControlPort::Prepared> reply) {
   if (const Status fit = check(what); !fit) return reply(std::unexpected(fit.error()));
-  auto work = std::make_shared<Sealing>();
-  work->what = what;
-  work->to = to;
-  work->reply = std::move(reply);
-  work->settle = std::move(settle);
-  // A drive takes what time it likes, and scrypt half a second: not on the loop thread.
-  const Status started = core_.run_aside([this, work]() -> keyring::TpmWorker::Completion {
-    Status done = work->find_place();
-    return [this, work, done = std::move(done)] {
-      const Status started_sealing = done ? seal_into_place(work) : done;
-      if (!started_sealing) work->answer(started_sealing);
-      work->settle();
-    };
-  });
-  if (!started) work->answer(started);
+  write_bundle(
+      core_.run_aside, to, what.node_name,
+      [this, what, settle = std::move(settle)](service::BundleReply made) {
+        made(prepare(what));
+        settle();
+      },
+      [reply = std::move(reply)](Result<WrittenBundle> written) mutable {
+        if (!written) return reply(std::unexpected(written.error()));
+        reply(ControlPort::Prepared{written->id, std::move(written->path), std::move(written->code)});
+      });
 }
 
 void Provisioner::list_drives(Reply<std::vector<DriveSnapshot>> reply) {

@@ -2,7 +2,6 @@
 // Makes provisioning credentials (section 7): the node's record, the NMM's side of the provisioning ASR, the
 // bundle.
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -43,9 +42,6 @@ class Provisioner {
   Status reach(const NodeRecord& record);
 
  private:
-  struct Sealing;
-  using SharedSealing = std::shared_ptr<Sealing>;
-  Status seal_into_place(const SharedSealing& work);
   Result<NodeRecord> next_record(const ControlPort::Prepare& what);
   Result<protocol::Asr> derive(const NodeRecord& record);
   void point_at(const NodeRecord& record);

@@ -88,7 +88,7 @@ Status RootLink::may_take(const protocol::BundleContent& content) const {
   return {};
 }
 
-Status RootLink::take(const protocol::BundleContent& content, node::BundleFile* file) {
+Status RootLink::take(const protocol::BundleContent& content) {
   AKM_TRY(may_take(content));
   AKM_ASSIGN(const bool used, records_.nodes().was_used(content.use_id));
   if (used) return fail(Errc::already_consumed);
@@ -126,15 +126,6 @@ Status RootLink::take(const protocol::BundleContent& content, node::BundleFile* 
   trouble_.clear();
   if (anew) renew();
   core_.registry.mark_removals();
-  if (file != nullptr) {
-    const std::string receipt = "{\"akm-receipt\": 1, \"nmm\": \"" + hex_id(content.identity.node_id) +
-                                "\", \"root\": \"" + hex_id(content.identity.nmm_id) +
-                                "\", \"serial\": " + std::to_string(content.identity.serial) +
-                                ", \"use_id\": \"" + hex(content.use_id) + "\"}\n";
-    if (const Status consumed = file->consume(receipt); !consumed)
-      log::warning("the Root's bundle was used, but not wholly removed from the drive: " +
-                   consumed.error().message());
-  }
   since_ = core_.now();
   reached_ = false;
   say("root-joined", 5, "Credentials for a Root were stored.",
@@ -242,8 +233,9 @@ void RootLink::respond(const protocol::RequestReceived& request, const Status& s
 
 void RootLink::request(protocol::RequestReceived& request) {
   heard(true);
-  // Held back until it undoes what came later: what is issued, and the policy.
-  const bool undoes = request.method == Method::issue || request.method == Method::policy;
+  // Held back until it undoes what came later.
+  const bool undoes = request.method == Method::issue || request.method == Method::policy ||
+                      request.method == Method::configure;
   if (undoes && request.overtaken) return respond(request, fail(Errc::busy, "a later request came first"));
   if (fenced() && request.method != Method::fence) return respond(request, fail(Errc::refused_by_policy));
   switch (request.method) {
@@ -253,6 +245,8 @@ void RootLink::request(protocol::RequestReceived& request) {
       return fence(request);
     case Method::policy:
       return set_policy(request);
+    case Method::configure:
+      return respond(request, configure(request));
     case Method::install:
       return install(request);
     case Method::rotate_provisioning:
@@ -330,6 +324,14 @@ void RootLink::set_policy(const protocol::RequestReceived& request) {
     say("root-policy", 6, "The Root has changed the policy of new relationships.");
   }
   respond(request, saved);
+}
+
+/// What the machine before this one had comes first: it may be older.
+Status RootLink::configure(const protocol::RequestReceived& request) {
+  AKM_ASSIGN(const auto part, protocol::ConfigureRequest::decode(request.body.reveal()));
+  if (!parts_.configure) return fail(Errc::not_supported);
+  if (!reporting()) return fail(Errc::busy, "the records of the machine before this one are on their way");
+  return parts_.configure(part);
 }
 
 /// The next serial of this very relationship: its failsafe chain was used.

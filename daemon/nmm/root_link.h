@@ -13,9 +13,9 @@
 #include "daemon/nmm/report_log.h"
 #include "daemon/nmm/root_record.h"
 #include "daemon/nmm/upkeep.h"
-#include "daemon/node/bundle_file.h"
 #include "daemon/node/nmm_link.h"
 #include "daemon/protocol/bundle.h"
+#include "daemon/protocol/configure_body.h"
 #include "daemon/protocol/root_body.h"
 
 namespace akm::nmm {
@@ -30,13 +30,14 @@ class RootLink {
     std::uint32_t incarnation = 0;                              // of this start
     std::function<Result<protocol::HardwareValue>()> hardware;  // null: unknown
     std::function<void()> start_anew;                           // the daemon, with another incarnation
+    std::function<Status(const protocol::ConfigureRequest&)> configure{};  // what the Root's records say
   };
   explicit RootLink(Parts parts);
 
   /// After the registry and the root secret were read. state_corrupt.
   Status resume();
-  /// Credentials from a Root. They are durable when it returns; `file` is consumed.
-  Status take(const protocol::BundleContent& content, node::BundleFile* file);
+  /// Credentials from a Root. They are durable when it returns.
+  Status take(const protocol::BundleContent& content);
   /// already_provisioned when another Root, or an older serial, is in the way.
   [[nodiscard]] Status may_take(const protocol::BundleContent& content) const;
 
@@ -66,6 +67,7 @@ class RootLink {
   void issue(const protocol::RequestReceived& request);
   Status take_issue(const protocol::IssueRequest& issue);
   void set_policy(const protocol::RequestReceived& request);
+  Status configure(const protocol::RequestReceived& request);
   void install(protocol::RequestReceived& request);
   void fence(const protocol::RequestReceived& request);
   Status fence_off();

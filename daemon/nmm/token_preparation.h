@@ -1,8 +1,7 @@
 #pragma once
-// (b) of section 7: provisioning credentials written to a PKCS#11 token. The token is looked at first, so
-// that a wrong PIN uses up no serial; both are done aside.
+// (b) of section 7: provisioning credentials of a node, written to a PKCS#11 token
+// (service/token_writing.h).
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "daemon/base/unique_fd.h"
@@ -17,14 +16,10 @@ class TokenPreparation {
   /// `after` sends what preparing has gathered.
   TokenPreparation(Core& core, Provisioner& provisioner, std::function<void()> after)
       : core_(core), provisioner_(provisioner), after_(std::move(after)) {}
-  void start(ControlPort::Prepare what, const std::string& uri, UniqueFd pin,
+  void start(ControlPort::Prepare what, const std::string& uri, const UniqueFd& pin,
              Reply<ControlPort::PreparedOnToken> reply);
 
  private:
-  struct Work;
-  Status begin(const std::shared_ptr<Work>& work, UniqueFd pin);
-  Status write(const std::shared_ptr<Work>& work);
-
   Core& core_;
   Provisioner& provisioner_;
   std::function<void()> after_;

@@ -1,12 +1,12 @@
 #pragma once
-// Way (b) of section 7, by TPM import: the node has told its TPM's identity, the bundle opens in that TPM
-// only.
+// Way (b) of section 7, by TPM import, for a node (tpm_writing.h); its attestation key is enrolled.
 #include <functional>
-#include <memory>
+#include <string>
 
 #include "daemon/nmm/control_port.h"
 #include "daemon/nmm/core.h"
 #include "daemon/nmm/provisioner.h"
+#include "daemon/nmm/tpm_writing.h"
 
 namespace akm::nmm {
 
@@ -21,11 +21,7 @@ class TpmProvisioning {
   void prepare(ControlPort::PrepareForTpm what, Reply<ControlPort::PreparedForTpm> reply);
 
  private:
-  struct Work;
-  using SharedWork = std::shared_ptr<Work>;
-  Status judge_aside(const SharedWork& work);
-  Status seal_aside(const SharedWork& work);
-  void announce(const Work& work);
+  void announce(const std::string& node_name, const WrittenForTpm& known);
 
   Core& core_;
   Provisioner& provisioner_;

@@ -44,6 +44,13 @@ class Unavailable final : public ControlPort {
   Result<HardwareIdentity> hardware_identity() override { return refusal(); }
   void provision_from_file(const std::string&, UniqueFd, Done done) override { done(refusal()); }
   void provision_from_memfd(UniqueFd, Done done) override { done(refusal()); }
+  void tpm_identity(Reply<TpmIdentity> reply) override { reply(refusal()); }
+  void provision_from_tpm_file(const std::string&, const std::vector<std::uint8_t>&, Done done) override {
+    done(refusal());
+  }
+  void provision_from_token(const std::string&, UniqueFd, Done done) override { done(refusal()); }
+  Result<HandoverOffer> offer_handover() override { return refusal(); }
+  void provision_sealed(std::vector<std::uint8_t>, Done done) override { done(refusal()); }
   void readmit(std::uint64_t, Done done) override { done(refusal()); }
   [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> describe(
       std::uint64_t) const override {

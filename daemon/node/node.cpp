@@ -50,7 +50,7 @@ Node::Node(const NodeSettings& settings, Parts parts)
     return;
   }
   records_.emplace(*parts_.store);
-  tries_.emplace(*parts_.store);
+  import_.emplace(import_parts());
   shell_.emplace(service::Shell::Parts{*parts_.store, parts_.keys, parts_.random, parts_.send, parts_.now,
                                        parts_.data.receive,
                                        service::FrameNews{[this](auto asr_id) { gate_->stored(asr_id); },
@@ -77,8 +77,7 @@ void Node::start() {
     });
   }
   for (const protocol::AsrId asr_id : operational()) join_group_of(asr_id);
-  if (const Status loaded = tries_->load(parts_.now()); !loaded)
-    findings_["bundle-tries"] = loaded.error().message();
+  if (const Status loaded = import_->load(); !loaded) findings_["bundle-tries"] = loaded.error().message();
 }
 
 void Node::resume() {

@@ -10,10 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/node/bundle_source.h"
-#include "daemon/node/bundle_tries.h"
 #include "daemon/node/control_port.h"
-#include "daemon/node/handover.h"
 #include "daemon/node/hardware.h"
 #include "daemon/node/key_exports.h"
 #include "daemon/node/nmm_link.h"
@@ -26,8 +23,10 @@
 #include "daemon/protocol/control_body.h"
 #include "daemon/service/aside_worker.h"
 #include "daemon/service/audit_trail.h"
+#include "daemon/service/bundle_import.h"
 #include "daemon/service/event_log.h"
 #include "daemon/service/gate_keeper.h"
+#include "daemon/service/handover.h"
 #include "daemon/service/shell.h"
 
 namespace akm::node {
@@ -96,7 +95,7 @@ class Node final : public ControlPort {
   void deadline_reached();
 
   /// From now on bundles on drives are offered; `look` is called aside, on another thread.
-  void offer_bundles(std::function<std::vector<BundleOffer>()> look);
+  void offer_bundles(std::function<std::vector<service::BundleOffer>()> look);
   /// A drive came or went: what is on them is looked at soon, as long as the node is unprovisioned.
   void drives_changed();
 
@@ -139,16 +138,8 @@ class Node final : public ControlPort {
   // node_provisioning.cpp: bundles
   [[nodiscard]] Status may_be_provisioned() const;
   void answer_rekey(protocol::AsrId asr_id, const Status& outcome);
-  struct Import;
-  using SharedImport = std::shared_ptr<Import>;
-  void aside(const SharedImport& import, std::function<void(Import&)> work,
-             void (Node::*then)(const SharedImport&));
-  void found(const SharedImport& import);
-  void opened(const SharedImport& import);
-  void opened_without_code(const SharedImport& import);
-  void import_content(const SharedImport& import);
-  void consumed(const SharedImport& import);
-  void end_import(const SharedImport& import, const Status& outcome);
+  [[nodiscard]] bool importing() const { return import_ && import_->under_way(); }
+  [[nodiscard]] service::BundleImport::Parts import_parts();
   Status take_up(const protocol::BundleContent& content, std::string_view way);
   Status take_credentials(const protocol::BundleContent& content);
   Status remember(const NodeRecord& record, const protocol::ReceiptKey& receipt_key);
@@ -157,7 +148,7 @@ class Node final : public ControlPort {
 
   // node_offers.cpp: drives that are plugged in
   void look_at_drives();
-  void offer(std::vector<BundleOffer> found);
+  void offer(std::vector<service::BundleOffer> found);
   [[nodiscard]] std::vector<BundleSnapshot> bundles() const;
 
   // node_activation.cpp: reaching the NMM, heartbeats
@@ -245,7 +236,7 @@ class Node final : public ControlPort {
   Parts parts_;
   std::optional<NodeRecords> records_;
   std::optional<NodeRecord> record_;
-  std::optional<BundleTries> tries_;
+  std::optional<service::BundleImport> import_;
   std::optional<service::Shell> shell_;
   KeyExports exports_;
   NmmLink link_;
@@ -261,11 +252,10 @@ class Node final : public ControlPort {
   std::vector<Done> rehome_waiters_;
   bool leaving_ = false;              // for good: what came now would be sealed under a key that is gone
   std::optional<Instant> leave_due_;  // the state is gone: the daemon is to begin anew
-  bool provisioning_under_way_ = false;
-  std::function<std::vector<BundleOffer>()> look_for_bundles_;  // null: drives are not looked at
-  std::vector<BundleOffer> offers_;
+  std::function<std::vector<service::BundleOffer>()> look_for_bundles_;  // null: drives are not looked at
+  std::vector<service::BundleOffer> offers_;
   std::optional<Instant> look_due_;
-  Handover handover_;
+  service::Handover handover_;
 
   std::vector<Done> activation_waiters_;
   // Who asked for a rekey, answered when the members have agreed or an attempt of theirs has failed.

@@ -92,6 +92,7 @@ void Node::command(RequestReceived& request) {
     case Method::records:
     case Method::adopt:
     case Method::fence:
+    case Method::configure:
       return respond(request, fail(Errc::not_supported));
   }
   respond(request, fail(Errc::not_supported));

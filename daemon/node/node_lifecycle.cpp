@@ -183,7 +183,7 @@ Result<std::string> Node::erase_everything() {
 
 void Node::zeroize(Reply<std::string> reply) {
   if (!shell_) return reply(fail(Errc::sealed_unavailable));
-  if (provisioning_under_way_) return reply(fail(Errc::busy, "provisioning is under way"));
+  if (importing()) return reply(fail(Errc::busy, "provisioning is under way"));
   reply(erase_everything());
 }
 
@@ -213,7 +213,7 @@ void Node::command_zeroize(protocol::RequestReceived& request) {
 
 void Node::generalize(Done done) {
   if (!shell_) return done(fail(Errc::sealed_unavailable));
-  if (provisioning_under_way_) return done(fail(Errc::busy, "provisioning is under way"));
+  if (importing()) return done(fail(Errc::busy, "provisioning is under way"));
   if (!parts_.erase_storage) return done(fail(Errc::not_supported));
   Status first;
   (void)erase_all_but_provisioning(first);

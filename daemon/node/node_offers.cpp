@@ -12,7 +12,7 @@ constexpr Duration kDrivesSettle = std::chrono::milliseconds(500);
 
 }  // namespace
 
-void Node::offer_bundles(std::function<std::vector<BundleOffer>()> look) {
+void Node::offer_bundles(std::function<std::vector<service::BundleOffer>()> look) {
   look_for_bundles_ = std::move(look);
   drives_changed();
 }
@@ -31,10 +31,10 @@ void Node::look_at_drives() {
   if (!taken) look_due_ = parts_.now() + kDrivesSettle;  // the thread has much to do
 }
 
-void Node::offer(std::vector<BundleOffer> found) {
+void Node::offer(std::vector<service::BundleOffer> found) {
   if (state_ != NodeState::unprovisioned) found.clear();
   if (found == offers_) return;
-  for (const BundleOffer& one : found) {
+  for (const service::BundleOffer& one : found) {
     if (std::ranges::find(offers_, one) != offers_.end()) continue;
     const bool usable = one.refusal.empty();
     say({.name = usable ? "bundle-offered" : "bundle-refused",
@@ -50,8 +50,8 @@ void Node::offer(std::vector<BundleOffer> found) {
 
 std::vector<BundleSnapshot> Node::bundles() const {
   std::vector<BundleSnapshot> out;
-  for (const BundleOffer& one : offers_) {
-    const unsigned left = one.refusal.empty() && tries_ ? tries_->remaining(one.digest) : 0;
+  for (const service::BundleOffer& one : offers_) {
+    const unsigned left = one.refusal.empty() && import_ ? import_->remaining(one.digest) : 0;
     std::string refusal = one.refusal;
     if (refusal.empty() && left == 0) refusal = errc_sentence(Errc::bundle_void);
     out.push_back({one.device, one.name, left, std::move(refusal)});

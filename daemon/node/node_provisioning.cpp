@@ -1,13 +1,9 @@
 // Section 7: credentials come as a bundle, once.
-#include <algorithm>
 #include <utility>
 
 #include "daemon/base/hex.h"
 #include "daemon/base/message_ids.h"
-#include "daemon/crypto/digest.h"
 #include "daemon/node/node.h"
-#include "daemon/node/node_import.h"
-#include "dbus/limits.h"
 #include "dbus/sealed_memfd.h"
 
 namespace akm::node {
@@ -16,99 +12,35 @@ Status Node::may_be_provisioned() const {
   if (!shell_) return fail(Errc::sealed_unavailable);
   if (leaving_) return fail(Errc::busy, "the state was erased, and the daemon starts anew");
   if (state_ != NodeState::unprovisioned) return fail(Errc::already_provisioned);
-  if (provisioning_under_way_) return fail(Errc::busy, "provisioning is under way");
+  if (importing()) return fail(Errc::busy, "provisioning is under way");
   return {};
 }
 
-void Node::provision_from_file(const std::string& path, UniqueFd code_fd, Done done) {
+service::BundleImport::Parts Node::import_parts() {
+  return {
+      .store = *parts_.store,
+      .run_aside = parts_.run_aside,
+      .now = parts_.now,
+      .take = [this](const protocol::BundleContent& content, std::string_view way) -> Result<std::string> {
+        AKM_TRY(take_up(content, way));
+        return receipt_of(content);
+      },
+      .wrong_code =
+          [this](unsigned tries_left) {
+            say({.name = "wrong-code", .severity = 4, .fields = {{"tries_left", std::to_string(tries_left)}}},
+                {}, "A one-time code did not open a bundle");
+            status_changed();
+          },
+      .not_removed =
+          [this](const Error& why) {
+            say({.name = "bundle-not-removed", .severity = 4, .fields = {{"error", why.message()}}}, {},
+                "The bundle was used, but not wholly removed; remove it by hand");
+          }};
+}
+
+void Node::provision_from_file(const std::string& path, UniqueFd code, Done done) {
   if (const Status allowed = may_be_provisioned(); !allowed) return done(allowed);
-  const auto typed = dbus::read_sealed_memfd(code_fd.get(), dbus::limits::kCodeBytes);
-  if (!typed) return done(std::unexpected(typed.error()));
-  const auto bytes = typed->reveal();
-  auto code = protocol::parse_code({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-  if (!code) return done(std::unexpected(code.error()));
-  provisioning_under_way_ = true;
-  const auto import = std::make_shared<Import>();
-  import->path = path;
-  import->also = settings_.drives_also;
-  import->code = std::move(*code);
-  import->done = std::move(done);
-  aside(import, [](Import& one) { one.open_source(); }, &Node::found);
-}
-
-void Node::aside(const SharedImport& import, std::function<void(Import&)> work,
-                 void (Node::*then)(const SharedImport&)) {
-  const Status taken =
-      parts_.run_aside([this, import, work = std::move(work), then]() -> keyring::TpmWorker::Completion {
-        work(*import);
-        return [this, import, then] { (this->*then)(import); };
-      });
-  if (taken) return;
-  if (then == &Node::opened) (void)tries_->give_back(import->digest);  // its code was not tried
-  end_import(import, taken);
-}
-
-void Node::found(const SharedImport& import) {
-  if (!import->source) return end_import(import, std::unexpected(import->source.error()));
-  import->digest = crypto::sha256({import->source->bytes()});
-  if (const Status may = tries_->begin(import->digest, parts_.now()); !may) return end_import(import, may);
-  // scrypt takes some tenths of a second.
-  aside(
-      import, [](Import& one) { one.content = protocol::open_bundle(one.source->bytes(), one.code); },
-      &Node::opened);
-}
-
-void Node::opened(const SharedImport& import) {
-  if (!import->content) {
-    Error error = import->content.error();
-    if (error.code != Errc::wrong_code) {
-      (void)tries_->give_back(import->digest);  // else it counts: more cautious, not wrong
-      return end_import(import, std::unexpected(std::move(error)));
-    }
-    error.detail = tries_->failed(import->digest, parts_.now());
-    say({.name = "wrong-code",
-         .severity = 4,
-         .fields = {{"tries_left", std::to_string(tries_->remaining(import->digest))}}},
-        {}, "A one-time code did not open a bundle");
-    status_changed();
-    return end_import(import, std::unexpected(std::move(error)));
-  }
-  (void)tries_->opened(import->digest);  // else its tries count on, for a bundle that opens no more
-  import_content(import);
-}
-
-/// By the TPM or from a token: there were no tries to count.
-void Node::opened_without_code(const SharedImport& import) {
-  if (!import->content) return end_import(import, std::unexpected(import->content.error()));
-  import_content(import);
-}
-
-void Node::import_content(const SharedImport& import) {
-  const protocol::BundleContent& content = *import->content;
-  if (const Status taken = take_up(content, import->way); !taken) return end_import(import, taken);
-  import->receipt = receipt_of(content);
-  // From here on the node is provisioned, also if the drive or the token was pulled out.
-  import->consumed = fail(Errc::busy);
-  const Status started = parts_.run_aside([this, import]() -> keyring::TpmWorker::Completion {
-    import->consumed = import->consume(import->receipt);
-    return [this, import] { consumed(import); };
-  });
-  if (!started) consumed(import);
-}
-
-void Node::consumed(const SharedImport& import) {
-  if (!import->consumed) {
-    say({.name = "bundle-not-removed",
-         .severity = 4,
-         .fields = {{"error", import->consumed.error().message()}}},
-        {}, "The bundle was used, but not wholly removed; remove it by hand");
-  }
-  end_import(import, {});
-}
-
-void Node::end_import(const SharedImport& import, const Status& outcome) {
-  provisioning_under_way_ = false;
-  std::exchange(import->done, {})(outcome);
+  import_->from_file({path, settings_.drives_also}, std::move(code), std::move(done));
 }
 
 void Node::provision_from_memfd(UniqueFd bundle, Done done) {
@@ -121,8 +53,9 @@ void Node::provision_from_memfd(UniqueFd bundle, Done done) {
 
 Result<ControlPort::Offer> Node::offer_handover() {
   AKM_TRY(may_be_provisioned());
-  AKM_ASSIGN(const HardwareIdentity identity, parts_.hardware.identity());
-  AKM_ASSIGN(Offer offer, handover_.offer(identity, parts_.random, parts_.now()));
+  AKM_ASSIGN(HardwareIdentity identity, parts_.hardware.identity());
+  AKM_ASSIGN(service::Handover::Shown shown, handover_.offer(identity.value, parts_.random, parts_.now()));
+  Offer offer{std::move(identity), std::move(shown.key), std::move(shown.fingerprint)};
   say({.name = "handover-offered", .severity = 5, .fields = {{"fingerprint", offer.fingerprint}}}, {},
       "Credentials may come over the bus; compare the fingerprint with the one that the NMM shows");
   status_changed();

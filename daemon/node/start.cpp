@@ -154,7 +154,7 @@ namespace {
 std::unique_ptr<DriveWatch> watch_drives(Node& node, io::Loop& loop, const NodeSettings& settings) {
   if (!settings.drives_watch) return nullptr;
   auto watch = DriveWatch::create(loop, [&node] { node.drives_changed(); });
-  node.offer_bundles([also = settings.drives_also] { return look_for_bundles(also); });
+  node.offer_bundles([also = settings.drives_also] { return service::look_for_bundles(also); });
   if (watch) return std::move(*watch);
   log::warning("Drives that are plugged in are not noticed", {{"AKM_ERROR", watch.error().message()}});
   return nullptr;

@@ -58,6 +58,7 @@ bool changes_state(Method method) {
     case Method::issue:
     case Method::adopt:
     case Method::fence:
+    case Method::configure:
     case Method::detection_policy:
       return true;
   }

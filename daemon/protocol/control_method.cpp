@@ -38,6 +38,8 @@ std::string_view method_name(Method method) {
       return "adopt";
     case Method::fence:
       return "fence";
+    case Method::configure:
+      return "configure";
     case Method::detection_policy:
       return "detection-policy";
   }

@@ -24,6 +24,7 @@ enum class Method : std::uint8_t {
   records = 15,
   adopt = 16,
   fence = 17,
+  configure = 18,
   // NMM to node.
   detection_policy = 19,
 };

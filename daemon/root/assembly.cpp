@@ -100,15 +100,17 @@ Status Assembly::assemble(RootSettings own, RootIdentity identity) {
   const auto findings = shell_->restore();
   identity.findings.insert(identity.findings.end(), findings.begin(), findings.end());
   role_ = std::make_unique<Root>(
-      Root::Parts{.store = *opened_.store,
-                  .random = random_,
-                  .shell = *shell_,
-                  .events = events_,
-                  .run_aside = [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); },
-                  .database = ask,
-                  .policy_of = [this](protocol::NodeId nmm_id) { return configuration_->policy_of(nmm_id); },
-                  .configuration = configuration_.get(),
-                  .database_state = [this] { return database_->state(); }},
+      Root::Parts{
+          .store = *opened_.store,
+          .random = random_,
+          .shell = *shell_,
+          .events = events_,
+          .run_aside = [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); },
+          .database = ask,
+          .policy_of = [this](protocol::NodeId nmm_id) { return configuration_->policy_of(nmm_id); },
+          .configuration = configuration_.get(),
+          .database_state = [this] { return database_->state(); },
+          .configuration_of = [this](protocol::NodeId nmm_id) { return configuration_->of_nmm(nmm_id); }},
       std::move(own), std::move(identity));
   loop_.add_deadline([this] { return shell_->next_deadline(); }, [this] { shell_->deadline_reached(); });
   loop_.add_deadline([this] { return role_->next_deadline(); }, [this] { role_->deadline_reached(); });
@@ -129,9 +131,10 @@ Status Assembly::start(Observer observer) {
     role_->database_reached();
   });
   configuration_->on_change([this] { role_->policy_changed(); });
+  configuration_->on_records([this] { role_->records_changed(); });
   role_->set_observer(std::move(observer));
   AKM_ASSIGN(const nmm::RunningClock::BootId boot, nmm::read_boot_id());
-  AKM_TRY(role_->start(boot));
+  AKM_TRY(role_->start(boot, &loop_));
   configuration_->load();
   return {};
 }

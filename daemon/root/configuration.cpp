@@ -4,8 +4,12 @@
 #include <array>
 #include <utility>
 
+#include "daemon/base/endpoint.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+#include "daemon/nmm/bundle_drive.h"
+#include "daemon/protocol/limits.h"
 #include "daemon/service/policy_text.h"
 
 namespace akm::root {
@@ -46,6 +50,44 @@ Result<PolicyRecords> read_policies(ConfigDatabase& database) {
   }));
   AKM_TRY(each_record(database, store::RecordKind::domain, [&](const store::ConfigRecord& record) {
     out.of_domain = policy_named(record.fields);
+  }));
+  return out;
+}
+
+/// The NMM that a record of a node or a relationship belongs to; 0: none.
+std::uint64_t nmm_named(const Fields& fields) {
+  const auto found = fields.find("nmm");
+  if (found == fields.end()) return 0;
+  const auto id = parse_hex_id(found->second);
+  return id ? *id : 0;
+}
+
+/// What an NMM can do nothing with is left out: records are free text.
+std::optional<protocol::ExpectedNode> node_of(const store::ConfigRecord& record) {
+  const auto name = record.fields.find("name");
+  if (name == record.fields.end() || !nmm::check_node_name(name->second)) return std::nullopt;
+  protocol::ExpectedNode out{record.id, name->second, {}};
+  const auto listed = record.fields.find("endpoints");
+  std::string_view rest = listed == record.fields.end() ? std::string_view() : listed->second;
+  while (!rest.empty() && out.endpoints.size() < protocol::limits::kEndpointsPerMember) {
+    const std::string one(rest.substr(0, rest.find(',')));
+    if (parse_endpoint(one)) out.endpoints.push_back(one);
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+  }
+  return out;
+}
+
+Result<FleetRecords> read_fleet(ConfigDatabase& database) {
+  FleetRecords out;
+  AKM_TRY(each_record(database, store::RecordKind::node, [&](const store::ConfigRecord& record) {
+    const std::uint64_t nmm_id = nmm_named(record.fields);
+    if (nmm_id == 0) return;
+    if (auto node = node_of(record)) out.nodes[nmm_id].push_back(std::move(*node));
+  }));
+  AKM_TRY(each_record(database, store::RecordKind::asr, [&](const store::ConfigRecord& record) {
+    const std::uint64_t nmm_id = nmm_named(record.fields);
+    const std::uint64_t policy = policy_named(record.fields);
+    if (nmm_id != 0 && policy != 0) out.policies[nmm_id][record.id] = policy;
   }));
   return out;
 }
@@ -113,18 +155,41 @@ Result<std::uint64_t> set_fields(ConfigDatabase& database, store::RecordKind kin
 Configuration::Configuration(AskDatabase database, protocol::Policy standard)
     : database_(std::move(database)), standard_(std::move(standard)) {}
 
-void Configuration::take(PolicyRecords records) {
+Result<Configuration::Known> Configuration::read(ConfigDatabase& database) {
+  Known out;
+  AKM_ASSIGN(out.policies, read_policies(database));
+  AKM_ASSIGN(out.fleet, read_fleet(database));
+  return out;
+}
+
+void Configuration::take(Known known) {
   // At a start, too: the standard policy may have become another one.
-  const bool same = std::exchange(loaded_, true) && records == records_;
-  records_ = std::move(records);
-  if (!same && changed_) changed_();
+  const bool first = !std::exchange(loaded_, true);
+  const bool policies = first || known.policies != records_;
+  const bool fleet = policies || known.fleet != fleet_;
+  records_ = std::move(known.policies);
+  fleet_ = std::move(known.fleet);
+  if (policies && changed_) changed_();
+  if (fleet && records_changed_) records_changed_();
+}
+
+protocol::ConfigureRequest Configuration::of_nmm(std::uint64_t nmm_id) const {
+  protocol::ConfigureRequest out;
+  if (const auto nodes = fleet_.nodes.find(nmm_id); nodes != fleet_.nodes.end()) out.nodes = nodes->second;
+  const auto policies = fleet_.policies.find(nmm_id);
+  if (policies == fleet_.policies.end()) return out;
+  for (const auto& [asr_id, policy] : policies->second) {
+    const auto fields = records_.policies.find(policy);
+    if (fields != records_.policies.end()) out.policies.emplace_back(asr_id, fields->second);
+  }
+  return out;
 }
 
 void Configuration::load() {
   if (loaded_ || loading_) return;
   loading_ = true;
   database_([this](Result<ConfigDatabase*> database) -> std::move_only_function<void()> {
-    auto read = database ? read_policies(**database) : std::unexpected(database.error());
+    auto read = database ? Configuration::read(**database) : std::unexpected(database.error());
     return [this, read = std::move(read)]() mutable {
       loading_ = false;
       if (read) return take(std::move(*read));
@@ -151,10 +216,10 @@ void Configuration::ask(Effect effect, Reply<T> reply,
   database_([this, effect, reply = std::move(reply), work = std::move(work)](
                 Result<ConfigDatabase*> database) mutable -> std::move_only_function<void()> {
     Result<T> result = database ? work(**database) : Result<T>(std::unexpected(database.error()));
-    std::optional<PolicyRecords> fresh;
+    std::optional<Known> fresh;
     if (result && effect == Effect::changes) {
       // The change is made: that its effect cannot be read now shows at the next one.
-      if (auto read = read_policies(**database)) fresh = std::move(*read);
+      if (auto known = read(**database)) fresh = std::move(*known);
     }
     return [this, result = std::move(result), reply = std::move(reply), fresh = std::move(fresh)]() mutable {
       if (fresh) take(std::move(*fresh));
@@ -226,6 +291,21 @@ void Configuration::rollback(std::uint64_t revision, const std::string& who, Rep
   ask<std::uint64_t>(Effect::changes, std::move(reply), [=](ConfigDatabase& database) {
     return database.rollback(revision, who, [](Kind kind, std::uint64_t) { return kind == Kind::nmm; });
   });
+}
+
+void Configuration::prune(std::uint64_t revision, const std::string& who, Reply<std::uint64_t> reply) {
+  auto told = [who, revision, reply = std::move(reply)](const Result<std::uint64_t>& rows) mutable {
+    if (rows) {
+      log::write(log::Level::notice, message_id::kStateChanged,
+                 "The history of the configuration was pruned.",
+                 {{"AKM_WHO", who},
+                  {"AKM_REVISION", std::to_string(revision)},
+                  {"AKM_ROWS", std::to_string(*rows)}});
+    }
+    reply(rows);
+  };
+  ask<std::uint64_t>(Effect::none, std::move(told),
+                     [=](ConfigDatabase& database) { return database.prune(revision, who); });
 }
 
 void Configuration::reports(Kind kind, std::uint64_t nmm_id, std::uint64_t after_nmm, std::uint64_t after_id,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "daemon/protocol/asr.h"
+#include "daemon/protocol/configure_body.h"
 #include "daemon/root/control_port.h"
 #include "daemon/root/database_port.h"
 
@@ -27,6 +28,14 @@ struct PolicyRecords {
   bool operator==(const PolicyRecords&) const = default;
 };
 
+/// What the records say of the nodes and relationships of each NMM.
+struct FleetRecords {
+  std::map<std::uint64_t, std::vector<protocol::ExpectedNode>> nodes;
+  std::map<std::uint64_t, std::map<protocol::AsrId, std::uint64_t>> policies;  // ids of policy records
+
+  bool operator==(const FleetRecords&) const = default;
+};
+
 class Configuration final : public ConfigPort {
  public:
   /// `standard` holds where no record says otherwise.
@@ -37,6 +46,11 @@ class Configuration final : public ConfigPort {
   void load();
   /// Called on the loop when what policy_of() needs was read first, and when it has become another.
   void on_change(std::function<void()> handler) { changed_ = std::move(handler); }
+  /// The same for what of_nmm() needs.
+  void on_records(std::function<void()> handler) { records_changed_ = std::move(handler); }
+  /// Nodes whose record names this NMM ("nmm", with a "name" and "endpoints"), and the policies that records
+  /// of its relationships name ("nmm", "policy").
+  [[nodiscard]] protocol::ConfigureRequest of_nmm(std::uint64_t nmm_id) const;
   /// By the record of the policy that the NMM's record names ("policy"), else the domain's, else the standard
   /// one.
   [[nodiscard]] protocol::Policy policy_of(std::uint64_t nmm_id) const;
@@ -53,6 +67,7 @@ class Configuration final : public ConfigPort {
   void diff(std::uint64_t from, std::uint64_t to, Reply<std::vector<store::FieldDifference>> reply) override;
   /// Records of NMMs stay: they say what is so.
   void rollback(std::uint64_t revision, const std::string& who, Reply<std::uint64_t> reply) override;
+  void prune(std::uint64_t revision, const std::string& who, Reply<std::uint64_t> reply) override;
   void reports(Kind kind, std::uint64_t nmm_id, std::uint64_t after_nmm, std::uint64_t after_id,
                Reply<std::vector<store::ReportRow>> reply) override;
   void incidents(std::uint64_t nmm_id, std::uint64_t after,
@@ -62,14 +77,21 @@ class Configuration final : public ConfigPort {
   enum class Effect : std::uint8_t { none, changes };
   template <typename T>
   void ask(Effect effect, Reply<T> reply, std::move_only_function<Result<T>(store::ConfigDatabase&)> work);
-  void take(PolicyRecords records);
+  struct Known {
+    PolicyRecords policies;
+    FleetRecords fleet;
+  };
+  static Result<Known> read(store::ConfigDatabase& database);
+  void take(Known known);
 
   AskDatabase database_;
   protocol::Policy standard_;
   PolicyRecords records_;
+  FleetRecords fleet_;
   bool loaded_ = false;
   bool loading_ = false;
   std::function<void()> changed_;
+  std::function<void()> records_changed_;
 };
 
 }  // namespace akm::root

@@ -20,6 +20,7 @@ using AskDatabase = std::function<void(DatabaseJob job)>;
 struct DatabaseState {
   std::string description;       // empty until it was open
   std::uint64_t revision = 0;    // of the configuration
+  std::uint64_t pruned_to = 0;   // of its history
   std::optional<Error> failure;  // why it is not open, or not reached
 };
 

@@ -91,6 +91,7 @@ void DatabaseThread::run(DatabaseJob job) {
       report.state.failure = (*database)->away();
       report.state.description = (*database)->description();
       report.state.revision = (*database)->head().revision;
+      report.state.pruned_to = (*database)->pruned_to();
       report.head = (*database)->head();
       inside->known = report.head;
     }
@@ -113,10 +114,11 @@ void DatabaseThread::take(Report report) {
   }
   if (!report.head) report.state.description = state_.description;
   if (!report.head) report.state.revision = state_.revision;
+  if (!report.head) report.state.pruned_to = state_.pruned_to;
   const auto code = [](const DatabaseState& state) {
     return state.failure ? state.failure->message() : std::string();
   };
-  const bool same = report.state.revision == state_.revision &&
+  const bool same = report.state.revision == state_.revision && report.state.pruned_to == state_.pruned_to &&
                     report.state.description == state_.description && code(report.state) == code(state_);
   if (!same && report.state.failure && code(report.state) != code(state_)) {
     log::error("The database cannot be used: " + report.state.failure->message());

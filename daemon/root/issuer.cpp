@@ -8,10 +8,8 @@
 #include "daemon/base/log.h"
 #include "daemon/crypto/secret_observer.h"
 #include "daemon/nmm/bundle_drive.h"
-#include "daemon/nmm/bundle_target.h"
 #include "daemon/protocol/limits.h"
 #include "daemon/protocol/root_body.h"
-#include "dbus/sealed_memfd.h"
 
 namespace akm::root {
 namespace {
@@ -54,12 +52,6 @@ Result<std::uint64_t> draw_id(RandomSource& random) {
 }
 
 }  // namespace
-
-Status Issuer::check_place(const std::string& directory, const std::string& name) {
-  AKM_TRY(nmm::check_node_name(name));
-  AKM_ASSIGN(const nmm::BundleTarget target, nmm::BundleTarget::open(directory, false));
-  return nmm::check_bundle_place(target, name);
-}
 
 Status Issuer::check(std::string_view name, const std::vector<std::uint8_t>& hardware_value,
                      const std::vector<std::string>& endpoints) const {
@@ -236,47 +228,6 @@ Result<protocol::BundleContent> Issuer::finish(NmmRecord record, const std::opti
       {{"nmm", stored.name}, {"nmm_id", hex_id(stored.nmm_id)}, {"serial", std::to_string(stored.serial)}});
   core_.status_changed();
   return content;
-}
-
-namespace {
-
-/// What the thread aside works on: it may outlive the call.
-struct Sealing {
-  protocol::BundleContent content;
-  SecretBuffer code;
-  std::string directory;
-  ControlPort::Prepared out;
-
-  Status run() {
-    SystemRandom random;
-    AKM_ASSIGN(const auto bytes, protocol::seal_bundle(content, code, random));
-    AKM_ASSIGN(const SecretBuffer shown, protocol::format_code(code));
-    out.nmm_id = content.identity.node_id;
-    AKM_ASSIGN(out.code, dbus::make_sealed_memfd("akm-one-time-code", shown.reveal()));
-    AKM_ASSIGN(nmm::BundleTarget target, nmm::BundleTarget::open(directory, false));
-    AKM_ASSIGN(out.path, nmm::write_bundle_file(target, content.identity.node_name, bytes));
-    return {};
-  }
-};
-
-}  // namespace
-
-void Issuer::write_file(const protocol::BundleContent& content, const std::string& directory,
-                        Reply<ControlPort::Prepared> reply) {
-  auto code = protocol::generate_code(core_.random);
-  if (!code) return reply(std::unexpected(code.error()));
-  const auto work = std::make_shared<Sealing>();
-  work->content = content;
-  work->code = std::move(*code);
-  work->directory = directory;
-  const auto shared = std::make_shared<Reply<ControlPort::Prepared>>(std::move(reply));
-  const Status started = core_.run_aside([work, shared]() -> keyring::TpmWorker::Completion {
-    Status done = work->run();
-    return [work, shared, done = std::move(done)] {
-      (*shared)(done ? Result<ControlPort::Prepared>(std::move(work->out)) : std::unexpected(done.error()));
-    };
-  });
-  if (!started) (*shared)(std::unexpected(started.error()));
 }
 
 }  // namespace akm::root

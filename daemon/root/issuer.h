@@ -11,6 +11,7 @@
 
 #include "daemon/protocol/bundle.h"
 #include "daemon/root/root_core.h"
+#include "daemon/service/bundle_maker.h"
 
 namespace akm::root {
 
@@ -21,16 +22,11 @@ class Issuer {
  public:
   explicit Issuer(RootCore& core) : core_(core) {}
 
-  using BundleReply = std::move_only_function<void(Result<protocol::BundleContent>)>;
+  using BundleReply = service::BundleReply;
   /// A new NMM, the next serial of a known one, or (nmm_id) one that stands alone and is to be adopted.
   void prepare(const ControlPort::Prepare& what, const std::string& who, BundleReply reply);
   void replace(protocol::NodeId nmm_id, const std::vector<std::uint8_t>& hardware_value,
                const std::string& who, BundleReply reply);
-  /// The bundle as a file, with its one-time code; sealed and written aside.
-  void write_file(const protocol::BundleContent& content, const std::string& directory,
-                  Reply<ControlPort::Prepared> reply);
-  /// Before anything is used up: a bundle can be written there.
-  static Status check_place(const std::string& directory, const std::string& name);
 
  private:
   Result<NmmRecord> next_record(const ControlPort::Prepare& what);

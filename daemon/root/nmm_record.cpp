@@ -48,6 +48,7 @@ unsigned read_field(CborReader& reader, std::string_view key, NmmRecord& out) {
   if (key == "asr") return out.asr_id = reader.unsigned_integer(), 0b100;
   if (key == "name") return out.name = reader.text(limits::kNameBytes, 1), 0b1000;
   if (key == "peer") return out.peer = reader.text(limits::kEndpointTextBytes), 0;
+  if (key == "told") return out.told = protocol::read_digest(reader), 0;
   if (key == "floor") return out.incarnation_floor = protocol::read_u32(reader), 0;
   if (key == "issue") return out.issue_pending = reader.boolean(), 0;
   if (key == "state")
@@ -66,7 +67,7 @@ unsigned read_field(CborReader& reader, std::string_view key, NmmRecord& out) {
 
 std::vector<std::uint8_t> NmmRecord::encode() const {
   CborWriter writer;
-  writer.map(17);
+  writer.map(18);
   writer.text("hw");
   writer.bytes(hardware_value);
   writer.text("id");
@@ -77,6 +78,8 @@ std::vector<std::uint8_t> NmmRecord::encode() const {
   writer.text(name);
   writer.text("peer");
   writer.text(peer);
+  writer.text("told");
+  writer.bytes(told);
   writer.text("floor");
   writer.unsigned_integer(incarnation_floor);
   writer.text("issue");
@@ -135,6 +138,7 @@ Status merge_into(NmmRecord& made, const NmmRecord& before, const NmmRecord& pre
   }
   made.version = present.version;
   made.policy_pending = present.policy_pending;
+  if (made.told == before.told) made.told = present.told;
   made.incarnation_floor = std::max(made.incarnation_floor, present.incarnation_floor);
   // The rest is of a machine: of one that was replaced it says nothing of the next.
   if (made.asr_id != before.asr_id) return {};

@@ -38,6 +38,7 @@ struct NmmRecord {
   bool issue_pending = false;           // it has not confirmed them
   bool restore = false;                 // it gets the records of the machine before it
   bool policy_pending = false;          // it has not confirmed the present policy
+  protocol::Digest32 told{};            // of the records that it has confirmed last; zeros: of none
   std::uint32_t incarnation_floor = 0;  // above what the machine before it has counted
   std::map<protocol::AsrId, std::uint32_t> fenced;  // relationships with machines before it: their serials
 

@@ -136,6 +136,8 @@ Status Receiver::accept(const RequestReceived& request, const NmmRecord& record)
   NmmRecord next = record;
   next.state = NmmState::active;
   if (current) next.activated_serial = next.serial;
+  // New credentials may be on a machine without what was told to the one before.
+  if (first_time && next.told != protocol::Digest32{}) next.told.fill(0xff);
   next.version = clean(body.version);
   next.peer = format_endpoint(request.from);
   // Whatever it has: issuing once more does no harm, and an NMM that was restored has perhaps nothing.

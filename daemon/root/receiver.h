@@ -4,6 +4,7 @@
 // answer: that it is fenced off.
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 
 #include "daemon/nmm/due_times.h"
@@ -33,6 +34,8 @@ class Receiver {
   void request(const protocol::RequestReceived& request);
   /// Told to all that are active; and again until they confirm it.
   void policy_changed();
+  /// As policy_changed(), of what the records say of nodes and relationships.
+  void records_changed();
   [[nodiscard]] const NmmPresence* presence(protocol::NodeId nmm_id) const;
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   void deadline_reached(Instant now);
@@ -55,6 +58,10 @@ class Receiver {
   void issue(const NmmRecord& record);
   void send_issue(protocol::NodeId nmm_id, const SecretBuffer& body);
   void tell_policy(const NmmRecord& record);
+  [[nodiscard]] bool must_configure(const NmmRecord& record);
+  void configure(const NmmRecord& record);
+  struct Telling;
+  void send_part(const std::shared_ptr<Telling>& telling);
   void renew_serial(const NmmRecord& record);
   void send_serial(const NmmRecord& record);
   void fence(const NmmRecord& record, protocol::AsrId asr_id);
@@ -66,6 +73,8 @@ class Receiver {
   std::set<protocol::AsrId> telling_;      // something is under way
   nmm::DueTimes<protocol::NodeId> again_;  // what was not answered
   nmm::DueTimes<protocol::NodeId> silence_;
+  std::map<protocol::NodeId, protocol::Digest32> wanted_;  // of the records as they are
+  bool records_known_ = false;                             // they were read
 };
 
 }  // namespace akm::root

@@ -6,6 +6,7 @@
 #include "daemon/base/earliest.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
+#include "daemon/crypto/digest.h"
 #include "daemon/root/receiver.h"
 
 namespace akm::root {
@@ -24,6 +25,7 @@ void Receiver::pursue(protocol::NodeId nmm_id) {
   if (record == nullptr || record->state != NmmState::active || telling_.contains(record->asr_id)) return;
   if (record->issue_pending) return issue(*record);
   if (record->policy_pending) return tell_policy(*record);
+  if (must_configure(*record)) return configure(*record);
   const auto view = core_.shell.engine().view(record->asr_id);
   if (!view) return;
   if (view->description.generation != record->serial) return send_serial(*record);
@@ -96,6 +98,75 @@ void Receiver::tell_policy(const NmmRecord& record) {
                         NmmRecord next = *present;
                         next.policy_pending = core_.policy_of(nmm_id) != policy;  // changed meanwhile
                         if (core_.put(std::move(next))) pursue(nmm_id);
+                      });
+}
+
+namespace {
+
+/// Zeros for nothing at all, which an NMM that was never told anything has.
+protocol::Digest32 digest_of(const protocol::ConfigureRequest& records) {
+  return records.empty() ? protocol::Digest32{} : crypto::sha256({records.encode()});
+}
+
+}  // namespace
+
+void Receiver::records_changed() {
+  if (!core_.configuration_of) return;
+  records_known_ = true;
+  wanted_.clear();
+  for (const auto& [nmm_id, record] : std::map(core_.book.all())) pursue(nmm_id);
+}
+
+/// Not before the records were read: nothing would be told as if it were all.
+bool Receiver::must_configure(const NmmRecord& record) {
+  if (!records_known_) return false;
+  auto wanted = wanted_.find(record.nmm_id);
+  if (wanted == wanted_.end())
+    wanted = wanted_.emplace(record.nmm_id, digest_of(core_.configuration_of(record.nmm_id))).first;
+  return wanted->second != record.told;
+}
+
+/// The parts of one telling, one after the other.
+struct Receiver::Telling {
+  protocol::NodeId nmm_id = 0;
+  protocol::AsrId asr_id = 0;
+  protocol::Digest32 digest{};
+  std::vector<protocol::ConfigureRequest> parts;
+  std::size_t next = 0;
+};
+
+void Receiver::configure(const NmmRecord& record) {
+  const protocol::ConfigureRequest records = core_.configuration_of(record.nmm_id);
+  auto parts = protocol::in_parts(records);
+  if (!parts) {
+    // Said once for each change of the records.
+    wanted_[record.nmm_id] = record.told;
+    core_.announce("records-not-told", 3, "The records of an NMM's nodes are too many to be told.",
+                   {{"nmm", record.name}, {"error", parts.error().message()}});
+    return;
+  }
+  telling_.insert(record.asr_id);
+  send_part(std::make_shared<Telling>(
+      Telling{record.nmm_id, record.asr_id, digest_of(records), std::move(*parts), 0}));
+}
+
+void Receiver::send_part(const std::shared_ptr<Telling>& telling) {
+  core_.requests.send(telling->asr_id, Method::configure, telling->parts[telling->next].encode(),
+                      std::chrono::seconds(core_.settings.policy.control_deadline_s), core_.now(),
+                      [this, telling](const nmm::Outcome& outcome, Instant now) {
+                        const NmmRecord* present = core_.book.find(telling->nmm_id);
+                        const bool same = present != nullptr && present->asr_id == telling->asr_id;
+                        // An NMM of an older version: what it cannot be told is not said again and again.
+                        const bool done =
+                            outcome.ok() || outcome.status == protocol::ControlStatus::not_supported;
+                        if (same && outcome.ok() && ++telling->next < telling->parts.size())
+                          return send_part(telling);
+                        telling_.erase(telling->asr_id);
+                        if (!same) return;
+                        if (!done) return try_again(telling->nmm_id, now);
+                        NmmRecord next = *present;
+                        next.told = telling->digest;
+                        if (core_.put(std::move(next))) pursue(telling->nmm_id);
                       });
 }
 

@@ -8,7 +8,10 @@
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/nmm/bundle_writing.h"
+#include "daemon/nmm/tpm_writing.h"
 #include "daemon/service/snapshot.h"
+#include "daemon/service/token_writing.h"
 
 namespace akm::root {
 
@@ -22,8 +25,10 @@ Root::Root(const Parts& parts, RootSettings settings, RootIdentity identity)
   core_.settle = [this] { settle(); };
 }
 
-Status Root::start(const nmm::RunningClock::BootId& boot) {
+Status Root::start(const nmm::RunningClock::BootId& boot, io::Loop* loop) {
   const Instant now = core_.now();
+  if (loop != nullptr)
+    direct_.emplace(*loop, dbus::RemoteRole::nmm, core_.settings.direct, [this] { settle(); });
   if (const Status clock = core_.clock.load(boot, now); !clock) {
     if (clock.error().code != Errc::state_corrupt) return clock;
     identity_.findings.push_back(clock.error().message());
@@ -91,6 +96,11 @@ void Root::policy_changed() {
   settle();
 }
 
+void Root::records_changed() {
+  receiver_.records_changed();
+  settle();
+}
+
 void Root::database_reached() {
   receiver_.count_reported();
 }
@@ -143,6 +153,7 @@ StatusSnapshot Root::status() const {
     const DatabaseState database = database_state_();
     out.database = database.description;
     out.revision = database.revision;
+    out.pruned_to = database.pruned_to;
     if (database.failure) {
       out.state = "database-unavailable";
       out.findings.push_back("The database cannot be used: " + database.failure->message());
@@ -195,39 +206,126 @@ void Root::create_root_secret(Done done) {
   done(created);
 }
 
-Issuer::BundleReply Root::into_file(const std::string& directory, Reply<Prepared> reply) {
-  return [this, directory, reply = std::move(reply)](Result<protocol::BundleContent> content) mutable {
-    if (!content) return reply(std::unexpected(content.error()));
-    issuer_.write_file(*content, directory, std::move(reply));
-  };
+/// Credentials by whatever way they travel: a new NMM's, or those of a machine in a lost one's place.
+void Root::issue(const Prepare& what, const std::string& who, service::BundleReply made) {
+  if (what.replaces != 0) {
+    issuer_.replace(what.replaces, what.hardware_value, who, std::move(made));
+  } else {
+    issuer_.prepare(what, who, std::move(made));
+  }
+  settle();
+}
+
+Result<Root::Prepare> Root::replacing(std::uint64_t nmm_id) const {
+  const NmmRecord* record = core_.book.find(nmm_id);
+  if (record == nullptr) return fail(Errc::not_found, "NMM " + hex_id(nmm_id));
+  Prepare what;
+  what.nmm_name = record->name;
+  what.replaces = nmm_id;
+  return what;
+}
+
+/// The bundle of a replacement has the name of the NMM that was lost.
+Status Root::name_lost(Prepare& what) const {
+  if (what.replaces == 0) return {};
+  AKM_ASSIGN(const Prepare lost, replacing(what.replaces));
+  what.nmm_name = lost.nmm_name;
+  return {};
+}
+
+void Root::write_file(const Prepare& what, const std::string& directory, const std::string& who,
+                      Reply<Prepared> reply) {
+  nmm::write_bundle(
+      core_.run_aside, {directory, false}, what.nmm_name,
+      [this, what, who](service::BundleReply made) { issue(what, who, std::move(made)); },
+      [reply = std::move(reply)](Result<nmm::WrittenBundle> written) mutable {
+        if (!written) return reply(std::unexpected(written.error()));
+        reply(Prepared{written->id, std::move(written->path), std::move(written->code)});
+      });
 }
 
 void Root::prepare_nmm(Prepare what, const std::string& directory, const std::string& who,
                        Reply<Prepared> reply) {
-  if (const Status place = Issuer::check_place(directory, what.nmm_name); !place)
-    return reply(std::unexpected(place.error()));
-  issuer_.prepare(what, who, into_file(directory, std::move(reply)));
-  settle();
+  write_file(what, directory, who, std::move(reply));
 }
 
 void Root::replace_nmm(std::uint64_t nmm_id, std::vector<std::uint8_t> hardware_value,
                        const std::string& directory, const std::string& who, Reply<Prepared> reply) {
-  const NmmRecord* record = core_.book.find(nmm_id);
-  if (record == nullptr) return reply(fail(Errc::not_found, "NMM " + hex_id(nmm_id)));
-  if (const Status place = Issuer::check_place(directory, record->name); !place)
-    return reply(std::unexpected(place.error()));
-  issuer_.replace(nmm_id, hardware_value, who, into_file(directory, std::move(reply)));
+  auto what = replacing(nmm_id);
+  if (!what) return reply(std::unexpected(what.error()));
+  what->hardware_value = std::move(hardware_value);
+  write_file(*what, directory, who, std::move(reply));
+}
+
+void Root::prepare_nmm_on_token(Prepare what, const std::string& uri, UniqueFd pin, const std::string& who,
+                                Reply<PreparedOnToken> reply) {
+  if (const Status named = name_lost(what); !named) return reply(std::unexpected(named.error()));
+  const std::string name = what.nmm_name;
+  service::write_token(
+      core_.run_aside, {core_.settings.pkcs11_module, uri}, pin, name,
+      [this, what = std::move(what), who](service::BundleReply made) { issue(what, who, std::move(made)); },
+      [reply = std::move(reply)](Result<service::WrittenToken> written) mutable {
+        if (!written) return reply(std::unexpected(written.error()));
+        reply(PreparedOnToken{written->id, std::move(written->token), written->sealed});
+      });
+}
+
+void Root::prepare_nmm_for_tpm(Prepare what, std::vector<std::uint8_t> identity, const std::string& place,
+                               const std::string& who, Reply<PreparedForTpm> reply) {
+  if (const Status named = name_lost(what); !named) return reply(std::unexpected(named.error()));
+  nmm::TpmAsked asked{what.nmm_name, std::move(identity), place, core_.settings.tpm_roots,
+                      core_.settings.ek_certificate_required};
+  nmm::write_tpm_bundle(
+      core_.run_aside, std::move(asked),
+      [this, what = std::move(what), who](const protocol::NodeIdentity& machine, const nmm::WrittenForTpm&,
+                                          service::BundleReply made) mutable {
+        what.hardware_value.assign(machine.hardware_value.begin(), machine.hardware_value.end());
+        issue(what, who, std::move(made));
+      },
+      [reply = std::move(reply)](Result<nmm::WrittenForTpm> written) mutable {
+        if (!written) return reply(std::unexpected(written.error()));
+        reply(PreparedForTpm{written->id, std::move(written->path), std::move(written->fingerprint),
+                             std::move(written->digest), written->certified,
+                             std::move(written->certificate)});
+      });
+}
+
+/// The hardware value is what the machine itself has said, and so is the id of one that stands alone.
+service::DirectProvisioning::Make Root::maker(Prepare what, const std::string& who) {
+  return
+      [this, what = std::move(what), who](const dbus::RemoteOffer& offer, service::BundleReply made) mutable {
+        what.hardware_value = offer.value;
+        if (what.replaces == 0) what.nmm_id = offer.nmm_id;
+        if (what.replaces != 0 && offer.nmm_id != 0 && offer.nmm_id != what.replaces)
+          return made(fail(Errc::refused_by_policy, "that machine is NMM " + hex_id(offer.nmm_id)));
+        issue(what, who, std::move(made));
+      };
+}
+
+void Root::begin_direct(Prepare what, const std::string& bus_address, const std::string& who,
+                        Reply<DirectOffer> reply) {
+  if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
+  if (const Status named = name_lost(what); !named) return reply(std::unexpected(named.error()));
+  direct_->begin(maker(std::move(what), who), bus_address, std::move(reply));
+}
+
+void Root::confirm_direct(std::uint64_t handle, const std::string& fingerprint, Reply<std::uint64_t> reply) {
+  if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
+  direct_->confirm(handle, fingerprint, std::move(reply));
   settle();
 }
 
-void Root::provision_nmm(Prepare /*what*/, const std::string& /*bus_address*/, const std::string& /*who*/,
+void Root::provision_nmm(Prepare what, const std::string& bus_address, const std::string& who,
                          Reply<std::uint64_t> reply) {
-  reply(fail(Errc::not_supported, "direct provisioning of an NMM"));
+  if (!direct_) return reply(fail(Errc::not_supported, "direct provisioning"));
+  direct_->start(maker(std::move(what), who), bus_address, std::move(reply));
 }
 
-void Root::replace_nmm_direct(std::uint64_t /*nmm_id*/, const std::string& /*bus_address*/,
-                              const std::string& /*who*/, Reply<std::uint64_t> reply) {
-  reply(fail(Errc::not_supported, "direct provisioning of an NMM"));
+void Root::replace_nmm_direct(std::uint64_t nmm_id, const std::string& bus_address, const std::string& who,
+                              Reply<std::uint64_t> reply) {
+  auto what = replacing(nmm_id);
+  if (!what) return reply(std::unexpected(what.error()));
+  provision_nmm(std::move(*what), bus_address, who, std::move(reply));
 }
 
 }  // namespace akm::root

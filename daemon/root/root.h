@@ -8,6 +8,7 @@
 #include "daemon/root/issuer.h"
 #include "daemon/root/receiver.h"
 #include "daemon/root/root_core.h"
+#include "daemon/service/direct_provisioning.h"
 
 namespace akm::root {
 
@@ -26,8 +27,9 @@ class Root final : public ControlPort {
   using Parts = RootCore::Parts;
   Root(const Parts& parts, RootSettings settings, RootIdentity identity);
 
-  /// Reads the records and takes up what was under way.
-  Status start(const nmm::RunningClock::BootId& boot);
+  /// Reads the records and takes up what was under way. `loop` may be null: then nothing is provisioned
+  /// directly.
+  Status start(const nmm::RunningClock::BootId& boot, io::Loop* loop);
   void set_observer(Observer observer);
   /// The shell's report handler.
   void report(service::Report& report);
@@ -37,6 +39,8 @@ class Root final : public ControlPort {
   void settle();
   /// A record of a policy has changed, or which one is whose: each active NMM is told its own.
   void policy_changed();
+  /// Records of nodes or relationships have changed: each active NMM is told what is another for it.
+  void records_changed();
   /// The database answers: what it was to say at the start is asked where it was away then.
   void database_reached();
 
@@ -51,6 +55,14 @@ class Root final : public ControlPort {
                    const std::string& directory, const std::string& who, Reply<Prepared> reply) override;
   void replace_nmm_direct(std::uint64_t nmm_id, const std::string& bus_address, const std::string& who,
                           Reply<std::uint64_t> reply) override;
+  void prepare_nmm_on_token(Prepare what, const std::string& uri, UniqueFd pin, const std::string& who,
+                            Reply<PreparedOnToken> reply) override;
+  void prepare_nmm_for_tpm(Prepare what, std::vector<std::uint8_t> identity, const std::string& place,
+                           const std::string& who, Reply<PreparedForTpm> reply) override;
+  void begin_direct(Prepare what, const std::string& bus_address, const std::string& who,
+                    Reply<DirectOffer> reply) override;
+  void confirm_direct(std::uint64_t handle, const std::string& fingerprint,
+                      Reply<std::uint64_t> reply) override;
   [[nodiscard]] ConfigPort& configuration() override { return *configuration_; }
 
   /// For whoever brings credentials by another way than a file; followed by settle().
@@ -70,7 +82,12 @@ class Root final : public ControlPort {
   void handle(protocol::EventRefused& report);
   void handle(service::KeysChanged&) {}
   void handle(service::EffectFailed& report);
-  Issuer::BundleReply into_file(const std::string& directory, Reply<Prepared> reply);
+  void issue(const Prepare& what, const std::string& who, service::BundleReply made);
+  [[nodiscard]] Result<Prepare> replacing(std::uint64_t nmm_id) const;
+  Status name_lost(Prepare& what) const;
+  void write_file(const Prepare& what, const std::string& directory, const std::string& who,
+                  Reply<Prepared> reply);
+  service::DirectProvisioning::Make maker(Prepare what, const std::string& who);
 
   RootCore core_;
   RootIdentity identity_;
@@ -78,6 +95,7 @@ class Root final : public ControlPort {
   std::function<DatabaseState()> database_state_;  // may be empty
   Issuer issuer_;
   Receiver receiver_;
+  std::optional<service::DirectProvisioning> direct_;
   bool settling_ = false;
 };
 

@@ -19,6 +19,7 @@ RootCore::RootCore(const Parts& parts, RootSettings the_settings)
       run_aside(parts.run_aside),
       database(parts.database),
       policy_of(parts.policy_of),
+      configuration_of(parts.configuration_of),
       settings(std::move(the_settings)),
       book(parts.store),
       secret(parts.store, parts.random, kSecretRecord),

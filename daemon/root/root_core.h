@@ -12,6 +12,7 @@
 #include "daemon/nmm/requests.h"
 #include "daemon/nmm/root_secret.h"
 #include "daemon/nmm/running_clock.h"
+#include "daemon/protocol/configure_body.h"
 #include "daemon/root/control_port.h"
 #include "daemon/root/database_port.h"
 #include "daemon/root/nmm_record.h"
@@ -34,6 +35,8 @@ struct RootCore {
     std::function<protocol::Policy(protocol::NodeId nmm_id)> policy_of;
     ConfigPort* configuration = nullptr;
     std::function<DatabaseState()> database_state{};  // for the status
+    /// What the records say of this NMM's nodes and relationships. May be empty.
+    std::function<protocol::ConfigureRequest(protocol::NodeId nmm_id)> configuration_of{};
   };
   RootCore(const Parts& parts, RootSettings the_settings);
   RootCore(const RootCore&) = delete;
@@ -59,6 +62,7 @@ struct RootCore {
   service::RunAside run_aside;
   AskDatabase database;
   std::function<protocol::Policy(protocol::NodeId)> policy_of;
+  std::function<protocol::ConfigureRequest(protocol::NodeId)> configuration_of;
   RootSettings settings;
   Observer observer;
   struct Outgoing {

@@ -18,6 +18,19 @@ service::Schema own_schema() {
        60,
        kYear,
        {}},
+      {"root.ek_certificate",
+       std::string("none"),
+       "Whether an NMM that is prepared by its TPM's identity needs a certificate of its endorsement key by "
+       "a trusted vendor.",
+       0,
+       0,
+       {"none", "required"}},
+      {"root.tpm_roots",
+       std::string("/etc/akm/tpm-roots.d"),
+       "Folder of the certificates (*.pem) of TPM vendors that are trusted, and of those between.",
+       0,
+       0,
+       {}},
       {"network.advertise",
        std::vector<std::string>{},
        "Where NMMs reach this Root, \"address:port\", at most 4; written into bundles. Not set: the listen "
@@ -59,6 +72,7 @@ service::Schema own_schema() {
 service::Schema root_schema() {
   service::Schema schema = service::common_schema("akm-rootd", kDefaultPort, kDefaultNvIndex);
   for (service::Setting& setting : own_schema()) schema.push_back(std::move(setting));
+  service::add_direct_settings(schema);
   for (service::Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;
 }
@@ -71,6 +85,12 @@ Result<RootSettings> root_settings(const service::Config& config, const service:
   }
   AKM_ASSIGN(out.endpoints, service::advertised_endpoints(config, common));
   out.policy = service::policy_from(config);
+  AKM_ASSIGN(out.direct, service::direct_settings(config));
+  out.pkcs11_module = common.pkcs11_module;
+  out.ek_certificate_required = config.text("root.ek_certificate") == "required";
+  out.tpm_roots = config.text("root.tpm_roots");
+  if (!out.tpm_roots.starts_with('/'))
+    return std::unexpected(config.invalid("root.tpm_roots", "must be an absolute path"));
   out.bundle_expiry_s = static_cast<std::uint64_t>(config.integer("root.bundle_expiry_s"));
   if (config.text("database.kind") == "postgresql") out.database = DatabaseChoice::postgresql;
   out.database_path = config.text("database.path");

@@ -6,6 +6,7 @@
 
 #include "daemon/protocol/asr.h"
 #include "daemon/service/config.h"
+#include "daemon/service/direct_settings.h"
 #include "daemon/service/settings.h"
 
 namespace akm::root {
@@ -20,6 +21,10 @@ struct RootSettings {
   std::vector<std::string> endpoints;  // where NMMs reach this Root; goes into bundles
   protocol::Policy policy;  // of relationships, where no record of the configuration says otherwise
   std::uint64_t bundle_expiry_s = 7 * 86400;
+  service::DirectSettings direct;
+  std::string pkcs11_module;                       // as in service::Settings
+  bool ek_certificate_required = false;            // of an NMM that is prepared by the identity of its TPM
+  std::string tpm_roots = "/etc/akm/tpm-roots.d";  // *.pem: vendors of TPMs that are trusted
   DatabaseChoice database = DatabaseChoice::sqlite;
   std::string database_path;      // SQLite
   std::string database_conninfo;  // PostgreSQL; may hold a password: it is never shown

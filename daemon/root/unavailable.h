@@ -29,6 +29,20 @@ class Unavailable final : public ControlPort, public ConfigPort {
                           Reply<std::uint64_t> reply) override {
     reply(refusal());
   }
+  void prepare_nmm_on_token(Prepare, const std::string&, UniqueFd, const std::string&,
+                            Reply<PreparedOnToken> reply) override {
+    reply(refusal());
+  }
+  void prepare_nmm_for_tpm(Prepare, std::vector<std::uint8_t>, const std::string&, const std::string&,
+                           Reply<PreparedForTpm> reply) override {
+    reply(refusal());
+  }
+  void begin_direct(Prepare, const std::string&, const std::string&, Reply<DirectOffer> reply) override {
+    reply(refusal());
+  }
+  void confirm_direct(std::uint64_t, const std::string&, Reply<std::uint64_t> reply) override {
+    reply(refusal());
+  }
   [[nodiscard]] ConfigPort& configuration() override { return *this; }
 
   void get(Kind, std::uint64_t, Reply<store::ConfigRecord> reply) override { reply(refusal()); }
@@ -45,6 +59,7 @@ class Unavailable final : public ControlPort, public ConfigPort {
     reply(refusal());
   }
   void rollback(std::uint64_t, const std::string&, Reply<std::uint64_t> reply) override { reply(refusal()); }
+  void prune(std::uint64_t, const std::string&, Reply<std::uint64_t> reply) override { reply(refusal()); }
   void reports(Kind, std::uint64_t, std::uint64_t, std::uint64_t,
                Reply<std::vector<store::ReportRow>> reply) override {
     reply(refusal());

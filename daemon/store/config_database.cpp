@@ -45,7 +45,7 @@ Result<std::unique_ptr<ConfigDatabase>> ConfigDatabase::open(std::unique_ptr<Sql
                                                              const std::optional<HistoryHead>& known) {
   AKM_ASSIGN(ChainKeys keys, ChainKeys::derive(storage_key));
   AKM_TRY(migrate(*session, config_schema()));
-  auto impl = std::make_unique<Impl>(Impl{std::move(session), std::move(keys), random, {}, {}});
+  auto impl = std::make_unique<Impl>(Impl{std::move(session), std::move(keys), random, {}, {}, 0});
   const Status done = impl->sql->read([&]() -> Status {
     AKM_TRY(impl->verify_history());
     AKM_TRY(impl->verify_secrets());
@@ -109,7 +109,8 @@ Status ConfigDatabase::Impl::make_change(const Edit& edit, std::string_view who,
   if (!found.empty()) row.was = sql_text(found[0][1]);
   if (edit.after) row.became = fields_to_text(*edit.after);
   if (row.was == row.became) return {};
-  if (next.head.revision >= kHistoryMax) return fail(Errc::limit_exceeded, "the history is full");
+  if (next.head.revision - pruned_to >= kHistoryMax)
+    return fail(Errc::limit_exceeded, "the history is full: akmctl root history prune");
   row.revision = next.head.revision + 1;
   row.unix_ns = wall_time_ns();
   row.who = who;

@@ -112,13 +112,21 @@ class ConfigDatabase {
   /// Rows with a revision above `after`, in order, at most `limit` (1 to kPageMax).
   Result<std::vector<Change>> history(std::uint64_t after = 0, std::size_t limit = kPageMax);
   /// What one would see going from `from` to `to` (either may be the greater), by kind, id and field.
-  /// not_found for a revision that is not yet; limit_exceeded beyond kRollbackMax records.
+  /// not_found for a revision that is not yet, or was pruned; limit_exceeded beyond kRollbackMax records.
   Result<std::vector<FieldDifference>> diff(std::uint64_t from, std::uint64_t to);
   /// Brings every record to what it was at `revision`, by new changes; the revision of the last of them.
   /// Records that `keep` names stay as they are (secrets and reports are not touched at all). not_found,
   /// limit_exceeded.
   Result<std::uint64_t> rollback(std::uint64_t revision, std::string_view who,
                                  const std::function<bool(RecordKind, std::uint64_t)>& keep = {});
+
+  /// Drops the rows of the history up to `revision` (config_prune.cpp), except the one that made each record
+  /// what it is; how many went. A checkpoint under the key of the chain takes their place, with who did it
+  /// and when: open() verifies on from there. Nothing goes back to before it. invalid_argument for a revision
+  /// that is not below the present one.
+  Result<std::uint64_t> prune(std::uint64_t revision, std::string_view who);
+  /// What the history was pruned to; 0: it is whole.
+  [[nodiscard]] std::uint64_t pruned_to() const;
 
   // Secrets.
   /// Replaces. invalid_argument, too_large.

@@ -1,8 +1,10 @@
 #pragma once
 // The inside of ConfigDatabase, which config_database.cpp, config_history.cpp, config_secrets.cpp and
 // config_reports.cpp share.
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "daemon/base/hex.h"
 #include "daemon/store/config_database.h"
@@ -14,12 +16,23 @@ namespace akm::store {
 /// Rows of the history at most: its verification at the start takes seconds then.
 inline constexpr std::uint64_t kHistoryMax = 1'000'000;
 
+/// (kind, id) of records: the revision that made them what they are, and their text.
+using RecordsOfHistory = std::map<std::pair<std::string, std::string>, std::pair<std::uint64_t, std::string>>;
+
+/// revision, unix_ns, who, rollback_to, kind, id, was, became, as a page of the history has them.
+HistoryRow history_row(const SqlRow& row);
+/// Rows with a revision above $1, at most $2.
+inline constexpr const char* kHistoryPage =
+    "SELECT revision, unix_ns, who, rollback_to, kind, id, was, became, digest FROM history"
+    " WHERE revision > $1 ORDER BY revision LIMIT $2";
+
 struct ConfigDatabase::Impl {
   std::unique_ptr<SqlSession> sql;
   ChainKeys keys;
   RandomSource& random;
   HistoryHead head;
   SecretNumbers secrets;
+  std::uint64_t pruned_to = 0;
 
   /// What one transaction leaves; taken over when it was committed.
   struct Next {
@@ -34,7 +47,11 @@ struct ConfigDatabase::Impl {
   Status seal_secret(const SecretName& name, std::span<const std::uint8_t> secret, Next& next);
   Status store_secret_list(Next& next);
 
+  /// Where the history begins: the checkpoint, verified with the rows before it that are kept, or nothing.
+  /// What those rows say of records goes into `records`.
+  Status begin_history(RecordsOfHistory& records);
   Status verify_history();
+  Status verify_again();
   Status verify_secrets();
   Status verify_known(const HistoryHead& known);
 };

@@ -4,21 +4,6 @@
 namespace akm::store {
 namespace {
 
-HistoryRow history_row(const SqlRow& row) {
-  return {.revision = static_cast<std::uint64_t>(sql_integer(row[0])),
-          .unix_ns = sql_integer(row[1]),
-          .who = std::string(sql_text(row[2])),
-          .rollback_to = static_cast<std::uint64_t>(sql_integer(row[3])),
-          .kind = std::string(sql_text(row[4])),
-          .id = std::string(sql_text(row[5])),
-          .was = text_or_none(row[6]),
-          .became = text_or_none(row[7])};
-}
-
-constexpr const char* kHistoryPage =
-    "SELECT revision, unix_ns, who, rollback_to, kind, id, was, became, digest FROM history"
-    " WHERE revision > $1 ORDER BY revision LIMIT $2";
-
 Result<std::optional<Fields>> fields_or_none(const std::optional<std::string>& text) {
   if (!text) return std::optional<Fields>{};
   AKM_ASSIGN(Fields fields, fields_from_text(*text));
@@ -72,12 +57,23 @@ void add_differences(const Between& one, std::vector<FieldDifference>& out) {
 
 }  // namespace
 
+HistoryRow history_row(const SqlRow& row) {
+  return {.revision = static_cast<std::uint64_t>(sql_integer(row[0])),
+          .unix_ns = sql_integer(row[1]),
+          .who = std::string(sql_text(row[2])),
+          .rollback_to = static_cast<std::uint64_t>(sql_integer(row[3])),
+          .kind = std::string(sql_text(row[4])),
+          .id = std::string(sql_text(row[5])),
+          .was = text_or_none(row[6]),
+          .became = text_or_none(row[7])};
+}
+
 Status ConfigDatabase::Impl::verify_history() {
   const auto corrupt = [this](const std::string& what) {
     return fail(Errc::state_corrupt, sql->description() + ": " + what);
   };
-  head = {};
-  std::map<std::pair<std::string, std::string>, std::pair<std::uint64_t, std::string>> records;
+  RecordsOfHistory records;
+  AKM_TRY(begin_history(records));
   for (;;) {
     AKM_ASSIGN(const SqlRows page, sql->run(kHistoryPage, {sql_number(head.revision), sql_number(kPageMax)}));
     for (const SqlRow& columns : page) {
@@ -132,7 +128,8 @@ Status ConfigDatabase::Impl::verify_known(const HistoryHead& known) {
   if (known.secrets_written > head.secrets_written) {
     return older(head.secrets_written, known.secrets_written, "secrets written");
   }
-  if (known.revision == 0) return {};
+  // What was last seen of it was pruned since: its checkpoint says that it is of a later time.
+  if (known.revision == 0 || known.revision <= pruned_to) return {};
   AKM_ASSIGN(const SqlRows rows,
              sql->run("SELECT digest FROM history WHERE revision = $1", {sql_number(known.revision)}));
   if (rows.size() == 1 && std::ranges::equal(sql_bytes(rows[0][0]), known.digest)) return {};
@@ -159,6 +156,8 @@ Result<std::vector<FieldDifference>> ConfigDatabase::diff(std::uint64_t from, st
   const bool backwards = from > to;
   const std::uint64_t high = std::max(from, to);
   if (high > head().revision) return fail(Errc::not_found, "revision " + std::to_string(high));
+  if (std::min(from, to) < pruned_to())
+    return fail(Errc::not_found, "the history was pruned to revision " + std::to_string(pruned_to()));
   std::vector<Between> changed;
   const Status done = impl_->sql->read([&]() -> Status {
     AKM_ASSIGN(changed, between(*impl_->sql, std::min(from, to), high));
@@ -177,6 +176,8 @@ Result<std::uint64_t> ConfigDatabase::rollback(std::uint64_t revision, std::stri
                                                const std::function<bool(RecordKind, std::uint64_t)>& keep) {
   AKM_TRY(check_edits({}, who));
   if (revision > head().revision) return fail(Errc::not_found, "revision " + std::to_string(revision));
+  if (revision < pruned_to())
+    return fail(Errc::not_found, "the history was pruned to revision " + std::to_string(pruned_to()));
   const Status done = impl_->write([&](Impl::Next& next) -> Status {
     AKM_ASSIGN(std::vector<Between> changed, between(*impl_->sql, revision, next.head.revision));
     for (Between& one : changed) {

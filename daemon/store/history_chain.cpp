@@ -71,6 +71,15 @@ Result<ChainDigest> ChainKeys::extend(const ChainDigest& before, const HistoryRo
   return parts.mac(chain_, before);
 }
 
+Result<ChainDigest> ChainKeys::checkpoint(std::uint64_t revision, const ChainDigest& digest,
+                                          std::int64_t unix_ns, std::string_view who) const {
+  Parts parts("checkpoint");
+  parts.number(revision);
+  parts.number(static_cast<std::uint64_t>(unix_ns));
+  parts.text(who);
+  return parts.mac(chain_, digest);
+}
+
 Result<ChainDigest> ChainKeys::list(std::uint64_t secrets_written, const SecretNumbers& secrets) const {
   Parts parts("secrets");
   parts.number(secrets_written);

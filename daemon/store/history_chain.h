@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 
 #include "daemon/base/result.h"
@@ -35,6 +36,9 @@ class ChainKeys {
   static Result<ChainKeys> derive(const SecretBytes<32>& database_key);
   /// HMAC-SHA-256 over `before` and the row, every part with its length.
   [[nodiscard]] Result<ChainDigest> extend(const ChainDigest& before, const HistoryRow& row) const;
+  /// Where the chain over the rows that were kept before a checkpoint begins.
+  [[nodiscard]] Result<ChainDigest> checkpoint(std::uint64_t revision, const ChainDigest& digest,
+                                               std::int64_t unix_ns, std::string_view who) const;
   /// Over which secrets there are and how new each of them is.
   [[nodiscard]] Result<ChainDigest> list(std::uint64_t secrets_written, const SecretNumbers& secrets) const;
   [[nodiscard]] const SecretBytes<32>& sealing() const { return sealing_; }

@@ -1,11 +1,11 @@
 // Covers what a drive and the kernel's lists of drives say: service::filesystem_of,
-// service::mount_points_of_disk, node::is_bundle_name, node::BundleTries::decode with its encoder. The first
-// byte chooses.
+// service::mount_points_of_disk, service::is_bundle_name, service::BundleTries::decode with its encoder. The
+// first byte chooses.
 #include <algorithm>
 
-#include "daemon/node/bundle_file.h"
-#include "daemon/node/bundle_tries.h"
 #include "daemon/service/block_devices.h"
+#include "daemon/service/bundle_file.h"
+#include "daemon/service/bundle_tries.h"
 #include "daemon/service/filesystem_kind.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -34,17 +34,18 @@ void mounts(Bytes text) {
 
 void name(Bytes text) {
   const std::string_view one = fuzz::as_text(text);
-  if (!node::is_bundle_name(one)) return;
+  if (!service::is_bundle_name(one)) return;
   require(one.find('/') == std::string_view::npos && one.front() != '.', "a name stays in its folder");
   require(std::ranges::all_of(one, [](char c) { return c > ' ' && c <= '~'; }), "and steers no terminal");
 }
 
 void tries(Bytes record) {
-  const auto one = node::BundleTries::decode(record);
+  const auto one = service::BundleTries::decode(record);
   if (!one) return;
-  require(std::ranges::equal(node::BundleTries::encode(*one), record), "a record is written as what it is");
+  require(std::ranges::equal(service::BundleTries::encode(*one), record),
+          "a record is written as what it is");
   for (const auto& tried : *one)
-    require(tried.tries > 0 && tried.tries <= node::kBundleTries, "tries in bounds");
+    require(tried.tries > 0 && tried.tries <= service::kBundleTries, "tries in bounds");
 }
 
 }  // namespace

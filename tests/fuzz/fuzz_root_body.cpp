@@ -2,6 +2,7 @@
 // chooses the body. What is taken can be written, and what was written is taken again as the same.
 #include <algorithm>
 
+#include "daemon/protocol/configure_body.h"
 #include "daemon/protocol/root_body.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -35,9 +36,9 @@ void take_secret(BodyView bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static constexpr std::array kBodies{
-      &take<ReportRequest>,   &take<ReportResponse>,      &take<RecordsRequest>,
-      &take<RecordsResponse>, &take<ReportedNode>,        &take<ReportedAsr>,
-      &take<FenceRequest>,    &take_secret<IssueRequest>, &take_secret<AdoptRequest>,
+      &take<ReportRequest>,       &take<ReportResponse>,   &take<RecordsRequest>, &take<RecordsResponse>,
+      &take<ReportedNode>,        &take<ReportedAsr>,      &take<FenceRequest>,   &take_secret<IssueRequest>,
+      &take_secret<AdoptRequest>, &take<ConfigureRequest>,
   };
   fuzz::Input input(data, size);
   const std::size_t which = input.below(kBodies.size());

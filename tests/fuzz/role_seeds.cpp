@@ -4,9 +4,9 @@
 #include "bpf/include/akm_events.h"
 #include "daemon/nmm/nmm_settings.h"
 #include "daemon/nmm/record_codec.h"
-#include "daemon/node/bundle_tries.h"
 #include "daemon/node/node_record.h"
 #include "daemon/node/node_settings.h"
+#include "daemon/service/bundle_tries.h"
 #include "daemon/service/policy_text.h"
 #include "daemon/store/audit_check.h"
 #include "daemon/store/sealed_record.h"
@@ -336,7 +336,7 @@ void drives(Seeds& seeds) {
   seeds.add_text("drive", "mountinfo",
                  "22 1 8:17 / /media/usb rw - vfat /dev/sdb1 rw\n23 1 8:17 / /boot/efi rw\n", {1});
   seeds.add_text("drive", "name", "node-1.akmbundle", {2});
-  seeds.add("drive", "tries", node::BundleTries::encode({{{1}, 1}, {{2}, 5}}), {3});
+  seeds.add("drive", "tries", service::BundleTries::encode({{{1}, 1}, {{2}, 5}}), {3});
 }
 
 }  // namespace

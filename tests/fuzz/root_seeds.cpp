@@ -1,6 +1,7 @@
 // Seeds of what Root and NMM say to each other.
 #include <array>
 
+#include "daemon/protocol/configure_body.h"
 #include "daemon/protocol/root_body.h"
 #include "tests/fuzz/seeds.h"
 
@@ -69,6 +70,11 @@ void add_root_seeds(Seeds& seeds) {
   adopt.secrets.resize(1);
   adopt.secrets[0].number = 1;
   seeds.add("root_body", "adopt", adopt.encode().reveal(), {8});
+  ConfigureRequest records;
+  records.more = true;
+  records.nodes = {{7, "pump-1", {"192.0.2.1:7400"}}};
+  records.policies = {{9, {{"rekey_interval_s", "600"}}}};
+  seeds.add("root_body", "configure", records.encode(), {9});
   const std::string_view record = R"({"name":"north","note":"\u00e9 \"1\"","serial":"3"})";
   seeds.add_text("fields_text", "record", record, {});
   seeds.add_text("fields_text", "empty", "{}", {});

@@ -134,6 +134,7 @@ class Channel {
       case Method::records:
       case Method::adopt:
       case Method::fence:
+      case Method::configure:
       case Method::detection_policy:
         break;
     }

@@ -154,6 +154,7 @@ void Members::executed(std::size_t machine, const protocol::RequestReceived& req
     case Method::records:
     case Method::adopt:
     case Method::fence:
+    case Method::configure:
     case Method::detection_policy:
       if (!request.expects_response) return;
       return answer(machine, request.asr_id, request.request_id, request.method, ControlStatus::ok);

@@ -35,17 +35,17 @@ namespace akm::test {
   std::abort();
 }
 
-class TemporaryFolder {
+class BusFolder {
  public:
-  TemporaryFolder() {
+  BusFolder() {
     std::array<char, 32> pattern{"/tmp/akm-test-XXXXXX"};
     if (mkdtemp(pattern.data()) == nullptr) give_up("mkdtemp");
     path_ = pattern.data();
     (void)chmod(path_.c_str(), 0755);  // other users connect to the socket in it
   }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
+  BusFolder(const BusFolder&) = delete;
+  BusFolder& operator=(const BusFolder&) = delete;
+  ~BusFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
@@ -108,7 +108,7 @@ class PrivateBus {
     (void)socket_path().copy(name.sun_path, sizeof(name.sun_path) - 1);
     return connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0;
   }
-  TemporaryFolder folder_;
+  BusFolder folder_;
   pid_t pid_ = 0;
 };
 

@@ -420,6 +420,31 @@ class FakeNmm final : public nmm::ControlPort {
     received = std::move(bundle);
     deferred.answer(std::move(done));
   }
+  void provision_from_token(const std::string& uri, UniqueFd pin, Done done) override {
+    calls.push_back("provision_from_token " + uri);
+    received = std::move(pin);
+    deferred.answer(std::move(done));
+  }
+  void tpm_identity(Reply<TpmIdentity> reply) override {
+    calls.emplace_back("tpm_identity");
+    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
+    reply(TpmIdentity{{1, 2, 3}, std::string(64, 'f')});
+  }
+  void provision_from_tpm_file(const std::string& path, const std::vector<std::uint8_t>& digest,
+                               Done done) override {
+    calls.push_back("provision_from_tpm_file " + path + " " + std::to_string(digest.size()));
+    deferred.answer(std::move(done));
+  }
+  Result<HandoverOffer> offer_handover() override {
+    calls.emplace_back("offer_handover");
+    if (!deferred.result) return std::unexpected(deferred.result.error());
+    return HandoverOffer{{identity, handover_key, "0-1-2"}, 0x77};
+  }
+  void provision_sealed(std::vector<std::uint8_t> bundle, Done done) override {
+    calls.emplace_back("provision_sealed");
+    sealed = std::move(bundle);
+    deferred.answer(std::move(done));
+  }
   void attest(std::uint64_t node, bool accept, Reply<Attested> reply) override {
     calls.push_back("attest " + std::to_string(node) + (accept ? " accept" : ""));
     if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
@@ -437,6 +462,8 @@ class FakeNmm final : public nmm::ControlPort {
 
   nmm::StatusSnapshot snapshot;
   std::vector<nmm::NodeSnapshot> members;
+  std::vector<std::uint8_t> handover_key = std::vector<std::uint8_t>(32, 9);
+  std::vector<std::uint8_t> sealed;
   std::vector<nmm::DriveSnapshot> drives;
   std::vector<AsrSnapshot> relationships;
   HardwareIdentity identity;

@@ -22,6 +22,7 @@ class FakeRoot final : public root::ControlPort, public root::ConfigPort {
     snapshot.listen = "192.0.2.2:7402";
     snapshot.database = "sqlite /var/lib/akm-rootd/root.db";
     snapshot.revision = 12;
+    snapshot.pruned_to = 2;
     snapshot.findings = {"one"};
     snapshot.counters = {{"nmms", 2}};
     known = {{0x77, "north", "active", 2, "192.0.2.9:7400", 1'000'000'000, "0.1.0", 20, 3}};
@@ -60,6 +61,32 @@ class FakeRoot final : public root::ControlPort, public root::ConfigPort {
     note("replace_nmm_direct " + std::to_string(nmm_id) + " " + address + " by " + who);
     answer(std::move(reply), nmm_id);
   }
+  void prepare_nmm_on_token(Prepare what, const std::string& uri, UniqueFd pin, const std::string& who,
+                            Reply<PreparedOnToken> reply) override {
+    note("prepare_nmm_on_token " + what.nmm_name + " " + std::to_string(what.nmm_id) + " " +
+         std::to_string(what.replaces) + " " + uri + " by " + who);
+    code = std::move(pin);
+    answer(std::move(reply), PreparedOnToken{0x77, "'carrier'", true});
+  }
+  void prepare_nmm_for_tpm(Prepare what, std::vector<std::uint8_t> identity, const std::string& place,
+                           const std::string& who, Reply<PreparedForTpm> reply) override {
+    note("prepare_nmm_for_tpm " + what.nmm_name + " " + std::to_string(what.replaces) + " " +
+         std::to_string(identity.size()) + " " + place + " by " + who);
+    answer(std::move(reply), PreparedForTpm{0x77, place + "/x.akmbundle", "f", "d", false, "nobody"});
+  }
+  void begin_direct(Prepare what, const std::string& address, const std::string& who,
+                    Reply<DirectOffer> reply) override {
+    note("begin_direct " + what.nmm_name + " " + std::to_string(what.replaces) + " " + address + " by " +
+         who);
+    answer(std::move(reply),
+           DirectOffer{
+               7, "AAAAA-BBBBB-CCCCC-DDDDD", std::vector<std::uint8_t>(32, 0x42), {{"dmi", "def"}}, true});
+  }
+  void confirm_direct(std::uint64_t handle, const std::string& fingerprint,
+                      Reply<std::uint64_t> reply) override {
+    note("confirm_direct " + std::to_string(handle) + " " + fingerprint);
+    answer<std::uint64_t>(std::move(reply), 0x77);
+  }
   [[nodiscard]] ConfigPort& configuration() override { return *this; }
 
   void get(Kind kind, std::uint64_t id, Reply<store::ConfigRecord> reply) override {
@@ -92,6 +119,10 @@ class FakeRoot final : public root::ControlPort, public root::ConfigPort {
   void rollback(std::uint64_t revision, const std::string& who, Reply<std::uint64_t> reply) override {
     note("rollback " + std::to_string(revision) + " by " + who);
     answer<std::uint64_t>(std::move(reply), 15);
+  }
+  void prune(std::uint64_t revision, const std::string& who, Reply<std::uint64_t> reply) override {
+    note("prune " + std::to_string(revision) + " by " + who);
+    answer<std::uint64_t>(std::move(reply), 3);
   }
   void reports(Kind kind, std::uint64_t nmm_id, std::uint64_t after_nmm, std::uint64_t after_id,
                Reply<std::vector<store::ReportRow>> reply) override {

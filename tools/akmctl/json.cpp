@@ -141,7 +141,8 @@ std::string json_of(const nmm::StatusSnapshot& s) {
                {"root_name", s.root_name},
                {"root_since_ns", s.root_since_ns},
                {"findings", s.findings},
-               {"counters", Json(s.counters)}});
+               {"counters", Json(s.counters)},
+               {"handover_fingerprint", s.handover_fingerprint}});
 }
 
 std::string json_of(const node::ControlPort::HardwareIdentity& identity) {

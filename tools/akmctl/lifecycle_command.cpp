@@ -1,13 +1,12 @@
 // akmctl nmm: how a node comes over its bus, moves and goes.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <iostream>
 #include <memory>
 
 #include "daemon/base/hex.h"
 #include "tools/akmctl/commands.h"
+#include "tools/akmctl/direct_word.h"
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/names.h"
 #include "tools/akmctl/table.h"
@@ -25,32 +24,12 @@ struct Arguments {
 };
 using Shared = std::shared_ptr<Arguments>;
 
-/// What the operator says of the fingerprint: the text that is to be compared, empty for no.
-Result<std::string> operators_word(const Arguments& args, const nmm::ControlPort::DirectOffer& offer) {
-  if (!args.fingerprint.empty()) return args.fingerprint;
-  if (args.yes || !offer.confirm) return offer.fingerprint;
-  if (::isatty(STDIN_FILENO) == 0) return std::string();
-  fmt::print(stderr, "Does the node show the same fingerprint (akmctl node status)? [yes/no] ");
-  std::string line;
-  std::getline(std::cin, line);
-  return line == "yes" ? offer.fingerprint : std::string();
-}
-
 Status provision(Session& session, const Arguments& args) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const auto offer, proxy->begin_direct({args.name, {}, args.endpoints}, args.bus_address));
-  if (!session.options.json) {
-    fmt::print(stdout, "{}",
-               facts({{"Fingerprint", offer.fingerprint}, {"Hardware value", hex(offer.hardware_value)}}));
-    std::fflush(stdout);
-  }
-  AKM_ASSIGN(const std::string word, operators_word(args, offer));
-  const auto id = proxy->confirm_direct(offer.handle, word);
-  if (!id && word.empty()) {
-    return fail(Errc::not_authentic,
-                "nothing was sent; compare the fingerprint with the node's and say --fingerprint "
-                "XXXXX-XXXXX-XXXXX-XXXXX, or yes at the prompt");
-  }
+  const auto id =
+      confirm_offer(session, offer, {args.fingerprint, args.yes}, "akmctl node status",
+                    [&](const std::string& word) { return proxy->confirm_direct(offer.handle, word); });
   if (!id) return std::unexpected(id.error());
   std::string json = json_id("node_id", *id);
   json.pop_back();

@@ -12,6 +12,7 @@
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/names.h"
 #include "tools/akmctl/table.h"
+#include "tools/akmctl/take_bundle.h"
 
 namespace akm::ctl {
 namespace {
@@ -41,6 +42,7 @@ std::string status_text(const nmm::StatusSnapshot& s) {
       {"NMM id", s.nmm_id == 0 ? "" : hex_id(s.nmm_id)},
       {"Listens on", s.listen},
       {"Root", root_text(s)},
+      {"Fingerprint", s.handover_fingerprint},
       {"Key storage", s.key_storage + (s.hardware_protected ? "" : "  [NOT PROTECTED BY HARDWARE]")},
       {"Starts", std::to_string(s.incarnation)},
       {"Input/output", s.io_backend},
@@ -149,6 +151,8 @@ Status list_drives(Session& session) {
   return {};
 }
 
+constexpr const char* kToRoot =
+    "at the Root: akmctl root nmm prepare NAME --for FILE --to DIRECTORY. It shows the same fingerprint.";
 constexpr std::size_t kIdentityFileBytes = std::size_t{16} << 10;
 
 /// What nobody certifies stands first and in capitals: then only the comparison says which TPM this is.
@@ -194,11 +198,10 @@ Status show_identity(Session& session) {
   return {};
 }
 
-Status join(Session& session, const std::string& file, const std::string& code_file) {
-  AKM_ASSIGN(const std::string path, absolute_path(file));
+Status join(Session& session, const std::string& from, const std::string& code_file,
+            const std::string& digest) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
-  AKM_ASSIGN(const UniqueFd code, enter_code(code_file));
-  AKM_TRY(proxy->provision_from_file(path, code, dbus::Service::nmm));
+  AKM_TRY(take_bundle(*proxy, dbus::Service::nmm, from, code_file, digest));
   AKM_ASSIGN(const nmm::StatusSnapshot status, proxy->nmm_status());
   say(session,
       fmt::format(
@@ -262,6 +265,37 @@ Status attest(Session& session, const std::string& name, bool accept) {
               "other PCRs than at the first attestation; after a known change of firmware say --accept");
 }
 
+/// One level up: what a Root has made for this NMM.
+void add_joining_commands(CLI::App* nmm, Session& session) {
+  const auto from = std::make_shared<std::string>();
+  const auto digest = std::make_shared<std::string>();
+  const auto out = std::make_shared<std::string>();
+  CLI::App* identity =
+      nmm->add_subcommand("identity", "The hardware value that a Root prepares this NMM for");
+  identity->add_option("--out", *out, "Instead: write the identity of this machine's TPM to a new file");
+  identity->callback([&session, out] {
+    session.command = [&session, out] {
+      return out->empty() ? show_identity(session)
+                          : write_identity(session, dbus::Service::nmm, *out, kToRoot);
+    };
+  });
+  const auto code_file = std::make_shared<std::string>();
+  CLI::App* root = nmm->add_subcommand("join", "Take a Root's credentials from a bundle or a token");
+  root->add_option("FROM", *from, "NAME.akmbundle, a folder or drive with one, or the pkcs11: URI of a token")
+      ->required();
+  CLI::Option* code =
+      root->add_option("--code-file,--pin-file", *code_file,
+                       "Read the code or PIN from here (- is standard input) instead of asking");
+  root->add_option("--digest", *digest,
+                   "For the TPM of this machine: take only the bundle that 'akmctl root nmm' showed so")
+      ->excludes(code);
+  root->callback([&session, from, digest, code_file] {
+    session.command = [&session, from, digest, code_file] {
+      return join(session, *from, *code_file, *digest);
+    };
+  });
+}
+
 }  // namespace
 
 void add_nmm_commands(CLI::App& app, Session& session) {
@@ -311,18 +345,7 @@ void add_nmm_commands(CLI::App& app, Session& session) {
     };
   });
 
-  nmm->add_subcommand("identity", "The hardware value that a Root prepares this NMM for")
-      ->callback([&session] { session.command = [&session] { return show_identity(session); }; });
-  const auto code_file = std::make_shared<std::string>();
-  CLI::App* root =
-      nmm->add_subcommand("join", "Take a Root's credentials from a bundle file and its one-time code");
-  root->add_option("FILE", args->place, "NAME.akmbundle")->required();
-  root->add_option("--code-file", *code_file,
-                   "Read the code from here (- is standard input) instead of asking");
-  root->callback([&session, args, code_file] {
-    session.command = [&session, args, code_file] { return join(session, args->place, *code_file); };
-  });
-
+  add_joining_commands(nmm, session);
   nmm->add_subcommand("nodes", "All nodes and their state")->callback([&session] {
     session.command = [&session] { return list_nodes(session); };
   });

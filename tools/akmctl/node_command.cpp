@@ -6,17 +6,18 @@
 #include <memory>
 #include <thread>
 
-#include "daemon/base/atomic_file.h"
 #include "daemon/base/hex.h"
-#include "tools/akmctl/code_entry.h"
 #include "tools/akmctl/commands.h"
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/table.h"
+#include "tools/akmctl/take_bundle.h"
 
 namespace akm::ctl {
 namespace {
 
 constexpr const char* kDone = R"({"done":true})";
+constexpr const char* kToNmm =
+    "on the NMM: akmctl nmm bundle NAME --for FILE --to DIRECTORY. It shows the same fingerprint.";
 
 std::string id_or_nothing(std::uint64_t id) {
   return id == 0 ? "" : hex_id(id);
@@ -69,40 +70,10 @@ Status show_identity(Session& session) {
   return {};
 }
 
-/// Never over a file that is there: it may be another machine's.
-Status write_identity(Session& session, const std::string& file) {
-  AKM_ASSIGN(const std::string path, absolute_path(file));
-  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
-  AKM_ASSIGN(const auto identity, proxy->tpm_identity());
-  AKM_TRY(create_file_atomically(path, identity.file, 0644));
-  say(session,
-      facts({{"Identity", path}, {"Fingerprint", identity.fingerprint}}) +
-          "\nNext, on the NMM: akmctl nmm bundle NAME --for FILE --to DIRECTORY. It shows the same "
-          "fingerprint.",
-      fmt::format(R"({{"path":"{}","fingerprint":"{}"}})", json_escaped(path),
-                  json_escaped(identity.fingerprint)));
-  return {};
-}
-
-/// A bundle for this machine's TPM needs no code: that is tried before somebody is asked for one.
-Status hand_over(dbus::Proxy& proxy, const std::string& path, const std::string& code_file,
-                 const std::string& digest_text) {
-  if (code_file.empty()) {
-    const auto digest = parse_hex(digest_text);
-    if (!digest || (!digest->empty() && digest->size() != 32))
-      return fail(Errc::invalid_argument, "--digest has 64 hex digits (akmctl nmm bundle)");
-    const Status opened = proxy.provision_from_tpm(path, *digest);
-    if (opened || opened.error().code != Errc::not_supported || !digest->empty()) return opened;
-  }
-  AKM_ASSIGN(const UniqueFd code, enter_code(code_file));
-  return proxy.provision_from_file(path, code);
-}
-
 Status provision(Session& session, const std::string& file, const std::string& code_file,
                  const std::string& digest) {
-  AKM_ASSIGN(const std::string path, absolute_path(file));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
-  AKM_TRY(hand_over(*proxy, path, code_file, digest));
+  AKM_TRY(take_bundle(*proxy, dbus::Service::node, file, code_file, digest));
   AKM_ASSIGN(const node::StatusSnapshot status, proxy->node_status());
   say(session,
       fmt::format("Provisioned as '{}' ({}). The bundle is used up. Next: akmctl node activate",
@@ -113,8 +84,7 @@ Status provision(Session& session, const std::string& file, const std::string& c
 
 Status provision_from_token(Session& session, const std::string& uri, const std::string& pin_file) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
-  AKM_ASSIGN(const UniqueFd pin, enter_pin(pin_file));
-  AKM_TRY(proxy->provision_from_token(uri, pin));
+  AKM_TRY(take_bundle(*proxy, dbus::Service::node, uri, pin_file, {}));
   AKM_ASSIGN(const node::StatusSnapshot status, proxy->node_status());
   say(session,
       fmt::format("Provisioned as '{}' ({}). The token holds a receipt now. Next: akmctl node activate",
@@ -222,7 +192,8 @@ void add_node_commands(CLI::App& app, Session& session) {
                        "Write what the TPM tells of itself to this new file, for 'akmctl nmm bundle'");
   identity->callback([&session, args] {
     session.command = [&session, args] {
-      return args->out.empty() ? show_identity(session) : write_identity(session, args->out);
+      return args->out.empty() ? show_identity(session)
+                               : write_identity(session, dbus::Service::node, args->out, kToNmm);
     };
   });
 

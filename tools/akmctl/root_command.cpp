@@ -3,11 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "daemon/base/atomic_file.h"
 #include "daemon/base/hex.h"
 #include "dbus/root_proxy.h"
 #include "tools/akmctl/age.h"
 #include "tools/akmctl/code_entry.h"
 #include "tools/akmctl/commands.h"
+#include "tools/akmctl/direct_word.h"
+#include "tools/akmctl/json.h"
 #include "tools/akmctl/names.h"
 #include "tools/akmctl/root_commands.h"
 #include "tools/akmctl/root_json.h"
@@ -36,7 +39,8 @@ std::string status_text(const root::StatusSnapshot& s) {
       {"Root id", s.root_id == 0 ? "" : hex_id(s.root_id)},
       {"Listens on", s.listen},
       {"Database", s.database},
-      {"Revision", std::to_string(s.revision)},
+      {"Revision", std::to_string(s.revision) +
+                       (s.pruned_to == 0 ? "" : fmt::format(" (history pruned to {})", s.pruned_to))},
       {"Key storage", s.key_storage + (s.hardware_protected ? "" : "  [NOT PROTECTED BY HARDWARE]")},
       {"Starts", std::to_string(s.incarnation)},
       {"Input/output", s.io_backend},
@@ -80,8 +84,9 @@ Status list_nmms(Session& session) {
 }
 
 struct Arguments {
-  std::string name, adopt, hardware_value, directory, bus_address;
+  std::string name, adopt, hardware_value, directory, token, pin_file, identity, bus_address, fingerprint;
   std::vector<std::string> endpoints;
+  bool yes = false;
 };
 
 Result<std::vector<std::uint8_t>> hardware_value(const std::string& text) {
@@ -110,18 +115,88 @@ Status show_prepared(const Session& session, const std::string& name,
   return {};
 }
 
+/// Where the credentials go: to a folder or drive, or to a token.
+Status check_destination(const Arguments& args) {
+  if (args.directory.empty() == args.token.empty())
+    return fail(Errc::invalid_argument, "say either --to or --to-token");
+  if (args.identity.empty() == args.hardware_value.empty())
+    return fail(Errc::invalid_argument, "say either --hardware-value or --for");
+  if (!args.identity.empty() && args.directory.empty())
+    return fail(Errc::invalid_argument, "--for goes with --to");
+  return {};
+}
+
+Status write_token(Session& session, dbus::RootProxy& root, const Arguments& args,
+                   const dbus::RootProxy::Prepare& what) {
+  AKM_ASSIGN(const UniqueFd pin, enter_pin(args.pin_file));
+  AKM_ASSIGN(const auto made, root.prepare_nmm_on_token(what, args.token, pin));
+  std::string json = json_id("nmm_id", made.nmm_id);
+  json.pop_back();
+  say(session,
+      fmt::format("The credentials of '{}' ({}) are on token {}, {}. On its machine: akmctl nmm join {}",
+                  args.name, hex_id(made.nmm_id), made.token,
+                  made.sealed ? "sealed by a key of the token" : "kept by its PIN alone", args.token),
+      fmt::format(R"({},"token":"{}","sealed":{}}})", json, json_escaped(made.token), made.sealed));
+  return {};
+}
+
+constexpr std::size_t kIdentityFileBytes = std::size_t{16} << 10;
+
+/// What nobody certifies stands first and in capitals: then only the comparison says which TPM this is.
+Status write_for_tpm(Session& session, dbus::RootProxy& root, const Arguments& args,
+                     const dbus::RootProxy::Prepare& what) {
+  AKM_ASSIGN(const auto identity, read_file(args.identity, kIdentityFileBytes));
+  AKM_ASSIGN(const std::string place, absolute_path(args.directory));
+  AKM_ASSIGN(const auto made, root.prepare_nmm_for_tpm(what, identity, place));
+  std::string json = json_id("nmm_id", made.nmm_id);
+  json.pop_back();
+  json += fmt::format(R"(,"path":"{}","fingerprint":"{}","digest":"{}","certified":{},"certificate":"{}"}})",
+                      json_escaped(made.path), json_escaped(made.fingerprint), json_escaped(made.digest),
+                      made.certified, json_escaped(made.certificate));
+  say(session,
+      facts({{"Certificate", (made.certified ? "by " : "NOT CERTIFIED: ") + made.certificate},
+             {"NMM", args.name},
+             {"NMM id", hex_id(made.nmm_id)},
+             {"Bundle", made.path},
+             {"Fingerprint", made.fingerprint},
+             {"Bundle digest", made.digest}}) +
+          "\nOnly the TPM of this identity opens the bundle, without a code. Compare the fingerprint with "
+          "the "
+          "one that its machine has shown.",
+      json);
+  return {};
+}
+
 Status prepare(Session& session, const Arguments& args) {
+  AKM_TRY(check_destination(args));
   dbus::RootProxy::Prepare what;
   what.nmm_name = args.name;
   what.nmm_endpoints = args.endpoints;
-  AKM_ASSIGN(what.hardware_value, hardware_value(args.hardware_value));
   if (!args.adopt.empty()) {
     AKM_ASSIGN(what.nmm_id, parse_hex_id(args.adopt));
   }
-  AKM_ASSIGN(const std::string directory, absolute_path(args.directory));
   AKM_ASSIGN(dbus::RootProxy root, reach_root(session));
+  if (!args.identity.empty()) return write_for_tpm(session, root, args, what);
+  AKM_ASSIGN(what.hardware_value, hardware_value(args.hardware_value));
+  if (!args.token.empty()) return write_token(session, root, args, what);
+  AKM_ASSIGN(const std::string directory, absolute_path(args.directory));
   AKM_ASSIGN(const auto prepared, root.prepare_nmm(what, directory));
   return show_prepared(session, args.name, prepared);
+}
+
+/// A new NMM, or the machine in a lost one's place: what it says of itself, then the credentials.
+Status hand_over(Session& session, dbus::RootProxy& root, const Arguments& args,
+                 const dbus::RootProxy::Prepare& what) {
+  AKM_ASSIGN(const DirectOffer offer, root.begin_direct(what, args.bus_address));
+  const auto id =
+      confirm_offer(session, offer, {args.fingerprint, args.yes}, "akmctl nmm status",
+                    [&](const std::string& word) { return root.confirm_direct(offer.handle, word); });
+  if (!id) return std::unexpected(id.error());
+  std::string json = json_id("nmm_id", *id);
+  json.pop_back();
+  say(session, fmt::format("The machine of '{}' ({}) has its credentials.", args.name, hex_id(*id)),
+      fmt::format(R"({},"fingerprint":"{}"}})", json, json_escaped(offer.fingerprint)));
+  return {};
 }
 
 Status provision(Session& session, const Arguments& args) {
@@ -129,58 +204,69 @@ Status provision(Session& session, const Arguments& args) {
   dbus::RootProxy::Prepare what;
   what.nmm_name = args.name;
   what.nmm_endpoints = args.endpoints;
-  AKM_ASSIGN(const std::uint64_t id, root.provision_nmm(what, args.bus_address));
-  say(session, fmt::format("Provisioned '{}' ({}) over its bus.", args.name, hex_id(id)),
-      json_id("nmm_id", id));
-  return {};
+  return hand_over(session, root, args, what);
 }
 
 Status replace(Session& session, const Arguments& args) {
-  if (args.directory.empty() == args.bus_address.empty())
-    return fail(Errc::invalid_argument, "say either --to and --hardware-value, or --bus-address");
   AKM_ASSIGN(dbus::RootProxy root, reach_root(session));
   AKM_ASSIGN(const auto nmms, root.nmms());
-  AKM_ASSIGN(const std::uint64_t id, resolve_nmm(args.name, nmms));
+  dbus::RootProxy::Prepare what;
+  AKM_ASSIGN(what.replaces, resolve_nmm(args.name, nmms));
   if (!args.bus_address.empty()) {
-    AKM_ASSIGN(const std::uint64_t replaced, root.replace_nmm_direct(id, args.bus_address));
-    say(session, fmt::format("The new machine of '{}' has its credentials.", args.name),
-        json_id("nmm_id", replaced));
-    return {};
+    if (!args.directory.empty() || !args.token.empty())
+      return fail(Errc::invalid_argument, "--bus-address goes without --to and --to-token");
+    return hand_over(session, root, args, what);
   }
-  AKM_ASSIGN(const auto value, hardware_value(args.hardware_value));
+  AKM_TRY(check_destination(args));
+  if (!args.identity.empty()) return write_for_tpm(session, root, args, what);
+  AKM_ASSIGN(what.hardware_value, hardware_value(args.hardware_value));
+  if (!args.token.empty()) return write_token(session, root, args, what);
   AKM_ASSIGN(const std::string directory, absolute_path(args.directory));
-  AKM_ASSIGN(const auto prepared, root.replace_nmm(id, value, directory));
+  AKM_ASSIGN(const auto prepared, root.replace_nmm(what.replaces, what.hardware_value, directory));
   return show_prepared(session, args.name, prepared);
+}
+
+/// What the ways of carrying have in common for a new NMM and for a replacement.
+void add_ways(CLI::App* command, const std::shared_ptr<Arguments>& args) {
+  command->add_option("--hardware-value", args->hardware_value,
+                      "What 'akmctl nmm identity' shows on its machine");
+  command->add_option("--for", args->identity,
+                      "What 'akmctl nmm identity --out' wrote there: only that TPM opens the bundle");
+  command->add_option("--to", args->directory, "Folder or removable drive that gets NAME.akmbundle");
+  command->add_option("--to-token", args->token, "RFC 7512 URI of a PKCS#11 token that gets them instead");
+  command->add_option("--pin-file", args->pin_file, "Read the token's PIN from here instead of asking");
+}
+void add_direct_options(CLI::App* command, const std::shared_ptr<Arguments>& args, bool required) {
+  command
+      ->add_option("--bus-address,--direct", args->bus_address,
+                   "unix:path=..., ssh:[USER@]HOST[:PORT], unixexec:... or tcp:... of the machine's bus")
+      ->required(required);
+  command->add_option("--fingerprint", args->fingerprint, "What the machine shows; without it you are asked");
+  command->add_flag("--yes", args->yes, "Send without comparing (somebody may stand between)");
 }
 
 void add_nmm_subcommands(CLI::App* root, Session& session) {
   const auto args = std::make_shared<Arguments>();
   CLI::App* nmm = root->add_subcommand("nmm", "Credentials of NMMs")->require_subcommand(1);
-  CLI::App* bundle = nmm->add_subcommand("prepare", "Make credentials for an NMM as a bundle file");
+  CLI::App* bundle = nmm->add_subcommand("prepare", "Make credentials for an NMM, as a bundle or on a token");
   bundle->add_option("NAME", args->name, "Name of the NMM")->required();
-  bundle->add_option("--hardware-value", args->hardware_value, "What 'akmctl nmm identity' shows there")
-      ->required();
   bundle->add_option("--adopt", args->adopt, "Id of an NMM that stands alone and is adopted");
   bundle->add_option("--endpoint", args->endpoints, "ADDRESS:PORT where the NMM is reached; may be repeated");
-  bundle->add_option("--to", args->directory, "Directory that gets NAME.akmbundle")->required();
+  add_ways(bundle, args);
   bundle->callback(
       [&session, args] { session.command = [&session, args] { return prepare(session, *args); }; });
 
-  CLI::App* direct = nmm->add_subcommand(
-      "provision", "Hand an NMM its credentials over its D-Bus (not supported by the Root yet: use prepare)");
+  CLI::App* direct = nmm->add_subcommand("provision", "Hand an NMM its credentials over its D-Bus");
   direct->add_option("NAME", args->name, "Name of the NMM")->required();
-  direct->add_option("--bus-address", args->bus_address, "unix:path=... of the NMM's bus")->required();
+  add_direct_options(direct, args, true);
   direct->add_option("--endpoint", args->endpoints, "ADDRESS:PORT where the NMM is reached; may be repeated");
   direct->callback(
       [&session, args] { session.command = [&session, args] { return provision(session, *args); }; });
 
   CLI::App* lost = nmm->add_subcommand("replace", "Credentials for a machine in the place of a lost NMM");
   lost->add_option("NMM", args->name, "Name or id")->required();
-  lost->add_option("--hardware-value", args->hardware_value,
-                   "What 'akmctl nmm identity' shows on the new machine");
-  lost->add_option("--to", args->directory, "Directory that gets NAME.akmbundle");
-  lost->add_option("--bus-address", args->bus_address,
-                   "unix:path=... of the new machine's bus (not supported by the Root yet: use --to)");
+  add_ways(lost, args);
+  add_direct_options(lost, args, false);
   lost->callback(
       [&session, args] { session.command = [&session, args] { return replace(session, *args); }; });
 }

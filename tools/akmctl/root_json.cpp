@@ -85,6 +85,7 @@ std::string json_of(const root::StatusSnapshot& s) {
                {"listen", s.listen},
                {"database", s.database},
                {"revision", s.revision},
+               {"pruned_to", s.pruned_to},
                {"findings", s.findings},
                {"counters", Json(s.counters)}});
 }

@@ -74,7 +74,7 @@ struct Arguments {
   std::string kind, id, nmm;
   std::vector<std::string> fields;
   std::int64_t expected = -1;
-  std::uint64_t from = 0, to = 0;
+  std::uint64_t from = 0, to = 0, keep = 0;
 };
 
 Status get(Session& session, const Arguments& args) {
@@ -158,6 +158,27 @@ Status rollback(Session& session, const Arguments& args) {
   return {};
 }
 
+/// Up to which revision: what is before --before, or all but the newest --keep.
+Status prune(Session& session, const Arguments& args) {
+  AKM_ASSIGN(dbus::RootProxy root, reach_root(session));
+  if ((args.from == 0) == (args.keep == 0))
+    return fail(Errc::invalid_argument, "say either --before REVISION or --keep CHANGES");
+  std::uint64_t upto = args.from == 0 ? 0 : args.from - 1;
+  if (args.keep != 0) {
+    AKM_ASSIGN(const root::StatusSnapshot status, root.status());
+    upto = status.revision > args.keep ? status.revision - args.keep : 0;
+  }
+  const std::uint64_t none = 0;
+  AKM_ASSIGN(const std::uint64_t rows, upto == 0 ? Result<std::uint64_t>(none) : root.prune_history(upto));
+  say(session,
+      upto == 0 ? "There is nothing before that."
+                : fmt::format("{} changes up to revision {} are gone from the history; the rest is verified "
+                              "as before.",
+                              rows, upto),
+      fmt::format("{{\"pruned_to\":{},\"rows\":{}}}", upto, rows));
+  return {};
+}
+
 Result<std::uint64_t> chosen_nmm(dbus::RootProxy& root, const std::string& name) {
   if (name.empty()) return 0;
   AKM_ASSIGN(const auto nmms, root.nmms());
@@ -226,7 +247,15 @@ void add_root_record_commands(CLI::App* root, Session& session) {
 
   CLI::App* past = root->add_subcommand("history", "Who changed what");
   past->add_option("--after", args->from, "Only what came after this revision");
-  run_later(past, session, args, history);
+  // Called after that of `prune`, which is below it.
+  past->callback([&session, args, past] {
+    if (!past->get_subcommands().empty()) return;
+    session.command = [&session, args] { return history(session, *args); };
+  });
+  CLI::App* old = past->add_subcommand("prune", "Drop old changes; nothing goes back to before them");
+  old->add_option("--before", args->from, "Changes before this revision");
+  old->add_option("--keep", args->keep, "All but so many of the newest");
+  run_later(old, session, args, prune);
   CLI::App* comparing = root->add_subcommand("diff", "What differs between two revisions, by field");
   comparing->add_option("FROM", args->from, "A revision; 0 is the empty configuration")->required();
   comparing->add_option("TO", args->to, "A revision")->required();

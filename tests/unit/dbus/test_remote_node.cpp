@@ -43,10 +43,10 @@ Test(remote_node, reads_the_identity_and_passes_the_memfd) {
   std::vector<Pumped> all = service.servers();
   all.push_back(pumped_node(**node));
   std::vector<std::uint8_t> value;
-  (*node)->offer_handover(kLong, [&](Result<node::ControlPort::Offer> offer) {
+  (*node)->offer_handover(kLong, [&](Result<RemoteOffer> offer) {
     cr_assert(offer.has_value());
     cr_assert(offer->key == service.port.handover_key);
-    value = offer->identity.value;
+    value = offer->value;
   });
   cr_assert(pump(all, [&] { return !value.empty(); }));
   cr_assert(value == service.port.identity.value);

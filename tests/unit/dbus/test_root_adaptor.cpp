@@ -43,7 +43,9 @@ Test(root_adaptor, hostile_arguments_never_reach_the_role) {
       call(service, "PrepareNmm",
            [&](dbus::Writer& out) { out.text("../x").u64(0).bytes(value).texts({}).text("/media/usb"); }),
       call(service, "ProvisionNmm",
-           [&](dbus::Writer& out) { out.text("n").texts({}).text("unixexec:path=/bin/sh"); }),
+           [&](dbus::Writer& out) { out.text("../n").texts({}).text("unix:path=/run/bus"); }),
+      call(service, "BeginDirect",
+           [&](dbus::Writer& out) { out.text("n").texts({"nowhere"}).u64(0).text("unix:path=/run/bus"); }),
   };
   for (const std::string& error : errors) cr_assert_eq(error, "org.akm.Error.InvalidArgument");
   cr_assert(service.port.calls.empty());
@@ -70,4 +72,14 @@ Test(root_adaptor, properties_are_of_now) {
   std::uint64_t revision = 0;
   cr_assert_gt(sd_bus_message_read(answer.message, "v", "t", &revision), 0);
   cr_assert_eq(revision, 13);
+}
+
+Test(root_adaptor, which_addresses_there_are_is_the_roles_policy) {
+  NEED_ROOT();
+  RootService service;
+  for (const char* address : {"unix:path=/run/bus", "ssh:north", "anything"}) {
+    cr_assert_eq(
+        call(service, "ProvisionNmm", [&](dbus::Writer& out) { out.text("n").texts({}).text(address); }), "");
+  }
+  cr_assert_eq(service.port.calls.size(), 3U);
 }

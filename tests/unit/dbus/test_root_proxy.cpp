@@ -106,14 +106,16 @@ Test(root_proxy, changes_say_who_made_them) {
     note(
         root.provision_nmm({.nmm_name = "n", .hardware_value = {}, .nmm_endpoints = {}}, "unix:path=/run/n"));
     note(root.replace_nmm_direct(0x77, "unix:path=/run/n"));
+    note(root.prune_history(4));
   });
-  cr_assert(numbers == (std::vector<std::uint64_t>{13, 13, 14, 15, 0x77, 0x77}));
+  cr_assert(numbers == (std::vector<std::uint64_t>{13, 13, 14, 15, 0x77, 0x77, 3}));
   const std::vector<std::string> expected{"set policy 5 nnrt_ms=1000 by uid 0",
                                           "set policy 5 nnrt_ms= if 0 by uid 0",
                                           "remove policy 5 by uid 0",
                                           "rollback 3 by uid 0",
                                           "provision_nmm n unix:path=/run/n by uid 0",
-                                          "replace_nmm_direct 119 unix:path=/run/n by uid 0"};
+                                          "replace_nmm_direct 119 unix:path=/run/n by uid 0",
+                                          "prune 4 by uid 0"};
   cr_assert(service.port.calls == expected);
 }
 
@@ -139,4 +141,33 @@ Test(root_proxy, a_bundle_comes_with_its_code) {
   cr_assert_eq(read_sealed_memfd(prepared->code.get(), 16)->size(), 4);
   cr_assert(refused.error().code == Errc::wrong_state);
   cr_assert_eq(service.port.calls.front(), "prepare_nmm north 7 32 /media/usb by uid 0");
+}
+
+Test(root_proxy, every_way_of_carrying_is_asked_for) {
+  if (!may_call()) cr_skip_test("needs uid 0: other callers are refused here");
+  RootService service;
+  const std::array<std::uint8_t, 4> pin{'1', '2', '3', '4'};
+  const UniqueFd fd = std::move(*make_sealed_memfd("pin", pin));
+  Result<RootProxy::PreparedOnToken> token = fail(Errc::internal);
+  Result<DirectOffer> offer = fail(Errc::internal);
+  Result<std::uint64_t> confirmed = fail(Errc::internal);
+  with_root(service, [&](RootProxy& root) {
+    RootProxy::Prepare what;
+    what.nmm_name = "n";
+    what.nmm_id = 7;
+    what.hardware_value.assign(32, 1);
+    token = root.prepare_nmm_on_token(what, "pkcs11:token=one", fd);
+    what.replaces = 0x77;
+    offer = root.begin_direct(what, "ssh:north");
+    confirmed = root.confirm_direct(7, "AAAAA");
+  });
+  cr_assert(token && token->sealed);
+  cr_assert_eq(token->token, "'carrier'");
+  cr_assert_eq(*check_sealed_memfd(service.port.code.get(), 16), 4U);
+  cr_assert(offer && offer->confirm);
+  cr_assert_eq(offer->handle, 7U);
+  cr_assert_eq(*confirmed, 0x77U);
+  const std::vector<std::string> expected{"prepare_nmm_on_token n 7 0 pkcs11:token=one by uid 0",
+                                          "begin_direct n 119 ssh:north by uid 0", "confirm_direct 7 AAAAA"};
+  cr_assert(service.port.calls == expected);
 }

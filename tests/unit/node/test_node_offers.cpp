@@ -4,8 +4,8 @@
 
 using namespace akm;
 using namespace akm::test;
-using node::BundleOffer;
 using node::NodeState;
+using service::BundleOffer;
 
 namespace {
 
@@ -41,7 +41,7 @@ Test(node_offers, a_bundle_is_offered_once_and_nothing_is_done_with_it) {
   cr_assert(bench.event("bundle-refused") != nullptr);
   const auto bundles = bench.node->status().bundles;
   cr_assert_eq(bundles.size(), 2);
-  cr_assert_eq(bundles[0].tries_left, node::kBundleTries);
+  cr_assert_eq(bundles[0].tries_left, service::kBundleTries);
   cr_assert(bundles[0].refusal.empty());
   cr_assert_eq(bundles[1].tries_left, 0U);
   cr_assert_eq(bench.state(), NodeState::unprovisioned);

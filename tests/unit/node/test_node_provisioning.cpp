@@ -179,11 +179,11 @@ Test(node_provisioning, five_wrong_codes_make_a_bundle_void_on_every_drive) {
     run_aside(bench);
     return call.outcome->has_value() ? Errc::internal : call.outcome->error().code;
   };
-  for (unsigned failed = 1; failed <= node::kBundleTries; ++failed) {
+  for (unsigned failed = 1; failed <= service::kBundleTries; ++failed) {
     cr_assert_eq(attempt(path, kWrongCode), Errc::wrong_code);
-    if (failed == node::kBundleTries) break;
+    if (failed == service::kBundleTries) break;
     cr_assert_eq(attempt(path, kRightCode), Errc::busy, "the next try waits");
-    bench.pass(node::pause_after(failed));
+    bench.pass(service::pause_after_tries(failed));
   }
   const std::filesystem::path copy = bench.folder.file("copy.akmbundle");
   std::filesystem::copy_file(path, copy);
@@ -230,7 +230,7 @@ Test(node_provisioning, a_right_code_makes_wrong_ones_forgotten) {
   Call wrong;
   bench.node->provision_from_file(path, memfd_of(kWrongCode), wrong.done());
   run_aside(bench);
-  bench.pass(node::pause_after(1));
+  bench.pass(service::pause_after_tries(1));
   Call right;
   bench.node->provision_from_file(path, memfd_of(kRightCode), right.done());
   run_aside(bench);
@@ -287,7 +287,7 @@ Test(node_provisioning, a_bundle_for_another_machine_opens_to_noise) {
 Test(node_provisioning, an_offer_of_a_handover_ends_by_itself_and_that_is_said) {
   NodeBench bench;
   cr_assert(bench.node->offer_handover().has_value());
-  bench.pass(node::kHandoverLasts - std::chrono::seconds(1));
+  bench.pass(service::kHandoverLasts - std::chrono::seconds(1));
   cr_assert(!bench.node->status().handover_fingerprint.empty());
   const std::size_t before = bench.status_changes;
   bench.pass(std::chrono::seconds(1));

@@ -33,7 +33,7 @@ class NmmMachine {
   [[nodiscard]] nmm::StatusSnapshot status() const { return nmm->status(); }
   [[nodiscard]] std::vector<std::uint8_t> hardware_value() { return nmm->hardware_identity()->value; }
   Status join(const protocol::BundleContent& content) {
-    const Status taken = nmm->root_link().take(content, nullptr);
+    const Status taken = nmm->root_link().take(content);
     nmm->settle();
     return taken;
   }
@@ -160,6 +160,9 @@ class RootNet final : public nmm::test::Wire {
   std::vector<std::unique_ptr<FakeNode>> nodes;
   bool root_down = false;
   protocol::Policy policy;  // what the Root says to NMMs
+  /// What its records say of an NMM's nodes.
+  std::function<protocol::ConfigureRequest(protocol::NodeId)> configuration_of;
+  io::Loop* loop = nullptr;  // of the next start of the Root: it provisions directly
 
  private:
   struct Datagram {
@@ -182,7 +185,10 @@ class RootNet final : public nmm::test::Wire {
     (void)shell->restore();
     RootSettings settings;
     settings.endpoints = {format_endpoint(endpoint_)};
-    root = std::make_unique<Root>(Root::Parts{store, random_, *shell, *events,
+    root = std::make_unique<Root>(Root::Parts{store,
+                                              random_,
+                                              *shell,
+                                              *events,
                                               [](keyring::TpmWorker::Job job) -> Status {
                                                 job()();
                                                 return {};
@@ -194,9 +200,12 @@ class RootNet final : public nmm::test::Wire {
                                                                       : job(database.get());
                                                 if (completion) completions_.push_back(std::move(completion));
                                               },
-                                              [this](protocol::NodeId) { return policy; }, nullptr},
+                                              [this](protocol::NodeId) { return policy; },
+                                              nullptr,
+                                              {},
+                                              configuration_of},
                                   settings, RootIdentity{});
-    (void)root->start(nmm::RunningClock::BootId{7});
+    (void)root->start(nmm::RunningClock::BootId{7}, loop);
   }
   std::optional<Instant> next() const {
     if (!completions_.empty()) return now;

@@ -179,3 +179,44 @@ Test(configuration, what_is_no_policy_tells_nobody) {
   cr_assert(bench.set(Kind::policy, 1, {{"rekey_interval_s", "600"}}).has_value());
   cr_assert_eq(bench.changes, 2);
 }
+
+Test(configuration, what_records_say_of_an_nmms_nodes_is_gathered) {
+  Bench bench;
+  int records = 0;
+  bench.configuration.on_records([&records] { ++records; });
+  bench.nmm(0xa1, {{"name", "north"}});
+  const store::Fields pump{
+      {"name", "pump-7"}, {"nmm", "00000000000000a1"}, {"endpoints", "10.0.0.7:7400,nowhere,10.0.0.8:7400"}};
+  cr_assert(bench.set(Kind::node, 7, pump).has_value());
+  cr_assert(bench.set(Kind::node, 8, {{"name", "../x"}, {"nmm", "00000000000000a1"}}).has_value());
+  cr_assert(bench.set(Kind::node, 9, {{"name", "other"}, {"nmm", "00000000000000a2"}}).has_value());
+  cr_assert(bench.set(Kind::policy, 1, {{"rekey_interval_s", "600"}}).has_value());
+  cr_assert(
+      bench.set(Kind::asr, 5, {{"nmm", "00000000000000a1"}, {"policy", "0000000000000001"}}).has_value());
+  cr_assert(bench.set(Kind::asr, 6, {{"nmm", "00000000000000a1"}}).has_value());
+  const auto all = bench.configuration.of_nmm(0xa1);
+  cr_assert_eq(all.nodes.size(), 1U, "a name that no node can have is left out");
+  cr_assert(all.nodes[0] == (protocol::ExpectedNode{7, "pump-7", {"10.0.0.7:7400", "10.0.0.8:7400"}}));
+  cr_assert_eq(all.policies.size(), 1U);
+  cr_assert_eq(all.policies[0].first, 5U);
+  cr_assert(all.policies[0].second == (protocol::PolicyText{{"rekey_interval_s", "600"}}));
+  cr_assert(bench.configuration.of_nmm(0xa3).empty());
+  const int before = records;
+  const int policies = bench.changes;
+  cr_assert(bench.set(Kind::node, 7, {{"name", "pump-8"}}).has_value());
+  cr_assert_eq(records, before + 1);
+  cr_assert_eq(bench.changes, policies, "no NMM is told its policy for that");
+  cr_assert(bench.set(Kind::node, 7, {{"site", "x"}}).has_value());
+  cr_assert_eq(records, before + 1, "nothing that an NMM is told");
+}
+
+Test(configuration, the_history_is_pruned_on_request_only) {
+  Bench bench;
+  for (int i = 0; i < 5; ++i) cr_assert(bench.set(Kind::node, 7, {{"n", std::to_string(i)}}).has_value());
+  Result<std::uint64_t> rows = fail(Errc::internal);
+  bench.configuration.prune(5, "uid 0", [&](Result<std::uint64_t> r) { rows = std::move(r); });
+  cr_assert(rows.error().code == Errc::invalid_argument);
+  bench.configuration.prune(3, "uid 0", [&](Result<std::uint64_t> r) { rows = std::move(r); });
+  cr_assert_eq(*rows, 3U);
+  cr_assert_eq(bench.database->pruned_to(), 3U);
+}

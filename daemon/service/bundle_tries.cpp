@@ -1,11 +1,11 @@
-#include "daemon/node/bundle_tries.h"
+#include "daemon/service/bundle_tries.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "daemon/service/erase_state.h"
 
-namespace akm::node {
+namespace akm::service {
 namespace {
 
 constexpr std::size_t kDigestBytes = std::tuple_size_v<protocol::Digest32>;
@@ -32,7 +32,7 @@ std::vector<std::uint8_t> BundleTries::encode(const std::vector<Tried>& tried) {
 }
 
 Result<std::vector<BundleTries::Tried>> BundleTries::decode(std::span<const std::uint8_t> bytes) {
-  const auto corrupt = [] { return fail(Errc::state_corrupt, std::string(service::kBundleTriesRecord)); };
+  const auto corrupt = [] { return fail(Errc::state_corrupt, std::string(kBundleTriesRecord)); };
   if (bytes.size() % kEntryBytes != 0 || bytes.size() / kEntryBytes > kTriedBundles) return corrupt();
   std::vector<Tried> out;
   for (; !bytes.empty(); bytes = bytes.subspan(kEntryBytes)) {
@@ -46,17 +46,17 @@ Result<std::vector<BundleTries::Tried>> BundleTries::decode(std::span<const std:
 }
 
 Status BundleTries::load(Instant now) {
-  const auto stored = store_.read(service::kBundleTriesRecord);
+  const auto stored = store_.read(kBundleTriesRecord);
   if (!stored && stored.error().code == Errc::not_found) return {};
   if (!stored) return std::unexpected(stored.error());
   AKM_ASSIGN(tried_, decode(stored->reveal()));
   // The clock of the boot before says nothing now: the whole delay, so that a restart shortens none.
-  for (const Tried& one : tried_) not_before_[one.bundle] = now + pause_after(one.tries);
+  for (const Tried& one : tried_) not_before_[one.bundle] = now + pause_after_tries(one.tries);
   return {};
 }
 
 Status BundleTries::store(std::vector<Tried> next) {
-  AKM_TRY(store_.write(service::kBundleTriesRecord, encode(next)));
+  AKM_TRY(store_.write(kBundleTriesRecord, encode(next)));
   tried_ = std::move(next);
   return {};
 }
@@ -104,7 +104,7 @@ std::string BundleTries::failed(const protocol::Digest32& bundle, Instant now) {
     not_before_.erase(bundle);
     return "that was the last try, the bundle is void; prepare a new one";
   }
-  const Instant then = now + pause_after(kBundleTries - left);
+  const Instant then = now + pause_after_tries(kBundleTries - left);
   not_before_[bundle] = then;
   return std::to_string(left) + (left == 1 ? " try remains" : " tries remain") + ", the next one in " +
          seconds_until(then, now);
@@ -115,4 +115,4 @@ unsigned BundleTries::remaining(const protocol::Digest32& bundle) const {
   return known == tried_.end() ? kBundleTries : kBundleTries - known->tries;
 }
 
-}  // namespace akm::node
+}  // namespace akm::service

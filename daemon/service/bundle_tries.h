@@ -11,7 +11,7 @@
 #include "daemon/protocol/provisioning.h"
 #include "daemon/store/sealed_store.h"
 
-namespace akm::node {
+namespace akm::service {
 
 inline constexpr unsigned kBundleTries = 5;
 /// Bundles that are remembered. Room is made by the oldest that still has tries, else by the oldest.
@@ -51,8 +51,8 @@ class BundleTries {
 };
 
 /// 1, 2, 4, 8 s after the first, second, ... wrong code.
-constexpr Duration pause_after(unsigned tries) {
+constexpr Duration pause_after_tries(unsigned tries) {
   return std::chrono::seconds(tries == 0 ? 0 : 1 << (tries - 1));
 }
 
-}  // namespace akm::node
+}  // namespace akm::service

@@ -1,19 +1,18 @@
-#include "daemon/nmm/direct_provisioning.h"
+#include "daemon/service/direct_provisioning.h"
 
 #include <algorithm>
 
 #include "daemon/base/earliest.h"
 #include "daemon/base/instant.h"
-#include "daemon/protocol/bundle.h"
 #include "daemon/protocol/handover.h"
 #include "dbus/direct_address.h"
 #include "dbus/sealed_memfd.h"
 
-namespace akm::nmm {
+namespace akm::service {
 
-DirectProvisioning::DirectProvisioning(io::Loop& loop, Provisioner& provisioner,
-                                       const DirectSettings& settings, std::function<void()> after)
-    : loop_(loop), provisioner_(provisioner), settings_(settings), after_(std::move(after)) {
+DirectProvisioning::DirectProvisioning(io::Loop& loop, dbus::RemoteRole role, const DirectSettings& settings,
+                                       std::function<void()> after)
+    : loop_(loop), role_(role), settings_(settings), after_(std::move(after)) {
   loop_.add_deadline(
       [this]() -> std::optional<Instant> {
         Earliest next;
@@ -54,17 +53,22 @@ bool DirectProvisioning::must_compare(bool is_local) const {
   return true;
 }
 
-void DirectProvisioning::begin(ControlPort::Prepare what, const std::string& bus_address,
-                               Reply<Offer> reply) {
+DirectProvisioning::Session* DirectProvisioning::find(std::uint64_t handle) {
+  const auto at =
+      std::ranges::find_if(sessions_, [handle](const Session& s) { return s.handle == handle && !s.over; });
+  return at == sessions_.end() ? nullptr : &*at;
+}
+
+void DirectProvisioning::begin(Make make, const std::string& bus_address, Reply<DirectOffer> reply) {
   if (sessions_.size() >= kDirectSessions) return reply(fail(Errc::busy, "direct provisionings under way"));
   const auto address = dbus::resolve_direct_address(bus_address, settings_.addresses);
   if (!address) return reply(std::unexpected(address.error()));
-  auto node = dbus::RemoteNode::connect(*address);
+  auto node = dbus::RemoteNode::connect(*address, role_);
   if (!node) return reply(std::unexpected(node.error()));
   Session& session = sessions_.emplace_back();
   session.handle = ++last_handle_;
   session.node = std::move(*node);
-  session.what = std::move(what);
+  session.make = std::move(make);
   session.is_local = address->is_local;
   session.begun = std::move(reply);
   session.events = session.node->events();
@@ -76,49 +80,57 @@ void DirectProvisioning::begin(ControlPort::Prepare what, const std::string& bus
                                [this, &session](auto offer) { offered(session, std::move(offer)); });
 }
 
-void DirectProvisioning::offered(Session& session, Result<node::ControlPort::Offer> offer) {
+void DirectProvisioning::offered(Session& session, Result<dbus::RemoteOffer> offer) {
   if (session.over) return;
   if (!offer) return finish(session, std::unexpected(offer.error()));
   // Computed here: what the other side says of it is what is to be found out.
   crypto::X25519PublicKey key{};
   protocol::HardwareValue value{};
   std::ranges::copy(offer->key, key.begin());
-  std::ranges::copy(offer->identity.value, value.begin());
+  std::ranges::copy(offer->value, value.begin());
   auto fingerprint = protocol::handover_fingerprint(key, value);
   if (!fingerprint) return finish(session, std::unexpected(fingerprint.error()));
-  offer->fingerprint = std::move(*fingerprint);
-  session.what.hardware_value = offer->identity.value;
+  session.fingerprint = std::move(*fingerprint);
   session.offer = std::move(*offer);
   session.until = boottime_now() + kConfirmTimeout;
-  Reply<Offer> begun = std::move(session.begun);
-  begun(Offer{session.handle, session.offer->fingerprint, session.offer->identity.value,
-              session.offer->identity.sources, must_compare(session.is_local)});
+  Reply<DirectOffer> begun = std::move(session.begun);
+  begun(DirectOffer{session.handle, session.fingerprint, session.offer->value, session.offer->sources,
+                    must_compare(session.is_local)});
 }
 
 void DirectProvisioning::confirm(std::uint64_t handle, std::string_view fingerprint,
                                  Reply<std::uint64_t> reply) {
-  const auto at = std::ranges::find_if(
-      sessions_, [handle](const Session& s) { return s.handle == handle && s.until && !s.over; });
-  if (at == sessions_.end()) return reply(fail(Errc::not_found, "no such direct provisioning waits"));
-  at->done = std::move(reply);
-  at->until.reset();
-  if (!protocol::same_fingerprint(at->offer->fingerprint, fingerprint)) {
-    return finish(
-        *at, fail(Errc::not_authentic,
-                  fingerprint.empty() ? "the fingerprint was not confirmed; nothing was sent"
-                                      : "the node's fingerprint is " + at->offer->fingerprint +
-                                            ", not the given one: this is another node, or somebody stands "
-                                            "between; nothing was sent"));
+  Session* session = find(handle);
+  if (session == nullptr || !session->until)
+    return reply(fail(Errc::not_found, "no such direct provisioning waits"));
+  session->done = std::move(reply);
+  session->until.reset();
+  if (!protocol::same_fingerprint(session->fingerprint, fingerprint)) {
+    return finish(*session,
+                  fail(Errc::not_authentic,
+                       fingerprint.empty() ? "the fingerprint was not confirmed; nothing was sent"
+                                           : "the other side's fingerprint is " + session->fingerprint +
+                                                 ", not the given one: this is another machine, or somebody "
+                                                 "stands between; nothing was sent"));
   }
-  if (const Status sent = hand_over(*at); !sent) finish(*at, std::unexpected(sent.error()));
+  // Only now a serial is used up. The connection may be over before the credentials are there.
+  session->make(*session->offer, [this, handle](Result<protocol::BundleContent> content) {
+    made(handle, std::move(content));
+  });
 }
 
-/// Only now a serial is used up.
-Status DirectProvisioning::hand_over(Session& session) {
-  AKM_ASSIGN(const protocol::BundleContent content, provisioner_.prepare(session.what));
-  auto answered = [this, &session, node_id = content.identity.node_id](const Status& status) {
+void DirectProvisioning::made(std::uint64_t handle, Result<protocol::BundleContent> content) {
+  Session* session = find(handle);
+  if (session == nullptr) return;
+  if (!content) return finish(*session, std::unexpected(content.error()));
+  if (const Status sent = hand_over(*session, *content); !sent)
+    finish(*session, std::unexpected(sent.error()));
+}
+
+Status DirectProvisioning::hand_over(Session& session, const protocol::BundleContent& content) {
+  auto answered = [this, &session, id = content.identity.node_id](const Status& status) {
     if (session.over) return;
-    finish(session, status ? Result<std::uint64_t>(node_id) : std::unexpected(status.error()));
+    finish(session, status ? Result<std::uint64_t>(id) : std::unexpected(status.error()));
   };
   if (session.is_local) {
     AKM_ASSIGN(const SecretBuffer bundle, protocol::encode_direct_bundle(content));
@@ -129,16 +141,15 @@ Status DirectProvisioning::hand_over(Session& session) {
   crypto::X25519PublicKey key{};
   protocol::HardwareValue value{};
   std::ranges::copy(session.offer->key, key.begin());
-  std::ranges::copy(session.offer->identity.value, value.begin());
+  std::ranges::copy(session.offer->value, value.begin());
   SystemRandom random;
   AKM_ASSIGN(const auto sealed, protocol::seal_handover(content, key, value, random));
   session.node->provision_sealed(sealed, kDirectTimeout, std::move(answered));
   return {};
 }
 
-void DirectProvisioning::start(ControlPort::Prepare what, const std::string& bus_address,
-                               Reply<std::uint64_t> reply) {
-  begin(std::move(what), bus_address, [this, reply = std::move(reply)](Result<Offer> offer) mutable {
+void DirectProvisioning::start(Make make, const std::string& bus_address, Reply<std::uint64_t> reply) {
+  begin(std::move(make), bus_address, [this, reply = std::move(reply)](Result<DirectOffer> offer) mutable {
     if (!offer) return reply(std::unexpected(offer.error()));
     if (!offer->confirm) return confirm(offer->handle, offer->fingerprint, std::move(reply));
     const auto refused = [](const Result<std::uint64_t>&) {};
@@ -153,7 +164,7 @@ void DirectProvisioning::finish(Session& session, Result<std::uint64_t> result) 
   session.over = true;
   session.until.reset();
   if (Reply<std::uint64_t> done = std::move(session.done)) return done(std::move(result));
-  if (Reply<Offer> begun = std::move(session.begun))
+  if (Reply<DirectOffer> begun = std::move(session.begun))
     begun(std::unexpected(result ? Error{Errc::internal, {}} : std::move(result).error()));
 }
 
@@ -183,4 +194,4 @@ void DirectProvisioning::end_of_turn() {
   }
 }
 
-}  // namespace akm::nmm
+}  // namespace akm::service

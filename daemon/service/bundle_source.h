@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "daemon/node/bundle_file.h"
 #include "daemon/protocol/provisioning.h"
 #include "daemon/service/block_devices.h"
+#include "daemon/service/bundle_file.h"
 
-namespace akm::node {
+namespace akm::service {
 
 class BundleSource {
  public:
@@ -30,7 +30,7 @@ class BundleSource {
   static Result<BundleSource> in_folder(UniqueFd folder);
 
   std::optional<BundleFile> file_;
-  std::optional<service::BlockDevice> drive_;
+  std::optional<BlockDevice> drive_;
   std::string name_;
   std::vector<std::uint8_t> bytes_;
 };
@@ -50,4 +50,4 @@ inline constexpr std::size_t kDrivesLookedAt = 16;
 /// Looks at every removable drive through a read-only mount, and leaves nothing behind.
 std::vector<BundleOffer> look_for_bundles(const std::vector<std::string>& also);
 
-}  // namespace akm::node
+}  // namespace akm::service

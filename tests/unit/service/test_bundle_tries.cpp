@@ -1,11 +1,11 @@
-#include "daemon/node/bundle_tries.h"
+#include "daemon/service/bundle_tries.h"
 
 #include <criterion/criterion.h>
 
 #include "tests/support/memory_store.h"
 
 using namespace akm;
-using namespace akm::node;
+using namespace akm::service;
 using akm::test::MemoryStore;
 
 namespace {
@@ -35,15 +35,16 @@ Test(bundle_tries, each_wrong_code_waits_longer_and_the_fifth_is_the_last) {
     const std::string told = tries.failed(bundle(1), now);
     cr_assert(told.starts_with(std::to_string(kBundleTries - failed)), "%s", told.c_str());
     cr_assert_eq(tries.remaining(bundle(1)), kBundleTries - failed);
-    cr_assert_eq(tries.begin(bundle(1), now + pause_after(failed) - Duration(1)).error().code, Errc::busy);
+    cr_assert_eq(tries.begin(bundle(1), now + pause_after_tries(failed) - Duration(1)).error().code,
+                 Errc::busy);
     cr_assert(tries.begin(bundle(2), now).has_value(), "another bundle does not wait");
     cr_assert(tries.opened(bundle(2)).has_value());
-    now = now + pause_after(failed);
+    now = now + pause_after_tries(failed);
   }
   cr_assert(tries.begin(bundle(1), now).has_value());
   cr_assert(tries.failed(bundle(1), now).find("void") != std::string::npos);
   cr_assert_eq(tries.begin(bundle(1), now + std::chrono::hours(1)).error().code, Errc::bundle_void);
-  cr_assert_eq(pause_after(4), std::chrono::seconds(8));
+  cr_assert_eq(pause_after_tries(4), std::chrono::seconds(8));
 }
 
 Test(bundle_tries, a_restart_gives_nothing_back) {
@@ -58,7 +59,7 @@ Test(bundle_tries, a_restart_gives_nothing_back) {
   cr_assert_eq(again.remaining(bundle(1)), 3U);
   cr_assert_eq(again.remaining(bundle(2)), 4U);
   cr_assert_eq(again.begin(bundle(1), kStart).error().code, Errc::busy, "nor time");
-  cr_assert(again.begin(bundle(1), kStart + pause_after(2)).has_value());
+  cr_assert(again.begin(bundle(1), kStart + pause_after_tries(2)).has_value());
 }
 
 Test(bundle_tries, what_was_no_wrong_code_does_not_count) {

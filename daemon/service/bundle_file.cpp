@@ -1,4 +1,4 @@
-#include "daemon/node/bundle_file.h"
+#include "daemon/service/bundle_file.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "daemon/base/open_beneath.h"
 #include "daemon/protocol/bundle.h"
 
-namespace akm::node {
+namespace akm::service {
 namespace {
 
 constexpr std::size_t kStemBytes = 64;
@@ -166,4 +166,4 @@ Status BundleFile::consume(std::string_view receipt) {
   return first;
 }
 
-}  // namespace akm::node
+}  // namespace akm::service

@@ -1,4 +1,4 @@
-#include "daemon/node/bundle_source.h"
+#include "daemon/service/bundle_source.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,11 +11,8 @@
 #include "daemon/crypto/digest.h"
 #include "daemon/service/drive_mount.h"
 
-namespace akm::node {
+namespace akm::service {
 namespace {
-
-using service::BlockDevice;
-using service::DriveMount;
 
 Result<UniqueFd> another(int folder) {
   UniqueFd fd(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -87,7 +84,7 @@ Result<BundleSource> BundleSource::in_folder(UniqueFd folder) {
 Result<BundleSource> BundleSource::on_drive(dev_t number, std::string name,
                                             const std::vector<std::string>& also) {
   BundleSource out;
-  AKM_ASSIGN(out.drive_, service::drive_by_number(service::block_devices(also), number));
+  AKM_ASSIGN(out.drive_, drive_by_number(block_devices(also), number));
   if (!out.drive_->removable) {
     return fail(Errc::refused_by_policy,
                 out.drive_->node + " is not a removable drive, and drives.also does not list it");
@@ -119,7 +116,7 @@ Status BundleSource::consume(std::string_view receipt) {
 std::vector<BundleOffer> look_for_bundles(const std::vector<std::string>& also) {
   std::vector<BundleOffer> out;
   std::size_t looked_at = 0;
-  for (const BlockDevice& device : service::block_devices(also)) {
+  for (const BlockDevice& device : block_devices(also)) {
     if (!device.removable || device.bytes == 0 || device.held || !device.partitions.empty()) continue;
     if (++looked_at > kDrivesLookedAt) break;
     look_at_drive(device, out);
@@ -127,4 +124,4 @@ std::vector<BundleOffer> look_for_bundles(const std::vector<std::string>& also) 
   return out;
 }
 
-}  // namespace akm::node
+}  // namespace akm::service

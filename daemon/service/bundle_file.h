@@ -8,7 +8,7 @@
 #include "daemon/base/result.h"
 #include "daemon/base/unique_fd.h"
 
-namespace akm::node {
+namespace akm::service {
 
 inline constexpr std::string_view kBundleSuffix = ".akmbundle";
 inline constexpr std::string_view kReceiptSuffix = ".akmreceipt";
@@ -44,4 +44,4 @@ class BundleFile {
   std::vector<std::uint8_t> bytes_;
 };
 
-}  // namespace akm::node
+}  // namespace akm::service

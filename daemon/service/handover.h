@@ -1,23 +1,26 @@
 #pragma once
-// The key that a node makes for credentials which reach it over a connection without descriptors (section 7,
-// way (c)). It lives in memory only, for one bundle and some minutes.
+// The key that a node, or an NMM one level up, makes for credentials which reach it over a connection without
+// descriptors (section 7, way (c)). It lives in memory only, for one bundle and some minutes.
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "daemon/base/instant.h"
-#include "daemon/node/control_port.h"
 #include "daemon/protocol/handover.h"
 
-namespace akm::node {
+namespace akm::service {
 
 inline constexpr Duration kHandoverLasts = std::chrono::minutes(10);
 
 class Handover {
  public:
-  /// The present key, or a new one; asked for again it lasts anew.
-  Result<ControlPort::Offer> offer(const ControlPort::HardwareIdentity& identity, RandomSource& random,
-                                   Instant now);
+  struct Shown {
+    std::vector<std::uint8_t> key;  // X25519, 32 bytes
+    std::string fingerprint;        // of key and hardware value, for people
+  };
+  /// The present key, or a new one; asked for again it lasts anew. `hardware`: 32 bytes.
+  Result<Shown> offer(std::span<const std::uint8_t> hardware, RandomSource& random, Instant now);
   /// Empty: nothing is offered.
   [[nodiscard]] std::string fingerprint(Instant now) const;
   /// wrong_state when nothing is offered; errors of open_handover.
@@ -35,4 +38,4 @@ class Handover {
   Instant until_{};
 };
 
-}  // namespace akm::node
+}  // namespace akm::service

@@ -1,21 +1,21 @@
-#include "daemon/node/handover.h"
+#include "daemon/service/handover.h"
 
 #include <algorithm>
 
-namespace akm::node {
+namespace akm::service {
 
-Result<ControlPort::Offer> Handover::offer(const ControlPort::HardwareIdentity& identity,
-                                           RandomSource& random, Instant now) {
+Result<Handover::Shown> Handover::offer(std::span<const std::uint8_t> hardware, RandomSource& random,
+                                        Instant now) {
   if (!lives(now)) {
     crypto::X25519PrivateKey drawn;
     AKM_TRY(random.fill(drawn.reveal_mutable()));
-    std::ranges::copy(identity.value, hardware_.begin());
+    std::ranges::copy(hardware.first(hardware_.size()), hardware_.begin());
     key_ = std::move(drawn);
   }
   AKM_ASSIGN(const crypto::X25519PublicKey shown, crypto::x25519_public(*key_));
   AKM_ASSIGN(fingerprint_, protocol::handover_fingerprint(shown, hardware_));
   until_ = now + kHandoverLasts;
-  return ControlPort::Offer{identity, {shown.begin(), shown.end()}, fingerprint_};
+  return Shown{{shown.begin(), shown.end()}, fingerprint_};
 }
 
 std::string Handover::fingerprint(Instant now) const {
@@ -27,4 +27,4 @@ Result<protocol::BundleContent> Handover::open(std::span<const std::uint8_t> sea
   return protocol::open_handover(sealed, *key_, hardware_);
 }
 
-}  // namespace akm::node
+}  // namespace akm::service

@@ -1,4 +1,4 @@
-#include "daemon/node/bundle_file.h"
+#include "daemon/service/bundle_file.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include "tests/support/temporary_folder.h"
 
 using namespace akm;
-using namespace akm::node;
+using namespace akm::service;
 using akm::test::TemporaryFolder;
 
 namespace {

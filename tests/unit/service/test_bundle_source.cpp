@@ -1,4 +1,4 @@
-#include "daemon/node/bundle_source.h"
+#include "daemon/service/bundle_source.h"
 
 #include <criterion/criterion.h>
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 #include "tests/support/loop_drive.h"
 
 using namespace akm;
-using namespace akm::node;
+using namespace akm::service;
 using akm::test::LoopDrive;
 using akm::test::TemporaryFolder;
 

@@ -1,0 +1,104 @@
+#include "daemon/nmm/tpm_writing.h"
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "daemon/base/hex.h"
+#include "daemon/crypto/certificate.h"
+#include "daemon/crypto/digest.h"
+#include "daemon/nmm/bundle_drive.h"
+#include "daemon/nmm/tpm_roots.h"
+#include "daemon/protocol/tpm_bundle.h"
+
+namespace akm::nmm {
+namespace {
+
+/// What the thread aside works on: it may outlive the call, and knows nothing of the role.
+struct Work {
+  TpmAsked asked;
+  MakeForTpm make;
+  Reply<WrittenForTpm> reply;
+  protocol::NodeIdentity identity;
+  protocol::CheckedIdentity checked;  // borrows from the identity
+  protocol::BundleContent content;
+  std::optional<BundleTarget> target;
+  WrittenForTpm out;
+
+  Status check() {
+    AKM_TRY(check_node_name(asked.name));
+    AKM_ASSIGN(identity, protocol::NodeIdentity::decode(asked.identity));
+    AKM_ASSIGN(checked, protocol::check_identity(identity));
+    out.fingerprint = hex(crypto::sha256({asked.identity}));
+    out.endorsement_key = hex(checked.endorsement_key.name);
+    out.pcr_digest = checked.state.pcr_digest;
+    return {};
+  }
+  /// Is it a genuine TPM? What stands against it is told, and the configuration says whether it matters.
+  Status judge() {
+    AKM_ASSIGN(target, BundleTarget::open(asked.place, false));
+    AKM_TRY(check_bundle_place(*target, asked.name));
+    if (identity.endorsement_certificate.empty()) {
+      out.certificate = "the TPM has no certificate of its endorsement key";
+    } else {
+      const auto trusted = read_tpm_roots(asked.roots);
+      const auto root = trusted ? crypto::verify_endorsement_certificate(
+                                      identity.endorsement_certificate, checked.endorsement_key.key, *trusted)
+                                : Result<std::string>(std::unexpected(trusted.error()));
+      out.certified = root.has_value();
+      out.certificate = root ? *root : root.error().message();
+    }
+    if (!out.certified && asked.certificate_required)
+      return fail(Errc::refused_by_policy, "endorsement certificate: " + out.certificate);
+    return {};
+  }
+  Status seal() {
+    SystemRandom random;
+    AKM_ASSIGN(const auto bytes, protocol::seal_tpm_bundle(content, identity, checked, random));
+    out.id = content.identity.node_id;
+    out.digest = hex(crypto::sha256({bytes}));
+    AKM_ASSIGN(out.path, write_bundle_file(*target, asked.name, bytes));
+    target.reset();  // unmounted before anybody is told that it is done
+    return {};
+  }
+  void answer(const Status& done) {
+    target.reset();
+    reply(done ? Result<WrittenForTpm>(std::move(out)) : std::unexpected(done.error()));
+  }
+};
+using Shared = std::shared_ptr<Work>;
+
+/// Wrapping takes milliseconds, and the drive what it likes: not on the loop thread.
+void seal_aside(const service::RunAside& run_aside, const Shared& work,
+                Result<protocol::BundleContent> content) {
+  if (!content) return work->answer(std::unexpected(content.error()));
+  work->content = std::move(*content);
+  const Status started = run_aside([work]() -> keyring::TpmWorker::Completion {
+    Status done = work->seal();
+    return [work, done = std::move(done)] { work->answer(done); };
+  });
+  if (!started) work->answer(started);
+}
+
+}  // namespace
+
+void write_tpm_bundle(const service::RunAside& run_aside, TpmAsked asked, MakeForTpm make,
+                      Reply<WrittenForTpm> reply) {
+  const auto work = std::make_shared<Work>();
+  work->asked = std::move(asked);
+  work->make = std::move(make);
+  work->reply = std::move(reply);
+  if (const Status fine = work->check(); !fine) return work->answer(fine);
+  const Status started = run_aside([run_aside, work]() -> keyring::TpmWorker::Completion {
+    Status judged = work->judge();
+    return [run_aside, work, judged = std::move(judged)] {
+      if (!judged) return work->answer(judged);
+      work->make(work->identity, work->out, [run_aside, work](Result<protocol::BundleContent> content) {
+        seal_aside(run_aside, work, std::move(content));
+      });
+    };
+  });
+  if (!started) work->answer(started);
+}
+
+}  // namespace akm::nmm
