@@ -20,12 +20,12 @@ struct Bench {
   EventLog events{16};
   std::shared_ptr<const store::AuditKey> key = std::make_shared<const store::AuditKey>(audit_key());
   Instant now{1'000'000'000};
-  std::string name = "audit";
+  std::string below = "audit";
   store::AuditLimits limits{};
   std::unique_ptr<AuditTrail> trail;
 
   Bench() { (void)log::open({.target = log::Options::Target::text, .file = place.file("log")}); }
-  [[nodiscard]] std::string folder() const { return place.file(name); }
+  [[nodiscard]] std::string folder() const { return place.file(below); }
   AuditTrail& open() {
     trail.reset();
     trail = std::make_unique<AuditTrail>(AuditTrail::Parts{.folder = folder(),
@@ -169,7 +169,7 @@ Test(audit_trail, no_room_is_said_and_the_gap_is_a_record) {
 
 Test(audit_trail, a_log_that_cannot_be_opened_is_opened_when_it_can) {
   Bench bench;
-  bench.name = "missing/audit";
+  bench.below = "missing/audit";
   bench.open();
   bench.event("one", 4);
   cr_assert_eq(bench.trail->findings().size(), 1);
