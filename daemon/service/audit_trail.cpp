@@ -19,6 +19,8 @@ namespace {
 // Of what may wait. A power cut takes no more than this with it.
 constexpr Duration kSyncAfter = std::chrono::seconds(5);
 constexpr Duration kCriticalSealAfter = std::chrono::seconds(1);
+// A disk that was full has room again at some time: what is missing is then told, and what stands is sealed.
+constexpr Duration kTryAgain = std::chrono::seconds(1);
 constexpr Duration kGateWindow = std::chrono::minutes(1);
 constexpr std::uint8_t kCritical = 2;
 constexpr std::uint8_t kWarning = 4;
@@ -189,7 +191,12 @@ bool AuditTrail::let_through(std::uint8_t severity) {
 }
 
 void AuditTrail::note(const EventRecord& event) {
-  if (!log_ || !belongs(event) || !let_through(event.severity)) return;
+  if (!belongs(event)) return;
+  if (!log_) {
+    if (failing_) ++lost_;  // it could not be opened yet
+    return;
+  }
+  if (!let_through(event.severity)) return;
   AuditRecord record = record_now(event.name, event.severity);
   record.boottime_ns = event.boottime_ns;
   record.asr_id = event.asr_id;
@@ -244,18 +251,24 @@ bool AuditTrail::append(AuditRecord record) {
 void AuditTrail::failed(const Error& error) {
   const bool said = failing_ && failing_->code == error.code;
   failing_ = error;
+  seal_due_ = parts_.now() + kTryAgain;
   if (said) return;
   log::write(log::Level::error, message_id::kAuditImpaired, "The audit log cannot be written",
              {{"AKM_ERROR", failing_->message()}});
 }
 
 void AuditTrail::seal() {
-  if (!log_) return;
+  if (!log_) {
+    if (const Status opened = open_log(); !opened) failed(opened.error());
+    return;
+  }
   if (const Status same = log_->untouched(); !same) {
     log_->leave_file();
     damaged(same.error().message());
   }
-  if (log_->unsealed() == 0) return;
+  tell_gap();
+  if (lost_ > 0) return;
+  if (log_->unsealed() == 0) return failing_.reset();
   Status done = log_->seal(record_now({}, kNotice));
   if (done) done = log_->sync();
   // In this order: an anchor that a power cut left behind the log does no harm, one before it accuses.
@@ -266,13 +279,16 @@ void AuditTrail::seal() {
     return;
   }
   failed(done.error());
-  seal_due_ = parts_.now() + parts_.seal_after;  // the disk may have room again
 }
 
 std::vector<std::string> AuditTrail::findings() const {
   std::vector<std::string> out;
   if (damage_) out.push_back("The audit log is not as it was left: " + *damage_);
-  if (failing_) out.push_back("The audit log cannot be written: " + failing_->message());
+  if (failing_) {
+    out.push_back("The audit log cannot be written (" + std::string(errc_name(failing_->code)) +
+                  "): it is tried again each second, and " + std::to_string(lost_) +
+                  " records are missing so far");
+  }
   return out;
 }
 
@@ -285,7 +301,7 @@ std::optional<Instant> AuditTrail::next_deadline() const {
 
 void AuditTrail::deadline_reached() {
   const Instant now = parts_.now();
-  if (sync_due_ && *sync_due_ <= now) {
+  if (log_ && sync_due_ && *sync_due_ <= now) {
     sync_due_.reset();
     if (const Status synced = log_->sync(); !synced) failed(synced.error());
   }
@@ -299,6 +315,7 @@ void AuditTrail::deadline_reached() {
 void AuditTrail::end(bool erase) {
   if (log_) seal();
   log_.reset();
+  failing_.reset();
   sync_due_.reset();
   seal_due_.reset();
   if (!erase) return;

@@ -64,17 +64,39 @@ Status AuditLog::go_on(const AuditCheck& found, Opened& out) {
       })) {
     return begin_file(file_ + 1);  // damaged, not torn: it is left as it is
   }
-  fd_ = UniqueFd(
-      ::openat(folder_fd_.get(), audit_file_name(found.file).c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd_) return fail_errno(Errc::storage_failed, "open " + path_of(found.file));
-  file_ = found.file;
+  AKM_TRY(take_up(found.file));
   size_ = found.good_bytes;
   if (!torn) return {};
-  if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0)
+  AKM_ASSIGN(const UniqueFd writing, open_to_write());
+  if (::ftruncate(writing.get(), static_cast<off_t>(size_)) != 0)
     return fail_errno(Errc::storage_failed, "truncate " + path_of(file_));
   out.torn_bytes = found.bytes - found.good_bytes;
   unsynced_ = true;
   return {};
+}
+
+/// Kept open for reading only: that is enough to synchronise it, and a file that is open for writing would
+/// keep the operator from making the file system read-only.
+Status AuditLog::take_up(std::uint64_t number) {
+  fd_ = UniqueFd(
+      ::openat(folder_fd_.get(), audit_file_name(number).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd_) return fail_errno(Errc::storage_failed, "open " + path_of(number));
+  file_ = number;
+  return {};
+}
+
+/// Only the file that was taken up: not what somebody has put in its place.
+Result<UniqueFd> AuditLog::open_to_write() const {
+  UniqueFd out(::openat(folder_fd_.get(), audit_file_name(file_).c_str(),
+                        O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!out) return fail_errno(Errc::storage_failed, "open " + path_of(file_));
+  struct stat mine{};
+  struct stat there{};
+  if (::fstat(fd_.get(), &mine) != 0 || ::fstat(out.get(), &there) != 0)
+    return fail_errno(Errc::storage_failed, "stat " + path_of(file_));
+  if (mine.st_ino != there.st_ino || mine.st_dev != there.st_dev)
+    return fail(Errc::state_corrupt, path_of(file_) + " was replaced");
+  return out;
 }
 
 Status AuditLog::begin_file(std::uint64_t number) {
@@ -93,8 +115,7 @@ Status AuditLog::begin_file(std::uint64_t number) {
     (void)::unlinkat(folder_fd_.get(), name.c_str(), 0);
     return std::unexpected(why);
   }
-  fd_ = std::move(fd);
-  file_ = number;
+  AKM_TRY(take_up(number));
   size_ = header.size();
   unsynced_ = true;
   rotated_ = true;
@@ -103,17 +124,18 @@ Status AuditLog::begin_file(std::uint64_t number) {
 
 Status AuditLog::write(std::span<const std::uint8_t> bytes) {
   if (!fd_) AKM_TRY(begin_file(file_ + 1));
+  AKM_ASSIGN(const UniqueFd writing, open_to_write());
   std::size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t written =
-        ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(size_ + done));
+        ::pwrite(writing.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(size_ + done));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
       const Error why = written < 0 ? fail_errno(Errc::storage_failed, "write " + path_of(file_)).error()
                                     : Error{Errc::disk_full, path_of(file_)};
       // A piece of a record must not stand before the next one. Where it stays, that one gets a file of its
       // own.
-      if (done > 0 && ::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) fd_.reset();
+      if (done > 0 && ::ftruncate(writing.get(), static_cast<off_t>(size_)) != 0) fd_.reset();
       return std::unexpected(why);
     }
     done += static_cast<std::size_t>(written);

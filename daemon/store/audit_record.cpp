@@ -25,6 +25,7 @@ std::span<const std::uint8_t> bytes_of(std::string_view text) {
 
 /// At most so many bytes, never half of a character, and nothing that could be taken for a line of its own.
 std::string bounded(std::string_view text, std::size_t most) {
+  if (text.size() <= most && is_clean_text(text)) return std::string(text);
   std::string out(text.substr(0, most));
   while (out.size() < text.size() && !out.empty() && !is_utf8(out)) out.pop_back();
   for (char& c : out) {

@@ -78,7 +78,8 @@ class Audit(IntegrationTest):
         self.assertEqual(set(generation["have"]), {"a", "c"})
         self.assertEqual(generation["lack"], {})
         names = [one["event"] for one in shown["records"]]
-        for name in ("report-received", "breach-reported", "breach-verdict", "generation-sent", "members-switched", "node-evicted"):
+        for name in ("report-received", "breach-reported", "breach-verdict", "generation-sent", "members-switched",
+                     "node-evicted"):
             self.assertIn(name, names)
         wait_until(lambda: "quarantine-acknowledged" in
                    [one["event"] for one in self.lines(nmm, "incident", "export", incident)], "b's answer", 10)

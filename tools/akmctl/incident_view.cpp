@@ -7,6 +7,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <utility>
 
 #include "daemon/base/hex.h"
 #include "tools/akmctl/table.h"
@@ -78,6 +79,7 @@ struct Moment {
   std::int64_t boottime_ns = 0;
   std::string name;
   std::string facts;
+  std::size_t order = 0;  // of writing
 };
 
 std::string facts_of(const AuditRecord& record) {
@@ -183,7 +185,10 @@ std::string IncidentView::text() const {
   // Boot times of two boots are not compared: then the order of writing is all there is.
   const bool one_boot = std::ranges::is_sorted(records, {}, &AuditRecord::start) &&
                         std::ranges::all_of(moments, [](const Moment& one) { return one.boottime_ns > 0; });
-  if (one_boot) std::ranges::stable_sort(moments, {}, &Moment::boottime_ns);
+  if (one_boot) {
+    for (std::size_t i = 0; i < moments.size(); ++i) moments[i].order = i;
+    std::ranges::sort(moments, {}, [](const Moment& one) { return std::pair(one.boottime_ns, one.order); });
+  }
   const std::int64_t first = moments.front().boottime_ns;
   std::string out = fmt::format("Incident {}\n", hex_id(id));
   for (const Moment& one : moments) {

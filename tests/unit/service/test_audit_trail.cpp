@@ -1,5 +1,9 @@
 #include "daemon/service/audit_trail.h"
 
+#include <sys/resource.h>
+
+#include <csignal>
+
 #include "daemon/base/log.h"
 #include "tests/support/memory_store.h"
 #include "tests/unit/store/audit_bench.h"
@@ -16,11 +20,12 @@ struct Bench {
   EventLog events{16};
   std::shared_ptr<const store::AuditKey> key = std::make_shared<const store::AuditKey>(audit_key());
   Instant now{1'000'000'000};
+  std::string below = "audit";
   store::AuditLimits limits{};
   std::unique_ptr<AuditTrail> trail;
 
   Bench() { (void)log::open({.target = log::Options::Target::text, .file = place.file("log")}); }
-  [[nodiscard]] std::string folder() const { return place.file("audit"); }
+  [[nodiscard]] std::string folder() const { return place.file(below); }
   AuditTrail& open() {
     trail.reset();
     trail = std::make_unique<AuditTrail>(AuditTrail::Parts{.folder = folder(),
@@ -138,18 +143,41 @@ Test(audit_trail, a_log_that_was_cut_is_told_once_and_evidence) {
 Test(audit_trail, no_room_is_said_and_the_gap_is_a_record) {
   Bench bench;
   bench.open();
+  bench.event("before", 4);
   bench.pass(std::chrono::minutes(2));
-  // A folder that takes no file any more.
-  bench.trail->end();
-  bench.limits.file_bytes = 100;
-  bench.open();
-  std::filesystem::rename(bench.folder(), bench.place.file("away"));
-  std::filesystem::remove_all(bench.place.file("away"));
+  (void)std::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit before = limit;
+  limit.rlim_cur = 1;
+  cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
   bench.event("one", 4);
   bench.event("two", 4);
-  cr_assert(std::ranges::any_of(bench.trail->findings(), [](const std::string& one) {
-    return one.starts_with("The audit log cannot be written");
-  }));
+  cr_assert_eq(bench.trail->next_deadline()->ns, (bench.now + std::chrono::seconds(1)).ns, "it tries again");
+  bench.pass(std::chrono::seconds(1));
+  cr_assert(bench.trail->findings().at(0).contains("2 records are missing"));
+  cr_assert_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+  bench.pass(std::chrono::seconds(1));
+  cr_assert(bench.trail->findings().empty());
+  const auto records = bench.records();
+  const AuditRecord* gap = bench.find(records, "audit-gap");
+  cr_assert_not_null(gap);
+  cr_assert_eq(gap->fields.at("records"), "2");
+  cr_assert_null(bench.find(records, "one"));
+  cr_assert_eq(bench.verdict().sealed, records.back().number);
+}
+
+Test(audit_trail, a_log_that_cannot_be_opened_is_opened_when_it_can) {
+  Bench bench;
+  bench.below = "missing/audit";
+  bench.open();
+  bench.event("one", 4);
+  cr_assert_eq(bench.trail->findings().size(), 1);
+  std::filesystem::create_directory(bench.place.file("missing"));
+  bench.pass(std::chrono::seconds(1));
+  cr_assert_not_null(bench.find(bench.records(), "audit-gap"));
+  bench.pass(std::chrono::minutes(2));
+  cr_assert(bench.trail->findings().empty());
 }
 
 Test(audit_trail, a_flood_does_not_push_the_rest_out_of_the_log) {
