@@ -17,6 +17,8 @@ namespace {
 void attack(NodeBench& bench) {
   bpf::ProbeRecord record = foreign_key_read(bench.probes.guarded.empty() ? 1 : bench.probes.guarded.front());
   record.uid = 0;
+  static std::int64_t seen_ns = record.boottime_ns;  // each is an incident of its own
+  record.boottime_ns = seen_ns++;
   bench.probes.records.push_back(record);
   bench.node->sentry().readable();
 }
