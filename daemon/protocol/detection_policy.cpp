@@ -16,6 +16,7 @@ using Tables = DetectionPolicy::Tables;
 template <typename Map, typename Write>
 void write_map(CborWriter& writer, const Map& map, Write&& write) {
   std::vector<const typename Map::value_type*> pairs;
+  pairs.reserve(map.size());
   for (const auto& pair : map) pairs.push_back(&pair);
   std::ranges::stable_sort(pairs, {}, [](const auto* pair) { return pair->first.size(); });
   writer.map(pairs.size());

@@ -4,7 +4,6 @@
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,6 +12,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <vector>
 
 #include "daemon/base/unique_fd.h"
@@ -38,7 +38,7 @@ Status check_owner(const std::string& path, const struct stat& info) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   const sched_param ordinary{};
   ::sched_setscheduler(0, SCHED_OTHER, &ordinary);
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -90,8 +90,10 @@ Status run_hook(const std::string& program, const std::map<std::string, std::str
                 Duration timeout) {
   AKM_TRY(check_hook(program));
   std::vector<std::string> texts;
+  texts.reserve(environment.size());
   for (const auto& [name, value] : environment) texts.push_back(name + "=" + value);
   std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
   for (std::string& text : texts) pointers.push_back(text.data());
   pointers.push_back(nullptr);
   const pid_t pid = ::fork();

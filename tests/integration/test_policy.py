@@ -62,7 +62,7 @@ class Policy(IntegrationTest):
         a.kill()
         a.start()
         self.assertEqual(self.source("a"), "nmm", "after a restart")
-        wait_until(lambda: a.asr("asr-1") and a.asr("asr-1")["phase"] == "established", "a is in the ASR", 30)
+        cluster.wait_agreed(self.lab, ["a", "b", "c"], "asr-1")
         read_key(a)
         wait_until(lambda: a.status()["counters"].get("detections_critical"), "the breach is seen", 10)
         self.assertEqual(a.status()["state"], "active", "mode observe")

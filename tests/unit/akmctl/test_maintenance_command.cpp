@@ -1,14 +1,22 @@
 #include <criterion/criterion.h>
 
-#include "tests/support/temporary_folder.h"
+#include <fstream>
+
 #include "tests/unit/akmctl/akmctl_fixture.h"
 #include "tools/akmctl/commands.h"
 
 using namespace akm;
 using namespace akm::test;
 
-#define NEED_ROOT() \
-  if (geteuid() != 0) cr_skip("methods need uid 0")
+namespace {
+
+std::string write(const TemporaryFolder& folder, const std::string& name, const std::string& text) {
+  const std::string path = folder.path() + "/" + name;
+  std::ofstream(path) << text;
+  return path;
+}
+
+}  // namespace
 
 Test(maintenance_command, lengths) {
   cr_assert_eq(*ctl::window_seconds("90s"), 90);
@@ -43,7 +51,7 @@ Test(maintenance_command, windows_and_policies_of_an_nmm) {
       world.run({"maintenance", "start", "--for", "1h", "--why", "x", "--asr", asr, "--domain"}).exit_code,
       0);
   const TemporaryFolder folder;
-  const std::string file = folder.write("p.toml", "[policy]\nmode = \"observe\"\n");
+  const std::string file = write(folder, "p.toml", "[policy]\nmode = \"observe\"\n");
   cr_assert_eq(world.run({"policy", "set", file, "--domain"}).exit_code, 0);
   cr_assert_eq(world.nmm_policy.text, "[policy]\nmode = \"observe\"\n");
   cr_assert_eq(world.run({"policy", "clear", "--domain"}).exit_code, 0);

@@ -170,3 +170,20 @@ Test(attestations, a_node_with_other_pcrs_than_the_golden_ones_does_not_activate
   net.run(seconds(1));
   cr_assert(node.last_response->status == ControlStatus::ok);
 }
+
+Test(attestations, a_passed_one_takes_a_node_back_where_the_policy_says_so) {
+  Net net;
+  const protocol::AsrId asr_id = net.create(3);
+  (void)net.attest();
+  net.nodes[0]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert_eq(net.state_of("n0"), "quarantined");
+  cr_assert_eq(net.attest()->outcome, "same");
+  cr_assert_eq(net.state_of("n0"), "quarantined", "by default an operator does");
+  cr_assert(
+      net.nmm->policy_port().set_policy_text("domain", "[recovery]\nundo = \"attestation\"\n").has_value());
+  cr_assert_eq(net.attest()->outcome, "same");
+  net.run(seconds(1));
+  cr_assert_eq(net.state_of("n0"), "active");
+  cr_assert(net.nodes[0]->view(asr_id).has_value());
+}

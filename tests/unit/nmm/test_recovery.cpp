@@ -187,3 +187,61 @@ Test(recovery, finishes_an_eviction_that_a_restart_interrupted) {
   cr_assert(net.nodes[3]->quarantined);
   cr_assert_eq(net.nodes[3]->generation(asr), 0U);
 }
+
+Test(recovery, an_asr_can_have_a_policy_of_its_own) {
+  NmmNet net(4);
+  net.activate_all();
+  const auto asr = net.create(4);
+  cr_assert(net.nmm->policy_port()
+                .set_policy_text("asr:" + hex_id(asr), "[recovery]\non_critical = \"rekey\"\n")
+                .has_value());
+  net.nodes[2]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 2, {0, 1, 2, 3}), "new keys, and the node is still in");
+  cr_assert(
+      net.nmm->policy_port().set_policy_text("domain", "[recovery]\nnever_evict = [\"n1\"]\n").has_value());
+  net.nodes[1]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert_eq(net.state_of("n1"), "active");
+}
+
+Test(recovery, a_report_that_comes_again_is_not_answered_again) {
+  NmmNet net(4);
+  net.activate_all();
+  const auto asr = net.create(4);
+  protocol::BreachReport report;
+  report.detection = "key-access";
+  report.severity = 2;
+  report.boottime_ns = static_cast<std::uint64_t>(net.now.ns);
+  net.nodes[2]->send(protocol::Method::breach_report, report.encode());
+  net.run(seconds(1));
+  cr_assert_eq(net.state_of("n2"), "quarantined");
+  net.nmm->readmit(net.nodes[2]->node_id, [](const Status&) {});
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 3, {0, 1, 2, 3}));
+  net.nodes[2]->send(protocol::Method::breach_report, report.encode());
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 3, {0, 1, 2, 3}), "it is still in");
+  net.nodes[2]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert_eq(net.state_of("n2"), "quarantined", "another one is another incident");
+}
+
+Test(recovery, a_window_keeps_evidence_from_costing_new_keys) {
+  NmmSettings settings;
+  settings.recovery.on_evidence = policy::Verdict::rekey;
+  NmmNet net(3, settings);
+  net.activate_all();
+  const auto asr = net.create(3);
+  cr_assert(net.nmm->policy_port().start_maintenance("domain", 60, "an update").has_value());
+  net.nodes[0]->report_breach("module-load", 4);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 1, {0, 1, 2}));
+  net.nodes[0]->report_breach("key-access", 4);  // never excused
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 2, {0, 1, 2}));
+  net.run(seconds(60));
+  net.nodes[0]->report_breach("module-load", 4);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 3, {0, 1, 2}));
+}

@@ -16,6 +16,17 @@ using std::chrono::seconds;
 
 TestSuite(upkeep, .init = quiet);
 
+Test(upkeep, blinded_and_then_silent_is_unobserved) {
+  NmmNet net(3);
+  net.activate_all();
+  net.nodes[0]->report_breach("sensor-impaired", 4);
+  net.run(minutes(3));
+  const EventRecord* said = net.event("node-unobserved");
+  cr_assert_not_null(said);
+  cr_assert_eq(said->fields.at("node"), "n0");
+  cr_assert_eq(net.state_of("n0"), "silent", "it costs the node nothing by itself");
+}
+
 Test(upkeep, silence_is_said_and_evicts_nobody) {
   NmmNet net(3);
   net.activate_all();

@@ -12,6 +12,8 @@ namespace {
 void attack(NodeBench& bench, std::uint32_t uid = 0) {
   bpf::ProbeRecord record = foreign_key_read(bench.probes.guarded.empty() ? 1 : bench.probes.guarded.front());
   record.uid = uid;
+  static std::int64_t seen_ns = record.boottime_ns;  // each is an incident of its own
+  record.boottime_ns = seen_ns++;
   bench.probes.records.push_back(record);
   bench.node->sentry().readable();
 }

@@ -17,6 +17,8 @@ namespace {
 void attack(NodeBench& bench) {
   bpf::ProbeRecord record = foreign_key_read(bench.probes.guarded.empty() ? 1 : bench.probes.guarded.front());
   record.uid = 0;
+  static std::int64_t seen_ns = record.boottime_ns;  // each is an incident of its own
+  record.boottime_ns = seen_ns++;
   bench.probes.records.push_back(record);
   bench.node->sentry().readable();
 }
@@ -43,9 +45,10 @@ Test(node_responses, the_nmm_s_policy_is_durable_before_the_answer) {
   bench.settle();
   cr_assert_eq(bench.state(), NodeState::active, "mode observe");
   cr_assert_eq(bench.node->policy_port().policy_facts("")->at("source"), "nmm");
-  bench.store.fail_writes = true;
+  bench.store.fail_writes_of = "detection-policy";
   bench.ask(Method::detection_policy, protocol::DetectionPolicy{}.encode());
-  cr_assert(bench.last_answer() != protocol::ControlStatus::ok);
+  cr_assert(bench.last_answer() == protocol::ControlStatus::storage_failed);
+  cr_assert_eq(bench.node->policy_port().policy_facts("")->at("source"), "nmm", "it was not stored");
 }
 
 Test(node_responses, a_policy_that_is_wrong_is_refused) {

@@ -69,7 +69,7 @@ Test(rules, what_is_wrong_changes_nothing) {
   cr_assert_eq(bench.rules->take(wrong.encode()).error().code, Errc::refused_by_policy);
   wrong.set = {{"nothing", true}};
   cr_assert_eq(bench.rules->take(wrong.encode()).error().code, Errc::refused_by_policy);
-  cr_assert_eq(bench.rules->take({}).error().code, Errc::truncated);
+  cr_assert_eq(bench.rules->take({}).error().code, Errc::malformed);
   cr_assert_eq(bench.mode(), policy::Mode::observe);
 }
 
