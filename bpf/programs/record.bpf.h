@@ -40,7 +40,10 @@ static __always_inline int take_token(__u32 kind, __u32 id, __s64 rate) {
   return (__s64)__sync_fetch_and_add(&bucket->tokens, -1) > 0;
 }
 
-static __noinline void name_executable(struct akm_event* event, struct file* file) {
+/* A global function: the verifier goes through it once, not once for each way that leads here. */
+__noinline int name_executable(struct akm_event* event, __u64 address) {
+  struct file* file = (struct file*)address;
+  if (!event) return 0;
   struct vfsmount* mount = BPF_CORE_READ(file, f_path.mnt);
   struct dentry* dentry = BPF_CORE_READ(file, f_path.dentry);
   struct inode* inode = BPF_CORE_READ(file, f_inode);
@@ -70,6 +73,7 @@ static __noinline void name_executable(struct akm_event* event, struct file* fil
     dentry = parent;
   }
   event->executable_bytes = at;
+  return 0;
 }
 
 static __noinline void name_caller(struct akm_event* event) {
@@ -86,7 +90,7 @@ static __noinline void name_caller(struct akm_event* event) {
   event->parent_tgid = (__u32)BPF_CORE_READ(parent, tgid);
   bpf_probe_read_kernel(event->parent_comm, sizeof(event->parent_comm), BPF_CORE_READ(parent, comm));
   bpf_get_current_comm(event->comm, sizeof(event->comm));
-  if (file) name_executable(event, file);
+  if (file) name_executable(event, (__u64)file);
 }
 
 /* Everything but what is particular to the operation; none when it is dropped, which is counted. The caller
