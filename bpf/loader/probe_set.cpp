@@ -71,12 +71,12 @@ constexpr std::size_t kGapRecords = 4096;  // more than both rings hold
 
 class Probes final : public ProbeSet {
  public:
-  Probes(std::unique_ptr<ProbeObject> object, const ProbeOptions& options, std::vector<WatchedFolder> folders,
+  Probes(std::unique_ptr<ProbeObject> object, ProbeOptions options, std::vector<WatchedFolder> folders,
          std::string pins, bool adopted)
       : adopted_(adopted),
         pins_(std::move(pins)),
         object_(std::move(object)),
-        options_(options),
+        options_(std::move(options)),
         folders_(std::move(folders)),
         counts_(object_->map_fd("counts")) {}
   ~Probes() override;

@@ -40,7 +40,10 @@ static __always_inline int take_token(__u32 kind, __u32 id, __s64 rate) {
   return (__s64)__sync_fetch_and_add(&bucket->tokens, -1) > 0;
 }
 
-static __noinline void name_executable(struct akm_event* event, struct file* file) {
+/* A global function: the verifier goes through it once, not once for each way that leads here. */
+__noinline int name_executable(struct akm_event* event, __u64 address) {
+  struct file* file = (struct file*)address;
+  if (!event) return 0;
   struct vfsmount* mount = BPF_CORE_READ(file, f_path.mnt);
   struct dentry* dentry = BPF_CORE_READ(file, f_path.dentry);
   struct inode* inode = BPF_CORE_READ(file, f_inode);
@@ -50,7 +53,7 @@ static __noinline void name_executable(struct akm_event* event, struct file* fil
   event->flags |= AKM_FLAG_EXECUTABLE_CUT;
   for (int i = 0; i < MAX_EXECUTABLE_NAMES; ++i) {
     struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
-    if (dentry == BPF_CORE_READ(mount, mnt_root) || dentry == parent) {
+    if (dentry == BPF_CORE_READ(mount, mnt_root)) {
       struct mount* real = (struct mount*)((char*)mount - bpf_core_field_offset(struct mount, mnt));
       struct mount* above = BPF_CORE_READ(real, mnt_parent);
       if (above == real || !above) {
@@ -66,9 +69,11 @@ static __noinline void name_executable(struct akm_event* event, struct file* fil
                                             (const void*)BPF_CORE_READ(dentry, d_name.name));
     if (length <= 1 || length > AKM_NAME_BYTES) break;
     at += (__u32)length;
+    if (dentry == parent) break; /* a memfd is in no folder */
     dentry = parent;
   }
   event->executable_bytes = at;
+  return 0;
 }
 
 static __noinline void name_caller(struct akm_event* event) {
@@ -85,7 +90,7 @@ static __noinline void name_caller(struct akm_event* event) {
   event->parent_tgid = (__u32)BPF_CORE_READ(parent, tgid);
   bpf_probe_read_kernel(event->parent_comm, sizeof(event->parent_comm), BPF_CORE_READ(parent, comm));
   bpf_get_current_comm(event->comm, sizeof(event->comm));
-  if (file) name_executable(event, file);
+  if (file) name_executable(event, (__u64)file);
 }
 
 /* Everything but what is particular to the operation; none when it is dropped, which is counted. The caller
@@ -195,7 +200,8 @@ static __always_inline void hold(struct akm_held* held) {
   __u64 id = bpf_get_current_pid_tgid();
   if (bpf_map_update_elem(&pending, &id, held, BPF_ANY)) {
     count(held->watch, AKM_COUNT_PENDING_FULL);
-    if (held->watch != AKM_WATCH_KEY || held->serial) send_held(held, AKM_OUTCOME_UNKNOWN, 0);
+    int known = held->watch && (held->watch != AKM_WATCH_KEY || held->serial);
+    if (known) send_held(held, AKM_OUTCOME_UNKNOWN, 0);
   }
 }
 
@@ -226,6 +232,18 @@ static __always_inline void hold_path(struct akm_held* held, const char* path) {
   if (length == sizeof(held->path)) held->flags |= AKM_FLAG_TRUNCATED;
 }
 
+/* Two values, each put in place on a way of its own: a compiler's -(denied & 1) has no bounds for the
+ * verifier, which lets no program say anything but 0 or an error number (Linux 6.12). */
+static __always_inline int verdict(int denied) {
+  int result;
+  if (denied) {
+    asm volatile("%0 = -1" : "=r"(result)); /* -EPERM */
+  } else {
+    asm volatile("%0 = 0" : "=r"(result));
+  }
+  return result;
+}
+
 /* What a security module is asked: denied by us when the policy says so, else allowed as far as we are
  * concerned. Gives what the program returns. */
 static __always_inline int judge(__u8 watch, __u8 operation, __u64 argument, __s32 serial, const void* name) {
@@ -239,7 +257,7 @@ static __always_inline int judge(__u8 watch, __u8 operation, __u64 argument, __s
     if (name) set_path(event, name);
     close_event(event);
   }
-  return denied ? -EPERM : 0;
+  return verdict(denied);
 }
 
 #endif
