@@ -70,9 +70,9 @@ using Shared = std::shared_ptr<Work>;
 
 /// Wrapping takes milliseconds, and the drive what it likes: not on the loop thread.
 void seal_aside(const service::RunAside& run_aside, const Shared& work,
-                Result<protocol::BundleContent> content) {
+                const Result<protocol::BundleContent>& content) {
   if (!content) return work->answer(std::unexpected(content.error()));
-  work->content = std::move(*content);
+  work->content = *content;
   const Status started = run_aside([work]() -> keyring::TpmWorker::Completion {
     Status done = work->seal();
     return [work, done = std::move(done)] { work->answer(done); };
@@ -93,9 +93,10 @@ void write_tpm_bundle(const service::RunAside& run_aside, TpmAsked asked, MakeFo
     Status judged = work->judge();
     return [run_aside, work, judged = std::move(judged)] {
       if (!judged) return work->answer(judged);
-      work->make(work->identity, work->out, [run_aside, work](Result<protocol::BundleContent> content) {
-        seal_aside(run_aside, work, std::move(content));
-      });
+      work->make(work->identity, work->out,
+                 [run_aside, work](const Result<protocol::BundleContent>& content) {
+                   seal_aside(run_aside, work, content);
+                 });
     };
   });
   if (!started) work->answer(started);
