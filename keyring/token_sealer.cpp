@@ -5,7 +5,6 @@
 #include <optional>
 #include <string_view>
 
-#include "daemon/base/atomic_file.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/random.h"
 #include "daemon/crypto/hkdf.h"
@@ -235,11 +234,9 @@ Result<std::uint32_t> TokenSealer::next_incarnation() {
   return *last + 1;
 }
 
-Result<std::vector<std::string>> TokenSealer::erase() {
-  const auto blob = read_file(options_.sealed_file, kSealedBlobMaxBytes);
-  if (!blob && blob.error().code == Errc::not_found) return std::vector<std::string>{};
-  if (!blob) return std::unexpected(blob.error());
-  AKM_TRY(discard(*blob));
+Result<std::vector<std::string>> TokenSealer::erase(std::span<const std::uint8_t> blob) {
+  if (blob.empty()) return std::vector<std::string>{};
+  AKM_TRY(discard(blob));
   return std::vector<std::string>{"token-key", "token-counter"};
 }
 

@@ -14,8 +14,6 @@ struct TokenSealerOptions {
   TokenPlace place;
   /// File with the PIN; empty: the systemd credential (token_pin.h).
   std::string pin_file;
-  /// Where the blob lies, for erase() (make_sealer sets it).
-  std::string sealed_file;
 };
 
 /// Each operation opens its own session and ends it: the token may come and go in between.
@@ -34,8 +32,8 @@ class TokenSealer final : public Sealer {
   /// leaves both and no number is given twice. state_corrupt when none is there: the token was restored or
   /// changed.
   Result<std::uint32_t> next_incarnation() override;
-  /// Destroys key and counter on the token: those of the blob in its file, and of the given one.
-  Result<std::vector<std::string>> erase() override;
+  /// Destroys key and counter on the token.
+  Result<std::vector<std::string>> erase(std::span<const std::uint8_t> blob) override;
   Status discard(std::span<const std::uint8_t> bytes) override;
 
  private:

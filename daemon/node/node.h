@@ -22,7 +22,9 @@
 #include "daemon/node/sentry.h"
 #include "daemon/protocol/bundle.h"
 #include "daemon/protocol/control_body.h"
+#include "daemon/protocol/zeroize_receipt.h"
 #include "daemon/service/aside_worker.h"
+#include "daemon/service/erase_state.h"
 #include "daemon/service/event_log.h"
 #include "daemon/service/shell.h"
 
@@ -64,9 +66,9 @@ class Node final : public ControlPort {
     std::unique_ptr<bpf::ProbeSet> probes;   // null: nothing is watched
     service::RunAside run_aside;             // for work that takes long: not on the loop thread
     protocol::MachineEvidence machine = {};  // what the NMM is told of this one
-    /// Erases the storage key and all that it sealed; the names of what is gone. `mark`: for a golden image.
-    /// Null: there is nothing but the store.
-    std::function<Result<std::vector<std::string>>(bool mark)> erase_storage = {};
+    /// Erases the storage key and all that it sealed. `mark`: for a golden image. Null: there is nothing but
+    /// the store.
+    std::function<service::Erased(bool mark)> erase_storage = {};
     std::function<void()> begin_anew = {};  // the daemon, after that
     std::function<Instant()> now = boottime_now;
     DataPort data = {};
@@ -133,6 +135,7 @@ class Node final : public ControlPort {
   void answer_rekey(protocol::AsrId asr_id, const Status& outcome);
   struct Import;
   using SharedImport = std::shared_ptr<Import>;
+  SharedImport begin_import(Done done);
   void aside(const SharedImport& import, std::function<void(Import&)> work,
              void (Node::*then)(const SharedImport&));
   void found(const SharedImport& import);
@@ -141,6 +144,7 @@ class Node final : public ControlPort {
   void import_content(const SharedImport& import);
   void consumed(const SharedImport& import);
   void end_import(const SharedImport& import, const Status& outcome);
+  void abandon_import();
   Status take_up(const protocol::BundleContent& content, std::string_view way);
   Status take_credentials(const protocol::BundleContent& content);
   Status remember(const NodeRecord& record, const protocol::ReceiptKey& receipt_key);
@@ -201,6 +205,7 @@ class Node final : public ControlPort {
   void settle_in();
   Status store_receipt_key(const protocol::ChainState& failsafe);
   [[nodiscard]] bool asks_rehome() const { return record_ && record_->rehome_asked; }
+  void erase_failed(const protocol::ZeroizeReceipt& receipt, const Status& first);
   protocol::ZeroizeReceipt erase_all_but_provisioning(Status& first);
   Result<std::string> sealed_receipt(const protocol::ZeroizeReceipt& receipt,
                                      const Result<protocol::ReceiptKey>& key);
@@ -238,7 +243,7 @@ class Node final : public ControlPort {
   std::vector<Done> rehome_waiters_;
   bool leaving_ = false;              // for good: what came now would be sealed under a key that is gone
   std::optional<Instant> leave_due_;  // the state is gone: the daemon is to begin anew
-  bool provisioning_under_way_ = false;
+  SharedImport import_;               // under way; what another thread still does for any other is dropped
   std::function<std::vector<BundleOffer>()> look_for_bundles_;  // null: drives are not looked at
   std::vector<BundleOffer> offers_;
   std::optional<Instant> look_due_;

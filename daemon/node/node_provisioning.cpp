@@ -16,8 +16,14 @@ Status Node::may_be_provisioned() const {
   if (!shell_) return fail(Errc::sealed_unavailable);
   if (leaving_) return fail(Errc::busy, "the state was erased, and the daemon starts anew");
   if (state_ != NodeState::unprovisioned) return fail(Errc::already_provisioned);
-  if (provisioning_under_way_) return fail(Errc::busy, "provisioning is under way");
+  if (import_) return fail(Errc::busy, "provisioning is under way");
   return {};
+}
+
+Node::SharedImport Node::begin_import(Done done) {
+  import_ = std::make_shared<Import>();
+  import_->done = std::move(done);
+  return import_;
 }
 
 void Node::provision_from_file(const std::string& path, UniqueFd code_fd, Done done) {
@@ -27,12 +33,10 @@ void Node::provision_from_file(const std::string& path, UniqueFd code_fd, Done d
   const auto bytes = typed->reveal();
   auto code = protocol::parse_code({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   if (!code) return done(std::unexpected(code.error()));
-  provisioning_under_way_ = true;
-  const auto import = std::make_shared<Import>();
+  const SharedImport import = begin_import(std::move(done));
   import->path = path;
   import->also = settings_.drives_also;
   import->code = std::move(*code);
-  import->done = std::move(done);
   aside(import, [](Import& one) { one.open_source(); }, &Node::found);
 }
 
@@ -41,7 +45,9 @@ void Node::aside(const SharedImport& import, std::function<void(Import&)> work,
   const Status taken =
       parts_.run_aside([this, import, work = std::move(work), then]() -> keyring::TpmWorker::Completion {
         work(*import);
-        return [this, import, then] { (this->*then)(import); };
+        return [this, import, then] {
+          if (import == import_) (this->*then)(import);
+        };
       });
   if (taken) return;
   if (then == &Node::opened) (void)tries_->give_back(import->digest);  // its code was not tried
@@ -91,7 +97,9 @@ void Node::import_content(const SharedImport& import) {
   import->consumed = fail(Errc::busy);
   const Status started = parts_.run_aside([this, import]() -> keyring::TpmWorker::Completion {
     import->consumed = import->consume(import->receipt);
-    return [this, import] { consumed(import); };
+    return [this, import] {
+      if (import == import_) consumed(import);
+    };
   });
   if (!started) consumed(import);
 }
@@ -107,8 +115,13 @@ void Node::consumed(const SharedImport& import) {
 }
 
 void Node::end_import(const SharedImport& import, const Status& outcome) {
-  provisioning_under_way_ = false;
+  import_.reset();
   std::exchange(import->done, {})(outcome);
+}
+
+/// A drive or a module may never come back from what it was asked.
+void Node::abandon_import() {
+  if (import_) end_import(SharedImport(import_), fail(Errc::busy, "the node was zeroized meanwhile"));
 }
 
 void Node::provision_from_memfd(UniqueFd bundle, Done done) {

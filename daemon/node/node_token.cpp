@@ -29,10 +29,8 @@ void Node::provision_from_token(const std::string& uri, UniqueFd pin_fd, Done do
   if (!typed) return done(std::unexpected(typed.error()));
   auto pin = keyring::parse_pin(std::move(*typed));
   if (!pin) return done(std::unexpected(pin.error()));
-  provisioning_under_way_ = true;
-  const auto import = std::make_shared<Import>();
+  const SharedImport import = begin_import(std::move(done));
   import->code = std::move(*pin);
-  import->done = std::move(done);
   import->way = "token";
   aside(
       import,

@@ -89,11 +89,9 @@ void Node::provision_from_tpm_file(const std::string& path, const std::vector<st
   if (const Status allowed = may_be_provisioned(); !allowed) return done(allowed);
   const auto hardware = parts_.hardware.value();
   if (!hardware) return done(std::unexpected(hardware.error()));
-  provisioning_under_way_ = true;
-  const auto import = std::make_shared<Import>();
+  const SharedImport import = begin_import(std::move(done));
   import->path = path;
   import->also = settings_.drives_also;
-  import->done = std::move(done);
   aside(
       import,
       [tpm = parts_.hardware.tpm(), hardware = *hardware, digest](Import& one) {

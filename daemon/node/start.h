@@ -27,8 +27,8 @@ std::unique_ptr<keyring::KeyStore> open_keys(const NodeSettings& settings,
 /// What does not change while the daemon runs.
 Node::Facts facts_of(const service::OpenedState& state, const io::Loop& loop, std::string listen);
 /// What zeroize and generalize do beyond the records; null without a state.
-std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeSettings& settings,
-                                                                     service::OpenedState& state);
+std::function<service::Erased(bool)> storage_eraser(const NodeSettings& settings,
+                                                    service::OpenedState& state);
 /// Starts this program anew, without a state or with a new one.
 void begin_anew();
 /// Collects the hardware identity once, and says when there is none.

@@ -47,7 +47,7 @@ keyring::SealerOptions sealer_options(const Settings& settings) {
   out.nv_index = settings.nv_index;
   out.state_folder = settings.state_folder;
   out.allow_software = settings.allow_software;
-  out.token = {{settings.pkcs11_module, settings.token_uri}, settings.pin_file, {}};
+  out.token = {{settings.pkcs11_module, settings.token_uri}, settings.pin_file};
   return out;
 }
 

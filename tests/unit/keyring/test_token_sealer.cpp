@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "daemon/base/atomic_file.h"
 #include "keyring/sealed_blob.h"
 #include "tests/support/faulty_pkcs11.h"
 #include "tests/support/softhsm_fixture.h"
@@ -34,7 +33,7 @@ StorageKey key_of(std::uint8_t first) {
 }
 
 TokenSealer sealer_on(const SoftHsm& hsm, const std::string& pin = "1234") {
-  return TokenSealer({hsm.place, hsm.pin_file(pin), {}});
+  return TokenSealer({hsm.place, hsm.pin_file(pin)});
 }
 
 }  // namespace
@@ -58,7 +57,7 @@ Test(token_sealer, another_token_an_erased_one_or_none_is_said_and_changes_nothi
   const auto hsm = softhsm();
   const auto blob = *sealer_on(*hsm).seal(key_of(1));
   hsm->add_token("two");
-  auto other = TokenSealer({{hsm->place.module, "pkcs11:token=two"}, hsm->pin_file("1234"), {}});
+  auto other = TokenSealer({{hsm->place.module, "pkcs11:token=two"}, hsm->pin_file("1234")});
   const auto swapped = other.unseal(blob);
   cr_assert(!swapped && swapped.error().code == Errc::sealed_unavailable);
   cr_assert(swapped.error().detail.contains("it is another token"), "%s", swapped.error().detail.c_str());
@@ -75,16 +74,14 @@ Test(token_sealer, another_token_an_erased_one_or_none_is_said_and_changes_nothi
 
 Test(token_sealer, erasing_leaves_nothing_of_it_on_the_token) {
   const auto hsm = softhsm();
-  const std::string file = hsm->folder.file("kek.sealed");
   const auto other = *sealer_on(*hsm).seal(key_of(9));  // another daemon's, on the same token
   const auto blob = *sealer_on(*hsm).seal(key_of(1));
-  TokenSealer sealer({hsm->place, hsm->pin_file("1234"), file});
-  cr_assert(sealer.erase()->empty(), "there is nothing yet");
-  cr_assert(akm::write_file_atomically(file, blob, 0600));
-  const auto gone = sealer.erase();
+  TokenSealer sealer = sealer_on(*hsm);
+  cr_assert(sealer.erase({})->empty(), "there is nothing yet");
+  const auto gone = sealer.erase(blob);
   cr_assert(gone && gone->size() == 2, "%s", gone.error().message().c_str());
   cr_assert(!sealer.unseal(blob));
-  cr_assert(sealer.erase(), "twice is no error");
+  cr_assert(sealer.erase(blob), "twice is no error");
   cr_assert(*sealer_on(*hsm).unseal(other) == key_of(9));
   cr_assert_eq((*Pkcs11Token::open(hsm->place, hsm->pin))->find_private({"akm starts", ""})->size(), 1);
 }
