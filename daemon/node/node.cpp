@@ -53,6 +53,7 @@ void Node::start() {
   for (const protocol::AsrId asr_id : operational()) join_group_of(asr_id);
   if (const Status loaded = tries_->load(parts_.now()); !loaded)
     findings_["bundle-tries"] = loaded.error().message();
+  load_leftover();
 }
 
 void Node::resume() {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/node/bundle_leftover.h"
 #include "daemon/node/bundle_source.h"
 #include "daemon/node/bundle_tries.h"
 #include "daemon/node/control_port.h"
@@ -156,6 +157,13 @@ class Node final : public ControlPort {
   void offer(std::vector<BundleOffer> found);
   [[nodiscard]] std::vector<BundleSnapshot> bundles() const;
 
+  // node_leftover.cpp: a bundle that was used and not removed
+  Status note_leftover(const Import& import);
+  void load_leftover();
+  void leave_leftover(BundleLeftover leftover);
+  void remove_leftover_aside(std::function<std::vector<BundleOffer>()> look);
+  void leftover_removed();
+
   // node_activation.cpp: reaching the NMM, heartbeats
   void try_activation();
   void quote_for_activation(protocol::ActivateRequest request);
@@ -246,6 +254,7 @@ class Node final : public ControlPort {
   SharedImport import_;               // under way; what another thread still does for any other is dropped
   std::function<std::vector<BundleOffer>()> look_for_bundles_;  // null: drives are not looked at
   std::vector<BundleOffer> offers_;
+  std::optional<BundleLeftover> leftover_;
   std::optional<Instant> look_due_;
   Handover handover_;
 

@@ -91,8 +91,12 @@ void Node::opened_without_code(const SharedImport& import) {
 
 void Node::import_content(const SharedImport& import) {
   const protocol::BundleContent& content = *import->content;
-  if (const Status taken = take_up(content, import->way); !taken) return end_import(import, taken);
   import->receipt = receipt_of(content);
+  if (const Status noted = note_leftover(*import); !noted) return end_import(import, noted);
+  if (const Status taken = take_up(content, import->way); !taken) {
+    (void)records_->erase_leftover();  // where it stays, the use id is not among those that were used
+    return end_import(import, taken);
+  }
   // From here on the node is provisioned, also if the drive or the token was pulled out.
   import->consumed = fail(Errc::busy);
   const Status started = parts_.run_aside([this, import]() -> keyring::TpmWorker::Completion {
@@ -110,6 +114,9 @@ void Node::consumed(const SharedImport& import) {
          .severity = 4,
          .fields = {{"error", import->consumed.error().message()}}},
         {}, "The bundle was used, but not wholly removed; remove it by hand");
+    if (auto left = records_->leftover(); left && *left && import->source) leave_leftover(std::move(**left));
+  } else if (import->source) {
+    leftover_removed();
   }
   end_import(import, {});
 }

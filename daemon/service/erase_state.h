@@ -16,9 +16,11 @@ namespace akm::service {
 /// never, whatever comes between.
 inline constexpr std::string_view kUsedBundlesRecord = "used-bundles";
 inline constexpr std::string_view kBundleTriesRecord = "bundle-tries";
+/// Where a used bundle was left that is still to be removed.
+inline constexpr std::string_view kBundleLeftRecord = "bundle-left";
 /// What is taken along. It stands in the clear meanwhile: nothing of which somebody with the disk could make
 /// more than by deleting it.
-inline constexpr std::array kTakenAlong{kUsedBundlesRecord, kBundleTriesRecord};
+inline constexpr std::array kTakenAlong{kUsedBundlesRecord, kBundleTriesRecord, kBundleLeftRecord};
 
 /// A secure element that does not answer so long is left as it is: the disk is empty by then, so that what it
 /// keeps opens nothing.
