@@ -1,6 +1,7 @@
 #pragma once
-// Sealing by a PKCS#11 token: the storage key opens with a key that never leaves the token, or, where the
-// token can do no AES-GCM, is itself a private object on it. Without the token, or its PIN, nothing opens.
+// Sealing by a PKCS#11 token: the storage key opens with a key that never leaves the token (AES-GCM, else AES
+// key wrap), or, where the token can do neither, is itself a private object on it. Without the token, or its
+// PIN, nothing opens.
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ class TokenSealer final : public Sealer {
 
   TokenSealerOptions options_;
   std::string token_;  // what was reached last
+  std::string form_;   // how it keeps the key, for people
   TokenKeyId id_{};
   SecretBuffer counter_key_;  // empty before unseal()
 };

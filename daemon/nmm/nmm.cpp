@@ -23,7 +23,7 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
       attestations_(core_, recovery_),
       lifecycle_(core_, provisioner_, recovery_),
       incoming_({core_, provisioner_, recovery_, upkeep_, attestations_, lifecycle_}),
-      root_link_({core_, provisioner_, upkeep_, parts.store, identity_.incarnation,
+      root_link_({core_, provisioner_, upkeep_, parts.store, identity_.counted,
                   [this]() -> Result<protocol::HardwareValue> {
                     if (machine_.hardware == nullptr) return fail(Errc::no_hardware_source);
                     return machine_.hardware->value();

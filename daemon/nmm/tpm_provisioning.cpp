@@ -5,6 +5,7 @@
 
 #include "daemon/base/hex.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/base/wall_time.h"
 #include "daemon/crypto/certificate.h"
 #include "daemon/crypto/digest.h"
 #include "daemon/nmm/bundle_drive.h"
@@ -12,12 +13,23 @@
 #include "daemon/protocol/tpm_bundle.h"
 
 namespace akm::nmm {
+namespace {
+
+std::string words_for(const crypto::EndorsementCertificate& found) {
+  std::string out = found.root + "; " + found.revocation;
+  // Whose clock it is, is said: nothing proves it.
+  if (!found.out_of_time.empty()) out += "; by the clock of this machine, " + found.out_of_time;
+  return out;
+}
+
+}  // namespace
 
 /// What the thread aside works on: it may outlive the call, and knows nothing of the NMM.
 struct TpmProvisioning::Work {
   ControlPort::PrepareForTpm what;
   Reply<ControlPort::PreparedForTpm> reply;
   std::string roots;
+  bool in_time = false;  // the certificates must be
   protocol::NodeIdentity identity;
   protocol::CheckedIdentity checked;  // borrows from the identity
   protocol::BundleContent content;
@@ -41,11 +53,12 @@ struct TpmProvisioning::Work {
       return {};
     }
     const auto trusted = read_tpm_roots(roots);
-    const auto root = trusted ? crypto::verify_endorsement_certificate(identity.endorsement_certificate,
-                                                                       checked.endorsement_key.key, *trusted)
-                              : Result<std::string>(std::unexpected(trusted.error()));
-    out.certified = root.has_value();
-    out.certificate = root ? *root : root.error().message();
+    const auto found = trusted ? crypto::verify_endorsement_certificate(identity.endorsement_certificate,
+                                                                        checked.endorsement_key.key, *trusted,
+                                                                        wall_time_ns() / 1'000'000'000)
+                               : std::unexpected(trusted.error());
+    out.certified = found && (found->out_of_time.empty() || !in_time);
+    out.certificate = found ? words_for(*found) : found.error().message();
     return {};
   }
   Status seal() {
@@ -96,6 +109,7 @@ Status TpmProvisioning::seal_aside(const SharedWork& work) {
 Status TpmProvisioning::judge_aside(const SharedWork& work) {
   AKM_TRY(work->check());
   work->roots = core_.settings.tpm_roots;
+  work->in_time = core_.settings.ek_certificate_in_time;
   return core_.run_aside([this, work]() -> keyring::TpmWorker::Completion {
     Status judged = work->judge();
     return [this, work, judged = std::move(judged)] {

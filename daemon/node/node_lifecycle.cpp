@@ -34,7 +34,8 @@ void Node::find_changes() {
   if (digests && !record_->sources.empty())
     changed_sources_ = protocol::changed_sources(record_->sources, *digests);
   const std::string names = changed_sources_.empty() ? "which source is not known" : joined(changed_sources_);
-  const bool another = digests && protocol::is_another_machine(record_->sources, *digests);
+  const bool another =
+      digests && protocol::is_another_machine(record_->sources, *digests, settings_.missing_source);
   findings_["hardware"] =
       "The hardware value is not the one that this node was provisioned with (" + names +
       (another ? "): this is another machine. If it is a copy, erase it: akmctl node zeroize. If the machine "

@@ -72,10 +72,12 @@ void begin_anew() {
   (void)::raise(SIGTERM);
 }
 
-void look_at_hardware(Hardware& hardware, std::vector<std::string>& findings) {
+void look_at_hardware(Hardware& hardware, service::OpenedState& state) {
+  if (state.later.opening) return hardware.wait(*state.failure);
+  if (state.hardware) (void)hardware.keep(*state.hardware);
   const auto found = hardware.identity();
   if (found) return;
-  findings.push_back(found.error().message());
+  state.findings.push_back(found.error().message());
   log::warning("No hardware identity yet", {{"AKM_ERROR", found.error().message()}});
 }
 

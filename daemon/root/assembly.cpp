@@ -2,6 +2,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/service/machine.h"
 #include "daemon/service/prompt_store.h"
 #include "daemon/store/postgresql_session.h"
 #include "daemon/store/sqlite_session.h"
@@ -130,7 +131,7 @@ Status Assembly::start(Observer observer) {
   });
   configuration_->on_change([this] { role_->policy_changed(); });
   role_->set_observer(std::move(observer));
-  AKM_ASSIGN(const nmm::RunningClock::BootId boot, nmm::read_boot_id());
+  AKM_ASSIGN(const nmm::RunningClock::BootId boot, service::read_boot_id());
   AKM_TRY(role_->start(boot));
   configuration_->load();
   return {};

@@ -27,9 +27,7 @@ constexpr std::size_t kAlongBytes = 16384;
 
 /// Without it nobody could tell the next boot from this one.
 Result<std::string> boot_id() {
-  const auto id = this_machine(0).boot_id;
-  if (std::ranges::all_of(id, [](std::uint8_t b) { return b == 0; }))
-    return fail(Errc::io_failed, "the boot id of the kernel");
+  AKM_ASSIGN(const auto id, read_boot_id());
   return hex(id);
 }
 

@@ -157,21 +157,85 @@ Test(token_sealer, a_counter_that_is_gone_or_not_ours_does_not_begin_anew) {
   cr_assert(sealer.next_incarnation().error().code == Errc::state_corrupt);
 }
 
-Test(token_sealer, a_token_without_gcm_keeps_the_key_itself) {
+Test(token_sealer, a_token_that_can_neither_seal_nor_wrap_keeps_the_key_itself) {
   auto hsm = softhsm();
   auto* const plan = akm::test::faulty_pkcs11(FAULTY_PKCS11);
   cr_assert_not_null(plan);
   hsm->place.module = FAULTY_PKCS11;
   *plan = {};
-  plan->without_gcm = true;
+  plan->without_gcm = plan->without_wrap = true;
   const auto blob = sealer_on(*hsm).seal(key_of(1));
   cr_assert(blob, "%s", blob.error().message().c_str());
   cr_assert(akm::keyring::decode_sealed_blob(*blob)->private_part.empty());
   auto sealer = sealer_on(*hsm);
   cr_assert(*sealer.unseal(*blob) == key_of(1));
+  cr_assert(sealer.description().contains("can neither seal nor wrap"));
   cr_assert_eq(*sealer.next_incarnation(), 1);
   cr_assert(sealer.discard(*blob));
   cr_assert(!sealer.unseal(*blob));
+  *plan = {};
+}
+
+Test(token_sealer, a_token_without_gcm_wraps_the_key) {
+  auto hsm = softhsm();
+  auto* const plan = akm::test::faulty_pkcs11(FAULTY_PKCS11);
+  hsm->place.module = FAULTY_PKCS11;
+  *plan = {};
+  plan->without_gcm = true;
+  const auto blob = sealer_on(*hsm).seal(key_of(1));
+  cr_assert(blob, "%s", blob.error().message().c_str());
+  auto decoded = *akm::keyring::decode_sealed_blob(*blob);
+  cr_assert_eq(decoded.private_part.size(), akm::keyring::kStorageKeyBytes + akm::keyring::kTokenWrapBytes);
+  cr_assert(std::ranges::search(*blob, key_of(1).reveal().first(8)).empty());
+  auto sealer = sealer_on(*hsm);
+  cr_assert(*sealer.unseal(*blob) == key_of(1));
+  cr_assert(sealer.description().contains("AES key wrap"), "%s", sealer.description().c_str());
+  {
+    const auto token = Pkcs11Token::open(hsm->place, hsm->pin);
+    cr_assert((*token)->find_private({"akm storage key", ""})->empty(), "it is not on the token itself");
+  }
+  for (std::size_t at = 0; at < decoded.private_part.size(); ++at) {
+    auto changed = decoded;
+    changed.private_part[at] ^= 1;
+    cr_assert_not(sealer.unseal(*akm::keyring::encode_sealed_blob(changed)).has_value(), "%zu", at);
+  }
+  cr_assert_eq(sealer.erase(*blob)->size(), 2U);
+  cr_assert(!sealer.unseal(*blob));
+  *plan = {};
+}
+
+// As below, by the calls of wrapping.
+Test(token_sealer, any_call_of_wrapping_and_unwrapping_may_fail) {
+  auto hsm = softhsm();
+  auto* const plan = akm::test::faulty_pkcs11(FAULTY_PKCS11);
+  hsm->place.module = FAULTY_PKCS11;
+  const akm::test::Pkcs11Plan whole{.without_gcm = true};
+  *plan = whole;
+  const auto blob = *sealer_on(*hsm).seal(key_of(1));
+  for (const Pkcs11Fault fault : {Pkcs11Fault::refuse, Pkcs11Fault::lose, Pkcs11Fault::flip,
+                                  Pkcs11Fault::shorten, Pkcs11Fault::absurd_length}) {
+    unsigned long n = 1;
+    for (bool more = true; more; ++n) {
+      *plan = {.fail_at = n, .fault = fault, .answer = CKR_DEVICE_REMOVED, .without_gcm = true};
+      const auto opened = sealer_on(*hsm).unseal(blob);
+      more = plan->calls >= n;
+      cr_assert(!opened || *opened == key_of(1), "call %lu", n);
+      *plan = whole;
+    }
+    cr_assert_gt(n, 8);
+    n = 1;
+    for (bool more = fault != Pkcs11Fault::absurd_length; more; ++n) {
+      *plan = {.fail_at = n, .fault = fault, .answer = CKR_DEVICE_REMOVED, .without_gcm = true};
+      const auto sealed = sealer_on(*hsm).seal(key_of(2));
+      more = plan->calls >= n;
+      *plan = whole;
+      if (!sealed) continue;
+      const auto opened = sealer_on(*hsm).unseal(*sealed);
+      cr_assert(!opened || *opened == key_of(2), "call %lu", n);
+      cr_assert(sealer_on(*hsm).discard(*sealed), "call %lu", n);
+    }
+  }
+  cr_assert(*sealer_on(*hsm).unseal(blob) == key_of(1));
   *plan = {};
 }
 

@@ -140,6 +140,23 @@ Test(node_lifecycle, the_nmm_gets_a_receipt_before_the_last_is_gone) {
   cr_assert(bench.node->asrs().empty());
 }
 
+Test(node_lifecycle, a_stale_serial_changes_no_receipt) {
+  NodeBench bench;
+  bench.make_member();
+  const auto key = *protocol::receipt_key(bench.chains()[protocol::kChainCount - 1]);
+  protocol::InstallRequest stale;
+  stale.asr = bench.provisioning_asr();
+  for (protocol::ChainState& chain : stale.asr.chains)
+    std::ranges::fill(chain.seed.reveal_mutable(), std::uint8_t{9});
+  stale.index = protocol::kNodeIndex;
+  stale.immediate = true;
+  bench.install(stale);
+  cr_assert(bench.last_answer() != protocol::ControlStatus::ok);
+  std::string receipt;
+  bench.node->zeroize([&receipt](Result<std::string> line) { receipt = line.value_or(""); });
+  cr_assert(protocol::check_receipt(receipt, key).has_value(), "%s", receipt.c_str());
+}
+
 Test(node_lifecycle, generalize_needs_a_storage_to_erase) {
   NodeBench bench;
   Status out;

@@ -1,16 +1,14 @@
 #include "daemon/service/erase_state.h"
 
 #include <criterion/criterion.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 
 #include "daemon/base/random.h"
-#include "daemon/base/unique_fd.h"
 #include "daemon/service/startup.h"
+#include "tests/support/silent_tpm.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace akm;
@@ -36,15 +34,6 @@ struct Fixture {
     return std::filesystem::exists(settings.state_folder + "/" + name);
   }
 };
-
-UniqueFd silent_socket(const std::string& path) {
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-  std::ranges::copy(path, address.sun_path);
-  cr_assert_eq(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-  cr_assert_eq(::listen(fd.get(), 4), 0);
-  return fd;
-}
 
 bool has(const std::vector<std::string>& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
@@ -78,12 +67,9 @@ Test(service_erase_state, temporary_files_beside_the_records_go_too) {
 
 Test(service_erase_state, a_secure_element_that_hangs_is_named_and_all_else_is_gone) {
   Fixture f;
-  // A TPM that takes connections, and says nothing.
-  const std::string path = f.folder.file("tpm");
-  const UniqueFd commands = silent_socket(path);
-  const UniqueFd control = silent_socket(path + ".ctrl");
+  const akm::test::SilentTpm tpm(f.folder);
   f.settings.sealing = SealingChoice::tpm;
-  f.settings.tcti = "swtpm:path=" + path;
+  f.settings.tcti = tpm.tcti();
   const Erased erased = erase_state(f.settings, *f.state.store, false, std::chrono::milliseconds(50));
   cr_assert_eq(erased.first.error().code, Errc::timed_out, "%s", erased.first.error().message().c_str());
   cr_assert(erased.failed == std::vector<std::string>{"secure-element"});

@@ -1,6 +1,7 @@
 #include "daemon/service/patience.h"
 
 #include <criterion/criterion.h>
+#include <poll.h>
 
 #include <csignal>
 #include <future>
@@ -17,6 +18,8 @@ Test(patience, what_hangs_is_left_and_gives_its_result_later) {
   cr_assert(awaited.has_value());
   cr_assert_not((*awaited)->wait_for(std::chrono::milliseconds(1)).has_value());
   gate->set_value();
+  pollfd there{(*awaited)->eventfd(), POLLIN, 0};
+  cr_assert_eq(::poll(&there, 1, 10'000), 1);
   cr_assert_eq((*awaited)->wait(), 7);
   cr_assert_not((*awaited)->wait_for(Duration{0}).has_value(), "once");
 }
