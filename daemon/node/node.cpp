@@ -52,6 +52,7 @@ void Node::start() {
   if (parts_.keys != nullptr) sentry_.guard(*parts_.keys);
   for (const protocol::AsrId asr_id : operational()) join_group_of(asr_id);
   if (const Status loaded = import_->load(); !loaded) findings_["bundle-tries"] = loaded.error().message();
+  load_leftover();
 }
 
 void Node::resume() {

@@ -6,6 +6,7 @@
 
 #include "daemon/node/consumer_access.h"
 #include "daemon/policy/response.h"
+#include "daemon/protocol/machine_evidence.h"
 #include "daemon/service/settings.h"
 #include "keyring/hardware_identity.h"
 
@@ -32,6 +33,7 @@ struct NodeSettings {
   std::uint32_t probes_check_interval_s = 5;
   policy::NodePolicy responses;
   bool erase_on_another_machine = true;
+  protocol::MissingSource missing_source = protocol::MissingSource::part;
   bool activate_automatically = true;
   DataSettings data;
   std::vector<ConsumerRule> consumers;
