@@ -152,15 +152,11 @@ Test(bundle_import, a_token_gives_its_bundle_once) {
 Test(bundle_import, what_hangs_is_abandoned) {
   Role role;
   std::optional<Status> outcome;
-  role.import.from_file({role.bundle(), {}}, code(kRight), into(outcome));
+  role.import.from_file({role.bundle(), {}}, memfd_of(kRight), [&outcome](const Status& s) { outcome = s; });
   cr_assert(role.import.under_way());
   role.import.abandon({Errc::busy, "zeroized"});
   cr_assert_eq(outcome->error().code, Errc::busy);
   cr_assert_not(role.import.under_way());
-  while (!role.jobs.empty()) {  // the drive comes back from what it was asked
-    auto job = std::move(role.jobs.front());
-    role.jobs.pop_front();
-    job()();
-  }
+  role.run();  // the drive comes back from what it was asked
   cr_assert(role.taken.empty());
 }
