@@ -155,7 +155,7 @@ Status check_revocation(STACK_OF(X509) * chain, const RevocationLists& lists, st
 std::string out_of_time(STACK_OF(X509) * chain, std::int64_t now_s) {
   for (int i = 0; i < sk_X509_num(chain); ++i) {
     X509* const certificate = sk_X509_value(chain, i);
-    std::time_t now = static_cast<std::time_t>(now_s);
+    auto now = static_cast<std::time_t>(now_s);
     if (X509_cmp_time(X509_get0_notBefore(certificate), &now) > 0)
       return subject_of(certificate) + " is valid from " + text_of(X509_get0_notBefore(certificate)) + " on";
     if (X509_cmp_time(X509_get0_notAfter(certificate), &now) < 0)

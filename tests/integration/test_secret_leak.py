@@ -12,7 +12,6 @@ import subprocess
 import unittest
 
 from support import BUILD, IntegrationTest, main
-from test_token import MODULE, PIN, Token
 from tools.lab import cluster
 from tools.lab.lab import Lab, run, wait_until
 
@@ -56,7 +55,7 @@ class SecretLeak(IntegrationTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        for program in ("gcore", "dbus-monitor", "softhsm2-util"):
+        for program in ("gcore", "dbus-monitor"):
             if shutil.which(program) is None:
                 raise unittest.SkipTest(f"not installed: {program}")
 
@@ -64,8 +63,6 @@ class SecretLeak(IntegrationTest):
         with Lab(BUILD, nodes=("a", "b", "c"), suffix="-observed") as lab:
             for host in lab.hosts:
                 host.start_journal()
-                if host is lab.nodes["b"]:
-                    self.seal_by_token(lab, host)
                 host.environment["AKM_SECRET_LOG"] = str(lab.folder / f"{host.name}.secrets")
                 with open(lab.folder / f"{host.name}.dbus", "wb") as out:
                     lab.processes.append(subprocess.Popen(
@@ -92,15 +89,6 @@ class SecretLeak(IntegrationTest):
             self.assertEqual(self.search(lab, logs, logs[:1]).returncode, 1)
             print(f"searched {len(places)} places with the start of {processes} processes, "
                   f"{sum(p.stat().st_size for p in places) >> 20} MiB", flush=True)
-
-    def seal_by_token(self, lab, host):
-        """Its module is in the daemon, and the token's files are among the places."""
-        token = Token(lab.folder / "stick")
-        pin = token.folder / "pin"
-        pin.write_text(PIN + "\n")
-        host.environment |= token.environment
-        host.overrides |= {"sealing.mode": "token", "sealing.token": token.uri, "sealing.pin_file": str(pin),
-                           "pkcs11.module": MODULE}
 
     def test_record_of_processes_finds(self):
         """A secret that a process of a moment has in its arguments or environment is found, and only that one."""
@@ -144,7 +132,6 @@ class SecretLeak(IntegrationTest):
         """Every way that secrets are made and moved: USB with a code, direct, to a TPM, ASR, join, rekey, restart."""
         for host in lab.hosts:
             host.start()
-        self.assertIn("PKCS#11 token", lab.nodes["b"].status()["key_storage"])
         lab.nmm.akmctl("nmm", "init")
         usb = lab.folder / "usb"
         usb.mkdir()
