@@ -114,16 +114,18 @@ void Authorizer::ask_bus(sd_bus_message* message, Reply<Credentials> done) {
   if (*pending_ >= limits::kPendingChecks)
     return done(fail(Errc::busy, "too many callers wait to be authorised"));
   ++*pending_;
-  bus_.connection()->call_method(
-      "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetConnectionCredentials",
-      {sender}, limits::kCredentialsTimeout,
-      [pending = pending_, done = std::move(done)](Result<sd_bus_message*> reply) mutable {
-        --*pending;
-        if (!reply) return done(fail(Errc::not_authorized, "the caller has gone"));
-        Result<Credentials> credentials = read_credentials(*reply);
-        if (!credentials) return done(fail(Errc::not_authorized, credentials.error().detail));
-        done(std::move(credentials));
-      });
+  bus_.connection()->call_method("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                 "GetConnectionCredentials", {sender}, limits::kCredentialsTimeout,
+                                 [pending = pending_, asked = boottime_now(),
+                                  done = std::move(done)](Result<sd_bus_message*> reply) mutable {
+                                   --*pending;
+                                   if (!reply) return done(fail(Errc::not_authorized, "the caller has gone"));
+                                   Result<Credentials> credentials = read_credentials(*reply);
+                                   if (!credentials)
+                                     return done(fail(Errc::not_authorized, credentials.error().detail));
+                                   credentials->caller.asked = asked;
+                                   done(std::move(credentials));
+                                 });
 }
 
 void Authorizer::authorize(sd_bus_message* message, Reply<Caller> done, bool root_only) {

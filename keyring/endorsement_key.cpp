@@ -1,15 +1,10 @@
 #include "keyring/endorsement_key.h"
 
-#include <array>
-
 #include "daemon/base/hex.h"
-#include "keyring/tpm_templates.h"
+#include "keyring/tpm_keys.h"
 
 namespace akm::keyring {
 namespace {
-
-constexpr TPM2_HANDLE kPersistentRsa = 0x81010001;
-constexpr TPM2_HANDLE kPersistentEcc = 0x81010002;
 
 Result<std::string> name_text(TpmContext& tpm, ESYS_TR object) {
   TPM2B_NAME* raw = nullptr;
@@ -24,18 +19,8 @@ Result<std::string> name_text(TpmContext& tpm, ESYS_TR object) {
 // The order never depends on what is persistent at the moment: a name that changes would unbind the
 // credentials.
 Result<std::string> endorsement_key_name(TpmContext& tpm) {
-  Error last;
-  for (TPM2B_PUBLIC (*make_template)() : std::array{&endorsement_template_ecc, &endorsement_template_rsa}) {
-    const auto made =
-        tpm.create_primary(ESYS_TR_RH_ENDORSEMENT, make_template(), "Esys_CreatePrimary, endorsement key");
-    if (made) return name_text(tpm, made->get());
-    last = made.error();
-  }
-  for (const TPM2_HANDLE handle : {kPersistentEcc, kPersistentRsa}) {
-    const auto found = tpm.find(handle, "endorsement key");
-    if (found) return name_text(tpm, found->get());
-  }
-  return std::unexpected(std::move(last));
+  AKM_ASSIGN(const TpmHandle key, endorsement_key_named(tpm));
+  return name_text(tpm, key.get());
 }
 
 }  // namespace akm::keyring

@@ -1,11 +1,6 @@
 #include "keyring/hardware_identity.h"
 
 #include <fcntl.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -13,13 +8,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstddef>
 #include <filesystem>
 #include <optional>
 
 #include "daemon/base/hex.h"
 #include "daemon/base/unique_fd.h"
 #include "keyring/endorsement_key.h"
+#include "keyring/permanent_address.h"
 #include "keyring/sealer.h"
 #include "keyring/tpm_attestor.h"
 
@@ -108,23 +103,12 @@ Value dmi_board_serial(const HardwareOptions& options) {
   return text ? accepted(*text) : std::nullopt;
 }
 
-std::optional<std::string> permanent_mac_of(const std::string& interface) {
-  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket || interface.size() >= IFNAMSIZ) return std::nullopt;
-  // ethtool_perm_addr, whose flexible array C++ cannot fill.
-  struct {
-    std::uint32_t cmd;
-    std::uint32_t size;
-    std::array<std::uint8_t, 32> address;
-  } request{ETHTOOL_GPERMADDR, 32, {}};
-  static_assert(offsetof(ethtool_perm_addr, data) == offsetof(decltype(request), address));
-  ifreq query{};
-  std::ranges::copy(interface, query.ifr_name);
-  query.ifr_data = reinterpret_cast<char*>(&request);
-  if (::ioctl(socket.get(), SIOCETHTOOL, &query) != 0 || request.size != kMacBytes) return std::nullopt;
+Value permanent_mac_of(const std::string& interface) {
+  AKM_ASSIGN(const auto address, permanent_address(interface));
+  if (!address || address->size() != kMacBytes) return std::optional<std::string>();
   std::string text;
   for (std::size_t i = 0; i < kMacBytes; ++i) {
-    text.append(i == 0 ? "" : ":").append(hex(std::span(request.address).subspan(i, 1)));
+    text.append(i == 0 ? "" : ":").append(hex(std::span(*address).subspan(i, 1)));
   }
   return accepted(text);
 }

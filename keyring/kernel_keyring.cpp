@@ -131,14 +131,28 @@ std::string KernelKeyring::description(const KeyId& id) const {
   return text;
 }
 
+Result<Serial> KernelKeyring::parent_of(const KeyId& id) {
+  if (!is_export(id.slot)) return keyring_;
+  if (const auto known = users_.find(id.user);
+      known != users_.end() && keyctl_describe(known->second, nullptr, 0) >= 0)
+    return known->second;
+  const std::string text = name_ + ":user:" + std::to_string(id.user);
+  const key_serial_t made = add_key("keyring", text.c_str(), nullptr, 0, keyring_);
+  if (made < 0) return keyring_error("add keyring " + text);
+  if (keyctl_setperm(made, kKeyringPermissions) != 0) return keyring_error("permissions of keyring " + text);
+  users_.insert_or_assign(id.user, made);
+  return made;
+}
+
 Result<Serial> KernelKeyring::add(const KeyId& id, const SecretBuffer& secret) {
   const std::string text = description(id);
+  AKM_ASSIGN(const Serial parent, parent_of(id));
   const key_serial_t serial =
-      add_key(key_type(id), text.c_str(), secret.reveal().data(), secret.size(), keyring_);
+      add_key(key_type(id), text.c_str(), secret.reveal().data(), secret.size(), parent);
   if (serial < 0) return keyring_error("add key " + text);
   if (keyctl_setperm(serial, permissions_of(id)) != 0) {
     auto error = keyring_error("permissions of key " + text);
-    revoke_and_unlink(serial, keyring_);
+    revoke_and_unlink(serial, parent);
     return error;
   }
   return serial;
@@ -156,7 +170,8 @@ Result<Serial> KernelKeyring::put(const KeyId& id, const SecretBuffer& secret, s
     if (keyctl_update(known->second, secret.reveal().data(), secret.size()) == 0) {
       serial = known->second;
     } else if (is_gone(errno)) {
-      (void)keyctl_unlink(known->second, keyring_);
+      AKM_ASSIGN(const Serial parent, parent_of(id));
+      (void)keyctl_unlink(known->second, parent);
       keys_.erase(known);
     } else {
       return keyring_error("update key " + description(id));
@@ -199,7 +214,9 @@ Status KernelKeyring::revoke(const KeyId& id) {
   keys_.erase(known);
   // First revoke: it takes the key from everyone at once, while unlinking leaves it to whoever else holds it.
   const int revoked = keyctl_revoke(serial) == 0 ? 0 : errno;
-  if (keyctl_unlink(serial, keyring_) != 0 && !is_gone(errno) && errno != ENOENT) {
+  const auto user = users_.find(id.user);
+  const Serial parent = is_export(id.slot) && user != users_.end() ? user->second : keyring_;
+  if (keyctl_unlink(serial, parent) != 0 && !is_gone(errno) && errno != ENOENT) {
     return keyring_error("unlink key " + description(id));
   }
   if (revoked != 0 && !is_gone(revoked)) return keyring_error("revoke key " + description(id), revoked);
@@ -212,7 +229,8 @@ Status KernelKeyring::revoke_all() {
     const Status status = revoke(KeyId(keys_.begin()->first));
     if (!status && first) first = status;
   }
-  // Also what somebody else may have linked in.
+  // Also what somebody else may have linked in, and the keyrings of users.
+  users_.clear();
   if (keyctl_clear(keyring_) != 0 && first) return keyring_error("clear keyring " + name_);
   return first;
 }
@@ -221,7 +239,9 @@ Status KernelKeyring::give(const KeyId& id, Serial keyring, std::uint32_t owner)
   const auto known = keys_.find(id);
   if (known == keys_.end() || !is_export(id.slot)) return fail(Errc::not_found, description(id));
   // Numbers below 1 stand for keyrings of the process that uses them, which here is us.
-  if (keyring <= 0 || keyring == keyring_) return fail(Errc::invalid_argument, "serial of a keyring");
+  const bool ours = keyring == keyring_ ||
+                    std::ranges::any_of(users_, [keyring](const auto& one) { return one.second == keyring; });
+  if (keyring <= 0 || ours) return fail(Errc::invalid_argument, "serial of a keyring");
   AKM_TRY(check_keyring_of(keyring, owner));
   if (keyctl_link(known->second, keyring) == 0) return {};
   const int error_number = errno;

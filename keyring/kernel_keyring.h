@@ -54,10 +54,12 @@ class KernelKeyring final : public KeyStore {
   KernelKeyring(std::string name, Serial keyring) : name_(std::move(name)), keyring_(keyring) {}
   [[nodiscard]] std::string description(const KeyId& id) const;
   Result<Serial> add(const KeyId& id, const SecretBuffer& secret);
+  Result<Serial> parent_of(const KeyId& id);
 
   std::string name_;
   Serial keyring_;
   std::map<KeyId, Serial> keys_;
+  std::map<std::uint32_t, Serial> users_;  // keyrings in ours: a description stands once in each
 };
 
 }  // namespace akm::keyring

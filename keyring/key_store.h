@@ -12,12 +12,14 @@
 namespace akm::keyring {
 
 /// Which key of an ASR. `name` is that of exported keys: a consumer's name, and ":" and a context in hex
-/// where there is one; else empty.
+/// where there is one; else empty. `user`: whose exported key it is. Users share none: whoever possesses a
+/// key may search it, and so invalidate it (keyctl_invalidate(3)) for all.
 struct KeyId {
   std::uint64_t asr_id = 0;
   /// user_export: a program reads it; logon_export: only the kernel uses it.
   enum class Slot : std::uint8_t { current, candidate, user_export, logon_export } slot = Slot::current;
   std::string name;
+  std::uint32_t user = 0;
   auto operator<=>(const KeyId&) const = default;
 };
 

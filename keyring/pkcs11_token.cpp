@@ -27,6 +27,7 @@ constexpr CK_BBOOL kFalse = CK_FALSE;
 constexpr CK_OBJECT_CLASS kData = CKO_DATA;
 constexpr CK_OBJECT_CLASS kSecretKey = CKO_SECRET_KEY;
 constexpr CK_KEY_TYPE kAes = CKK_AES;
+constexpr CK_KEY_TYPE kGeneric = CKK_GENERIC_SECRET;
 
 std::unexpected<Error> failed(CK_RV answer, std::string_view what) {
   return std::unexpected(pkcs11_error(answer, what));
@@ -107,6 +108,13 @@ bool Pkcs11Token::can_seal() const {
   if (slot_.functions->C_GetMechanismInfo(slot_.slot, CKM_AES_KEY_GEN, &info) != CKR_OK) return false;
   if (slot_.functions->C_GetMechanismInfo(slot_.slot, CKM_AES_GCM, &info) != CKR_OK) return false;
   return (info.flags & CKF_ENCRYPT) != 0 && (info.flags & CKF_DECRYPT) != 0;
+}
+
+bool Pkcs11Token::can_wrap() const {
+  CK_MECHANISM_INFO info{};
+  if (slot_.functions->C_GetMechanismInfo(slot_.slot, CKM_AES_KEY_GEN, &info) != CKR_OK) return false;
+  if (slot_.functions->C_GetMechanismInfo(slot_.slot, CKM_AES_KEY_WRAP, &info) != CKR_OK) return false;
+  return (info.flags & CKF_WRAP) != 0 && (info.flags & CKF_UNWRAP) != 0;
 }
 
 Result<std::vector<CK_OBJECT_HANDLE>> Pkcs11Token::find(std::vector<CK_ATTRIBUTE> wanted) {
@@ -217,12 +225,16 @@ Status Pkcs11Token::destroy(CK_OBJECT_HANDLE object) {
   return {};
 }
 
-Result<CK_OBJECT_HANDLE> Pkcs11Token::generate_key(std::string_view label, const TokenKeyId& id) {
+Result<CK_OBJECT_HANDLE> Pkcs11Token::generate_key(std::string_view label, const TokenKeyId& id, KeyUse use) {
+  // For one use: a key that may do both could be asked to open by one what it closed by the other.
+  const CK_BBOOL& seals = use == KeyUse::seal ? kTrue : kFalse;
+  const CK_BBOOL& wraps = use == KeyUse::wrap ? kTrue : kFalse;
   std::array wanted{attribute(CKA_CLASS, kSecretKey),    attribute(CKA_KEY_TYPE, kAes),
                     attribute(CKA_VALUE_LEN, kKeyBytes), attribute(CKA_TOKEN, kTrue),
                     attribute(CKA_PRIVATE, kTrue),       attribute(CKA_SENSITIVE, kTrue),
-                    attribute(CKA_EXTRACTABLE, kFalse),  attribute(CKA_ENCRYPT, kTrue),
-                    attribute(CKA_DECRYPT, kTrue),       attribute(CKA_ID, id.data(), id.size()),
+                    attribute(CKA_EXTRACTABLE, kFalse),  attribute(CKA_ENCRYPT, seals),
+                    attribute(CKA_DECRYPT, seals),       attribute(CKA_WRAP, wraps),
+                    attribute(CKA_UNWRAP, wraps),        attribute(CKA_ID, id.data(), id.size()),
                     attribute(CKA_LABEL, label)};
   CK_MECHANISM mechanism{CKM_AES_KEY_GEN, nullptr, 0};
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
@@ -303,6 +315,50 @@ Result<SecretBuffer> Pkcs11Token::open_sealed(CK_OBJECT_HANDLE key, TokenNonce n
     return fail(Errc::token_failed, "opening with the token's key: another length");
   }
   out.shrink(size);
+  return out;
+}
+
+Result<std::vector<std::uint8_t>> Pkcs11Token::wrap(CK_OBJECT_HANDLE key,
+                                                    std::span<const std::uint8_t> plain) {
+  std::array given{attribute(CKA_CLASS, kSecretKey),
+                   attribute(CKA_KEY_TYPE, kGeneric),
+                   attribute(CKA_TOKEN, kFalse),
+                   attribute(CKA_PRIVATE, kTrue),
+                   attribute(CKA_SENSITIVE, kFalse),
+                   attribute(CKA_EXTRACTABLE, kTrue),
+                   attribute(CKA_VALUE, plain.data(), plain.size())};
+  CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+  const CK_RV made = slot_.functions->C_CreateObject(session_, given.data(), given.size(), &object);
+  if (made != CKR_OK) return failed(made, "wrapping with the token's key");
+  std::vector<std::uint8_t> out(plain.size() + kTokenWrapBytes);
+  CK_ULONG size = out.size();
+  CK_MECHANISM mechanism{CKM_AES_KEY_WRAP, nullptr, 0};
+  const CK_RV answer = slot_.functions->C_WrapKey(session_, &mechanism, key, object, out.data(), &size);
+  const Status gone = destroy(object);
+  if (answer != CKR_OK) return failed(answer, "wrapping with the token's key");
+  if (size != out.size()) return fail(Errc::token_failed, "wrapping with the token's key: another length");
+  AKM_TRY(gone);
+  return out;
+}
+
+Result<SecretBuffer> Pkcs11Token::unwrap(CK_OBJECT_HANDLE key, std::span<const std::uint8_t> wrapped) {
+  if (wrapped.size() <= kTokenWrapBytes) return fail(Errc::truncated, "what the token is to unwrap");
+  std::array wanted{attribute(CKA_CLASS, kSecretKey), attribute(CKA_KEY_TYPE, kGeneric),
+                    attribute(CKA_TOKEN, kFalse),     attribute(CKA_PRIVATE, kTrue),
+                    attribute(CKA_SENSITIVE, kFalse), attribute(CKA_EXTRACTABLE, kTrue)};
+  std::vector<std::uint8_t> in(wrapped.begin(), wrapped.end());
+  CK_MECHANISM mechanism{CKM_AES_KEY_WRAP, nullptr, 0};
+  CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+  const CK_RV answer = slot_.functions->C_UnwrapKey(session_, &mechanism, key, in.data(), in.size(),
+                                                    wanted.data(), wanted.size(), &object);
+  // Modules differ in how they say that the check value is wrong.
+  if (answer == CKR_GENERAL_ERROR || answer == CKR_FUNCTION_FAILED || answer == CKR_WRAPPED_KEY_INVALID)
+    return failed(CKR_ENCRYPTED_DATA_INVALID, "unwrapping with the token's key");
+  if (answer != CKR_OK) return failed(answer, "unwrapping with the token's key");
+  auto out = read_value(object);
+  AKM_TRY(destroy(object));
+  if (out && out->size() != wrapped.size() - kTokenWrapBytes)
+    return fail(Errc::token_failed, "unwrapping with the token's key: another length");
   return out;
 }
 

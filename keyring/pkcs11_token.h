@@ -23,6 +23,7 @@ inline constexpr std::size_t kTokenValueBytes = std::size_t{20} * 1024;
 inline constexpr std::size_t kTokenKeyIdBytes = 16;
 inline constexpr std::size_t kTokenNonceBytes = 12;
 inline constexpr std::size_t kTokenTagBytes = 16;
+inline constexpr std::size_t kTokenWrapBytes = 8;  // more than the key that is wrapped (RFC 3394)
 using TokenKeyId = std::array<std::uint8_t, kTokenKeyIdBytes>;
 using TokenNonce = std::array<std::uint8_t, kTokenNonceBytes>;
 
@@ -50,6 +51,8 @@ class Pkcs11Token {
   [[nodiscard]] const TokenFacts& facts() const { return slot_.facts; }
   /// AES-256-GCM with a key that never leaves the token.
   [[nodiscard]] bool can_seal() const;
+  /// AES key wrap (RFC 3394) with one.
+  [[nodiscard]] bool can_wrap() const;
 
   /// Private data objects of this name; an empty label fits all. limit_exceeded over kTokenObjectsMax.
   Result<std::vector<CK_OBJECT_HANDLE>> find_private(const TokenName& name);
@@ -64,7 +67,9 @@ class Pkcs11Token {
 
   /// A new key on the token: private, sensitive, not extractable, as the token confirms (else it is destroyed
   /// and not_supported).
-  Result<CK_OBJECT_HANDLE> generate_key(std::string_view label, const TokenKeyId& id);
+  enum class KeyUse : std::uint8_t { seal, wrap };
+  Result<CK_OBJECT_HANDLE> generate_key(std::string_view label, const TokenKeyId& id,
+                                        KeyUse use = KeyUse::seal);
   /// not_found; not_authentic when there are several of this id.
   Result<CK_OBJECT_HANDLE> find_key(const TokenKeyId& id);
   Result<std::vector<std::uint8_t>> seal(CK_OBJECT_HANDLE key, TokenNonce nonce,
@@ -74,6 +79,12 @@ class Pkcs11Token {
   Result<SecretBuffer> open_sealed(CK_OBJECT_HANDLE key, TokenNonce nonce,
                                    std::span<const std::uint8_t> associated,
                                    std::span<const std::uint8_t> sealed);
+
+  /// `plain`: a key, of a multiple of 8 bytes. It is on the token for the moment, as an object of this
+  /// session.
+  Result<std::vector<std::uint8_t>> wrap(CK_OBJECT_HANDLE key, std::span<const std::uint8_t> plain);
+  /// not_authentic.
+  Result<SecretBuffer> unwrap(CK_OBJECT_HANDLE key, std::span<const std::uint8_t> wrapped);
 
  private:
   Pkcs11Token(std::unique_ptr<Pkcs11Module> module, TokenSlot slot)

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/unique_fd.h"
 #include "keyring/tpm_sealer.h"
 
 namespace akm::keyring {
@@ -19,6 +20,10 @@ Result<SealedBlob> stored_blob(const std::string& folder);
 inline constexpr const char* kReplacedKeyFile = "kek.replaced";
 /// Overwrites and removes it, once the new one is durable. storage_failed.
 Status erase_replaced(const std::string& folder);
+
+/// Held while kek.sealed is written or erased, by whichever thread: what was erased while a TPM took its time
+/// must not come back. Waits for who has it, which is never longer than a file takes. storage_failed.
+Result<UniqueFd> lock_sealed_key(const std::string& folder);
 
 class SealedKey {
  public:
@@ -37,7 +42,8 @@ class SealedKey {
   Status authorise(std::span<const std::uint8_t> values, std::span<const std::uint8_t> signature);
 
  private:
-  Status seal(const StorageKey& key, const PcrBinding& binding, std::span<const std::uint8_t> recovery);
+  Status seal(const StorageKey& key, const PcrBinding& binding, std::span<const std::uint8_t> recovery,
+              std::span<const std::uint8_t> before);
   [[nodiscard]] Result<std::vector<std::uint8_t>> stored() const;
 
   TpmSealer& sealer_;

@@ -37,8 +37,11 @@ class Sealer {
   /// once a start. exhausted above 2^32 - 1.
   virtual Result<std::uint32_t> next_incarnation() = 0;
   /// Erases what the sealer itself keeps for this daemon (files, an NV index, an object on a token): what it
-  /// has sealed does not open any more, or is no proof of anything. The names of what is gone, of a-z, "-".
-  virtual Result<std::vector<std::string>> erase() { return std::vector<std::string>{}; }
+  /// has sealed does not open any more, or is no proof of anything. `blob`: the last of seal(), by which a
+  /// token finds what is its own; empty where there is none. The names of what is gone, of a-z, "-".
+  virtual Result<std::vector<std::string>> erase(std::span<const std::uint8_t> /*blob*/) {
+    return std::vector<std::string>{};
+  }
   /// The same for one blob of seal() that nothing will refer to.
   virtual Status discard(std::span<const std::uint8_t> /*blob*/) { return {}; }
 };

@@ -63,9 +63,7 @@ Result<std::unique_ptr<Sealer>> make_sealer(const SealerOptions& options) {
   if (options.state_folder.empty()) return fail(Errc::invalid_argument, "no state folder");
   AKM_ASSIGN(const std::optional<SealerKind> stored, stored_kind(options.state_folder));
   if (options.mode == SealerMode::token) {
-    TokenSealerOptions token = options.token;
-    token.sealed_file = blob_path(options.state_folder);
-    return std::make_unique<TokenSealer>(std::move(token));
+    return std::make_unique<TokenSealer>(options.token);
   }
   if (options.mode == SealerMode::automatic && stored == SealerKind::token) {
     return fail(Errc::sealed_unavailable, "the storage key is in a token; set sealing.mode to token");

@@ -159,7 +159,7 @@ Result<std::uint32_t> SoftwareSealer::next_incarnation() {
   return last + 1;
 }
 
-Result<std::vector<std::string>> SoftwareSealer::erase() {
+Result<std::vector<std::string>> SoftwareSealer::erase(std::span<const std::uint8_t> /*blob*/) {
   const std::string path = options_.state_folder + "/" + kKeyFile;
   struct stat status{};
   if (::lstat(path.c_str(), &status) != 0 && errno == ENOENT) return std::vector<std::string>{};

@@ -33,7 +33,7 @@ class SoftwareSealer final : public Sealer {
   /// disk.
   Result<std::uint32_t> next_incarnation() override;
   /// The key file. The count stays: no identity that follows repeats a start.
-  Result<std::vector<std::string>> erase() override;
+  Result<std::vector<std::string>> erase(std::span<const std::uint8_t> blob) override;
 
  private:
   SoftwareSealerOptions options_;

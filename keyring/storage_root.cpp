@@ -1,12 +1,11 @@
 #include "keyring/storage_root.h"
 
 #include <algorithm>
-#include <array>
 
 #include "daemon/base/hex.h"
 #include "keyring/endorsement_key.h"
+#include "keyring/tpm_keys.h"
 #include "keyring/tpm_marshal.h"
-#include "keyring/tpm_templates.h"
 
 namespace akm::keyring {
 namespace {
@@ -68,20 +67,12 @@ Result<StorageRoot> storage_root_key(TpmContext& tpm, const PinnedRoot& pinned) 
   } else if (persistent.error().code != Errc::not_found) {
     return std::unexpected(std::move(persistent).error());
   }
-  Error last;
-  bool made_one = false;
-  for (TPM2B_PUBLIC (*make_template)() : std::array{&storage_template_ecc, &storage_template_rsa}) {
-    auto made = tpm.create_primary(ESYS_TR_RH_OWNER, make_template(), "Esys_CreatePrimary, storage root key");
-    if (!made) {
-      last = made.error();  // a TPM without this algorithm: the next one; what the last one says is reported
-      continue;
-    }
-    made_one = true;
-    AKM_ASSIGN(TpmContext::KeyFacts facts, tpm.key_facts(made->get()));
-    if (is_wanted(facts.name)) return StorageRoot{std::move(*made), std::move(facts.name)};
-  }
-  if (!made_one) return std::unexpected(std::move(last));
-  return std::unexpected(other_root(tpm, pinned));
+  auto made = primary_storage_key(tpm, pinned.name);
+  if (!made && made.error().code == Errc::hardware_mismatch) return std::unexpected(other_root(tpm, pinned));
+  if (!made) return std::unexpected(std::move(made).error());
+  AKM_ASSIGN(TpmContext::KeyFacts facts, tpm.key_facts(made->get()));
+  if (!is_wanted(facts.name)) return std::unexpected(other_root(tpm, pinned));
+  return StorageRoot{std::move(*made), std::move(facts.name)};
 }
 
 }  // namespace akm::keyring

@@ -5,7 +5,6 @@
 #include <optional>
 #include <string_view>
 
-#include "daemon/base/atomic_file.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/random.h"
 #include "daemon/crypto/hkdf.h"
@@ -48,8 +47,11 @@ std::vector<std::uint8_t> associated(const TokenKeyId& id) {
   return out;
 }
 
-/// What kek.sealed says: identifier; nonce (form 2; else zeros) and check; what the token's key opens (form
-/// 2; else nothing).
+constexpr std::size_t kGcmBytes = kStorageKeyBytes + kTokenTagBytes;
+constexpr std::size_t kWrappedBytes = kStorageKeyBytes + kTokenWrapBytes;
+
+/// What kek.sealed says: identifier; nonce (AES-GCM; else zeros) and check; what the token's key opens, whose
+/// length tells AES-GCM, key wrap, or nothing (the token keeps the key).
 struct Sealed {
   TokenKeyId id{};
   TokenNonce nonce{};
@@ -77,7 +79,7 @@ struct Sealed {
     const std::size_t size = blob->private_part.size();
     if (blob->parent.size() != out.id.size() ||
         blob->public_part.size() != out.nonce.size() + out.check.size() ||
-        (size != 0 && size != kStorageKeyBytes + kTokenTagBytes)) {
+        (size != 0 && size != kGcmBytes && size != kWrappedBytes)) {
       return fail(Errc::sealed_unavailable, "the sealed blob has wrong lengths");
     }
     std::ranges::copy(blob->parent, out.id.begin());
@@ -89,12 +91,15 @@ struct Sealed {
 };
 
 /// True when the token's own key seals it; false when the token cannot, and nothing of the try is left.
-Result<bool> seal_with_key(Pkcs11Token& token, const StorageKey& key, Sealed& out) {
-  if (!token.can_seal()) return false;
-  const auto made = token.generate_key(kKeyLabel, out.id);
+Result<bool> seal_with_key(Pkcs11Token& token, const StorageKey& key, Pkcs11Token::KeyUse use, Sealed& out) {
+  const bool wraps = use == Pkcs11Token::KeyUse::wrap;
+  if (wraps ? !token.can_wrap() : !token.can_seal()) return false;
+  const auto made = token.generate_key(kKeyLabel, out.id, use);
   if (!made)
     return made.error().code == Errc::not_supported ? Result<bool>(false) : std::unexpected(made.error());
-  auto sealed = token.seal(*made, out.nonce, associated(out.id), key.reveal());
+  if (wraps) out.nonce = {};
+  auto sealed = wraps ? token.wrap(*made, key.reveal())
+                      : token.seal(*made, out.nonce, associated(out.id), key.reveal());
   if (!sealed) {
     AKM_TRY(token.destroy(*made));
     return false;
@@ -132,6 +137,7 @@ Status destroy_all(Pkcs11Token& token, const TokenKeyId& id) {
 Result<SecretBuffer> open_with_token(Pkcs11Token& token, const Sealed& blob) {
   if (!blob.sealed.empty()) {
     AKM_ASSIGN(const CK_OBJECT_HANDLE key, token.find_key(blob.id));
+    if (blob.sealed.size() == kWrappedBytes) return token.unwrap(key, blob.sealed);
     return token.open_sealed(key, blob.nonce, associated(blob.id), blob.sealed);
   }
   AKM_ASSIGN(const auto kept, token.find_private({kKeyLabel, hex(blob.id)}));
@@ -152,7 +158,7 @@ std::unexpected<Error> unavailable(const Error& error) {
 
 std::string TokenSealer::description() const {
   if (token_.empty()) return "PKCS#11 token " + options_.place.uri;
-  return "PKCS#11 token " + token_;
+  return "PKCS#11 token " + token_ + form_;
 }
 
 Result<std::unique_ptr<Pkcs11Token>> TokenSealer::open() const {
@@ -167,7 +173,10 @@ Result<std::vector<std::uint8_t>> TokenSealer::seal(const StorageKey& key) {
   AKM_TRY(random.fill(out.id));
   AKM_TRY(random.fill(out.nonce));
   const auto write = [&]() -> Result<std::vector<std::uint8_t>> {
-    AKM_ASSIGN(const bool with_key, seal_with_key(*token, key, out));
+    AKM_ASSIGN(bool with_key, seal_with_key(*token, key, Pkcs11Token::KeyUse::seal, out));
+    if (!with_key) {
+      AKM_ASSIGN(with_key, seal_with_key(*token, key, Pkcs11Token::KeyUse::wrap, out));
+    }
     if (!with_key) {
       out.nonce = {};
       AKM_TRY(token->create_private({kKeyLabel, hex(out.id)}, key.reveal()));
@@ -204,6 +213,10 @@ Result<StorageKey> TokenSealer::unseal(std::span<const std::uint8_t> bytes) {
   crypto::observe_secret("storage key", key.reveal());
   AKM_ASSIGN(counter_key_, counter_key_of(key));
   id_ = blob->id;
+  form_ = blob->sealed.size() == kGcmBytes ? ": sealed by its key (AES-GCM)"
+          : blob->sealed.size() == kWrappedBytes
+              ? ": wrapped by its key (AES key wrap)"
+              : ": kept on it as an object, since it can neither seal nor wrap";
   return key;
 }
 
@@ -235,11 +248,9 @@ Result<std::uint32_t> TokenSealer::next_incarnation() {
   return *last + 1;
 }
 
-Result<std::vector<std::string>> TokenSealer::erase() {
-  const auto blob = read_file(options_.sealed_file, kSealedBlobMaxBytes);
-  if (!blob && blob.error().code == Errc::not_found) return std::vector<std::string>{};
-  if (!blob) return std::unexpected(blob.error());
-  AKM_TRY(discard(*blob));
+Result<std::vector<std::string>> TokenSealer::erase(std::span<const std::uint8_t> blob) {
+  if (blob.empty()) return std::vector<std::string>{};
+  AKM_TRY(discard(blob));
   return std::vector<std::string>{"token-key", "token-counter"};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// Sealing by a PKCS#11 token: the storage key opens with a key that never leaves the token, or, where the
-// token can do no AES-GCM, is itself a private object on it. Without the token, or its PIN, nothing opens.
+// Sealing by a PKCS#11 token: the storage key opens with a key that never leaves the token (AES-GCM, else AES
+// key wrap), or, where the token can do neither, is itself a private object on it. Without the token, or its
+// PIN, nothing opens.
 #include <string>
 #include <vector>
 
@@ -14,8 +15,6 @@ struct TokenSealerOptions {
   TokenPlace place;
   /// File with the PIN; empty: the systemd credential (token_pin.h).
   std::string pin_file;
-  /// Where the blob lies, for erase() (make_sealer sets it).
-  std::string sealed_file;
 };
 
 /// Each operation opens its own session and ends it: the token may come and go in between.
@@ -34,8 +33,8 @@ class TokenSealer final : public Sealer {
   /// leaves both and no number is given twice. state_corrupt when none is there: the token was restored or
   /// changed.
   Result<std::uint32_t> next_incarnation() override;
-  /// Destroys key and counter on the token: those of the blob in its file, and of the given one.
-  Result<std::vector<std::string>> erase() override;
+  /// Destroys key and counter on the token.
+  Result<std::vector<std::string>> erase(std::span<const std::uint8_t> blob) override;
   Status discard(std::span<const std::uint8_t> bytes) override;
 
  private:
@@ -43,6 +42,7 @@ class TokenSealer final : public Sealer {
 
   TokenSealerOptions options_;
   std::string token_;  // what was reached last
+  std::string form_;   // how it keeps the key, for people
   TokenKeyId id_{};
   SecretBuffer counter_key_;  // empty before unseal()
 };

@@ -14,9 +14,9 @@ namespace akm::keyring {
 Result<TpmHandle> primary_storage_key(TpmContext& tpm, std::span<const std::uint8_t> name = {});
 /// The attestation key. hardware_mismatch for another name.
 Result<TpmHandle> primary_attestation_key(TpmContext& tpm, std::span<const std::uint8_t> name = {});
-/// The endorsement key of this name, of the standard templates or where the machine's owner made it
-/// persistent. hardware_mismatch: none has it.
-Result<TpmHandle> endorsement_key_named(TpmContext& tpm, std::span<const std::uint8_t> name);
+/// The endorsement key of this name (or the first that there is), of the standard templates or where the
+/// machine's owner made it persistent. hardware_mismatch: none has it.
+Result<TpmHandle> endorsement_key_named(TpmContext& tpm, std::span<const std::uint8_t> name = {});
 
 /// TPM2B_PUBLIC.
 Result<std::vector<std::uint8_t>> public_area_of(TpmContext& tpm, ESYS_TR key);

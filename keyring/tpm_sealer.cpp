@@ -328,7 +328,7 @@ Result<std::uint32_t> TpmSealer::next_incarnation() {
   return static_cast<std::uint32_t>(value);
 }
 
-Result<std::vector<std::string>> TpmSealer::erase() {
+Result<std::vector<std::string>> TpmSealer::erase(std::span<const std::uint8_t> /*blob*/) {
   AKM_ASSIGN(const std::unique_ptr<TpmContext> tpm, opener_());
   AKM_ASSIGN(const StorageRoot root, storage_root_key(*tpm, pinned_));
   AKM_ASSIGN(const bool was_there, erase_start_counter(*tpm, root, options_.nv_index));

@@ -43,7 +43,7 @@ class TpmSealer final : public Sealer {
   Result<std::uint32_t> next_incarnation() override;
   /// The NV counter, when it is ours. One that is defined after it begins above every number that it gave
   /// (TPM 2.0 Library, part 1, "NV counters").
-  Result<std::vector<std::string>> erase() override;
+  Result<std::vector<std::string>> erase(std::span<const std::uint8_t> blob) override;
 
   /// To the present values of these PCRs, with the operator's secret as the other way in; returns only after
   /// the key was opened by either way. invalid_argument (a PCR into which nothing was measured, a short

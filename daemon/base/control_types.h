@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/instant.h"
 #include "daemon/base/result.h"
 #include "daemon/base/unique_fd.h"
 
@@ -56,6 +57,7 @@ struct Caller {
   std::uint32_t uid = 0;
   std::int32_t pid = 0;  // 0: not known
   UniqueFd process;      // pidfd, where the bus has one
+  Instant asked;         // when its call came; 0: not known
 };
 
 /// An ASR without secrets. The NMM fills what it knows (its epoch is what members reported). Times are boot

@@ -14,13 +14,28 @@ namespace akm::crypto {
 /// A DER certificate from a TPM's NV index; a PEM file may hold several.
 inline constexpr std::size_t kCertificateBytes = 4096;
 inline constexpr std::size_t kTrustedCertificates = 256;
+inline constexpr std::size_t kRevocationLists = 64;
 
-/// `der` certifies `key`, and a chain leads from it to one of the self-signed certificates in `trusted` (PEM
-/// texts; the others in them may stand between). Returns the subject of that root, for people. Validity times
-/// are not looked at: a TPM outlives them, and nothing here depends on a wall clock; nor are revocation
-/// lists. not_authentic with the reason, not_found when nothing is trusted, malformed, not_supported,
-/// limit_exceeded.
-Result<std::string> verify_endorsement_certificate(std::span<const std::uint8_t> der, const TpmKey& key,
-                                                   std::span<const std::vector<std::uint8_t>> trusted);
+/// PEM texts: of certificates, of which those that are self-signed are trusted and the others may stand
+/// between; and of revocation lists.
+struct TrustedVendors {
+  std::vector<std::vector<std::uint8_t>> certificates;
+  std::vector<std::vector<std::uint8_t>> revocations;
+};
+
+struct EndorsementCertificate {
+  std::string root;         // its subject, for people
+  std::string out_of_time;  // which certificate of the chain is, since when; empty: none
+  std::string revocation;   // how far it was looked at
+};
+
+/// `der` certifies `key`, a chain leads from it to a trusted root, and no list that an issuer in it has
+/// signed revokes one of its certificates. `now_s` (since 1970) is whatever clock the caller has: it decides
+/// nothing here, since a TPM outlives its certificate and a wall clock is proved by nothing. not_authentic
+/// with the reason, not_found when nothing is trusted, malformed, not_supported, limit_exceeded.
+Result<EndorsementCertificate> verify_endorsement_certificate(std::span<const std::uint8_t> der,
+                                                              const TpmKey& key,
+                                                              const TrustedVendors& vendors,
+                                                              std::int64_t now_s);
 
 }  // namespace akm::crypto

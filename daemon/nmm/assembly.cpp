@@ -4,6 +4,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/nmm/incarnation_base.h"
+#include "daemon/service/machine.h"
 #include "daemon/service/prompt_store.h"
 #include "daemon/watch/system_file.h"
 
@@ -17,6 +18,7 @@ NmmIdentity identity_of(const service::OpenedState& opened, const io::Loop& loop
   out.key_storage = opened.key_storage;
   out.hardware_protected = opened.hardware_protected;
   out.incarnation = opened.engine.incarnation;
+  out.counted = opened.counted;
   out.io_backend =
       loop.backend() == io::Backend::io_uring ? "io_uring" : "epoll (" + loop.backend_reason() + ")";
   out.listen = format_endpoint(listen);
@@ -55,11 +57,12 @@ Assembly::Assembly(const service::Settings& settings, const NmmSettings& own, io
                    RandomSource& random)
     : loop_(loop),
       random_(random),
-      opened_(service::open_state(settings, random)),
+      opened_(service::open_state(settings, random, own.hardware)),
       events_(settings.event_history),
       aside_(loop),
       hardware_([options = own.hardware] { return keyring::collect_hardware_sources(options); },
                 node::tpm_ways(own.hardware.tcti)) {
+  if (opened_.hardware) (void)hardware_.keep(*opened_.hardware);
   count_on(opened_);
 }
 
@@ -102,7 +105,11 @@ Result<std::unique_ptr<Assembly>> Assembly::make(const service::Settings& settin
 /// On another machine there is no state for this NMM: it says so, and waits for the operator's word.
 void Assembly::check_hardware(const keyring::HardwareOptions& options) {
   if (!opened_.store) return;
-  own_hardware_.emplace(*opened_.store, [options] { return keyring::collect_hardware_sources(options); });
+  own_hardware_.emplace(*opened_.store,
+                        [options, kept = opened_.hardware]() -> Result<keyring::HardwareSources> {
+                          if (kept) return *kept;
+                          return keyring::collect_hardware_sources(options);
+                        });
   std::string finding;
   const Status same = own_hardware_->check(finding);
   if (!finding.empty()) opened_.findings.push_back(finding);
@@ -168,7 +175,7 @@ ControlPort& Assembly::port() {
 Status Assembly::start(Observer observer) {
   if (!role_) return {};
   role_->set_observer(std::move(observer));
-  AKM_ASSIGN(const RunningClock::BootId boot, read_boot_id());
+  AKM_ASSIGN(const RunningClock::BootId boot, service::read_boot_id());
   AKM_TRY(role_->start(boot, &loop_));
   gate_->start();
   for (const Endpoint& one : role_->node_endpoints()) gate_->vouch(one);

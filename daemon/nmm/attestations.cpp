@@ -1,5 +1,6 @@
 #include "daemon/nmm/attestations.h"
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 
@@ -39,7 +40,14 @@ Result<std::string> Attestations::compare(const NodeRecord& node, const protocol
   const bool first = !node.pcr_digest;
   const bool same = node.pcr_digest == state.pcr_digest;
   const protocol::NodeId node_id = node.node_id;
-  if (!first && !same && !accept) {
+  const auto& fleet = core_.settings.golden_pcrs;
+  const bool by_list = !fleet.empty() && !node.golden_pcrs;
+  const bool listed = by_list && std::ranges::find(fleet, state.pcr_digest) != fleet.end();
+  if (by_list && !listed && !accept) {
+    raise(node_id, policy::Grade::evidence, "PCRs that are not among the golden ones of nmm.golden_pcrs");
+    return "changed";
+  }
+  if (!by_list && !first && !same && !accept) {
     raise(node_id, policy::Grade::evidence,
           node.golden_pcrs ? "other PCRs than the golden ones" : "other PCRs than at its first attestation");
     return "changed";
@@ -51,7 +59,7 @@ Result<std::string> Attestations::compare(const NodeRecord& node, const protocol
     AKM_TRY(core_.put(std::move(next)));
   }
   if (same) return "same";
-  std::string outcome = first ? "first" : "accepted";
+  std::string outcome = listed ? "golden" : first ? "first" : "accepted";
   core_.announce("attestation-pinned", 5, message_id::kStateChanged, "The state of a node's TPM was noted.",
                  0,
                  {{"node", core_.name_of(node_id)},
@@ -74,11 +82,23 @@ Status Attestations::activation(const NodeRecord& node, const protocol::Activate
   const auto state = protocol::verify_quote(*request.attestation_key, *request.quote, *request.signature,
                                             nonce, protocol::kAttestedPcrs);
   if (!state) return fail(Errc::refused_by_policy, "its quote: " + state.error().detail);
-  const bool golden = node.golden_pcrs;
+  const bool golden = node.golden_pcrs || !core_.settings.golden_pcrs.empty();
   AKM_ASSIGN(const std::string outcome, compare(node, *request.attestation_key, *state, false));
   if (golden && outcome == "changed")
     return fail(Errc::refused_by_policy, "its PCRs are not the golden ones");
   return {};
+}
+
+void Attestations::after_activation(protocol::NodeId node_id) {
+  attest(node_id, false, [this, node_id](const Result<ControlPort::Attested>& attested) {
+    // What a quote says wrongly has been raised already.
+    if (attested || attested.error().code == Errc::not_authentic) return;
+    core_.announce("attestation-unanswered", 4, message_id::kStateChanged,
+                   "A node has activated with a quote, and does not attest again.", 0,
+                   {{"node", core_.name_of(node_id)},
+                    {"node_id", hex_id(node_id)},
+                    {"reason", attested.error().message()}});
+  });
 }
 
 Status Attestations::set_golden(protocol::NodeId node_id, const protocol::Digest32& pcr_digest) {

@@ -17,6 +17,9 @@ class Attestations {
   /// refused_by_policy without a quote, with one that is not this node's or with PCRs that are not golden,
   /// hardware_mismatch for another TPM than before; errors of the store.
   Status activation(const NodeRecord& node, const protocol::ActivateRequest& request, std::uint32_t serial);
+  /// The nonce of its quote is the same for a whole serial, so that an older one could have come: asked once
+  /// more with a fresh one.
+  void after_activation(protocol::NodeId node_id);
   /// As in the control port.
   Status set_golden(protocol::NodeId node_id, const protocol::Digest32& pcr_digest);
   void attest(protocol::NodeId node_id, bool accept, Reply<ControlPort::Attested> reply);

@@ -45,9 +45,9 @@ struct Writing {
 using Shared = std::shared_ptr<Writing>;
 
 void seal_aside(const service::RunAside& run_aside, const Shared& work,
-                Result<protocol::BundleContent> content) {
+                const Result<protocol::BundleContent>& content) {
   if (!content) return work->answer(std::unexpected(content.error()));
-  work->content = std::move(*content);
+  work->content = *content;
   const Status started = run_aside([work]() -> keyring::TpmWorker::Completion {
     Status done = work->seal();
     return [work, done = std::move(done)] { work->answer(done); };
@@ -69,8 +69,8 @@ void write_bundle(const service::RunAside& run_aside, ControlPort::Destination t
     Status found = work->find_place();
     return [run_aside, work, found = std::move(found)] {
       if (!found) return work->answer(found);
-      work->make([run_aside, work](Result<protocol::BundleContent> content) {
-        seal_aside(run_aside, work, std::move(content));
+      work->make([run_aside, work](const Result<protocol::BundleContent>& content) {
+        seal_aside(run_aside, work, content);
       });
     };
   });

@@ -20,13 +20,14 @@ Result<std::uint32_t> incarnation_base(store::SealedStore& store) {
   return Reader(record->reveal()).u32();
 }
 
-Result<bool> raise_incarnation(store::SealedStore& store, std::uint32_t present, std::uint32_t floor) {
-  if (present >= floor) return false;
+Result<bool> raise_incarnation(store::SealedStore& store, std::uint32_t counted, std::uint32_t floor) {
+  if (counted >= floor) return false;
   AKM_ASSIGN(const std::uint32_t base, incarnation_base(store));
-  const std::uint64_t raised = std::uint64_t{base} + (floor - present);
+  const std::uint32_t raised = floor - counted;
+  if (base >= raised) return false;
   if (raised > UINT32_MAX / 2) return fail(Errc::exhausted, "incarnations");
   std::array<std::uint8_t, kRecordBytes> bytes{};
-  Writer(bytes).u32(static_cast<std::uint32_t>(raised));
+  Writer(bytes).u32(raised);
   AKM_TRY(store.write(kRecord, bytes));
   return true;
 }

@@ -10,8 +10,9 @@ namespace akm::nmm {
 
 /// What is added to the sealer's count; 0 without a record. state_corrupt.
 Result<std::uint32_t> incarnation_base(store::SealedStore& store);
-/// The next start's incarnation is above `floor`, where this one's is `present` with the base that is stored.
-/// True when that changes something. exhausted when the numbers do not suffice.
-Result<bool> raise_incarnation(store::SealedStore& store, std::uint32_t present, std::uint32_t floor);
+/// The next start's incarnation is above `floor`, where the sealer's count of this one is `counted`. True
+/// when that changes something; asked twice in one start it adds nothing. exhausted when the numbers do not
+/// suffice.
+Result<bool> raise_incarnation(store::SealedStore& store, std::uint32_t counted, std::uint32_t floor);
 
 }  // namespace akm::nmm

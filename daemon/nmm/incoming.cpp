@@ -71,6 +71,7 @@ void Incoming::request(const protocol::RequestReceived& request) {
   if (!request.expects_response) return;
   core_.post(protocol::SendResponse{request.asr_id, request.request_id, request.method, answer.status,
                                     std::move(answer.body)});
+  if (answer.attest && node != nullptr) parts_.attestations.after_activation(node->node_id);
   if (!answer.bind || node == nullptr) return;
   if (const Status bound = parts_.provisioner.bind(node->node_id, *answer.bind); !bound) {
     log::error("a node could not be bound to its hardware: " + bound.error().message());
@@ -226,6 +227,7 @@ Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
   Answer answer{
       ControlStatus::ok, protocol::ActivateResponse{core_.settings.name, core_.settings.policy}.encode(), {}};
   if (bind) answer.bind = body.hardware_value;
+  answer.attest = core_.settings.policy.attestation == protocol::Attestation::required;
   // The install that binds it was lost: once more.
   if (!current && core_.registry.node(node_id)->bind_pending) (void)parts_.provisioner.send_binding(node_id);
   return answer;

@@ -37,6 +37,7 @@ class Incoming {
     protocol::ControlStatus status = protocol::ControlStatus::ok;
     std::vector<std::uint8_t> body{};
     std::optional<protocol::HardwareValue> bind{};  // when the answer is on its way
+    bool attest = false;                            // the same
   };
   Answer answer(const protocol::RequestReceived& request, const NodeRecord& node);
   Answer activate(const protocol::RequestReceived& request, const NodeRecord& node);

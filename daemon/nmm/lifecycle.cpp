@@ -207,9 +207,11 @@ void Lifecycle::zeroized(protocol::NodeId node_id, std::span<const std::uint8_t>
   next.receipt = response && is_clean_text(response->receipt) ? response->receipt : "";
   const std::string receipt = next.receipt;
   (void)core_.put(std::move(next));
-  core_.announce("node-zeroized", checked ? 5 : 4, message_id::kAsrRetired,
-                 checked ? "A node has erased itself; its receipt is genuine."
-                         : "A node has erased itself, without a receipt that can be checked.",
+  const bool all = !checked || receipt.contains("\"failed\":[]");
+  core_.announce("node-zeroized", checked && all ? 5 : 4, message_id::kAsrRetired,
+                 !checked ? "A node has erased itself, without a receipt that can be checked."
+                 : all    ? "A node has erased itself; its receipt is genuine."
+                       : "A node has erased itself in part; its receipt is genuine, and names what is left.",
                  0, {{"node", core_.name_of(node_id)}, {"node_id", hex_id(node_id)}, {"receipt", receipt}});
   end(*core_.registry.node(node_id));
   core_.status_changed();

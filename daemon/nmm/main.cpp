@@ -32,7 +32,7 @@ Status serve(const service::Settings& settings, nmm::NmmSettings own) {
   dbus::Authorizer authorizer(bus, {settings.bus_group, settings.use_polkit});
   dbus::NmmAdaptor adaptor(bus, authorizer, role->port());
   const service::SealingService sealing(*loop, role->aside(), bus, authorizer, dbus::kNmmPath, settings,
-                                        role->failure(), role->store());
+                                        role->failure(), role->store(), role->later());
   const dbus::AuditAdaptor audit(bus, authorizer, dbus::kNmmPath, role->audit());
   const dbus::PolicyAdaptor policies(bus, authorizer, dbus::kNmmPath,
                                      [&role] { return role->policy_port(); });

@@ -35,7 +35,7 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
                            "A policy of the Root's does not hold for a relationship.", asr_id,
                            {{"error", why.message()}});
           }),
-      root_link_({core_, provisioner_, upkeep_, parts.store, identity_.incarnation,
+      root_link_({core_, provisioner_, upkeep_, parts.store, identity_.counted,
                   [this]() -> Result<protocol::HardwareValue> {
                     if (machine_.hardware == nullptr) return fail(Errc::no_hardware_source);
                     return machine_.hardware->value();

@@ -29,6 +29,7 @@ struct NmmIdentity {
   std::string key_storage;
   bool hardware_protected = false;
   std::uint32_t incarnation = 0;
+  std::uint32_t counted = 0;  // of it, by the sealer
   std::string io_backend;
   std::string listen;
   std::vector<std::string> findings;

@@ -26,18 +26,19 @@ service::BundleImport::Parts NmmJoining::import_parts(store::SealedStore& store)
   return {.store = store,
           .run_aside = core_.run_aside,
           .now = [this] { return core_.now(); },
-          .take = [this](const protocol::BundleContent& content, std::string_view) { return take(content); },
+          .take = [this](const protocol::BundleContent& content, const auto&) { return take(content); },
           .wrong_code =
               [this](unsigned tries_left) {
                 core_.announce("wrong-code", 4, message_id::kStateChanged,
                                "A one-time code did not open a Root's bundle.", 0,
                                {{"tries_left", std::to_string(tries_left)}});
               },
-          .not_removed =
-              [this](const Error& why) {
+          .removed =
+              [this](const Status& removed) {
+                if (removed) return;
                 core_.announce("bundle-not-removed", 4, message_id::kStateChanged,
                                "The Root's bundle was used, but not wholly removed; remove it by hand.", 0,
-                               {{"error", why.message()}});
+                               {{"error", removed.error().message()}});
               }};
 }
 

@@ -1,5 +1,8 @@
 #include "daemon/nmm/nmm_settings.h"
 
+#include <algorithm>
+
+#include "daemon/base/hex.h"
 #include "daemon/service/hardware_settings.h"
 #include "daemon/service/policy_text.h"
 #include "daemon/service/recovery_text.h"
@@ -50,11 +53,41 @@ service::Schema tpm_schema() {
        {"none", "required"}},
       {"nmm.tpm_roots",
        std::string("/etc/akm/tpm-roots.d"),
-       "Folder of the certificates (*.pem) of TPM vendors that are trusted, and of those between.",
+       "Folder of the certificates (*.pem) of TPM vendors that are trusted, of those between, and of their "
+       "revocation lists (*.crl).",
+       0,
+       0,
+       {}},
+      {"nmm.ek_certificate_times",
+       std::string("told"),
+       "What it means that a certificate is out of its time by the wall clock of the NMM's machine, which "
+       "nothing "
+       "proves: it is told, or the certificate does not count.",
+       0,
+       0,
+       {"told", "required"}},
+      {"nmm.golden_pcrs",
+       Texts{},
+       "PCR digests (64 hex digits) of the fleet: a node's quote has to show one of them. Empty: a node's "
+       "first quote "
+       "counts. akmctl nmm attest --golden goes before it, for one node.",
        0,
        0,
        {}},
   };
+}
+
+Result<std::vector<protocol::Digest32>> golden_from(const service::Config& config) {
+  std::vector<protocol::Digest32> out;
+  for (const std::string& text : config.list("nmm.golden_pcrs")) {
+    const auto bytes = parse_hex(text);
+    if (out.size() == kGoldenPcrs || !bytes || bytes->size() != sizeof(protocol::Digest32)) {
+      return std::unexpected(config.invalid(
+          "nmm.golden_pcrs", "at most " + std::to_string(kGoldenPcrs) + ", 64 hex digits each"));
+    }
+    std::ranges::copy(*bytes, out.emplace_back().begin());
+  }
+  return out;
 }
 
 }  // namespace
@@ -87,6 +120,8 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   out.tpm_roots = config.text("nmm.tpm_roots");
   if (!out.tpm_roots.starts_with('/'))
     return std::unexpected(config.invalid("nmm.tpm_roots", "must be an absolute path"));
+  out.ek_certificate_in_time = config.text("nmm.ek_certificate_times") == "required";
+  AKM_ASSIGN(out.golden_pcrs, golden_from(config));
   out.missed_heartbeats = static_cast<std::uint32_t>(config.integer("nmm.missed_heartbeats"));
   out.gate = service::gate_settings(config);
   out.never_evict = service::never_evict_names(config);

@@ -18,6 +18,9 @@ namespace akm::nmm {
 inline constexpr std::uint16_t kDefaultPort = 7400;
 inline constexpr std::uint32_t kDefaultNvIndex = 0x01800a11;
 
+/// Kinds of machines, and the states before and after their updates.
+inline constexpr std::size_t kGoldenPcrs = 64;
+
 struct NmmSettings {
   std::string name = "nmm";            // for people; goes into bundles
   std::vector<std::string> endpoints;  // where nodes reach this NMM; goes into bundles
@@ -27,6 +30,8 @@ struct NmmSettings {
   bool bind_at_activation = true;                  // nodes may be prepared without their hardware value
   bool ek_certificate_required = false;            // of a node that is prepared by the identity of its TPM
   std::string tpm_roots = "/etc/akm/tpm-roots.d";  // *.pem: vendors of TPMs that are trusted
+  bool ek_certificate_in_time = false;             // by the wall clock of the NMM's machine
+  std::vector<protocol::Digest32> golden_pcrs;     // of the fleet; empty: a node's first quote counts
   std::uint32_t missed_heartbeats = 3;             // then a node is silent
   service::DirectSettings direct;
   service::GateSettings gate;

@@ -182,12 +182,8 @@ void Provisioner::prepare_file(const ControlPort::Prepare& what, const ControlPo
 }
 
 void Provisioner::list_drives(Reply<std::vector<DriveSnapshot>> reply) {
-  const auto shared = std::make_shared<Reply<std::vector<DriveSnapshot>>>(std::move(reply));
-  const Status started = core_.run_aside([shared]() -> keyring::TpmWorker::Completion {
-    auto drives = nmm::list_drives();
-    return [shared, drives = std::move(drives)]() mutable { (*shared)(std::move(drives)); };
-  });
-  if (!started) (*shared)(std::unexpected(started.error()));
+  service::reply_aside<std::vector<DriveSnapshot>>(
+      core_.run_aside, [] { return nmm::list_drives(); }, std::move(reply));
 }
 
 Status Provisioner::bind(protocol::NodeId node_id, const protocol::HardwareValue& hardware) {

@@ -302,7 +302,7 @@ Status RootLink::take_issue(const protocol::IssueRequest& issue) {
   next.restoring = issue.restore;
   if (issue.restore) next.acked = std::max(next.acked, issue.reported);
   AKM_TRY(core_.root.take(issue.nmm_id, issue.secrets));
-  AKM_ASSIGN(const bool raised, raise_incarnation(parts_.store, parts_.incarnation, issue.incarnation));
+  AKM_ASSIGN(const bool raised, raise_incarnation(parts_.store, parts_.counted, issue.incarnation));
   AKM_TRY(records_.save_progress(next));
   record_ = std::move(next);
   core_.registry.count_from(issue.reported);

@@ -27,7 +27,7 @@ class RootLink {
     Provisioner& provisioner;
     Upkeep& upkeep;
     store::SealedStore& store;
-    std::uint32_t incarnation = 0;                              // of this start
+    std::uint32_t counted = 0;                                  // this start, by the sealer
     std::function<Result<protocol::HardwareValue>()> hardware;  // null: unknown
     std::function<void()> start_anew;                           // the daemon, with another incarnation
     std::function<Status(const protocol::ConfigureRequest&)> configure{};  // what the Root's records say

@@ -1,14 +1,9 @@
 #include "daemon/nmm/running_clock.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 
 #include "daemon/base/cursor.h"
-#include "daemon/base/hex.h"
-#include "daemon/base/unique_fd.h"
 
 namespace akm::nmm {
 namespace {
@@ -67,21 +62,6 @@ Status RunningClock::save(Instant now) {
   writer.u64(static_cast<std::uint64_t>(now.ns));
   writer.u64(seconds(now));
   return store_.write(kRecord, record);
-}
-
-Result<RunningClock::BootId> read_boot_id(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return fail_errno(Errc::io_failed, path);
-  std::array<char, 64> text{};
-  const ssize_t got = ::read(fd.get(), text.data(), text.size());
-  if (got < 0) return fail_errno(Errc::io_failed, path);
-  std::string digits(text.data(), static_cast<std::size_t>(got));
-  std::erase_if(digits, [](char c) { return c == '-' || c == '\n'; });
-  AKM_ASSIGN(const auto bytes, parse_hex(digits));
-  RunningClock::BootId boot{};
-  if (bytes.size() != boot.size()) return fail(Errc::io_failed, path + " holds no boot id");
-  std::ranges::copy(bytes, boot.begin());
-  return boot;
 }
 
 }  // namespace akm::nmm

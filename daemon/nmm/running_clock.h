@@ -42,7 +42,4 @@ class RunningClock {
   Instant saved_{};
 };
 
-/// /proc/sys/kernel/random/boot_id. io_failed.
-Result<RunningClock::BootId> read_boot_id(const std::string& path = "/proc/sys/kernel/random/boot_id");
-
 }  // namespace akm::nmm

@@ -19,8 +19,12 @@ void TpmProvisioning::announce(const std::string& node_name, const WrittenForTpm
 }
 
 void TpmProvisioning::prepare(ControlPort::PrepareForTpm what, Reply<ControlPort::PreparedForTpm> reply) {
-  TpmAsked asked{what.node_name, std::move(what.identity), what.place, core_.settings.tpm_roots,
-                 core_.settings.ek_certificate_required};
+  TpmAsked asked{what.node_name,
+                 std::move(what.identity),
+                 what.place,
+                 core_.settings.tpm_roots,
+                 core_.settings.ek_certificate_required,
+                 core_.settings.ek_certificate_in_time};
   write_tpm_bundle(
       core_.run_aside, std::move(asked),
       [this, name = what.node_name, endpoints = what.node_endpoints](

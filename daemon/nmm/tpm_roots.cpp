@@ -6,23 +6,28 @@
 #include "daemon/base/atomic_file.h"
 
 namespace akm::nmm {
+namespace {
 
-Result<std::vector<std::vector<std::uint8_t>>> read_tpm_roots(const std::string& folder) {
+constexpr const char* kList = ".crl";
+
+}  // namespace
+
+Result<crypto::TrustedVendors> read_tpm_roots(const std::string& folder) {
   std::vector<std::string> paths;
   std::error_code error;
   for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
-    if (entry->path().extension() != ".pem") continue;
+    if (entry->path().extension() != ".pem" && entry->path().extension() != kList) continue;
     if (paths.size() == kTpmRootFiles) return fail(Errc::limit_exceeded, "files in " + folder);
     paths.push_back(entry->path().string());
   }
   if (error && error != std::errc::no_such_file_or_directory)
     return fail(Errc::storage_failed, folder + ": " + error.message());
   std::ranges::sort(paths);
-  std::vector<std::vector<std::uint8_t>> out;
+  crypto::TrustedVendors out;
   for (const std::string& path : paths) {
     AKM_ASSIGN(auto bytes, read_file(path, kTpmRootFileBytes));
-    out.push_back(std::move(bytes));
+    (path.ends_with(kList) ? out.revocations : out.certificates).push_back(std::move(bytes));
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/base/hex.h"
+#include "daemon/base/wall_time.h"
 #include "daemon/crypto/certificate.h"
 #include "daemon/crypto/digest.h"
 #include "daemon/nmm/bundle_drive.h"
@@ -13,6 +14,13 @@
 
 namespace akm::nmm {
 namespace {
+
+std::string words_for(const crypto::EndorsementCertificate& found) {
+  std::string out = found.root + "; " + found.revocation;
+  // Whose clock it is, is said: nothing proves it.
+  if (!found.out_of_time.empty()) out += "; by the clock of this machine, " + found.out_of_time;
+  return out;
+}
 
 /// What the thread aside works on: it may outlive the call, and knows nothing of the role.
 struct Work {
@@ -42,11 +50,12 @@ struct Work {
       out.certificate = "the TPM has no certificate of its endorsement key";
     } else {
       const auto trusted = read_tpm_roots(asked.roots);
-      const auto root = trusted ? crypto::verify_endorsement_certificate(
-                                      identity.endorsement_certificate, checked.endorsement_key.key, *trusted)
-                                : Result<std::string>(std::unexpected(trusted.error()));
-      out.certified = root.has_value();
-      out.certificate = root ? *root : root.error().message();
+      const auto found = trusted ? crypto::verify_endorsement_certificate(
+                                       identity.endorsement_certificate, checked.endorsement_key.key,
+                                       *trusted, wall_time_ns() / 1'000'000'000)
+                                 : std::unexpected(trusted.error());
+      out.certified = found && (found->out_of_time.empty() || !asked.certificate_in_time);
+      out.certificate = found ? words_for(*found) : found.error().message();
     }
     if (!out.certified && asked.certificate_required)
       return fail(Errc::refused_by_policy, "endorsement certificate: " + out.certificate);
@@ -70,9 +79,9 @@ using Shared = std::shared_ptr<Work>;
 
 /// Wrapping takes milliseconds, and the drive what it likes: not on the loop thread.
 void seal_aside(const service::RunAside& run_aside, const Shared& work,
-                Result<protocol::BundleContent> content) {
+                const Result<protocol::BundleContent>& content) {
   if (!content) return work->answer(std::unexpected(content.error()));
-  work->content = std::move(*content);
+  work->content = *content;
   const Status started = run_aside([work]() -> keyring::TpmWorker::Completion {
     Status done = work->seal();
     return [work, done = std::move(done)] { work->answer(done); };
@@ -93,9 +102,10 @@ void write_tpm_bundle(const service::RunAside& run_aside, TpmAsked asked, MakeFo
     Status judged = work->judge();
     return [run_aside, work, judged = std::move(judged)] {
       if (!judged) return work->answer(judged);
-      work->make(work->identity, work->out, [run_aside, work](Result<protocol::BundleContent> content) {
-        seal_aside(run_aside, work, std::move(content));
-      });
+      work->make(work->identity, work->out,
+                 [run_aside, work](const Result<protocol::BundleContent>& content) {
+                   seal_aside(run_aside, work, content);
+                 });
     };
   });
   if (!started) work->answer(started);

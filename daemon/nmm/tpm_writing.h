@@ -20,6 +20,7 @@ struct TpmAsked {
   std::string place;                   // a folder or a removable drive
   std::string roots;                   // folder of the certificates that are trusted
   bool certificate_required = false;
+  bool certificate_in_time = false;  // by the wall clock of this machine
 };
 
 struct WrittenForTpm {

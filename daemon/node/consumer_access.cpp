@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 #include "daemon/base/hex.h"
 #include "daemon/node/data_access.h"
@@ -28,17 +30,45 @@ std::optional<FileIdentity> identity_of(const std::string& path) {
   return FileIdentity{(std::uint64_t{info.stx_dev_major} << 32) | info.stx_dev_minor, info.stx_ino};
 }
 
+/// When it began, in whole clock ticks of the time since boot (proc_pid_stat(5), field 22); none when it
+/// cannot be read.
+std::optional<Instant> start_of(pid_t pid) {
+  const UniqueFd fd(::open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 1024> text{};
+  const ssize_t got = fd ? ::read(fd.get(), text.data(), text.size()) : -1;
+  if (got <= 0) return std::nullopt;
+  // The name in field 2 may hold anything, but it ends at the last bracket.
+  std::string_view rest(text.data(), static_cast<std::size_t>(got));
+  const std::size_t end = rest.rfind(')');
+  if (end == std::string_view::npos) return std::nullopt;
+  constexpr int kStartTime = 22;
+  for (int field = 2; field < kStartTime; ++field) {
+    const std::size_t blank = rest.find(' ', field == 2 ? end : 0);
+    if (blank == std::string_view::npos) return std::nullopt;
+    rest.remove_prefix(blank + 1);
+  }
+  std::int64_t ticks = 0;
+  if (std::from_chars(rest.data(), rest.data() + rest.size(), ticks).ec != std::errc{}) return std::nullopt;
+  const std::int64_t a_second = ::sysconf(_SC_CLK_TCK);
+  return Instant{ticks / a_second * 1'000'000'000 + ticks % a_second * (1'000'000'000 / a_second)};
+}
+
 /// A process that is held while it is looked at: its number cannot come to stand for another one unseen.
+/// Where the bus gave no handle, one that began after the call came has taken over the caller's number.
 class HeldProcess {
  public:
   explicit HeldProcess(const Caller& caller)
       : pid_(caller.pid),
         opened_(caller.process ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, caller.pid, 0))),
-        fd_(caller.process ? caller.process.get() : opened_.get()) {}
+        fd_(caller.process ? caller.process.get() : opened_.get()) {
+    if (caller.process || caller.asked == Instant{}) return;
+    const auto start = start_of(pid_);
+    too_young_ = !start || *start > caller.asked;
+  }
 
   /// Of the program that it runs; none when it has ended.
   [[nodiscard]] std::optional<FileIdentity> executable() const {
-    if (pid_ <= 0 || fd_ < 0) return std::nullopt;
+    if (pid_ <= 0 || fd_ < 0 || too_young_) return std::nullopt;
     auto file = identity_of("/proc/" + std::to_string(pid_) + "/exe");
     // Still there, so it was it that the path stood for.
     pollfd ended{.fd = fd_, .events = POLLIN, .revents = 0};
@@ -50,6 +80,7 @@ class HeldProcess {
   pid_t pid_;
   UniqueFd opened_;
   int fd_;
+  bool too_young_ = false;
 };
 
 Status runs(const Caller& caller, const std::string& executable) {

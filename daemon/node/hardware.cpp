@@ -24,12 +24,18 @@ TpmWays tpm_ways(const std::string& tcti) {
 
 Result<ControlPort::HardwareIdentity> Hardware::identity() {
   if (kept_) return *kept_;
+  if (waiting_) return std::unexpected(*waiting_);
   AKM_ASSIGN(keyring::HardwareSources sources, collect_());
+  AKM_TRY(keep(std::move(sources)));
+  return *kept_;
+}
+
+Status Hardware::keep(keyring::HardwareSources sources) {
   std::vector<protocol::HardwareSource> named;
   for (const auto& [name, value] : sources) named.push_back({name, value});
   AKM_ASSIGN(const protocol::HardwareValue value, protocol::hardware_value(named));
   kept_ = ControlPort::HardwareIdentity{{value.begin(), value.end()}, std::move(sources)};
-  return *kept_;
+  return {};
 }
 
 Result<protocol::HardwareValue> Hardware::value() {

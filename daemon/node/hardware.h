@@ -30,6 +30,10 @@ class Hardware {
   /// The kept identity; collects when there is none yet (a failure is not kept). no_hardware_source,
   /// tpm_failed.
   Result<ControlPort::HardwareIdentity> identity();
+  /// Instead of collecting.
+  Status keep(keyring::HardwareSources sources);
+  /// The TPM has still to answer what was asked before: until the next start this is why there is none.
+  void wait(Error why) { waiting_ = std::move(why); }
   Result<protocol::HardwareValue> value();
   /// Digests of its sources, by which a changed one is named.
   Result<protocol::SourceDigests> digests();
@@ -41,6 +45,7 @@ class Hardware {
   Collect collect_;
   TpmWays tpm_;
   std::optional<ControlPort::HardwareIdentity> kept_;
+  std::optional<Error> waiting_;
 };
 
 }  // namespace akm::node

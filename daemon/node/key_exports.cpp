@@ -11,7 +11,7 @@ namespace {
 
 using keyring::KeyId;
 
-Result<KeyId> key_id(const ControlPort::KeyExport& what) {
+Result<KeyId> key_id(const ControlPort::KeyExport& what, std::uint32_t user) {
   if (!keyring::is_key_name(what.name))
     return fail(Errc::invalid_argument, "a consumer's name has 1 to 64 letters, digits, '.', '_' or '-'");
   if (what.context.size() > keyring::kExportContextMaxBytes)
@@ -19,7 +19,7 @@ Result<KeyId> key_id(const ControlPort::KeyExport& what) {
   if (what.type != "user" && what.type != "logon")
     return fail(Errc::invalid_argument, "the type of a key is user or logon");
   const auto slot = what.type == "user" ? KeyId::Slot::user_export : KeyId::Slot::logon_export;
-  return KeyId{what.asr_id, slot, what.name + (what.context.empty() ? "" : ":" + hex(what.context))};
+  return KeyId{what.asr_id, slot, what.name + (what.context.empty() ? "" : ":" + hex(what.context)), user};
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ Status KeyExports::derive(const KeyId& id, Export& one, const protocol::AsrView&
 }
 
 Result<std::int32_t> KeyExports::add(const ControlPort::KeyExport& what, const Caller& caller) {
-  AKM_ASSIGN(const KeyId id, key_id(what));
+  AKM_ASSIGN(const KeyId id, key_id(what, caller.uid));
   const auto view = parts_.view(what.asr_id);
   if (!view || view->description.kind != protocol::Kind::operational)
     return fail(Errc::not_found, "no such operational relationship");
@@ -55,7 +55,7 @@ Result<std::int32_t> KeyExports::add(const ControlPort::KeyExport& what, const C
   if (parts_.keys == nullptr) return fail(Errc::not_supported, "there is no kernel keyring");
   auto at = exports_.find(id);
   if (at != exports_.end() && at->second.bytes != rule->key_bytes)
-    return fail(Errc::refused_by_policy, "another consumer has this key with another length");
+    return fail(Errc::refused_by_policy, "another program of this user has this key with another length");
   if (at == exports_.end()) {
     if (count(what.asr_id) >= kExportsPerAsr)
       return fail(Errc::limit_exceeded, "a relationship has at most 32 exported keys");
@@ -68,7 +68,7 @@ Result<std::int32_t> KeyExports::add(const ControlPort::KeyExport& what, const C
     at = exports_.emplace(id, std::move(made)).first;
   }
   Export& found = at->second;
-  const Holder holder{caller.uid, what.keyring};
+  const Holder holder{rule, what.keyring};
   const bool held = std::ranges::find(found.holders, holder) != found.holders.end();
   Status given = !held && found.holders.size() >= kHoldersPerExport
                      ? fail(Errc::limit_exceeded, "a key is in at most 32 keyrings")
@@ -83,13 +83,17 @@ Result<std::int32_t> KeyExports::add(const ControlPort::KeyExport& what, const C
 
 Status KeyExports::release(protocol::AsrId asr_id, std::int32_t serial, const Caller& caller) {
   for (auto at = exports_.begin(); at != exports_.end(); ++at) {
-    if (at->first.asr_id != asr_id || at->second.shown.serial != serial) continue;
-    if (std::erase_if(at->second.holders, [&](const Holder& one) { return one.user == caller.uid; }) == 0)
-      break;
+    if (at->first.asr_id != asr_id || at->second.shown.serial != serial || at->first.user != caller.uid)
+      continue;
+    const auto view = parts_.view(asr_id);
+    if (!view) break;
+    AKM_ASSIGN(const ConsumerRule* const rule,
+               access_.allow(view->description, at->second.consumer, at->second.shown.type, caller));
+    if (std::erase_if(at->second.holders, [&](const Holder& one) { return one.rule == rule; }) == 0) break;
     if (at->second.holders.empty()) revoke(at, true);
     return {};
   }
-  return fail(Errc::not_found, "this user holds no such key");
+  return fail(Errc::not_found, "this user's program holds no such key");
 }
 
 void KeyExports::session_changed(protocol::AsrId asr_id) {
@@ -144,7 +148,7 @@ std::vector<ExportedKey> KeyExports::of(protocol::AsrId asr_id) const {
   for (const auto& [id, one] : exports_) {
     if (id.asr_id != asr_id) continue;
     out.push_back(one.shown);
-    for (const Holder& holder : one.holders) out.back().users.push_back(holder.user);
+    out.back().users.assign(one.holders.size(), id.user);
   }
   return out;
 }

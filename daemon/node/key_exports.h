@@ -31,9 +31,10 @@ class KeyExports {
 
   /// Makes the key, or finds it, and links it into the caller's keyring. not_authorized, not_found,
   /// wrong_state (no session), invalid_argument, limit_exceeded, quota_exceeded, keyring_failed;
-  /// refused_by_policy while another consumer of that name has it with another length.
+  /// refused_by_policy while another program of that user has it with another length.
   Result<std::int32_t> add(const ControlPort::KeyExport& what, const Caller& caller);
-  /// Of this user. The key is revoked when nobody else holds it. not_found.
+  /// Of this user and program, as it has asked for it. The key is revoked when the user's other programs do
+  /// not hold it either. not_found, not_authorized.
   Status release(protocol::AsrId asr_id, std::int32_t serial, const Caller& caller);
   /// The session's key in the keyring was replaced, got a new timeout, or is gone.
   void session_changed(protocol::AsrId asr_id);
@@ -44,7 +45,7 @@ class KeyExports {
 
  private:
   struct Holder {
-    std::uint32_t user = 0;
+    const ConsumerRule* rule = nullptr;  // by which it was given: user and executable
     keyring::Serial keyring = 0;
     bool operator==(const Holder&) const = default;
   };

@@ -22,12 +22,12 @@ Status run(const NodeSettings& settings) {
   AKM_ASSIGN(const UniqueFd signals, service::block_stop_signals());
   SystemRandom random;
   service::EventLog events(settings.common.event_history);
-  service::OpenedState state = service::open_state(settings.common, random);
-  // Before any thread is made: all are to possess the keys of the session keyring that is joined.
+  service::OpenedState state = service::open_state(settings.common, random, settings.hardware);
+  // The session keyring is joined before any thread is made: all threads are to possess the keys.
   std::unique_ptr<keyring::KeyStore> keys = open_keys(settings, state.findings);
   Hardware hardware([&settings] { return keyring::collect_hardware_sources(settings.hardware); },
                     tpm_ways(settings.hardware.tcti));
-  look_at_hardware(hardware, state.findings);
+  look_at_hardware(hardware, state);
   AKM_ASSIGN(const std::unique_ptr<io::Loop> loop, io::Loop::create(settings.common.io_backend));
   if (state.store) state.store = std::make_unique<service::PromptStore>(std::move(state.store), *loop);
   service::AsideWorker worker(*loop);
@@ -68,7 +68,7 @@ Status run(const NodeSettings& settings) {
   const dbus::AuditAdaptor audits(bus, authorizer, dbus::kNodePath, *audit);
   const dbus::PolicyAdaptor rules(bus, authorizer, dbus::kNodePath, [&node] { return &node.policy_port(); });
   const service::SealingService sealing(*loop, worker, bus, authorizer, dbus::kNodePath, settings.common,
-                                        state.failure, state.store.get());
+                                        state.failure, state.store.get(), state.later);
   service::BusWiring wiring(*loop, bus);
   service::ServiceManager manager(*loop);
   observe(node, events, adaptor.observer(), manager, data);

@@ -78,6 +78,7 @@ void Node::start() {
   }
   for (const protocol::AsrId asr_id : operational()) join_group_of(asr_id);
   if (const Status loaded = import_->load(); !loaded) findings_["bundle-tries"] = loaded.error().message();
+  load_leftover();
 }
 
 void Node::resume() {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/node/bundle_leftover.h"
 #include "daemon/node/control_port.h"
 #include "daemon/node/hardware.h"
 #include "daemon/node/key_exports.h"
@@ -21,9 +22,11 @@
 #include "daemon/policy/incident.h"
 #include "daemon/protocol/bundle.h"
 #include "daemon/protocol/control_body.h"
+#include "daemon/protocol/zeroize_receipt.h"
 #include "daemon/service/aside_worker.h"
 #include "daemon/service/audit_trail.h"
 #include "daemon/service/bundle_import.h"
+#include "daemon/service/erase_state.h"
 #include "daemon/service/event_log.h"
 #include "daemon/service/gate_keeper.h"
 #include "daemon/service/handover.h"
@@ -69,9 +72,9 @@ class Node final : public ControlPort {
     service::RunAside run_aside;             // for work that takes long: not on the loop thread
     service::RunAside run_hooks = {};        // the same, for programs of the response hook alone
     protocol::MachineEvidence machine = {};  // what the NMM is told of this one
-    /// Erases the storage key and all that it sealed; the names of what is gone. `mark`: for a golden image.
-    /// Null: there is nothing but the store.
-    std::function<Result<std::vector<std::string>>(bool mark)> erase_storage = {};
+    /// Erases the storage key and all that it sealed. `mark`: for a golden image. Null: there is nothing but
+    /// the store.
+    std::function<service::Erased(bool mark)> erase_storage = {};
     std::function<void()> begin_anew = {};  // the daemon, after that
     std::function<Instant()> now = boottime_now;
     DataPort data = {};
@@ -151,6 +154,15 @@ class Node final : public ControlPort {
   void offer(std::vector<service::BundleOffer> found);
   [[nodiscard]] std::vector<BundleSnapshot> bundles() const;
 
+  // node_leftover.cpp: a bundle that was used and not removed
+  Status note_leftover(const protocol::BundleContent& content, const service::BundleImport::Found& found,
+                       const std::string& receipt);
+  void bundle_removed(const Status& removed);
+  void load_leftover();
+  void leave_leftover(BundleLeftover leftover);
+  void remove_leftover_aside(std::function<std::vector<service::BundleOffer>()> look);
+  void leftover_removed();
+
   // node_activation.cpp: reaching the NMM, heartbeats
   void try_activation();
   void quote_for_activation(protocol::ActivateRequest request);
@@ -201,6 +213,7 @@ class Node final : public ControlPort {
   void settle_in();
   Status store_receipt_key(const protocol::ChainState& failsafe);
   [[nodiscard]] bool asks_rehome() const { return record_ && record_->rehome_asked; }
+  void erase_failed(const protocol::ZeroizeReceipt& receipt, const Status& first);
   protocol::ZeroizeReceipt erase_all_but_provisioning(Status& first);
   Result<std::string> sealed_receipt(const protocol::ZeroizeReceipt& receipt,
                                      const Result<protocol::ReceiptKey>& key);
@@ -254,6 +267,7 @@ class Node final : public ControlPort {
   std::optional<Instant> leave_due_;  // the state is gone: the daemon is to begin anew
   std::function<std::vector<service::BundleOffer>()> look_for_bundles_;  // null: drives are not looked at
   std::vector<service::BundleOffer> offers_;
+  std::optional<BundleLeftover> leftover_;
   std::optional<Instant> look_due_;
   service::Handover handover_;
 

@@ -127,7 +127,9 @@ void Node::command_install(RequestReceived& request) {
   const protocol::AsrId asr_id = asr.id;
   const std::uint32_t generation = asr.generation;
   const bool immediate = install->immediate;
-  if (kind == protocol::Kind::provisioning) {
+  const auto present = shell_->engine().view(asr_id);
+  // One that the engine refuses as stale must not take the place of the key of the serial that is in use.
+  if (kind == protocol::Kind::provisioning && (!present || generation > present->description.generation)) {
     const Status kept = store_receipt_key(install->asr.chains[protocol::kChainCount - 1]);
     if (!kept) return respond(request, kept);
   }

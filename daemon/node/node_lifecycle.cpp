@@ -34,7 +34,8 @@ void Node::find_changes() {
   if (digests && !record_->sources.empty())
     changed_sources_ = protocol::changed_sources(record_->sources, *digests);
   const std::string names = changed_sources_.empty() ? "which source is not known" : joined(changed_sources_);
-  const bool another = digests && protocol::is_another_machine(record_->sources, *digests);
+  const bool another =
+      digests && protocol::is_another_machine(record_->sources, *digests, settings_.missing_source);
   findings_["hardware"] =
       "The hardware value is not the one that this node was provisioned with (" + names +
       (another ? "): this is another machine. If it is a copy, erase it: akmctl node zeroize. If the machine "
@@ -109,6 +110,7 @@ protocol::ZeroizeReceipt Node::erase_all_but_provisioning(Status& first) {
     (status ? receipt.erased : receipt.failed).push_back(std::move(what));
     if (first && !status) first = status;
   };
+  if (import_) import_->abandon({Errc::busy, "the node was zeroized meanwhile"});
   exports_.revoke_all();
   if (parts_.keys != nullptr) note("kernel-keyring", parts_.keys->revoke_all());
   link_.abandon();
@@ -170,20 +172,31 @@ Result<std::string> Node::erase_everything() {
   erase_rest();
   receipt.erased.emplace_back("provisioning-relationship");
   if (parts_.erase_storage) {
-    const auto gone = parts_.erase_storage(false);
-    if (gone) receipt.erased.insert(receipt.erased.end(), gone->begin(), gone->end());
-    if (!gone) receipt.failed.emplace_back("storage-key");
-    if (!gone && first) first = std::unexpected(gone.error());
+    const service::Erased storage = parts_.erase_storage(false);
+    receipt.erased.insert(receipt.erased.end(), storage.gone.begin(), storage.gone.end());
+    receipt.failed.insert(receipt.failed.end(), storage.failed.begin(), storage.failed.end());
+    if (first) first = storage.first;
     leave();
   }
-  if (!first) return std::unexpected(first.error());
-  if (receipt.node_id == 0) return std::string();
-  return sealed_receipt(receipt, key);
+  erase_failed(receipt, first);
+  const auto line = receipt.node_id == 0 ? std::string() : sealed_receipt(receipt, key);
+  // Without a receipt there is nothing else that could tell of it.
+  if (!first && line.value_or("").empty()) return std::unexpected(first.error());
+  return line;
+}
+
+/// Said once: the daemon starts anew, and its findings are gone then.
+void Node::erase_failed(const protocol::ZeroizeReceipt& receipt, const Status& first) {
+  if (first) return;
+  findings_["zeroize"] = "Not everything could be erased: " + first.error().message();
+  say({.name = "zeroize-failed",
+       .severity = 2,
+       .fields = {{"error", first.error().message()}, {"failed", joined(receipt.failed)}}},
+      {}, "Not everything could be erased");
 }
 
 void Node::zeroize(Reply<std::string> reply) {
   if (!shell_) return reply(fail(Errc::sealed_unavailable));
-  if (importing()) return reply(fail(Errc::busy, "provisioning is under way"));
   reply(erase_everything());
 }
 
@@ -197,32 +210,30 @@ void Node::command_zeroize(protocol::RequestReceived& request) {
   receipt.last.emplace_back("provisioning-relationship");
   if (parts_.erase_storage) receipt.last.emplace_back("storage-key");
   const auto line = sealed_receipt(receipt, key);
-  auto rest = [this](const Status&) {
+  auto rest = [this, receipt, first](const Status&) mutable {
     erase_rest();
-    if (!parts_.erase_storage) return;
-    const auto gone = parts_.erase_storage(false);
-    if (!gone) {
-      findings_["zeroize"] = gone.error().message();
-      say({.name = "zeroize-failed", .severity = 2, .fields = {{"error", gone.error().message()}}}, {},
-          "Not everything could be erased");
+    if (parts_.erase_storage) {
+      const service::Erased storage = parts_.erase_storage(false);
+      receipt.failed.insert(receipt.failed.end(), storage.failed.begin(), storage.failed.end());
+      if (first) first = storage.first;
+      leave();
     }
-    leave();
+    erase_failed(receipt, first);
   };
   respond(asked, first, std::move(rest), protocol::ZeroizeResponse{line.value_or(std::string())}.encode());
 }
 
 void Node::generalize(Done done) {
   if (!shell_) return done(fail(Errc::sealed_unavailable));
-  if (importing()) return done(fail(Errc::busy, "provisioning is under way"));
   if (!parts_.erase_storage) return done(fail(Errc::not_supported));
   Status first;
   (void)erase_all_but_provisioning(first);
   erase_rest();
   if (!first) return done(first);
-  const auto gone = parts_.erase_storage(true);
-  // Also when it failed part-way: what the open store writes now opens nowhere.
+  const service::Erased storage = parts_.erase_storage(true);
+  // Also when it failed part-way: the open store is of no use any more.
   leave();
-  done(gone ? Status{} : std::unexpected(gone.error()));
+  done(storage.first);
 }
 
 }  // namespace akm::node

@@ -18,11 +18,12 @@ void Node::offer_bundles(std::function<std::vector<service::BundleOffer>()> look
 }
 
 void Node::drives_changed() {
-  if (!look_for_bundles_ || state_ != NodeState::unprovisioned || look_due_) return;
+  if (!look_for_bundles_ || look_due_ || (state_ != NodeState::unprovisioned && !leftover_)) return;
   look_due_ = parts_.now() + kDrivesSettle;
 }
 
 void Node::look_at_drives() {
+  if (leftover_) remove_leftover_aside(look_for_bundles_);
   if (state_ != NodeState::unprovisioned) return;
   const Status taken = parts_.run_aside([this, look = look_for_bundles_]() -> keyring::TpmWorker::Completion {
     auto found = look();

@@ -21,9 +21,14 @@ service::BundleImport::Parts Node::import_parts() {
       .store = *parts_.store,
       .run_aside = parts_.run_aside,
       .now = parts_.now,
-      .take = [this](const protocol::BundleContent& content, std::string_view way) -> Result<std::string> {
-        AKM_TRY(take_up(content, way));
-        return receipt_of(content);
+      .take = [this](const protocol::BundleContent& content,
+                     const service::BundleImport::Found& found) -> Result<std::string> {
+        std::string receipt = receipt_of(content);
+        AKM_TRY(note_leftover(content, found, receipt));
+        const Status taken = take_up(content, found.way);
+        if (taken) return receipt;
+        (void)records_->erase_leftover();  // where it stays, the use id is not among those that were used
+        return std::unexpected(taken.error());
       },
       .wrong_code =
           [this](unsigned tries_left) {
@@ -31,11 +36,7 @@ service::BundleImport::Parts Node::import_parts() {
                 {}, "A one-time code did not open a bundle");
             status_changed();
           },
-      .not_removed =
-          [this](const Error& why) {
-            say({.name = "bundle-not-removed", .severity = 4, .fields = {{"error", why.message()}}}, {},
-                "The bundle was used, but not wholly removed; remove it by hand");
-          }};
+      .removed = [this](const Status& removed) { bundle_removed(removed); }};
 }
 
 void Node::provision_from_file(const std::string& path, UniqueFd code, Done done) {

@@ -140,6 +140,28 @@ Result<NodeRecord> NodeRecord::decode(std::span<const std::uint8_t> bytes) {
   return out;
 }
 
+std::vector<std::uint8_t> BundleLeftover::encode() const {
+  CborWriter writer;
+  writer.array(4);
+  writer.bytes(digest);
+  writer.bytes(use_id);
+  writer.text(path);
+  writer.text(receipt);
+  return writer.take();
+}
+
+Result<BundleLeftover> BundleLeftover::decode(std::span<const std::uint8_t> bytes) {
+  CborReader reader(bytes);
+  BundleLeftover out;
+  if (reader.array(4) != 4) reader.refuse("leftover");
+  read_bytes(reader, out.digest);
+  read_bytes(reader, out.use_id);
+  out.path = reader.text(kLeftoverPathBytes);
+  out.receipt = reader.text(kLeftoverReceiptBytes);
+  if (!reader.finish()) return fail(Errc::state_corrupt, std::string(service::kBundleLeftRecord));
+  return out;
+}
+
 Result<std::optional<NodeRecord>> NodeRecords::load() {
   const auto stored = store_.read(kRecordName);
   if (!stored && stored.error().code == Errc::not_found) return std::optional<NodeRecord>();
@@ -216,6 +238,22 @@ Status NodeRecords::write_used(const std::vector<protocol::SingleUseId>& ids) {
   std::vector<std::uint8_t> bytes;
   for (const auto& one : ids) bytes.insert(bytes.end(), one.begin(), one.end());
   return store_.write(service::kUsedBundlesRecord, bytes);
+}
+
+Result<std::optional<BundleLeftover>> NodeRecords::leftover() {
+  const auto stored = store_.read(service::kBundleLeftRecord);
+  if (!stored && stored.error().code == Errc::not_found) return std::optional<BundleLeftover>();
+  if (!stored) return std::unexpected(stored.error());
+  AKM_ASSIGN(BundleLeftover last, BundleLeftover::decode(stored->reveal()));
+  return std::optional(std::move(last));
+}
+
+Status NodeRecords::save_leftover(const BundleLeftover& leftover) {
+  return store_.write(service::kBundleLeftRecord, leftover.encode());
+}
+
+Status NodeRecords::erase_leftover() {
+  return store_.remove(service::kBundleLeftRecord);
 }
 
 }  // namespace akm::node

@@ -35,6 +35,22 @@ struct NodeRecord {
   bool operator==(const NodeRecord&) const = default;
 };
 
+inline constexpr std::size_t kLeftoverPathBytes = 4096;
+inline constexpr std::size_t kLeftoverReceiptBytes = 1024;
+
+/// A bundle that was used and may still be where it was found.
+struct BundleLeftover {
+  protocol::Digest32 digest{};  // of the file, by which it is known again
+  protocol::SingleUseId use_id{};
+  std::string path;  // where it was
+  std::string receipt;
+
+  [[nodiscard]] std::vector<std::uint8_t> encode() const;
+  /// state_corrupt.
+  static Result<BundleLeftover> decode(std::span<const std::uint8_t> bytes);
+  bool operator==(const BundleLeftover&) const = default;
+};
+
 /// The node's own records in the sealed store.
 class NodeRecords {
  public:
@@ -55,6 +71,11 @@ class NodeRecords {
   Status add_used(const protocol::SingleUseId& id);
   /// For a use that came to nothing.
   Status remove_used(const protocol::SingleUseId& id);
+
+  /// The last one, if there is one.
+  Result<std::optional<BundleLeftover>> leftover();
+  Status save_leftover(const BundleLeftover& leftover);
+  Status erase_leftover();
 
  private:
   Result<std::vector<protocol::SingleUseId>> used();

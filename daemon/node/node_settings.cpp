@@ -128,6 +128,12 @@ service::Schema node_schema() {
        .doc = "When no source is as it was at provisioning: erase the relationships, so that a copy "
               "does not use them, or keep them.",
        .choices = {"erase", "keep"}});
+  schema.push_back({.name = "hardware.on_missing_source",
+                    .standard = std::string("part"),
+                    .doc = "What a source is that was there at provisioning and cannot be read now: a part, "
+                           "as a replaced one, "
+                           "or a sign of another machine where no source is as it was.",
+                    .choices = {"part", "another-machine"}});
   schema.push_back(
       {.name = "probes.enabled",
        .standard = true,
@@ -172,6 +178,8 @@ Result<NodeSettings> node_settings(const Config& config) {
   AKM_ASSIGN(out.common, service::common_settings(config, kProgram));
   AKM_ASSIGN(out.hardware, service::hardware_settings(config, out.common));
   out.erase_on_another_machine = config.text("hardware.on_another_machine") == "erase";
+  out.missing_source = config.text("hardware.on_missing_source") == "part" ? protocol::MissingSource::part
+                                                                           : protocol::MissingSource::other;
   out.probes_enabled = config.boolean("probes.enabled");
   out.probes_config_folder = config.text("probes.config_folder");
   out.probes_pin_folder = config.text("probes.pin_folder");

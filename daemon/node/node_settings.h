@@ -7,6 +7,7 @@
 #include "daemon/node/consumer_access.h"
 #include "daemon/policy/node_policy.h"
 #include "daemon/protocol/detection_policy.h"
+#include "daemon/protocol/machine_evidence.h"
 #include "daemon/service/gate_settings.h"
 #include "daemon/service/settings.h"
 #include "daemon/watch/watch_settings.h"
@@ -39,6 +40,7 @@ struct NodeSettings {
   policy::NodePolicy responses = policy::default_node_policy();  // of that file
   protocol::DetectionPolicy policy_words;                        // the same as it stands there
   bool erase_on_another_machine = true;
+  protocol::MissingSource missing_source = protocol::MissingSource::part;
   bool activate_automatically = true;
   DataSettings data;
   std::vector<ConsumerRule> consumers;

@@ -5,6 +5,7 @@
 
 #include "daemon/node/node.h"
 #include "daemon/node/tpm_import.h"
+#include "daemon/service/aside_worker.h"
 
 namespace akm::node {
 
@@ -13,13 +14,9 @@ void Node::tpm_identity(Reply<TpmIdentity> reply) {
   if (!tpm.identity || !tpm.quoter) return reply(fail(Errc::not_supported, "this node has no TPM"));
   auto hardware = parts_.hardware.identity();
   if (!hardware) return reply(std::unexpected(hardware.error()));
-  const auto shared = std::make_shared<Reply<TpmIdentity>>(std::move(reply));
-  const Status begun =
-      parts_.run_aside([tpm, shared, hardware = std::move(*hardware)]() -> keyring::TpmWorker::Completion {
-        auto made = make_tpm_identity(tpm, hardware);
-        return [shared, made = std::move(made)]() mutable { (*shared)(std::move(made)); };
-      });
-  if (!begun) (*shared)(std::unexpected(begun.error()));
+  service::reply_aside<TpmIdentity>(
+      parts_.run_aside, [tpm, hardware = std::move(*hardware)] { return make_tpm_identity(tpm, hardware); },
+      std::move(reply));
 }
 
 void Node::provision_from_tpm_file(const std::string& path, const std::vector<std::uint8_t>& digest,

@@ -10,7 +10,6 @@
 #include "daemon/base/loader_environment.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
-#include "daemon/service/erase_state.h"
 #include "daemon/watch/system_file.h"
 #include "keyring/kernel_keyring.h"
 
@@ -58,13 +57,11 @@ Node::Facts facts_of(const service::OpenedState& state, const io::Loop& loop, st
           .findings = state.findings};
 }
 
-/// On the loop thread, although a TPM or a token may take seconds: nothing may go on meanwhile. A record that
-/// is stored between two steps is sealed under a key that is gone, and a bundle that is used after its use
-/// was taken along could be used again. There is nothing to keep up either: the relationships are erased
-/// before, and the daemon starts anew after it.
-std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeSettings& settings,
-                                                                     service::OpenedState& state,
-                                                                     service::AuditTrail& audit) {
+/// On the loop thread, although a TPM or a token may take seconds (no more than kElementPatience of them):
+/// there is nothing to keep up meanwhile, since the relationships are erased before and the daemon starts
+/// anew after it.
+std::function<service::Erased(bool)> storage_eraser(const NodeSettings& settings, service::OpenedState& state,
+                                                    service::AuditTrail& audit) {
   if (!state.store) return {};
   return [&settings, &state, &audit](bool mark) {
     audit.end(mark);  // while the key that seals it is there
@@ -93,10 +90,12 @@ void begin_anew() {
   (void)::raise(SIGTERM);
 }
 
-void look_at_hardware(Hardware& hardware, std::vector<std::string>& findings) {
+void look_at_hardware(Hardware& hardware, service::OpenedState& state) {
+  if (state.later.opening) return hardware.wait(*state.failure);
+  if (state.hardware) (void)hardware.keep(*state.hardware);
   const auto found = hardware.identity();
   if (found) return;
-  findings.push_back(found.error().message());
+  state.findings.push_back(found.error().message());
   log::warning("No hardware identity yet", {{"AKM_ERROR", found.error().message()}});
 }
 

@@ -28,16 +28,16 @@ std::unique_ptr<keyring::KeyStore> open_keys(const NodeSettings& settings,
 /// What does not change while the daemon runs.
 Node::Facts facts_of(const service::OpenedState& state, const io::Loop& loop, std::string listen);
 /// What zeroize and generalize do beyond the records; null without a state.
-std::function<Result<std::vector<std::string>>(bool)> storage_eraser(const NodeSettings& settings,
-                                                                     service::OpenedState& state,
-                                                                     service::AuditTrail& audit);
+std::function<service::Erased(bool)> storage_eraser(const NodeSettings& settings, service::OpenedState& state,
+                                                    service::AuditTrail& audit);
 /// What is sent to a group's address goes where all datagrams go.
 std::function<Status(const Endpoint&)> group_joiner(io::Loop& loop, const Endpoint& local,
                                                     io::DatagramHandler receive);
 /// Starts this program anew, without a state or with a new one.
 void begin_anew();
-/// Collects the hardware identity once, and says when there is none.
-void look_at_hardware(Hardware& hardware, std::vector<std::string>& findings);
+/// What the start has collected, or collects it now, and says when there is none; not while the TPM is still
+/// being waited for.
+void look_at_hardware(Hardware& hardware, service::OpenedState& state);
 /// The probes; null with a finding when they are switched off or cannot be loaded.
 std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::vector<std::string>& findings);
 /// In the log.

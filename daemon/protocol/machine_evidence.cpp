@@ -48,11 +48,14 @@ std::vector<std::string> changed_sources(const SourceDigests& before, const Sour
   return out;
 }
 
-bool is_another_machine(const SourceDigests& before, const SourceDigests& now) {
-  return !before.empty() && std::ranges::none_of(before, [&now](const SourceDigest& was) {
+bool is_another_machine(const SourceDigests& before, const SourceDigests& now, MissingSource missing) {
+  bool other = false;
+  for (const SourceDigest& was : before) {
     const SourceDigest* is = find(now, was.name);
-    return is != nullptr && is->digest == was.digest;
-  });
+    if (is != nullptr && is->digest == was.digest) return false;
+    if (is != nullptr || missing == MissingSource::other) other = true;
+  }
+  return other;
 }
 
 void write_sources(CborWriter& writer, const SourceDigests& sources) {

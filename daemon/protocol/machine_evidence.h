@@ -29,8 +29,13 @@ using SourceDigests = std::vector<SourceDigest>;
 SourceDigests source_digests(std::span<const HardwareSource> sources);
 /// "NAME changed", "NAME gone", "NAME new"; empty when all are the same.
 std::vector<std::string> changed_sources(const SourceDigests& before, const SourceDigests& now);
-/// None of those before is there as it was: another machine, not one with a new part.
-bool is_another_machine(const SourceDigests& before, const SourceDigests& now);
+/// What a source is that was there and cannot be read now: a part that was taken out, or a driver that is not
+/// loaded; or as much as one with another value.
+enum class MissingSource : std::uint8_t { part, other };
+/// None of those before is there as it was, and one at least has another value: another machine, not one with
+/// a new part.
+bool is_another_machine(const SourceDigests& before, const SourceDigests& now,
+                        MissingSource missing = MissingSource::part);
 void write_sources(CborWriter& writer, const SourceDigests& sources);
 SourceDigests read_sources(CborReader& reader);
 

@@ -2,6 +2,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/service/machine.h"
 #include "daemon/service/prompt_store.h"
 #include "daemon/store/postgresql_session.h"
 #include "daemon/store/sqlite_session.h"
@@ -133,7 +134,7 @@ Status Assembly::start(Observer observer) {
   configuration_->on_change([this] { role_->policy_changed(); });
   configuration_->on_records([this] { role_->records_changed(); });
   role_->set_observer(std::move(observer));
-  AKM_ASSIGN(const nmm::RunningClock::BootId boot, nmm::read_boot_id());
+  AKM_ASSIGN(const nmm::RunningClock::BootId boot, service::read_boot_id());
   AKM_TRY(role_->start(boot, &loop_));
   configuration_->load();
   return {};

@@ -26,6 +26,7 @@ class Assembly {
   [[nodiscard]] service::AsideWorker& aside() { return aside_; }
   /// Why the state did not open, if it did not.
   [[nodiscard]] const std::optional<Error>& failure() const { return opened_.failure; }
+  [[nodiscard]] const service::Later& later() const { return opened_.later; }
   [[nodiscard]] store::SealedStore* store() const { return opened_.store.get(); }
   /// Takes up what was under way; `observer` hears of all changes from now on.
   Status start(Observer observer);

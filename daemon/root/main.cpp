@@ -30,7 +30,7 @@ Status serve(const service::Settings& settings, root::RootSettings own) {
   dbus::Authorizer authorizer(bus, {settings.bus_group, settings.use_polkit});
   dbus::RootAdaptor adaptor(bus, authorizer, role->port());
   const service::SealingService sealing(*loop, role->aside(), bus, authorizer, dbus::kRootPath, settings,
-                                        role->failure(), role->store());
+                                        role->failure(), role->store(), role->later());
   service::BusWiring wiring(*loop, bus);
   AKM_TRY(role->start(adaptor.observer()));
   service::ServiceManager manager(*loop);

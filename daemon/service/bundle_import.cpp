@@ -38,9 +38,8 @@ struct BundleImport::Import {
   SecretBuffer code;  // a token's PIN
   Done done;
   Result<BundleSource> source = fail(Errc::internal, "not read yet");  // not of a token
-  protocol::Digest32 digest{};
+  Found found;
   Result<protocol::BundleContent> content = fail(Errc::internal, "not opened yet");
-  std::string way;
   /// Makes the bundle useless where it was found. Called aside, once the credentials are stored.
   std::function<Status(const std::string& receipt)> consume;
   std::string receipt;
@@ -50,20 +49,19 @@ struct BundleImport::Import {
   void open_source() {
     source = BundleSource::open(place.path, place.also);
     if (!source) return;
-    way = source->way();
+    found = {source->way(), place.path, crypto::sha256({source->bytes()})};
     consume = [this](const std::string& text) { return source->consume(text); };
   }
 };
 
 BundleImport::Shared BundleImport::begin(Done done) {
-  under_way_ = true;
-  auto import = std::make_shared<Import>();
-  import->done = std::move(done);
-  return import;
+  current_ = std::make_shared<Import>();
+  current_->done = std::move(done);
+  return current_;
 }
 
 void BundleImport::from_file(Place place, UniqueFd code, Done done) {
-  if (under_way_) return done(fail(Errc::busy, "provisioning is under way"));
+  if (current_) return done(fail(Errc::busy, "provisioning is under way"));
   auto typed = read_code(code);
   if (!typed) return done(std::unexpected(typed.error()));
   const Shared import = begin(std::move(done));
@@ -74,12 +72,12 @@ void BundleImport::from_file(Place place, UniqueFd code, Done done) {
 
 /// A module may block, or answer anything: it is asked aside, and the loop goes on.
 void BundleImport::from_token(keyring::TokenPlace place, UniqueFd pin, Done done) {
-  if (under_way_) return done(fail(Errc::busy, "provisioning is under way"));
+  if (current_) return done(fail(Errc::busy, "provisioning is under way"));
   auto typed = read_pin(place, pin);
   if (!typed) return done(std::unexpected(typed.error()));
   const Shared import = begin(std::move(done));
   import->code = std::move(*typed);
-  import->way = "token";
+  import->found.way = "token";
   aside(
       import,
       [place = std::move(place)](Import& one) {
@@ -92,7 +90,7 @@ void BundleImport::from_token(keyring::TokenPlace place, UniqueFd pin, Done done
 }
 
 void BundleImport::from_sealed_file(Place place, Open open, Done done) {
-  if (under_way_) return done(fail(Errc::busy, "provisioning is under way"));
+  if (current_) return done(fail(Errc::busy, "provisioning is under way"));
   const Shared import = begin(std::move(done));
   import->place = std::move(place);
   aside(
@@ -109,17 +107,18 @@ void BundleImport::aside(const Shared& import, std::function<void(Import&)> work
   const Status taken =
       parts_.run_aside([this, import, work = std::move(work), then]() -> keyring::TpmWorker::Completion {
         work(*import);
-        return [this, import, then] { (this->*then)(import); };
+        return [this, import, then] {
+          if (import == current_) (this->*then)(import);
+        };
       });
   if (taken) return;
-  if (then == &BundleImport::opened) (void)tries_.give_back(import->digest);  // its code was not tried
+  if (then == &BundleImport::opened) (void)tries_.give_back(*import->found.digest);  // its code was not tried
   end(import, taken);
 }
 
 void BundleImport::found(const Shared& import) {
   if (!import->source) return end(import, std::unexpected(import->source.error()));
-  import->digest = crypto::sha256({import->source->bytes()});
-  if (const Status may = tries_.begin(import->digest, parts_.now()); !may) return end(import, may);
+  if (const Status may = tries_.begin(*import->found.digest, parts_.now()); !may) return end(import, may);
   // scrypt takes some tenths of a second.
   aside(
       import, [](Import& one) { one.content = protocol::open_bundle(one.source->bytes(), one.code); },
@@ -128,40 +127,47 @@ void BundleImport::found(const Shared& import) {
 
 void BundleImport::opened(const Shared& import) {
   if (import->content) {
-    (void)tries_.opened(import->digest);  // else its tries count on, for a bundle that opens no more
+    (void)tries_.opened(*import->found.digest);  // else its tries count on, for a bundle that opens no more
     return take(import);
   }
   Error error = import->content.error();
   if (error.code != Errc::wrong_code) {
-    (void)tries_.give_back(import->digest);  // else it counts: more cautious, not wrong
+    (void)tries_.give_back(*import->found.digest);  // else it counts: more cautious, not wrong
     return end(import, std::unexpected(std::move(error)));
   }
-  error.detail = tries_.failed(import->digest, parts_.now());
-  parts_.wrong_code(tries_.remaining(import->digest));
+  error.detail = tries_.failed(*import->found.digest, parts_.now());
+  parts_.wrong_code(tries_.remaining(*import->found.digest));
   end(import, std::unexpected(std::move(error)));
 }
 
 void BundleImport::take(const Shared& import) {
   if (!import->content) return end(import, std::unexpected(import->content.error()));
-  auto receipt = parts_.take(*import->content, import->way);
+  auto receipt = parts_.take(*import->content, import->found);
   if (!receipt) return end(import, std::unexpected(receipt.error()));
   import->receipt = std::move(*receipt);
   // From here on the credentials are there, also if the drive or the token was pulled out.
   const Status started = parts_.run_aside([this, import]() -> keyring::TpmWorker::Completion {
     import->consumed = import->consume(import->receipt);
-    return [this, import] { consumed(import); };
+    return [this, import] {
+      if (import == current_) consumed(import);
+    };
   });
   if (!started) consumed(import);
 }
 
 void BundleImport::consumed(const Shared& import) {
-  if (!import->consumed) parts_.not_removed(import->consumed.error());
+  parts_.removed(import->consumed);
   end(import, {});
 }
 
 void BundleImport::end(const Shared& import, const Status& outcome) {
-  under_way_ = false;
-  std::exchange(import->done, {})(outcome);
+  const Shared kept = import;  // the argument may be current_ itself
+  current_.reset();
+  std::exchange(kept->done, {})(outcome);
+}
+
+void BundleImport::abandon(const Error& why) {
+  if (current_) end(current_, std::unexpected(why));
 }
 
 }  // namespace akm::service

@@ -3,6 +3,7 @@
 // its code counted, taken by the role on the loop, and made useless where it was found.
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,15 +18,22 @@ namespace akm::service {
 
 class BundleImport {
  public:
+  /// Where a bundle came from.
+  struct Found {
+    std::string way;                           // that the event tells
+    std::string path;                          // of a file
+    std::optional<protocol::Digest32> digest;  // of a file; a token's takes the PIN, which is kept nowhere
+  };
   struct Parts {
     store::SealedStore& store;
     RunAside run_aside;
     std::function<Instant()> now;
     /// Stores the credentials, durably, and returns the receipt. On the loop.
-    std::function<Result<std::string>(const protocol::BundleContent&, std::string_view way)> take;
-    /// Whom an operator hears of: a try that was one, and a bundle that is used but still there.
+    std::function<Result<std::string>(const protocol::BundleContent&, const Found&)> take;
+    /// Whom an operator hears of: a try that was one.
     std::function<void(unsigned tries_left)> wrong_code;
-    std::function<void(const Error&)> not_removed;
+    /// Whether the used bundle was made useless where it was found.
+    std::function<void(const Status&)> removed;
   };
   explicit BundleImport(Parts parts) : parts_(std::move(parts)), tries_(parts_.store) {}
   BundleImport(const BundleImport&) = delete;
@@ -33,7 +41,10 @@ class BundleImport {
 
   /// Reads how often codes were tried. Errors of BundleTries::load.
   Status load() { return tries_.load(parts_.now()); }
-  [[nodiscard]] bool under_way() const { return under_way_; }
+  [[nodiscard]] bool under_way() const { return current_ != nullptr; }
+  /// A drive or a module may never come back from what it was asked: what is under way ends with this error,
+  /// and what another thread still does for it is dropped.
+  void abandon(const Error& why);
   [[nodiscard]] unsigned remaining(const protocol::Digest32& bundle) const {
     return tries_.remaining(bundle);
   }
@@ -66,7 +77,7 @@ class BundleImport {
 
   Parts parts_;
   BundleTries tries_;
-  bool under_way_ = false;
+  Shared current_;
 };
 
 }  // namespace akm::service

@@ -8,8 +8,10 @@
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/service/machine.h"
+#include "daemon/service/patience.h"
 #include "daemon/service/pcr_record.h"
 #include "daemon/service/startup.h"
+#include "keyring/sealed_blob.h"
 #include "keyring/sealed_key.h"
 #include "keyring/sealer_factory.h"
 
@@ -25,9 +27,7 @@ constexpr std::size_t kAlongBytes = 16384;
 
 /// Without it nobody could tell the next boot from this one.
 Result<std::string> boot_id() {
-  const auto id = this_machine(0).boot_id;
-  if (std::ranges::all_of(id, [](std::uint8_t b) { return b == 0; }))
-    return fail(Errc::io_failed, "the boot id of the kernel");
+  AKM_ASSIGN(const auto id, read_boot_id());
   return hex(id);
 }
 
@@ -35,13 +35,20 @@ std::span<const std::uint8_t> bytes_of(const std::string& text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-Status remove_files(const std::string& folder, std::size_t& count) {
+bool any_name(std::string_view) {
+  return true;
+}
+
+/// Those whose names `which` accepts.
+Status remove_files(const std::string& folder, std::size_t& count,
+                    bool (*which)(std::string_view) = any_name) {
   std::error_code error;
   std::vector<std::string> paths;
   fs::directory_iterator entry(folder, error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     std::error_code gone;
-    if (!entry->is_directory(gone)) paths.push_back(entry->path().string());
+    if (!entry->is_directory(gone) && which(entry->path().filename().string()))
+      paths.push_back(entry->path().string());
   }
   Status first;
   if (error && error != std::errc::no_such_file_or_directory)
@@ -69,41 +76,84 @@ Status leave_behind(const Settings& settings, store::SealedStore& store) {
   return {};
 }
 
+using Names = Result<std::vector<std::string>>;
+
+/// A module or a driver may never answer.
+Names erase_in_element(const Settings& settings, std::vector<std::uint8_t> blob, Duration patience) {
+  AKM_ASSIGN(const auto answer,
+             Awaited<Names>::start([options = sealer_options(settings), blob = std::move(blob)]() -> Names {
+               AKM_ASSIGN(const auto sealer, keyring::make_sealer(options));
+               return sealer->erase(blob);
+             }));
+  if (auto names = answer->wait_for(patience)) return *std::move(names);
+  return fail(Errc::timed_out,
+              "the TPM or token does not answer; what it keeps of this state opens nothing any more");
+}
+
+class Eraser {
+ public:
+  Eraser(const Settings& settings, Erased& out) : settings_(settings), out_(out) {}
+
+  bool note(std::string name, const Status& status) {
+    if (status) return true;
+    if (out_.first) out_.first = status;
+    out_.failed.push_back(std::move(name));
+    return false;
+  }
+  void records() {
+    std::size_t count = 0;
+    const Status removed = remove_files(records_folder(settings_), count);
+    if (note("records", removed)) out_.gone.push_back("records:" + std::to_string(count));
+  }
+  /// Under the lock: a reseal that is under way finds no file to put another in the place of.
+  void sealed_key() {
+    const auto lock = keyring::lock_sealed_key(settings_.state_folder);
+    if (!lock) note("lock", std::unexpected(lock.error()));
+    const std::string& folder = settings_.state_folder;
+    Status first = erase_file(folder + "/" + keyring::kSealedKeyFile);
+    std::size_t count = 0;
+    // A program that was killed while it sealed the key anew has left a copy.
+    for (const Status& status : {erase_file(folder + "/" + keyring::kReplacedKeyFile),
+                                 remove_files(folder, count, is_temporary_file_name)}) {
+      if (first) first = status;
+    }
+    if (note("sealed-storage-key", first)) out_.gone.emplace_back("sealed-storage-key");
+  }
+  void element(std::vector<std::uint8_t> blob, Duration patience) {
+    auto names = erase_in_element(settings_, std::move(blob), patience);
+    if (!names) note("secure-element", std::unexpected(names.error()));
+    if (names) out_.gone.insert(out_.gone.end(), names->begin(), names->end());
+  }
+
+ private:
+  const Settings& settings_;
+  Erased& out_;
+};
+
 }  // namespace
 
-Result<std::vector<std::string>> erase_state(const Settings& settings, store::SealedStore& store, bool mark) {
-  std::vector<std::string> gone;
-  Status first;
-  const auto note = [&first](const Status& status) {
-    if (first && !status) first = status;
-    return status.has_value();
-  };
-  std::string marker;
+Erased erase_state(const Settings& settings, store::SealedStore& store, bool mark, Duration patience) {
+  Erased out;
+  Eraser eraser(settings, out);
   if (mark) {
-    AKM_ASSIGN(marker, boot_id());  // before anything is gone
-  }
-  if (!mark) note(leave_behind(settings, store));
-  // The marker first: an image that is taken after a crash here has no identity, whatever else is in it.
-  if (mark) note(write_file_atomically(settings.state_folder + kMarker, bytes_of(marker + "\n"), 0600));
-  std::size_t records = 0;
-  if (note(remove_files(records_folder(settings), records)))
-    gone.push_back("records:" + std::to_string(records));
-  // Before what may take long or fail: without it nothing opens. A token is found by what stands in it.
-  const std::string sealed_key = settings.state_folder + "/" + keyring::kSealedKeyFile;
-  const bool by_token = settings.sealing == SealingChoice::token;
-  if (!by_token) note(erase_file(sealed_key));
-  auto sealer = keyring::make_sealer(sealer_options(settings));
-  if (sealer) {
-    auto erased = (*sealer)->erase();
-    if (erased) gone.insert(gone.end(), erased->begin(), erased->end());
-    if (!erased) note(std::unexpected(erased.error()));
+    const auto marker = boot_id();
+    // Before anything is gone. The marker first: an image that is taken after a crash here has no identity,
+    // whatever else is in it.
+    if (!eraser.note("marker", marker ? Status{} : std::unexpected(marker.error()))) return out;
+    eraser.note("marker",
+                write_file_atomically(settings.state_folder + kMarker, bytes_of(*marker + "\n"), 0600));
   } else {
-    note(std::unexpected(sealer.error()));
+    eraser.note("used-bundles", leave_behind(settings, store));
   }
-  note(erase_file(settings.state_folder + "/" + keyring::kReplacedKeyFile));
-  if (note(erase_file(sealed_key))) gone.emplace_back("sealed-storage-key");
-  if (!first) return std::unexpected(first.error());
-  return gone;
+  store.forget();
+  // A token finds by it what is its own.
+  const auto blob =
+      read_file(settings.state_folder + "/" + keyring::kSealedKeyFile, keyring::kSealedBlobMaxBytes);
+  eraser.records();
+  // Before what may take long or fail: without it nothing opens.
+  eraser.sealed_key();
+  eraser.element(blob.value_or(std::vector<std::uint8_t>{}), patience);
+  return out;
 }
 
 Status take_off_mark(const Settings& settings) {

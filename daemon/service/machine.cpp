@@ -33,12 +33,19 @@ std::string digits_of(const std::string& path) {
 
 }  // namespace
 
+Result<std::array<std::uint8_t, 16>> read_boot_id(const std::string& path) {
+  std::array<std::uint8_t, 16> out{};
+  const auto id = parse_hex(digits_of(path));
+  if (!id || id->size() != out.size()) return fail(Errc::io_failed, path + " holds no boot id");
+  std::ranges::copy(*id, out.begin());
+  return out;
+}
+
 protocol::MachineEvidence this_machine(std::uint32_t incarnation, const std::string& boot,
                                        const std::string& machine) {
   protocol::MachineEvidence out;
   out.start = incarnation;
-  if (const auto id = parse_hex(digits_of(boot)); id && id->size() == out.boot_id.size())
-    std::ranges::copy(*id, out.boot_id.begin());
+  if (const auto id = read_boot_id(boot)) out.boot_id = *id;
   const std::string id = digits_of(machine);
   const auto bytes = [](std::string_view text) {
     return std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());

@@ -33,6 +33,7 @@ class PromptStore final : public store::SealedStore {
     return store_->set_aside(name);
   }
   Result<std::vector<std::string>> list() override { return store_->list(); }
+  void forget() override { store_->forget(); }
 
  private:
   std::unique_ptr<store::SealedStore> store_;

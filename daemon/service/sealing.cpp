@@ -109,30 +109,24 @@ Status changed(const Settings& settings, bool by_recovery, const SecretBuffer& s
 
 }  // namespace
 
-template <typename T>
-void Sealing::aside(std::move_only_function<Result<T>()> work, Reply<T> reply) {
-  // The reply is shared with the job: where the job cannot be had, it is answered here.
-  const auto held = std::make_shared<Reply<T>>(std::move(reply));
-  const Status begun = run_aside_([work = std::move(work), held]() mutable -> keyring::TpmWorker::Completion {
-    return [result = work(), held]() mutable { (*held)(std::move(result)); };
-  });
-  if (!begun) (*held)(std::unexpected(begun.error()));
-}
-
 void Sealing::pcrs(Reply<PcrFacts> reply) {
-  aside<PcrFacts>([settings = settings_] { return facts(settings); }, std::move(reply));
+  reply_aside<PcrFacts>(run_aside_, [settings = settings_] { return facts(settings); }, std::move(reply));
 }
 
 void Sealing::predict(PcrChanges changes, Reply<PcrPrediction> reply) {
-  aside<PcrPrediction>(
+  reply_aside<PcrPrediction>(
+      run_aside_,
       [settings = settings_, changes = std::move(changes)] { return prediction(settings, changes); },
       std::move(reply));
 }
 
 void Sealing::authorise(PcrChanges changes, std::vector<std::uint8_t> signature, Done done) {
-  aside<void>([settings = settings_, changes = std::move(changes),
-               signature = std::move(signature)] { return authorised(settings, changes, signature); },
-              std::move(done));
+  reply_aside<void>(
+      run_aside_,
+      [settings = settings_, changes = std::move(changes), signature = std::move(signature)] {
+        return authorised(settings, changes, signature);
+      },
+      std::move(done));
 }
 
 void Sealing::change(bool by_recovery, SecretBuffer secret, Done done) {
@@ -141,13 +135,16 @@ void Sealing::change(bool by_recovery, SecretBuffer secret, Done done) {
   if (store_ != nullptr && wanted) {
     if (const Status lowered = lower_pcrs(*store_, *wanted); !lowered) return done(lowered);
   }
-  aside<void>([settings = settings_, by_recovery, secret = std::move(secret),
-               closed = store_ == nullptr] { return changed(settings, by_recovery, secret, closed); },
-              [this, done = std::move(done)](const Status& status) mutable {
-                note_sealing();
-                done(status);
-                if (status && second_try_ != nullptr) second_try_->soon();
-              });
+  reply_aside<void>(
+      run_aside_,
+      [settings = settings_, by_recovery, secret = std::move(secret), closed = store_ == nullptr] {
+        return changed(settings, by_recovery, secret, closed);
+      },
+      [this, done = std::move(done)](const Status& status) mutable {
+        note_sealing();
+        done(status);
+        if (status && second_try_ != nullptr) second_try_->soon();
+      });
 }
 
 // Also after a failure: what was lowered for it is what the file says again.
@@ -170,11 +167,12 @@ void Sealing::recover(SecretBuffer secret, Done done) {
 
 SealingService::SealingService(io::Loop& loop, AsideWorker& worker, dbus::Bus& bus,
                                dbus::Authorizer& authorizer, const char* path, const Settings& settings,
-                               const std::optional<Error>& failure, store::SealedStore* store)
+                               const std::optional<Error>& failure, store::SealedStore* store, Later later)
     : second_try_(failure && may_pass(failure->code)
                       ? std::make_unique<SecondTry>(
                             loop, settings,
-                            [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); })
+                            [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },
+                            std::move(later))
                       : nullptr),
       sealing_(
           settings, [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },

@@ -32,8 +32,6 @@ class Sealing final : public SealingPort {
   void recover(SecretBuffer secret, Done done) override;
 
  private:
-  template <typename T>
-  void aside(std::move_only_function<Result<T>()> work, Reply<T> reply);
   void change(bool by_recovery, SecretBuffer secret, Done done);
   void note_sealing();
 
@@ -48,7 +46,7 @@ class SealingService {
  public:
   SealingService(io::Loop& loop, AsideWorker& worker, dbus::Bus& bus, dbus::Authorizer& authorizer,
                  const char* path, const Settings& settings, const std::optional<Error>& failure,
-                 store::SealedStore* store);
+                 store::SealedStore* store, Later later);
 
  private:
   std::unique_ptr<SecondTry> second_try_;

@@ -1,5 +1,7 @@
 #include "daemon/service/second_try.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -42,13 +44,25 @@ Duration pause_after(std::uint32_t starts) {
   return std::min(pause, kStartAnewLast);
 }
 
-SecondTry::SecondTry(io::Loop& loop, Settings settings, RunAside run_aside)
-    : settings_(std::move(settings)),
+SecondTry::SecondTry(io::Loop& loop, Settings settings, RunAside run_aside, Later later)
+    : loop_(loop),
+      settings_(std::move(settings)),
       run_aside_(std::move(run_aside)),
+      later_(std::move(later)),
       least_(pause_after(started_anew())),
-      pause_(least_),
-      due_(boottime_now() + pause_) {
+      pause_(least_) {
+  if (later_.opening) {
+    const auto watch =
+        loop.watch(later_.opening->eventfd(), POLLIN, [this](std::uint32_t) { opening_ended(); });
+    if (watch) watch_ = *watch;
+  }
+  // Without the watch there is still the next try.
+  if (!watch_) due_ = boottime_now() + pause_;
   loop.add_deadline([this] { return due_; }, [this] { next(); });
+}
+
+SecondTry::~SecondTry() {
+  if (watch_) loop_.unwatch(*watch_);
 }
 
 void SecondTry::soon() {
@@ -56,24 +70,48 @@ void SecondTry::soon() {
   if (due_) due_ = boottime_now() + kSecondTrySoon;
 }
 
+/// Whatever came of it: the next start says it, and goes on from there without asking again.
+void SecondTry::opening_ended() {
+  auto opened = later_.opening->wait_for(Duration{0});
+  if (!opened) return;
+  loop_.unwatch(*watch_);
+  watch_.reset();
+  later_.opening.reset();
+  opened->store.reset();
+  if (opened->failure) {
+    start_with(std::unexpected(*opened->failure));
+  } else {
+    start_with(std::move(opened->key));
+  }
+  due_ = boottime_now() + pause_;
+}
+
 void SecondTry::next() {
   due_.reset();
   // The job may outlive this object, its completion does not.
-  const Status begun = run_aside_([this, settings = settings_]() -> keyring::TpmWorker::Completion {
-    return [this, possible = state_can_be_opened(settings)] { tried(possible); };
-  });
-  if (!begun) tried(begun);
+  const Status begun = run_aside_(
+      [this, settings = settings_, hardware = later_.hardware]() -> keyring::TpmWorker::Completion {
+        return [this, found = open_for_next_start(settings, hardware)]() mutable { tried(std::move(found)); };
+      });
+  if (!begun) tried(std::unexpected(begun.error()));
 }
 
-void SecondTry::tried(const Status& possible) {
-  if (possible) {
-    log::write(log::Level::notice, {}, "The state can be opened now: the daemon starts anew");
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): the other thread waits for work meanwhile, and exec follows
-    (void)::setenv(kVariable, std::to_string(std::min(started_anew() + 1, kCounted)).c_str(), 1);
-    if (const Status failed = start_anew(); !failed) log::error(failed.error().message());
-  }
+void SecondTry::tried(Result<OpenedKey> found) {
+  if (found) start_with(found);
   pause_ = std::max(least_, std::min(2 * pause_, kSecondTryLast));
   due_ = boottime_now() + pause_;
+}
+
+void SecondTry::start_with(const Result<OpenedKey>& found) {
+  log::write(log::Level::notice, {},
+             found ? "The state can be opened now: the daemon starts anew"
+                   : "The state cannot be opened: the daemon starts anew to say why");
+  // Without it the next start asks once more, and a count is left out.
+  if (const Status handed = hand_over(found); !handed) log::error(handed.error().message());
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the other thread waits for work meanwhile, and exec follows
+  (void)::setenv(kVariable, std::to_string(std::min(started_anew() + 1, kCounted)).c_str(), 1);
+  if (const Status failed = start_anew(); !failed) log::error(failed.error().message());
+  (void)take_over();  // nobody else takes it
 }
 
 }  // namespace akm::service

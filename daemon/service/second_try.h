@@ -7,6 +7,7 @@
 #include "daemon/io/loop.h"
 #include "daemon/service/aside_worker.h"
 #include "daemon/service/settings.h"
+#include "daemon/service/startup.h"
 
 namespace akm::service {
 
@@ -28,11 +29,13 @@ std::uint32_t started_anew();
 /// The first pause after so many of these: doubled with each.
 Duration pause_after(std::uint32_t starts);
 
-/// From a daemon that runs without its state: tries it from time to time, and starts the program anew when it
-/// can be had. The trying is done aside, since a TPM may take its time.
+/// From a daemon that runs without its state: waits for the start that is under way, then tries it from time
+/// to time, and starts the program anew with what it found. None of it is done on the loop thread, since a
+/// TPM may take its time.
 class SecondTry {
  public:
-  SecondTry(io::Loop& loop, Settings settings, RunAside run_aside);
+  SecondTry(io::Loop& loop, Settings settings, RunAside run_aside, Later later = {});
+  ~SecondTry();
   SecondTry(const SecondTry&) = delete;
   SecondTry& operator=(const SecondTry&) = delete;
   /// There is reason to believe that it can be had now.
@@ -40,13 +43,18 @@ class SecondTry {
 
  private:
   void next();
-  void tried(const Status& possible);
+  void tried(Result<OpenedKey> found);
+  void opening_ended();
+  void start_with(const Result<OpenedKey>& found);
 
+  io::Loop& loop_;
   Settings settings_;
   RunAside run_aside_;
+  Later later_;
+  std::optional<io::Loop::WatchId> watch_;
   Duration least_;
   Duration pause_;
-  std::optional<Instant> due_;  // none while a try is under way
+  std::optional<Instant> due_;  // none while a try, or the first start, is under way
 };
 
 }  // namespace akm::service

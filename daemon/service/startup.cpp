@@ -14,6 +14,7 @@
 #include "daemon/service/scheduling.h"
 #include "keyring/sealed_key.h"
 #include "keyring/sealer_factory.h"
+#include "keyring/tpm_attestor.h"
 #include "keyring/tpm_policy.h"
 
 namespace akm::service {
@@ -47,7 +48,7 @@ keyring::SealerOptions sealer_options(const Settings& settings) {
   out.nv_index = settings.nv_index;
   out.state_folder = settings.state_folder;
   out.allow_software = settings.allow_software;
-  out.token = {{settings.pkcs11_module, settings.token_uri}, settings.pin_file, {}};
+  out.token = {{settings.pkcs11_module, settings.token_uri}, settings.pin_file};
   return out;
 }
 
@@ -93,36 +94,102 @@ void look_at_sealing(const Settings& settings, OpenedState& out) {
   (void)compare_root(*blob, out);
 }
 
-Result<std::unique_ptr<keyring::Sealer>> open_store(const Settings& settings, RandomSource& random,
-                                                    OpenedState& out) {
+Status open_key(const Settings& settings, RandomSource& random,
+                const std::optional<keyring::HardwareOptions>& hardware, bool probe, Opened& out) {
   // Only the last folder of the path is made: what is above it is the packager's or the operator's.
   AKM_TRY(make_folder(settings.state_folder));
   AKM_TRY(take_off_mark(settings));
   AKM_ASSIGN(std::unique_ptr<keyring::Sealer> sealer, keyring::make_sealer(sealer_options(settings)));
-  out.key_storage = sealer->description();
-  out.hardware_protected = sealer->kind() != keyring::SealerKind::software;
-  AKM_ASSIGN(const keyring::StorageKey key, keyring::open_storage_key(*sealer, settings.state_folder));
-  out.key_storage = sealer->description();  // a token is known by now
-  AKM_ASSIGN(store::AuditKey audit_key, store::AuditKey::derive(key));
-  out.audit_key = std::make_shared<const store::AuditKey>(std::move(audit_key));
-  AKM_ASSIGN(out.store, store::SealedStore::open(records_folder(settings), key, random));
+  out.key.kind = sealer->kind();
+  out.key.description = sealer->description();
+  AKM_ASSIGN(out.key.key, keyring::open_storage_key(*sealer, settings.state_folder));
+  out.key.description = sealer->description();  // a token is known by now
+  AKM_ASSIGN(out.store, store::SealedStore::open(records_folder(settings), out.key.key, random));
   if (const auto blob = keyring::stored_blob(settings.state_folder)) {
     AKM_TRY(check_pcrs(*out.store, blob->pcr_mask));
   }
+  AKM_TRY(take_up_records(settings, *out.store));
+  if (probe) {
+    AKM_TRY(out.store->write(kProbeRecord, std::vector<std::uint8_t>(kProbeBytes)));
+    AKM_TRY(out.store->remove(kProbeRecord));
+  }
+  AKM_ASSIGN(out.key.incarnation, sealer->next_incarnation());
+  if (!hardware) return {};
+  // Where that fails, who needs it tries again, and says why.
+  if (auto sources = keyring::collect_hardware_sources(*hardware)) out.key.hardware = std::move(*sources);
+  return {};
+}
+
+Opened opened_key(const Settings& settings, RandomSource& random,
+                  const std::optional<keyring::HardwareOptions>& hardware, bool probe) {
+  Opened out;
+  if (const Status status = open_key(settings, random, hardware, probe, out); !status) {
+    out.store.reset();
+    out.failure = status.error();
+  }
+  return out;
+}
+
+/// What the start before has found out.
+Opened opened_before(const Settings& settings, RandomSource& random, Result<OpenedKey> found) {
+  Opened out;
+  if (!found) {
+    out.failure = found.error();
+    return out;
+  }
+  auto store = store::SealedStore::open(records_folder(settings), found->key, random);
+  if (store) out.store = std::move(*store);
+  if (!store) out.failure = store.error();
+  out.key = std::move(*found);
+  return out;
+}
+
+Error slow(const Settings& settings, Duration patience) {
+  const char* element = settings.sealing == SealingChoice::token ? "token" : "TPM";
+  return {Errc::sealed_unavailable,
+          std::string("the ") + element + " is slow: it has not done within " +
+              std::to_string(std::chrono::ceil<std::chrono::seconds>(patience).count()) +
+              " s what a start needs of it. Nothing is to be done: the daemon waits for it, and then starts "
+              "with its "
+              "state"};
+}
+
+/// On a thread of its own, which may go on when nobody waits any more: it has nothing of the caller's.
+Opened open_in_time(const Settings& settings, RandomSource& random, Later& later, Duration patience) {
+  if (auto found = take_over()) return opened_before(settings, random, std::move(*found));
+  const auto opening = Awaited<Opened>::start([settings, hardware = later.hardware] {
+    static SystemRandom of_thread;
+    return opened_key(settings, of_thread, hardware, false);
+  });
+  Opened out;
+  if (!opening) {
+    out.failure = opening.error();
+    return out;
+  }
+  if (auto opened = (*opening)->wait_for(patience)) return std::move(*opened);
+  later.opening = *opening;
+  out.failure = slow(settings, patience);
+  return out;
+}
+
+Status open_all(const Settings& settings, RandomSource& random, OpenedState& out, Duration patience) {
+  Opened opened = open_in_time(settings, random, out.later, patience);
+  out.key_storage = opened.key.description;
+  out.hardware_protected =
+      !opened.key.description.empty() && opened.key.kind != keyring::SealerKind::software;
+  if (opened.failure) return std::unexpected(*opened.failure);
+  AKM_ASSIGN(store::AuditKey audit_key, store::AuditKey::derive(opened.key.key));
+  out.audit_key = std::make_shared<const store::AuditKey>(std::move(audit_key));
+  out.store = std::move(opened.store);
+  out.hardware = std::move(opened.key.hardware);
   if (const Status erased = keyring::erase_replaced(settings.state_folder); !erased) {
     find(out, "The kek.sealed that was replaced is there still, and opens: remove " + settings.state_folder +
                   "/" + keyring::kReplacedKeyFile + " (" + erased.error().message() + ")");
   }
-  return sealer;
-}
-
-Status open_all(const Settings& settings, RandomSource& random, OpenedState& out) {
-  AKM_ASSIGN(const auto sealer, open_store(settings, random, out));
-  AKM_TRY(take_up_records(settings, *out.store));
-  AKM_ASSIGN(out.engine.incarnation, sealer->next_incarnation());
+  out.engine.incarnation = out.counted = opened.key.incarnation;
   AKM_ASSIGN(out.engine.salt, random_u32(random));
   AKM_ASSIGN(const StartNote note, note_start(*out.store, out.engine.incarnation));
-  const std::string_view counting = sealer->kind() == keyring::SealerKind::token ? "token" : "TPM";
+  const std::string_view counting = opened.key.kind == keyring::SealerKind::token ? "token" : "TPM";
   if (note.missed > 0 && out.hardware_protected) {
     find(out, "This state is perhaps an older copy: the " + std::string(counting) + " has counted " +
                   std::to_string(note.missed) +
@@ -167,21 +234,23 @@ Result<StartNote> note_start(store::SealedStore& store, std::uint32_t incarnatio
   return out;
 }
 
-Status state_can_be_opened(const Settings& settings) {
+Result<OpenedKey> open_for_next_start(const Settings& settings,
+                                      const std::optional<keyring::HardwareOptions>& hardware) {
   SystemRandom random;
-  OpenedState out;
-  AKM_ASSIGN(const auto sealer, open_store(settings, random, out));
-  AKM_TRY(out.store->write(kProbeRecord, std::vector<std::uint8_t>(kProbeBytes)));
-  return out.store->remove(kProbeRecord);
+  Opened opened = opened_key(settings, random, hardware, true);
+  if (opened.failure) return std::unexpected(*opened.failure);
+  return std::move(opened.key);
 }
 
-OpenedState open_state(const Settings& settings, RandomSource& random) {
+OpenedState open_state(const Settings& settings, RandomSource& random,
+                       const std::optional<keyring::HardwareOptions>& hardware, Duration patience) {
   OpenedState out;
+  out.later.hardware = hardware;
   if (const Status first = run_before_others(settings.realtime_priority); !first) {
     out.findings.push_back("A busy machine holds up detections: " + first.error().message());
     log::write(log::Level::warning, {}, out.findings.back());
   }
-  if (const Status opened = open_all(settings, random, out); !opened) {
+  if (const Status opened = open_all(settings, random, out, patience); !opened) {
     out.store.reset();
     out.failure = opened.error();
     out.findings.push_back(opened.error().message());
@@ -191,6 +260,10 @@ OpenedState open_state(const Settings& settings, RandomSource& random) {
   }
   if (!out.hardware_protected) {
     out.findings.emplace_back("Keys are sealed in software: whoever copies the disk can open them");
+    // Who writes to the disk before a TPM has sealed anything could have put it there.
+    if (settings.sealing == SealingChoice::automatic && keyring::tpm_is_expected(settings.tcti))
+      out.findings.back() +=
+          ". There should be a TPM, and kek.sealed was made without: zeroize the node and provision it anew";
     log::write(log::Level::warning, message_id::kSealingInSoftware, out.findings.back());
   }
   return out;

@@ -99,33 +99,36 @@ class FileStore final : public SealedStore {
         random_(random) {}
 
   Result<SecretBuffer> read(std::string_view name) override {
+    AKM_TRY(usable());
     AKM_TRY(check_name(name));
     AKM_TRY(check_kind(name));
     auto sealed = read_file(path_of(name), kRecordMaxBytes + kSealedOverheadBytes);
     // What this store never wrote is not an input error but a changed file.
     if (!sealed && sealed.error().code == Errc::too_large) return fail(Errc::state_corrupt, path_of(name));
     if (!sealed) return std::unexpected(std::move(sealed).error());
-    auto record = open_record(storage_key_, name, *sealed);
+    auto record = open_record(*storage_key_, name, *sealed);
     if (!record && record.error().code == Errc::state_corrupt)
       return fail(Errc::state_corrupt, path_of(name));
     return record;
   }
 
   Status write(std::string_view name, std::span<const std::uint8_t> record) override {
+    AKM_TRY(usable());
     AKM_TRY(check_name(name));
     if (record.size() > kRecordMaxBytes) return fail(Errc::too_large, std::string(name));
-    AKM_ASSIGN(const std::vector<std::uint8_t> sealed, seal_record(storage_key_, name, record, random_));
+    AKM_ASSIGN(const std::vector<std::uint8_t> sealed, seal_record(*storage_key_, name, record, random_));
     return with_space(write_file_atomically(path_of(name), sealed, 0600), sealed.size());
   }
 
   Status write_all(std::span<const NamedRecord> records) override {
+    AKM_TRY(usable());
     std::vector<NamedFile> files;
     files.reserve(records.size());
     std::size_t bytes = 0;
     for (const auto& [name, record] : records) {
       AKM_TRY(check_name(name));
       if (record.size() > kRecordMaxBytes) return fail(Errc::too_large, name);
-      AKM_ASSIGN(auto sealed, seal_record(storage_key_, name, record, random_));
+      AKM_ASSIGN(auto sealed, seal_record(*storage_key_, name, record, random_));
       bytes += sealed.size();
       files.push_back({name, std::move(sealed)});
     }
@@ -174,7 +177,13 @@ class FileStore final : public SealedStore {
     return names;
   }
 
+  void forget() override { storage_key_.reset(); }
+
  private:
+  [[nodiscard]] Status usable() const {
+    if (storage_key_) return {};
+    return fail(Errc::wrong_state, "the state in " + folder_ + " was erased");
+  }
   [[nodiscard]] std::string path_of(std::string_view name) const { return folder_ + "/" + std::string(name); }
 
   /// Only what this store made: a file. Opening anything else could wait for ever, or lead out of the folder.
@@ -209,7 +218,7 @@ class FileStore final : public SealedStore {
   std::string folder_;
   UniqueFd folder_fd_;
   UniqueFd lock_;
-  SecretBytes<32> storage_key_;
+  std::optional<SecretBytes<32>> storage_key_;  // none: the state was erased
   RandomSource& random_;
 };
 

@@ -67,6 +67,9 @@ class SealedStore {
   }
   /// Names of all records, sorted; those that were set aside are among them.
   virtual Result<std::vector<std::string>> list() = 0;
+  /// The storage key is wiped here: nothing is read or written from now on (wrong_state). For the end of a
+  /// state, beside which a record under its dead key would come up at the next start as a damaged one.
+  virtual void forget() {}
 };
 
 }  // namespace akm::store

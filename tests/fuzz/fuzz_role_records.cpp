@@ -1,5 +1,5 @@
-// Covers nmm::decode_node_record, nmm::decode_asr_record and node::NodeRecord::decode with their encoders.
-// The first byte chooses the record.
+// Covers nmm::decode_node_record, nmm::decode_asr_record node::NodeRecord::decode and
+// node::BundleLeftover::decode with their encoders. The first byte chooses the record.
 #include <algorithm>
 
 #include "daemon/nmm/record_codec.h"
@@ -23,7 +23,8 @@ void settles(std::span<const std::uint8_t> bytes) {
   require(Encode(*again) == written, "and is then the same");
 }
 
-Bytes encode_own(const node::NodeRecord& record) {
+template <typename Record>
+Bytes encode_own(const Record& record) {
   return record.encode();
 }
 
@@ -31,15 +32,18 @@ Bytes encode_own(const node::NodeRecord& record) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
-  switch (input.below(3)) {
+  switch (input.below(4)) {
     case 0:
       settles<nmm::decode_node_record, nmm::encode_node_record>(input.rest());
       break;
     case 1:
       settles<nmm::decode_asr_record, nmm::encode_asr_record>(input.rest());
       break;
+    case 2:
+      settles<node::NodeRecord::decode, encode_own<node::NodeRecord>>(input.rest());
+      break;
     default:
-      settles<node::NodeRecord::decode, encode_own>(input.rest());
+      settles<node::BundleLeftover::decode, encode_own<node::BundleLeftover>>(input.rest());
   }
   return 0;
 }

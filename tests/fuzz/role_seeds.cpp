@@ -119,6 +119,10 @@ void records(Seeds& seeds) {
   own.state = node::NodeState::quarantined;
   own.pending_report = {0xa0};
   seeds.add("role_records", "node", own.encode(), {2});
+  node::BundleLeftover left;
+  left.path = "/media/usb/a.akmbundle";
+  left.receipt = "{}";
+  seeds.add("role_records", "bundle-left", left.encode(), {3});
 }
 
 void probes(Seeds& seeds) {

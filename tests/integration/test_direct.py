@@ -1,16 +1,48 @@
 """A node gets its credentials over its D-Bus through a program (as ssh would) and over TCP: sealed to a key of the
 node's, whose fingerprint is compared, since such a connection passes no descriptors and may end at somebody else."""
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from support import BUILD, IntegrationTest, main
-from tools.lab.lab import Lab, wait_until
+from tools.lab.lab import Lab, run, wait_until
 
 # Takes the arguments of ssh, and reaches the "host" through its namespace instead of a network login.
 BRIDGE = """#!/bin/sh
 # -xT -- HOST systemd-stdio-bridge
 [ "$1" = -xT ] && [ "$2" = -- ] && [ "$4" = systemd-stdio-bridge ] || exit 9
 exec nsenter --net=/run/netns/{prefix}-"$3" systemd-stdio-bridge --bus-path=unix:path={folder}/"$3"/bus
+"""
+# A real server in the node's namespace, with keys of this test alone. What it runs is its own to say.
+SSHD = """
+Port 2222
+ListenAddress {address}
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/authorized_keys
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+StrictModes no
+UsePAM no
+PidFile none
+ForceCommand exec systemd-stdio-bridge --bus-path=unix:path={bus}
+"""
+# ssh takes its home from the password file, so that a configuration of its own has to be named.
+SSH = """#!/bin/sh
+exec ssh -F {folder}/ssh_config "$@"
+"""
+SSH_CONFIG = """
+Host a
+  HostName {address}
+  IdentityFile {folder}/user_key
+  IdentitiesOnly yes
+  UserKnownHostsFile {folder}/known_hosts
+  GlobalKnownHostsFile /dev/null
+  HostKeyAlias a
+  StrictHostKeyChecking yes
+  BatchMode yes
+  ConnectTimeout 10
 """
 # One connection, each byte both ways, in the node's namespace.
 TCP = """
@@ -72,6 +104,50 @@ class Direct(IntegrationTest):
         self.assertIn("Provisioned as 'a'", waiting.communicate(timeout=60)[0])
         wait_until(lambda: self.a.status()["state"] == "active", "a is active")
         self.assertEqual(self.a.status()["handover_fingerprint"], "", "the key was for one bundle")
+
+    def start_sshd(self):
+        """The folder of its keys; the client's are there too."""
+        folder = self.lab.folder / "sshd"
+        folder.mkdir(mode=0o700)
+        for name in ("host_key", "user_key", "other_key"):
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", folder / name)
+        shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
+        known = {"address": self.a.address, "folder": folder, "bus": self.a.bus_socket}
+        for name, text in (("sshd_config", SSHD), ("ssh", SSH), ("ssh_config", SSH_CONFIG)):
+            (folder / name).write_text(text.format(**known))
+        (folder / "ssh").chmod(0o755)
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # built into sshd: where it separates its privileges
+        log = self.lab.folder / "sshd.log"
+        self.lab.spawn(self.lab.inside(self.a.namespace, "/usr/sbin/sshd", "-D", "-e", "-f", folder / "sshd_config"),
+                       log)
+        wait_until(lambda: log.exists() and "listening" in log.read_text(), "sshd of a")
+        return folder
+
+    def test_over_sshd(self):
+        if not Path("/usr/sbin/sshd").exists():
+            self.skipTest("needs sshd (openssh-server)")
+        folder = self.start_sshd()
+        self.nmm.overrides |= {"direct.exec": [str(folder / "ssh")]}
+        self.start()
+
+        def knows(key):
+            kind, text = (folder / (key + ".pub")).read_text().split()[:2]
+            (folder / "known_hosts").write_text(f"[a]:2222 {kind} {text}\n" + f"a {kind} {text}\n")
+
+        # Another machine answers at the address: ssh ends there, and nothing is sent.
+        knows("other_key")
+        done = self.provision(self.a, "ssh:root@a:2222", "--yes")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(self.a.status()["state"], "unprovisioned")
+        self.assertEqual(self.listed(), [])
+        knows("host_key")
+        refused = self.provision(self.a, "ssh:root@a:2222")
+        self.assertIn("nothing was sent", refused.stderr)
+        shown = self.a.status()["handover_fingerprint"]
+        done = self.provision(self.a, "ssh:root@a:2222", "--fingerprint", shown)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        wait_until(lambda: self.a.status()["state"] == "active", "a is active")
+        self.assertIn("Accepted publickey for root", (self.lab.folder / "sshd.log").read_text())
 
     def test_what_may_be_opened_is_policy(self):
         self.start()

@@ -47,6 +47,14 @@ class Token:
         (self.folder / "tokens").rmdir()
         (self.folder / "away").rename(self.folder / "tokens")
 
+    def hang(self, hangs):
+        """The module waits for ever, or no longer."""
+        path = pathlib.Path(f"{self.flags}.hang")
+        if hangs:
+            path.touch()
+        else:
+            path.unlink()
+
     def save(self):
         shutil.copytree(self.folder / "tokens", self.folder / "copy")
 
@@ -177,6 +185,16 @@ class TokenTest(IntegrationTest):
         a.start()
         self.assertEqual(a.status()["state"], "active")
 
+        # A module that hangs holds up no start: it is said, and the node is back when the module is.
+        a.stop()
+        self.token.hang(True)
+        a.start()
+        self.assertEqual(a.status()["state"], "sealed-unavailable")
+        self.assertTrue(found(a, "the token is slow"), a.status()["findings"])
+        self.token.hang(False)
+        wait_until(lambda: (a.status() or {}).get("state") == "active", "a is back with its token", seconds=60)
+        self.assertFalse(found(a, "perhaps an older copy"), a.status()["findings"])
+
         # An older copy of the token: its counter has gone back, which the state on the disk knows.
         a.stop()
         self.token.save()
@@ -185,6 +203,20 @@ class TokenTest(IntegrationTest):
         self.token.restore()
         a.start()
         self.assertTrue(found(a, "the start counter went back"), a.status()["findings"])
+
+        # Nor does it hold up a zeroize for ever; what is left on the token is named.
+        self.seal_with_token(b)
+        b.stop()
+        shutil.rmtree(b.state)
+        b.start()
+        nmm.akmctl("nmm", "provision", "b", "--bus-address", b.bus_address, "--endpoint", b.endpoint)
+        self.token.hang(True)
+        done = b.akmctl("node", "zeroize", "--yes", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("not erased: secure-element", done.stderr)
+        self.assertFalse((b.state / "records" / "node").exists())
+        self.token.hang(False)
+        wait_until(lambda: (b.status() or {}).get("state") == "unprovisioned", "b begins anew", seconds=60)
 
     @staticmethod
     def files(node):

@@ -1,9 +1,11 @@
 // A PKCS#11 module that misbehaves on order: it stands before SoftHSM2 and passes each call on, but the n-th.
 // A test in the same process gives the plan (faulty_pkcs11.h); for a daemon, the file that AKM_FAULTY_TOKEN
-// names holds flags to add to the token's, as a number, and each login is noted in that file with ".logins".
+// names holds flags to add to the token's, as a number, and each login is noted in that file with ".logins";
+// while there is one with ".hang", no session opens.
 #include "tests/support/faulty_pkcs11.h"
 
 #include <p11-kit/pkcs11.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <string>
@@ -57,6 +59,8 @@ void alter_answer(Args... args) {
   } else if constexpr (kSame<Member, &CK_FUNCTION_LIST::C_Encrypt> ||
                        kSame<Member, &CK_FUNCTION_LIST::C_Decrypt>) {
     alter(std::get<3>(all), std::get<4>(all));
+  } else if constexpr (kSame<Member, &CK_FUNCTION_LIST::C_WrapKey>) {
+    alter(std::get<4>(all), std::get<5>(all));
   } else if constexpr (kSame<Member, &CK_FUNCTION_LIST::C_FindObjects>) {
     alter(nullptr, std::get<3>(all));
   } else if constexpr (kSame<Member, &CK_FUNCTION_LIST::C_GetSlotList>) {
@@ -72,6 +76,13 @@ void note_login() {
   if (out == nullptr) return;
   (void)std::fputs("login\n", out);
   (void)std::fclose(out);
+}
+
+/// As long as there is a file of this name, as a module that waits for its device.
+void wait_for_device() {
+  const char* const file = std::getenv("AKM_FAULTY_TOKEN");
+  const std::string hang = file == nullptr ? "" : std::string(file) + ".hang";
+  while (!hang.empty() && ::access(hang.c_str(), F_OK) == 0) (void)::usleep(20'000);
 }
 
 unsigned long added_flags() {
@@ -91,6 +102,7 @@ template <typename... Args, CK_RV (*CK_FUNCTION_LIST::*Member)(Args...)>
 struct Thunk<Member> {
   static CK_RV call(Args... args) {
     if constexpr (kSame<Member, &CK_FUNCTION_LIST::C_Login>) note_login();
+    if constexpr (kSame<Member, &CK_FUNCTION_LIST::C_OpenSession>) wait_for_device();
     const bool now = ++plan.calls == plan.fail_at;
     if (now && plan.fault == Pkcs11Fault::refuse) return plan.answer;
     CK_RV answer = (real->*Member)(args...);
@@ -99,6 +111,8 @@ struct Thunk<Member> {
     }
     if constexpr (kSame<Member, &CK_FUNCTION_LIST::C_GetMechanismInfo>) {
       if (plan.without_gcm && std::get<1>(std::tuple(args...)) == CKM_AES_GCM) return CKR_MECHANISM_INVALID;
+      if (plan.without_wrap && std::get<1>(std::tuple(args...)) == CKM_AES_KEY_WRAP)
+        return CKR_MECHANISM_INVALID;
     }
     if (!now) return answer;
     if (plan.fault == Pkcs11Fault::lose) {
@@ -135,9 +149,9 @@ CK_FUNCTION_LIST* make_list() {
   using L = CK_FUNCTION_LIST;
   wrap_all<&L::C_Initialize, &L::C_GetSlotList, &L::C_GetSlotInfo, &L::C_GetTokenInfo, &L::C_GetMechanismInfo,
            &L::C_OpenSession, &L::C_CloseSession, &L::C_Login, &L::C_Logout, &L::C_CreateObject,
-           &L::C_DestroyObject, &L::C_GetAttributeValue, &L::C_FindObjectsInit, &L::C_FindObjects,
-           &L::C_FindObjectsFinal, &L::C_EncryptInit, &L::C_Encrypt, &L::C_DecryptInit, &L::C_Decrypt,
-           &L::C_GenerateKey>(list);
+           &L::C_WrapKey, &L::C_UnwrapKey, &L::C_DestroyObject, &L::C_GetAttributeValue,
+           &L::C_FindObjectsInit, &L::C_FindObjects, &L::C_FindObjectsFinal, &L::C_EncryptInit, &L::C_Encrypt,
+           &L::C_DecryptInit, &L::C_Decrypt, &L::C_GenerateKey>(list);
   return &list;
 }
 

@@ -23,6 +23,7 @@ struct Pkcs11Plan {
   unsigned long add_flags = 0;  // to what C_GetTokenInfo says
   unsigned long logins = 0;     // calls of C_Login
   bool without_gcm = false;     // CKM_AES_GCM is not there
+  bool without_wrap = false;    // nor CKM_AES_KEY_WRAP
 };
 
 /// Loads the module and keeps it loaded; null when it cannot be had.

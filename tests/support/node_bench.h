@@ -240,8 +240,7 @@ class NodeBench {
   std::vector<keyring::TpmWorker::Job> aside;
   std::vector<keyring::TpmWorker::Job> hooks;
   bool fail_aside = false;
-  std::function<Result<std::vector<std::string>>(bool mark)>
-      erase_storage;  // null: the key is not this node's
+  std::function<service::Erased(bool mark)> erase_storage;  // null: the key is not this node's
   bool drop_all = false;
   std::uint32_t incarnation = 0;
   std::uint8_t use_id = 1;

@@ -44,8 +44,42 @@ class PaperVendor {
     X509_free(made);
     return out;
   }
+  /// PEM: a list of the one between, or of the root, with one serial in it; all certificates here have 7.
+  [[nodiscard]] Bytes revoke_by_between(long serial) const {
+    return revoke("Vendor Between", between_key_, serial);
+  }
+  [[nodiscard]] Bytes revoke_by_root(long serial) const { return revoke("Vendor Root", root_key_, serial); }
 
  private:
+  static Bytes revoke(const char* issuer, EVP_PKEY* signer, long serial) {
+    X509_CRL* list = X509_CRL_new();
+    (void)X509_CRL_set_version(list, 1);
+    X509_NAME* who = X509_NAME_new();
+    name(who, issuer);
+    (void)X509_CRL_set_issuer_name(list, who);
+    X509_NAME_free(who);
+    ASN1_TIME* when = ASN1_TIME_new();
+    (void)ASN1_TIME_set_string(when, "150601000000Z");
+    (void)X509_CRL_set1_lastUpdate(list, when);
+    X509_REVOKED* entry = X509_REVOKED_new();
+    ASN1_INTEGER* number = ASN1_INTEGER_new();
+    (void)ASN1_INTEGER_set(number, serial);
+    (void)X509_REVOKED_set_serialNumber(entry, number);
+    (void)X509_REVOKED_set_revocationDate(entry, when);
+    (void)X509_CRL_add0_revoked(list, entry);
+    ASN1_INTEGER_free(number);
+    ASN1_TIME_free(when);
+    (void)X509_CRL_sort(list);
+    (void)X509_CRL_sign(list, signer, EVP_sha256());
+    BIO* bio = BIO_new(BIO_s_mem());
+    (void)PEM_write_bio_X509_CRL(bio, list);
+    X509_CRL_free(list);
+    char* text = nullptr;
+    const long size = BIO_get_mem_data(bio, &text);
+    Bytes out(text, text + size);
+    BIO_free(bio);
+    return out;
+  }
   static void name(X509_NAME* name, const char* text) {
     (void)X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(text),
                                      -1, -1, 0);

@@ -193,6 +193,16 @@ std::string json_serial(std::int32_t serial) {
   return line({{"serial", serial}});
 }
 
+std::string not_erased(const std::string& receipt) {
+  const Json line = Json::parse(receipt, nullptr, false);
+  std::string out;
+  if (!line.is_object() || !line.contains("failed") || !line["failed"].is_array()) return out;
+  for (const Json& name : line["failed"]) {
+    if (name.is_string()) out += (out.empty() ? "" : ", ") + name.get<std::string>();
+  }
+  return out;
+}
+
 std::string json_escaped(const std::string& text) {
   const std::string quoted = line(Json(text));
   return quoted.substr(1, quoted.size() - 2);

@@ -19,6 +19,8 @@ std::string json_of(dbus::Service service, const EventRecord& event);
 /// {"key": "16 hex digits"}
 std::string json_id(const char* key, std::uint64_t id);
 std::string json_serial(std::int32_t serial);
+/// The list "failed" of a zeroize receipt, for a reader; empty where all was erased.
+std::string not_erased(const std::string& receipt);
 /// The inside of a JSON text.
 std::string json_escaped(const std::string& text);
 

@@ -119,6 +119,8 @@ Status zeroize(Session& session, bool yes) {
   wait_for_new_start(*proxy);
   say(session, "Erased: the node is unprovisioned." + (receipt.empty() ? "" : "\nReceipt: " + receipt),
       receipt.empty() ? kDone : receipt);
+  if (const std::string left = not_erased(receipt); !left.empty())
+    return fail(Errc::storage_failed, "not erased: " + left + "; the log says why (zeroize-failed)");
   return {};
 }
 

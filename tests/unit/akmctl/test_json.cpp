@@ -19,6 +19,13 @@ Test(json, text_that_is_not_utf8_is_replaced_and_does_not_throw) {
   cr_assert_eq(json["service"], "nmm");
 }
 
+Test(json, what_a_receipt_says_was_not_erased) {
+  cr_assert_eq(not_erased(R"({"akm-zeroize":1,"failed":["records","secure-element"]})"),
+               "records, secure-element");
+  for (const char* line : {"", "{", "[]", "{}", R"({"failed":[]})", R"({"failed":[1]})", R"({"failed":"x"})"})
+    cr_assert(not_erased(line).empty(), "%s", line);
+}
+
 Test(json, ids_are_hex_everywhere) {
   AsrSnapshot asr;
   asr.id = 0xff;

@@ -367,6 +367,22 @@ Test(kernel_keyring, a_key_is_put_only_where_its_owner_let_us) {
   cr_assert(keys->give(kExported, ring, ::geteuid()).error().code == Errc::not_found);
 }
 
+Test(kernel_keyring, a_user_can_invalidate_no_key_of_another) {
+  auto keys = keyring();
+  const KeyId first{9, KeyId::Slot::user_export, "vpn", 1000};
+  const KeyId second{9, KeyId::Slot::user_export, "vpn", 1001};
+  const auto one = keys->put(first, secret_of('A'), 60);
+  const auto other = keys->put(second, secret_of('A'), 60);
+  cr_assert(one && other && *one != *other);
+  cr_assert_eq(keyctl_invalidate(*one), 0);
+  cr_assert(keys->get(first).error().code == Errc::not_found);
+  cr_assert_eq(*keys->put(second, secret_of('B'), 60), *other);
+  cr_assert_neq(*keys->put(first, secret_of('B'), 60), *one, "the user has another now");
+  cr_assert(keys->revoke_all());
+  cr_assert(keys->get(second).error().code == Errc::not_found);
+  cr_assert(keys->put(second, secret_of('C'), 60), "and goes on");
+}
+
 Test(kernel_keyring, who_holds_an_exported_key_sees_it_renewed_and_revoked) {
   if (::geteuid() != 0) cr_skip("needs uid 0: takes another identity");
   auto keys = keyring();

@@ -1,6 +1,7 @@
 #include "keyring/sealed_key.h"
 
 #include <filesystem>
+#include <future>
 
 #include "daemon/base/atomic_file.h"
 #include "keyring/sealer_factory.h"
@@ -86,6 +87,55 @@ Test(sealed_key, what_a_crash_left_is_finished) {
   std::filesystem::remove(present);
   cr_assert_eq(erase_replaced(folder.path()).error().code, Errc::storage_failed);
   cr_assert(std::filesystem::exists(folder.file(kReplacedKeyFile)), "with no other it is kept");
+}
+
+// While the TPM takes its time, the state may be erased.
+Test(sealed_key, what_was_erased_meanwhile_does_not_come_back) {
+  const auto tpm = software_tpm();
+  extend_pcr(*tpm, ESYS_TR_PCR7);
+  const TemporaryFolder folder;
+  TpmSealer whole(tpm_opener(tpm->tcti()), {kCounterIndex});
+  cr_assert(open_storage_key(whole, folder.path()));
+  const Bytes first = file_in(folder);
+  const auto expect_gone = [&](const char* what, auto change) {
+    cr_assert(write_file_atomically(folder.file(kSealedKeyFile), first, 0600));
+    TpmTraffic traffic;
+    TpmSealer sealer(faulty_opener(
+                         tpm->tcti(),
+                         [&](TPM2_CC) -> std::optional<TpmFault> {
+                           std::filesystem::remove(folder.file(kSealedKeyFile));
+                           return std::nullopt;
+                         },
+                         &traffic),
+                     {kCounterIndex});
+    SealedKey key(sealer, folder.path());
+    cr_assert_eq(change(key).error().code, Errc::wrong_state, "%s", what);
+    cr_assert_not(std::filesystem::exists(folder.file(kSealedKeyFile)), "%s", what);
+    cr_assert_not(std::filesystem::exists(folder.file(kReplacedKeyFile)), "%s", what);
+  };
+  expect_gone("reseal", [](SealedKey& key) { return key.reseal({1U << 7, {}}, kSecret); });
+  expect_gone("to the TPM alone", [](SealedKey& key) { return key.reseal({}, kSecret); });
+}
+
+// The last step of a reseal and the erasing exclude each other, whoever comes first.
+Test(sealed_key, a_reseal_waits_for_who_erases) {
+  const auto tpm = software_tpm();
+  const TemporaryFolder folder;
+  TpmSealer sealer(tpm_opener(tpm->tcti()), {kCounterIndex});
+  cr_assert(open_storage_key(sealer, folder.path()));
+  auto lock = lock_sealed_key(folder.path());
+  cr_assert(lock.has_value());
+  std::promise<void> at_the_end;
+  SealedKey key(sealer, folder.path(), [&](const StorageKey&) -> Status {
+    at_the_end.set_value();
+    return {};
+  });
+  auto resealed = std::async(std::launch::async, [&key] { return key.reseal({}, kSecret); });
+  at_the_end.get_future().wait();
+  std::filesystem::remove(folder.file(kSealedKeyFile));
+  *lock = UniqueFd();
+  cr_assert_eq(resealed.get().error().code, Errc::wrong_state);
+  cr_assert_not(std::filesystem::exists(folder.file(kSealedKeyFile)));
 }
 
 // Whatever goes wrong while the key is sealed anew, the file that is there opens.

@@ -165,7 +165,7 @@ Test(sealer_factory, a_key_in_a_token_is_opened_by_the_token_only) {
   const akm::test::SoftHsm hsm;
   const TemporaryFolder folder;
   auto options = options_in(folder, SealerMode::token);
-  options.token = {hsm.place, hsm.pin_file("1234"), {}};
+  options.token = {hsm.place, hsm.pin_file("1234")};
   const auto sealer = make_sealer(options);
   cr_assert(sealer && (*sealer)->kind() == SealerKind::token);
   const auto first = open_storage_key(**sealer, folder.path());
@@ -182,7 +182,7 @@ Test(sealer_factory, a_key_in_a_token_is_opened_by_the_token_only) {
   cr_assert(open_storage_key(**make_sealer(options), folder.path()).error().code == Errc::sealed_unavailable);
   hsm.put_back();
   cr_assert(blob_in(folder) == blob, "nothing was made anew");
-  cr_assert_eq((*make_sealer(options))->erase()->size(), 2);
+  cr_assert_eq((*make_sealer(options))->erase(blob)->size(), 2);
   cr_assert(!open_storage_key(**sealer, folder.path()));
 }
 
@@ -192,7 +192,7 @@ Test(sealer_factory, a_key_that_cannot_be_stored_leaves_nothing_on_the_token) {
   const TemporaryFolder folder;
   auto options = options_in(folder, SealerMode::token);
   options.state_folder = folder.file("not-there");
-  options.token = {hsm.place, hsm.pin_file("1234"), {}};
+  options.token = {hsm.place, hsm.pin_file("1234")};
   cr_assert(!open_storage_key(**make_sealer(options), options.state_folder));
   const auto token = akm::keyring::Pkcs11Token::open(hsm.place, hsm.pin);
   cr_assert((*token)->find_private({"akm starts", ""})->empty());

@@ -146,9 +146,9 @@ Test(software_sealer, erased_its_bytes_go_before_the_name) {
   SoftwareSealer sealer = sealer_in(folder.file("state"));
   const auto blob = sealer.seal(key_of(1));
   std::filesystem::create_hard_link(folder.file("state/software.key"), folder.file("other"));
-  cr_assert_eq(sealer.erase()->at(0), "software-key");
+  cr_assert_eq(sealer.erase({})->at(0), "software-key");
   cr_assert_not(std::filesystem::exists(folder.file("state/software.key")));
   cr_assert(*akm::read_file(folder.file("other"), 64) == Bytes(32));
   cr_assert_eq(sealer.unseal(*blob).error().code, Errc::sealed_unavailable);
-  cr_assert(sealer.erase()->empty(), "there is nothing left to name");
+  cr_assert(sealer.erase({})->empty(), "there is nothing left to name");
 }

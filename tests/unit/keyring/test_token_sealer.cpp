@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "daemon/base/atomic_file.h"
 #include "keyring/sealed_blob.h"
 #include "tests/support/faulty_pkcs11.h"
 #include "tests/support/softhsm_fixture.h"
@@ -34,7 +33,7 @@ StorageKey key_of(std::uint8_t first) {
 }
 
 TokenSealer sealer_on(const SoftHsm& hsm, const std::string& pin = "1234") {
-  return TokenSealer({hsm.place, hsm.pin_file(pin), {}});
+  return TokenSealer({hsm.place, hsm.pin_file(pin)});
 }
 
 }  // namespace
@@ -58,7 +57,7 @@ Test(token_sealer, another_token_an_erased_one_or_none_is_said_and_changes_nothi
   const auto hsm = softhsm();
   const auto blob = *sealer_on(*hsm).seal(key_of(1));
   hsm->add_token("two");
-  auto other = TokenSealer({{hsm->place.module, "pkcs11:token=two"}, hsm->pin_file("1234"), {}});
+  auto other = TokenSealer({{hsm->place.module, "pkcs11:token=two"}, hsm->pin_file("1234")});
   const auto swapped = other.unseal(blob);
   cr_assert(!swapped && swapped.error().code == Errc::sealed_unavailable);
   cr_assert(swapped.error().detail.contains("it is another token"), "%s", swapped.error().detail.c_str());
@@ -75,16 +74,14 @@ Test(token_sealer, another_token_an_erased_one_or_none_is_said_and_changes_nothi
 
 Test(token_sealer, erasing_leaves_nothing_of_it_on_the_token) {
   const auto hsm = softhsm();
-  const std::string file = hsm->folder.file("kek.sealed");
   const auto other = *sealer_on(*hsm).seal(key_of(9));  // another daemon's, on the same token
   const auto blob = *sealer_on(*hsm).seal(key_of(1));
-  TokenSealer sealer({hsm->place, hsm->pin_file("1234"), file});
-  cr_assert(sealer.erase()->empty(), "there is nothing yet");
-  cr_assert(akm::write_file_atomically(file, blob, 0600));
-  const auto gone = sealer.erase();
+  TokenSealer sealer = sealer_on(*hsm);
+  cr_assert(sealer.erase({})->empty(), "there is nothing yet");
+  const auto gone = sealer.erase(blob);
   cr_assert(gone && gone->size() == 2, "%s", gone.error().message().c_str());
   cr_assert(!sealer.unseal(blob));
-  cr_assert(sealer.erase(), "twice is no error");
+  cr_assert(sealer.erase(blob), "twice is no error");
   cr_assert(*sealer_on(*hsm).unseal(other) == key_of(9));
   cr_assert_eq((*Pkcs11Token::open(hsm->place, hsm->pin))->find_private({"akm starts", ""})->size(), 1);
 }
@@ -160,21 +157,85 @@ Test(token_sealer, a_counter_that_is_gone_or_not_ours_does_not_begin_anew) {
   cr_assert(sealer.next_incarnation().error().code == Errc::state_corrupt);
 }
 
-Test(token_sealer, a_token_without_gcm_keeps_the_key_itself) {
+Test(token_sealer, a_token_that_can_neither_seal_nor_wrap_keeps_the_key_itself) {
   auto hsm = softhsm();
   auto* const plan = akm::test::faulty_pkcs11(FAULTY_PKCS11);
   cr_assert_not_null(plan);
   hsm->place.module = FAULTY_PKCS11;
   *plan = {};
-  plan->without_gcm = true;
+  plan->without_gcm = plan->without_wrap = true;
   const auto blob = sealer_on(*hsm).seal(key_of(1));
   cr_assert(blob, "%s", blob.error().message().c_str());
   cr_assert(akm::keyring::decode_sealed_blob(*blob)->private_part.empty());
   auto sealer = sealer_on(*hsm);
   cr_assert(*sealer.unseal(*blob) == key_of(1));
+  cr_assert(sealer.description().contains("can neither seal nor wrap"));
   cr_assert_eq(*sealer.next_incarnation(), 1);
   cr_assert(sealer.discard(*blob));
   cr_assert(!sealer.unseal(*blob));
+  *plan = {};
+}
+
+Test(token_sealer, a_token_without_gcm_wraps_the_key) {
+  auto hsm = softhsm();
+  auto* const plan = akm::test::faulty_pkcs11(FAULTY_PKCS11);
+  hsm->place.module = FAULTY_PKCS11;
+  *plan = {};
+  plan->without_gcm = true;
+  const auto blob = sealer_on(*hsm).seal(key_of(1));
+  cr_assert(blob, "%s", blob.error().message().c_str());
+  auto decoded = *akm::keyring::decode_sealed_blob(*blob);
+  cr_assert_eq(decoded.private_part.size(), akm::keyring::kStorageKeyBytes + akm::keyring::kTokenWrapBytes);
+  cr_assert(std::ranges::search(*blob, key_of(1).reveal().first(8)).empty());
+  auto sealer = sealer_on(*hsm);
+  cr_assert(*sealer.unseal(*blob) == key_of(1));
+  cr_assert(sealer.description().contains("AES key wrap"), "%s", sealer.description().c_str());
+  {
+    const auto token = Pkcs11Token::open(hsm->place, hsm->pin);
+    cr_assert((*token)->find_private({"akm storage key", ""})->empty(), "it is not on the token itself");
+  }
+  for (std::size_t at = 0; at < decoded.private_part.size(); ++at) {
+    auto changed = decoded;
+    changed.private_part[at] ^= 1;
+    cr_assert_not(sealer.unseal(*akm::keyring::encode_sealed_blob(changed)).has_value(), "%zu", at);
+  }
+  cr_assert_eq(sealer.erase(*blob)->size(), 2U);
+  cr_assert(!sealer.unseal(*blob));
+  *plan = {};
+}
+
+// As below, by the calls of wrapping.
+Test(token_sealer, any_call_of_wrapping_and_unwrapping_may_fail) {
+  auto hsm = softhsm();
+  auto* const plan = akm::test::faulty_pkcs11(FAULTY_PKCS11);
+  hsm->place.module = FAULTY_PKCS11;
+  const akm::test::Pkcs11Plan whole{.without_gcm = true};
+  *plan = whole;
+  const auto blob = *sealer_on(*hsm).seal(key_of(1));
+  for (const Pkcs11Fault fault : {Pkcs11Fault::refuse, Pkcs11Fault::lose, Pkcs11Fault::flip,
+                                  Pkcs11Fault::shorten, Pkcs11Fault::absurd_length}) {
+    unsigned long n = 1;
+    for (bool more = true; more; ++n) {
+      *plan = {.fail_at = n, .fault = fault, .answer = CKR_DEVICE_REMOVED, .without_gcm = true};
+      const auto opened = sealer_on(*hsm).unseal(blob);
+      more = plan->calls >= n;
+      cr_assert(!opened || *opened == key_of(1), "call %lu", n);
+      *plan = whole;
+    }
+    cr_assert_gt(n, 8);
+    n = 1;
+    for (bool more = fault != Pkcs11Fault::absurd_length; more; ++n) {
+      *plan = {.fail_at = n, .fault = fault, .answer = CKR_DEVICE_REMOVED, .without_gcm = true};
+      const auto sealed = sealer_on(*hsm).seal(key_of(2));
+      more = plan->calls >= n;
+      *plan = whole;
+      if (!sealed) continue;
+      const auto opened = sealer_on(*hsm).unseal(*sealed);
+      cr_assert(!opened || *opened == key_of(2), "call %lu", n);
+      cr_assert(sealer_on(*hsm).discard(*sealed), "call %lu", n);
+    }
+  }
+  cr_assert(*sealer_on(*hsm).unseal(blob) == key_of(1));
   *plan = {};
 }
 

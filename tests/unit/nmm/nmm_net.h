@@ -73,6 +73,7 @@ class FakeNode {
   std::size_t installs = 0;
   std::size_t policies = 0;
   bool attests = false;  // activates with a quote, and answers `attest`
+  bool replays = false;  // with the quote of its activation
   akm::testing::PaperTpm tpm;
   std::optional<protocol::ResponseReceived> last_response;
   MemoryStore store;
@@ -366,7 +367,9 @@ inline void FakeNode::request(protocol::RequestReceived& request) {
   } else if (request.method == Method::attest && attests) {
     const auto body = protocol::AttestRequest::decode(request.body.reveal());
     protocol::AttestResponse response;
-    response.quote = tpm.quote(body->nonce, 0xff);
+    const auto view = shell->engine().view(provisioning);
+    const auto old = protocol::activation_nonce(provisioning, view->description.generation, hardware);
+    response.quote = replays ? tpm.quote(old, 0xff) : tpm.quote(body->nonce, 0xff);
     response.signature = tpm.sign(response.quote);
     response.key = tpm.public_key();
     shell->post(protocol::SendResponse{request.asr_id, request.request_id, request.method, ControlStatus::ok,

@@ -187,3 +187,40 @@ Test(attestations, a_passed_one_takes_a_node_back_where_the_policy_says_so) {
   cr_assert_eq(net.state_of("n0"), "active");
   cr_assert(net.nodes[0]->view(asr_id).has_value());
 }
+
+/// One list for a fleet: what a node shows first is not trusted, and what is on the list may come and go.
+Test(attestations, golden_pcrs_of_the_fleet_stand_before_a_first_quote) {
+  NmmSettings settings = Net::settings_with(protocol::Attestation::required);
+  settings.golden_pcrs = {protocol::Digest32{1}, protocol::Digest32{2}};
+  NmmNet net(3, settings);
+  for (auto& node : net.nodes) node->attests = true;
+  net.nodes[0]->tpm.pcr_digest = {1};
+  net.nodes[1]->tpm.pcr_digest = {3};
+  net.activate_all();
+  cr_assert_eq(net.state_of("n0"), "active");
+  cr_assert_eq(net.state_of("n1"), "prepared");
+  cr_assert(net.nodes[1]->last_response->status == ControlStatus::refused_by_policy);
+  const auto attest = [&net] {
+    std::optional<std::string> out;
+    net.nmm->attest(net.nodes[0]->node_id, false, [&out](const auto& result) { out = result->outcome; });
+    net.run(seconds(60));
+    return out.value_or("");
+  };
+  cr_assert_eq(attest(), "same");
+  net.nodes[0]->tpm.pcr_digest = {2};
+  cr_assert_eq(attest(), "golden", "an update that the list knows");
+  net.nodes[0]->tpm.pcr_digest = {3};
+  cr_assert_eq(attest(), "changed");
+  cr_assert_eq(net.event("attestation-failed")->fields.at("reason"),
+               "PCRs that are not among the golden ones of nmm.golden_pcrs");
+}
+
+/// The quote of an activation has a nonce that is the same for a whole serial.
+Test(attestations, after_an_activation_the_nmm_asks_with_a_nonce_of_its_own) {
+  Net net(protocol::Attestation::required);
+  net.nodes[0]->replays = true;
+  net.nodes[0]->activate();
+  net.run(seconds(60));
+  cr_assert_not_null(net.event("attestation-failed"));
+  cr_assert_eq(net.field("breach-reported", "grade"), "critical");
+}

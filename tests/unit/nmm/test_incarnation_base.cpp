@@ -16,14 +16,15 @@ Test(incarnation_base, is_none_until_a_floor_asks_for_it) {
   cr_assert_eq(*incarnation_base(store), 0U);
 }
 
-Test(incarnation_base, lifts_the_next_start_above_the_floor_and_adds_up) {
+Test(incarnation_base, lifts_the_next_start_above_the_floor_and_no_further) {
   MemoryStore store;
   cr_assert(*raise_incarnation(store, 3, 1000));
-  const std::uint32_t next = 4 + *incarnation_base(store);
-  cr_assert_gt(next, 1000U);
-  cr_assert_not(*raise_incarnation(store, next, 1000), "once is enough");
-  cr_assert(*raise_incarnation(store, next, 5000));
-  cr_assert_gt(5 + *incarnation_base(store), 5000U);
+  cr_assert_gt(4 + *incarnation_base(store), 1000U);
+  cr_assert_not(*raise_incarnation(store, 3, 1000), "also before the next start");
+  cr_assert_eq(*incarnation_base(store), 997U);
+  cr_assert_not(*raise_incarnation(store, 4, 1000), "once is enough");
+  cr_assert(*raise_incarnation(store, 4, 5000));
+  cr_assert_eq(5 + *incarnation_base(store), 5001U);
 }
 
 Test(incarnation_base, never_wraps_and_a_damaged_one_is_said) {

@@ -96,3 +96,15 @@ Test(nmm_settings, the_example_that_the_daemon_prints_is_a_file_that_it_takes) {
   const auto settings = load(service::example_config("akm-nmmd", nmm_schema()));
   cr_assert(settings.has_value(), "%s", settings ? "" : settings.error().message().c_str());
 }
+
+Test(nmm_settings, golden_pcrs_are_digests_and_not_too_many) {
+  const std::string digest(64, 'a');
+  const auto with = [](const std::string& list) { return load("[nmm]\ngolden_pcrs = [" + list + "]\n"); };
+  cr_assert_eq(with("\"" + digest + "\"")->golden_pcrs.at(0)[0], 0xaa);
+  for (const char* bad : {"\"\"", "\"aa\"", "\"x\""}) cr_assert_not(with(bad).has_value(), "%s", bad);
+  std::string many;
+  for (std::size_t i = 0; i <= kGoldenPcrs; ++i) many += (many.empty() ? "\"" : ", \"") + digest + "\"";
+  cr_assert_not(with(many).has_value());
+  cr_assert_not(load("")->ek_certificate_in_time);
+  cr_assert(load("[nmm]\nek_certificate_times = \"required\"\n")->ek_certificate_in_time);
+}

@@ -70,15 +70,6 @@ Test(running_clock, damaged_record_is_an_error_and_it_runs_from_zero) {
   cr_assert_eq(next.seconds(kStart + seconds(8)), 8U);
 }
 
-Test(running_clock, boot_id_is_read_from_the_kernel) {
-  const auto boot = read_boot_id();
-  cr_assert(boot.has_value());
-  cr_assert(*boot == *read_boot_id());
-  cr_assert(*boot != RunningClock::BootId{});
-  cr_assert_not(read_boot_id("/proc/version").has_value());
-  cr_assert_not(read_boot_id("/nonexistent").has_value());
-}
-
 Test(running_clock, a_time_of_its_own_has_an_instant_also_before_this_boot) {
   MemoryStore store;
   RunningClock clock(store);

@@ -126,3 +126,15 @@ Test(consumer_access, who_has_ended_or_is_not_known_is_refused) {
   (void)::waitpid(child, nullptr, 0);
   cr_assert_not(allows(rule(), ended));
 }
+
+/// Where the bus gives no handle (dbus-daemon before 1.16), the number is all that there is.
+Test(consumer_access, a_process_that_is_younger_than_the_call_has_not_made_it) {
+  Caller caller = self();
+  caller.asked = Instant{1};
+  cr_assert_not(allows(rule(), caller));
+  caller.asked = boottime_now();
+  cr_assert(allows(rule(), caller));
+  caller.asked = Instant{1};
+  caller.process = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, caller.pid, 0)));
+  cr_assert(allows(rule(), caller), "a handle is better");
+}

@@ -3,8 +3,10 @@
 #include <criterion/criterion.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "daemon/base/hex.h"
@@ -19,6 +21,30 @@ namespace {
 
 constexpr protocol::AsrId kAsr = 0x6001;
 constexpr keyring::Serial kRing = 77;
+
+/// Another program of this user.
+class Sleeper {
+ public:
+  Sleeper() : pid_(::fork()) {
+    if (pid_ == 0) {
+      ::execl("/bin/sleep", "sleep", "100", nullptr);
+      ::_exit(1);
+    }
+    while (std::filesystem::read_symlink("/proc/" + std::to_string(pid_) + "/exe") != program())
+      ::usleep(1000);
+  }
+  ~Sleeper() {
+    (void)::kill(pid_, SIGKILL);
+    (void)::waitpid(pid_, nullptr, 0);
+  }
+  Sleeper(const Sleeper&) = delete;
+  Sleeper& operator=(const Sleeper&) = delete;
+  static std::string program() { return std::filesystem::canonical("/bin/sleep").string(); }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_;
+};
 
 struct Bench {
   Bench() {
@@ -85,7 +111,7 @@ struct Bench {
                      rules()};
 };
 
-const KeyId kVpn{kAsr, KeyId::Slot::user_export, "vpn"};
+const KeyId kVpn{kAsr, KeyId::Slot::user_export, "vpn", ::getuid()};
 
 /// Section 3, written down once more: HKDF-Expand is HMAC(secret, info || 0x01) for up to 32 bytes.
 std::string expected(const protocol::AsrView& view, std::uint8_t session, const std::string& name,
@@ -133,10 +159,10 @@ Test(key_exports, the_key_is_that_of_the_protocol) {
   cr_assert_eq(bench.value(kVpn), expected(bench.view, 1, "vpn", ""));
   cr_assert_eq(bench.keys.last_timeout_s, 185, "a little over the interval");
   cr_assert(bench.add({.name = "vpn", .context = {0, 0xff}, .type = "logon", .keyring = kRing}));
-  cr_assert_eq(bench.value({kAsr, KeyId::Slot::logon_export, "vpn:00ff"}),
+  cr_assert_eq(bench.value({kAsr, KeyId::Slot::logon_export, "vpn:00ff", ::getuid()}),
                expected(bench.view, 1, "vpn", std::string("\0\xff", 2)));
   cr_assert(bench.add({.name = "disk", .type = "user", .keyring = kRing}));
-  cr_assert_neq(bench.value({kAsr, KeyId::Slot::user_export, "disk"}), bench.value(kVpn));
+  cr_assert_neq(bench.value({kAsr, KeyId::Slot::user_export, "disk", ::getuid()}), bench.value(kVpn));
 }
 
 Test(key_exports, a_rekey_renews_in_place_and_says_so_once) {
@@ -190,15 +216,22 @@ Test(key_exports, it_lives_as_long_as_somebody_holds_it) {
   cr_assert(bench.changes.back().revoked);
 }
 
-Test(key_exports, released_by_its_user_alone) {
+Test(key_exports, released_by_who_has_exported_it) {
   Bench bench;
   const auto serial = bench.add({.name = "vpn", .type = "user", .keyring = kRing});
   Caller caller;
   caller.uid = ::getuid() + 1;
+  caller.pid = ::getpid();
   cr_assert(bench.exports.release(kAsr, *serial, caller).error().code == Errc::not_found);
   cr_assert_neq(bench.value(kVpn), "");
   caller.uid = ::getuid();
   cr_assert(bench.exports.release(kAsr, *serial + 1, caller).error().code == Errc::not_found);
+  const Sleeper sleeper;
+  caller.pid = sleeper.pid();
+  cr_assert(bench.exports.release(kAsr, *serial, caller).error().code == Errc::not_authorized,
+            "another program of this user");
+  cr_assert_neq(bench.value(kVpn), "");
+  caller.pid = ::getpid();
   cr_assert(bench.exports.release(kAsr, *serial, caller));
   cr_assert_eq(bench.value(kVpn), "");
   cr_assert(bench.changes.at(0).revoked);
@@ -225,8 +258,8 @@ Test(key_exports, what_is_refused_leaves_nothing) {
   cr_assert(bench.changes.empty());
 }
 
-/// The length is not in its name: it would get one that its program does not expect.
-Test(key_exports, who_asks_for_another_length_does_not_get_the_first_ones) {
+/// Whoever possesses a key can invalidate it for all who have it; a length is not in its name.
+Test(key_exports, each_user_has_a_key_of_their_own) {
   Bench bench;
   auto rules = Bench::rules();
   rules.push_back(rules.front());
@@ -243,14 +276,47 @@ Test(key_exports, who_asks_for_another_length_does_not_get_the_first_ones) {
     return exports.add({.asr_id = kAsr, .name = "vpn", .type = "user", .keyring = ring}, caller);
   };
   const auto first = add(::getuid(), kRing);
-  cr_assert(first.has_value());
-  cr_assert(add(::getuid() + 1, 79).error().code == Errc::refused_by_policy);
+  const auto second = add(::getuid() + 1, 79);
+  cr_assert(first && second && *first != *second);
   cr_assert_eq(*add(::getuid(), 78), *first);
+  const KeyId other{kAsr, KeyId::Slot::user_export, "vpn", ::getuid() + 1};
+  cr_assert_eq(bench.value(other).size(), 128);
   Caller caller;
   caller.uid = ::getuid();
+  caller.pid = ::getpid();
+  cr_assert(exports.release(kAsr, *second, caller).error().code == Errc::not_found);
   cr_assert(exports.release(kAsr, *first, caller));
-  cr_assert(add(::getuid() + 1, 79).has_value(), "it is free again");
-  cr_assert_eq(bench.value(kVpn).size(), 128);
+  cr_assert_eq(bench.value(other).size(), 128, "the other's goes on");
+}
+
+/// The length is not in its name: it would get one that its program does not expect.
+Test(key_exports, two_programs_of_a_user_share_one_key_and_its_length) {
+  Bench bench;
+  const Sleeper sleeper;
+  auto rules = Bench::rules();
+  rules.push_back(rules.front());
+  rules.back().executable = Sleeper::program();
+  rules[1].executable = Sleeper::program();
+  rules[0].key_bytes = 64;
+  KeyExports exports({.keys = &bench.keys,
+                      .view = [&](protocol::AsrId) { return std::optional(bench.view); },
+                      .changed = [](protocol::AsrId, const ExportedKey&, bool) {}},
+                     rules);
+  Caller self;
+  self.uid = ::getuid();
+  self.pid = ::getpid();
+  Caller other;
+  other.uid = ::getuid();
+  other.pid = sleeper.pid();
+  const auto first = exports.add({.asr_id = kAsr, .name = "vpn", .type = "user", .keyring = kRing}, self);
+  cr_assert(first.has_value());
+  cr_assert(exports.add({.asr_id = kAsr, .name = "vpn", .type = "user", .keyring = 78}, other).error().code ==
+            Errc::refused_by_policy);
+  cr_assert(exports.release(kAsr, *first, other).error().code == Errc::not_found, "it has exported none");
+  cr_assert(exports.release(kAsr, *first, self));
+  const auto second = exports.add({.asr_id = kAsr, .name = "vpn", .type = "user", .keyring = 78}, other);
+  cr_assert(second.has_value(), "it is free again");
+  cr_assert(exports.release(kAsr, *second, self).error().code == Errc::not_found, "the other has it");
 }
 
 Test(key_exports, everything_has_a_maximum) {

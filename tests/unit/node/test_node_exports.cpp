@@ -11,7 +11,7 @@ using namespace akm::test;
 namespace {
 
 constexpr keyring::Serial kRing = 77;
-const keyring::KeyId kKey{kOperationalAsr, keyring::KeyId::Slot::user_export, "vpn"};
+const keyring::KeyId kKey{kOperationalAsr, keyring::KeyId::Slot::user_export, "vpn", ::getuid()};
 
 /// A member whose configuration lets this process have the key "vpn".
 struct Exporting : NodeBench {
@@ -141,6 +141,7 @@ Test(node_exports, released_by_who_holds_it) {
   const auto serial = bench.get();
   Caller caller;
   caller.uid = ::getuid();
+  caller.pid = ::getpid();
   cr_assert(bench.node->release_key(kOperationalAsr, *serial, caller));
   cr_assert_eq(bench.keys.keys.count(kKey), 0);
   cr_assert_eq(bench.ended.size(), 1);

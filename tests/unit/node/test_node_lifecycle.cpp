@@ -140,6 +140,23 @@ Test(node_lifecycle, the_nmm_gets_a_receipt_before_the_last_is_gone) {
   cr_assert(bench.node->asrs().empty());
 }
 
+Test(node_lifecycle, a_stale_serial_changes_no_receipt) {
+  NodeBench bench;
+  bench.make_member();
+  const auto key = *protocol::receipt_key(bench.chains()[protocol::kChainCount - 1]);
+  protocol::InstallRequest stale;
+  stale.asr = bench.provisioning_asr();
+  for (protocol::ChainState& chain : stale.asr.chains)
+    std::ranges::fill(chain.seed.reveal_mutable(), std::uint8_t{9});
+  stale.index = protocol::kNodeIndex;
+  stale.immediate = true;
+  bench.install(stale);
+  cr_assert(bench.last_answer() != protocol::ControlStatus::ok);
+  std::string receipt;
+  bench.node->zeroize([&receipt](Result<std::string> line) { receipt = line.value_or(""); });
+  cr_assert(protocol::check_receipt(receipt, key).has_value(), "%s", receipt.c_str());
+}
+
 Test(node_lifecycle, generalize_needs_a_storage_to_erase) {
   NodeBench bench;
   Status out;
@@ -149,9 +166,9 @@ Test(node_lifecycle, generalize_needs_a_storage_to_erase) {
 
 Test(node_lifecycle, what_was_generalized_in_part_starts_anew_all_the_same) {
   NodeBench bench;
-  bench.erase_storage = [](bool mark) -> Result<std::vector<std::string>> {
+  bench.erase_storage = [](bool mark) -> service::Erased {
     cr_assert(mark);
-    return fail(Errc::tpm_failed, "test");
+    return {{}, {"secure-element"}, fail(Errc::tpm_failed, "test")};
   };
   bench.start();
   bench.make_member();
@@ -166,9 +183,7 @@ Test(node_lifecycle, what_was_generalized_in_part_starts_anew_all_the_same) {
 /// The storage key is gone: what came now would be lost, and its bundle with it.
 Test(node_lifecycle, nothing_is_taken_while_the_daemon_is_about_to_start_anew) {
   NodeBench bench;
-  bench.erase_storage = [](bool) -> Result<std::vector<std::string>> {
-    return std::vector<std::string>{"key"};
-  };
+  bench.erase_storage = [](bool) -> service::Erased { return {{"key"}, {}, {}}; };
   bench.start();
   bench.make_member();
   bench.node->zeroize([](const Result<std::string>& receipt) { cr_assert(receipt.has_value()); });
@@ -186,4 +201,51 @@ Test(node_lifecycle, what_the_disk_keeps_is_not_in_the_receipt_as_erased) {
   std::string line;
   bench.node->zeroize([&line](Result<std::string> receipt) { line = std::move(*receipt); });
   cr_assert(line.find("relationships:1") != std::string::npos, "%s", line.c_str());
+}
+
+/// The rest of it is true all the same, and the operator is to know what is left.
+Test(node_lifecycle, a_receipt_names_what_could_not_be_erased) {
+  NodeBench bench;
+  bench.erase_storage = [](bool) -> service::Erased {
+    return {{"records:3"}, {"secure-element"}, fail(Errc::timed_out, "test")};
+  };
+  bench.start();
+  bench.make_member();
+  const auto key = *protocol::receipt_key(bench.chains()[protocol::kChainCount - 1]);
+  std::string line;
+  bench.node->zeroize([&line](Result<std::string> receipt) { line = receipt.value_or(""); });
+  cr_assert(protocol::check_receipt(line, key).has_value(), "%s", line.c_str());
+  cr_assert(line.contains(R"("failed":["secure-element"])") && line.contains("records:3"), "%s",
+            line.c_str());
+  cr_assert_eq(bench.event("zeroize-failed")->fields.at("failed"), "secure-element");
+}
+
+Test(node_lifecycle, without_a_receipt_the_failure_is_the_answer) {
+  NodeBench bench;
+  bench.erase_storage = [](bool) -> service::Erased {
+    return {{}, {"records"}, fail(Errc::read_only, "test")};
+  };
+  bench.start();
+  Errc code{};
+  bench.node->zeroize([&code](const Result<std::string>& receipt) { code = receipt.error().code; });
+  cr_assert_eq(code, Errc::read_only);
+}
+
+/// The thread aside may be in a module that never answers.
+Test(node_lifecycle, a_drive_that_hangs_holds_up_no_zeroize) {
+  NodeBench bench;
+  bench.erase_storage = [](bool) -> service::Erased { return {{"key"}, {}, {}}; };
+  bench.start();
+  std::optional<Errc> provisioned;
+  bench.node->provision_from_tpm_file(bench.folder.file("none"), {},
+                                      [&](const Status& status) { provisioned = status.error().code; });
+  cr_assert_eq(bench.aside.size(), 1U);
+  bool erased = false;
+  bench.node->zeroize([&erased](const Result<std::string>& receipt) { erased = receipt.has_value(); });
+  cr_assert(erased);
+  cr_assert(provisioned == Errc::busy, "who waited for it is answered");
+  provisioned.reset();
+  bench.aside.front()()();  // it comes back after all
+  cr_assert_not(provisioned.has_value());
+  cr_assert_eq(bench.state(), NodeState::unprovisioned);
 }

@@ -48,9 +48,32 @@ Test(start, probes_that_are_off_are_a_finding) {
 
 Test(start, a_missing_hardware_identity_is_a_finding) {
   node::Hardware none([]() -> Result<keyring::HardwareSources> { return fail(Errc::no_hardware_source); });
-  std::vector<std::string> findings;
-  node::look_at_hardware(none, findings);
-  cr_assert_eq(findings.size(), 1);
+  service::OpenedState state;
+  node::look_at_hardware(none, state);
+  cr_assert_eq(state.findings.size(), 1);
+}
+
+Test(start, a_tpm_that_is_still_waited_for_is_not_asked_for_the_hardware) {
+  int asked = 0;
+  node::Hardware hardware([&asked]() -> Result<keyring::HardwareSources> {
+    ++asked;
+    return keyring::HardwareSources{{"tpm-ek-name", "000b"}};
+  });
+  service::OpenedState state;
+  state.failure = Error{Errc::sealed_unavailable, "slow"};
+  state.later.opening = *service::Awaited<service::Opened>::start([] { return service::Opened{}; });
+  node::look_at_hardware(hardware, state);
+  cr_assert_eq(asked, 0);
+  cr_assert_eq(hardware.identity().error().detail, "slow");
+}
+
+Test(start, hardware_that_the_start_has_collected_is_not_collected_again) {
+  node::Hardware hardware([]() -> Result<keyring::HardwareSources> { return fail(Errc::tpm_failed); });
+  service::OpenedState state;
+  state.hardware = keyring::HardwareSources{{"tpm-ek-name", "000b"}};
+  node::look_at_hardware(hardware, state);
+  cr_assert(state.findings.empty());
+  cr_assert_eq(hardware.identity()->sources.size(), 1U);
 }
 
 Test(start, what_happens_goes_to_the_bus) {

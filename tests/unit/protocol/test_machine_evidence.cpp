@@ -34,6 +34,17 @@ Test(machine_evidence, another_machine_has_nothing_in_common) {
   cr_assert(!is_another_machine({}, kBefore), "nothing is known of it");
 }
 
+/// A driver that is not loaded, or a machine that hides what it is.
+Test(machine_evidence, sources_that_are_missing_are_what_the_policy_says) {
+  const auto none = of({{"root-disk-serial", "d"}});
+  cr_assert(!is_another_machine(kBefore, none));
+  cr_assert(!is_another_machine(kBefore, {}));
+  cr_assert(is_another_machine(kBefore, none, MissingSource::other));
+  cr_assert(is_another_machine(kBefore, of({{"dmi-product-uuid", "v"}})),
+            "one is missing and one is another");
+  cr_assert(!is_another_machine(kBefore, of({{"dmi-product-uuid", "u"}}), MissingSource::other));
+}
+
 Test(machine_evidence, a_value_of_one_source_is_not_that_of_another) {
   const auto both = of({{"dmi-product-uuid", "same"}, {"nic-permanent-mac", "same"}});
   cr_assert(both[0].digest != both[1].digest);

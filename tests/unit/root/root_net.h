@@ -307,6 +307,7 @@ inline void NmmMachine::restart() {
   settings.endpoints = {format_endpoint(endpoint)};
   nmm::NmmIdentity identity;
   identity.incarnation = incarnation;
+  identity.counted = starts;
   nmm = std::make_unique<nmm::Nmm>(nmm::Core::Parts{store, random, *shell, *events,
                                                     [](keyring::TpmWorker::Job job) -> Status {
                                                       job()();

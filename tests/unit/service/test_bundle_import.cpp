@@ -38,20 +38,20 @@ struct Role {
   std::vector<unsigned> tries_left;
   unsigned not_removed = 0;
   Status taking;
-  BundleImport import{
-      {.store = store,
-       .run_aside = [this](keyring::TpmWorker::Job job) -> Status {
-         jobs.push_back(std::move(job));
-         return {};
-       },
-       .now = [this] { return now; },
-       .take = [this](const protocol::BundleContent& one, std::string_view way) -> Result<std::string> {
-         if (!taking) return std::unexpected(taking.error());
-         taken.push_back(one.identity.node_name + " by " + std::string(way));
-         return "receipt\n";
-       },
-       .wrong_code = [this](unsigned left) { tries_left.push_back(left); },
-       .not_removed = [this](const Error&) { ++not_removed; }}};
+  BundleImport import{{.store = store,
+                       .run_aside = [this](keyring::TpmWorker::Job job) -> Status {
+                         jobs.push_back(std::move(job));
+                         return {};
+                       },
+                       .now = [this] { return now; },
+                       .take = [this](const protocol::BundleContent& one,
+                                      const BundleImport::Found& found) -> Result<std::string> {
+                         if (!taking) return std::unexpected(taking.error());
+                         taken.push_back(one.identity.node_name + " by " + found.way);
+                         return "receipt\n";
+                       },
+                       .wrong_code = [this](unsigned left) { tries_left.push_back(left); },
+                       .removed = [this](const Status& removed) { not_removed += removed ? 0U : 1U; }}};
 
   std::string bundle() {
     const auto bytes = protocol::seal_bundle(akm::test::sample_bundle(), *protocol::parse_code(kRight),
@@ -147,4 +147,16 @@ Test(bundle_import, a_token_gives_its_bundle_once) {
   cr_assert(ask("1234").has_value());
   cr_assert_eq(role.taken.at(0), "north by token");
   cr_assert_eq(ask("1234").error().code, Errc::already_consumed);
+}
+
+Test(bundle_import, what_hangs_is_abandoned) {
+  Role role;
+  std::optional<Status> outcome;
+  role.import.from_file({role.bundle(), {}}, memfd_of(kRight), [&outcome](const Status& s) { outcome = s; });
+  cr_assert(role.import.under_way());
+  role.import.abandon({Errc::busy, "zeroized"});
+  cr_assert_eq(outcome->error().code, Errc::busy);
+  cr_assert_not(role.import.under_way());
+  role.run();  // the drive comes back from what it was asked
+  cr_assert(role.taken.empty());
 }

@@ -21,7 +21,12 @@ Test(service_machine, ids_are_read_and_the_machines_is_hashed) {
 }
 
 Test(service_machine, this_kernel_has_a_boot_id) {
-  cr_assert(service::this_machine(1).boot_id != (std::array<std::uint8_t, 16>{}));
+  const auto boot = service::read_boot_id();
+  cr_assert(boot.has_value());
+  cr_assert(*boot != (std::array<std::uint8_t, 16>{}));
+  cr_assert(service::this_machine(1).boot_id == *boot);
+  cr_assert_not(service::read_boot_id("/proc/version").has_value());
+  cr_assert_not(service::read_boot_id("/nonexistent").has_value());
 }
 
 Test(service_machine, what_cannot_be_read_is_zeros) {

@@ -157,7 +157,7 @@ Test(sealing, an_older_file_that_asks_for_less_is_refused_until_it_is_sealed_ane
   cr_assert(refused.store == nullptr);
   cr_assert_eq(refused.failure->code, Errc::sealed_unavailable);
   cr_assert(found(refused, "this state was sealed to PCR 7") && found(refused, "akmctl node reseal"));
-  cr_assert_not(state_can_be_opened(bench.settings).has_value(), "nor at a second try");
+  cr_assert_not(open_for_next_start(bench.settings, {}).has_value(), "nor at a second try");
   cr_assert(write_file_atomically(path, present, 0600).has_value());
   cr_assert(bench.start().store != nullptr, "the newest one put back");
   cr_assert(write_file_atomically(path, old, 0600).has_value());

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 
 #include "daemon/base/log.h"
 #include "daemon/service/startup.h"
@@ -36,16 +37,16 @@ Test(second_try, what_does_not_pass_by_itself_is_not_tried_again) {
   }
 }
 
-Test(second_try, looking_whether_the_state_opens_counts_no_start_and_leaves_nothing) {
+Test(second_try, what_was_opened_for_the_next_start_is_counted_once_and_leaves_nothing) {
   const test::TemporaryFolder folder;
   const Settings settings = software(folder);
   SystemRandom random;
   OpenedState first = open_state(settings, random);
   cr_assert(first.store != nullptr);
-  cr_assert_eq(state_can_be_opened(settings).error().code, Errc::busy, "the first has the folder");
+  cr_assert_eq(open_for_next_start(settings, {}).error().code, Errc::busy, "the first has the folder");
   const auto incarnation = first.engine.incarnation;
   first.store.reset();
-  cr_assert(state_can_be_opened(settings).has_value());
+  cr_assert(hand_over(open_for_next_start(settings, {})).has_value());
   const OpenedState second = open_state(settings, random);
   cr_assert_eq(second.engine.incarnation, incarnation + 1);
   cr_assert_eq(second.store->list().value(), std::vector<std::string>{"start"});
@@ -108,4 +109,34 @@ Test(second_try, a_reason_to_believe_brings_the_next_try_forward) {
   tried.soon();
   cr_assert((*loop)->run().has_value());
   cr_assert(asked);
+}
+
+/// The whole way of a slow start but for the exec, which fails in a test.
+Test(second_try, a_start_that_is_under_way_is_taken_up_when_it_ends) {
+  const test::TemporaryFolder folder;
+  const Settings settings = software(folder);
+  (void)::unsetenv("AKM_STARTED_ANEW");
+  SystemRandom random;
+  auto gate = std::make_shared<std::promise<void>>();
+  auto opening = Awaited<Opened>::start([open = gate->get_future()] {
+    open.wait();
+    Opened out;
+    out.failure = Error{Errc::tpm_failed, "test"};
+    return out;
+  });
+  const auto loop = io::Loop::create(io::BackendChoice::epoll);
+  int tries = 0;
+  SecondTry tried(**loop, settings,
+                  [&](keyring::TpmWorker::Job) -> Status {
+                    ++tries;
+                    return fail(Errc::busy);
+                  },
+                  {*opening, {}});
+  tried.soon();
+  gate->set_value();
+  (*loop)->add_deadline([due = boottime_now() + kSecondTryFirst / 2] { return std::optional(due); },
+                        [&] { (*loop)->stop(); });
+  cr_assert((*loop)->run().has_value());
+  cr_assert_eq(started_anew(), 1U, "it was to start anew with what was found");
+  cr_assert_eq(tries, 0, "it is not asked for twice");
 }

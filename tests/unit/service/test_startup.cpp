@@ -8,6 +8,7 @@
 #include "keyring/sealer_factory.h"
 #include "tests/support/memory_store.h"
 #include "tests/support/seeded_random.h"
+#include "tests/support/silent_tpm.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace akm;
@@ -69,6 +70,19 @@ Test(startup, without_a_secure_element_software_can_be_forbidden) {
   cr_assert_eq(state.findings.size(), 1);
 }
 
+/// It may be somebody else's, whose key they know.
+Test(startup, software_where_a_tpm_should_be_is_said) {
+  const test::TemporaryFolder folder;
+  Settings settings = software(folder);
+  SystemRandom random;
+  cr_assert_not(open_state(settings, random).findings.at(0).contains("There should be a TPM"));
+  settings.sealing = SealingChoice::automatic;
+  settings.tcti = "swtpm:path=/nonexistent/tpm";
+  const OpenedState state = open_state(settings, random);
+  cr_assert(state.store != nullptr);
+  cr_assert(state.findings.at(0).contains("There should be a TPM"), "%s", state.findings.at(0).c_str());
+}
+
 Test(startup, a_folder_that_cannot_be_made_is_told_and_nothing_is_deleted) {
   const test::TemporaryFolder folder;
   Settings settings = software(folder);
@@ -101,4 +115,58 @@ Test(startup, a_damaged_record_of_the_last_start_is_kept_and_told) {
   cr_assert_eq(note_start(store, 7)->missed, 0);
   store.records["start"] = {1, 2, 3};
   cr_assert(note_start(store, 8)->damaged.contains("damaged-1-start"), "one of another length too");
+}
+
+/// It is waited for on a thread; the daemon comes up without it.
+Test(startup, a_slow_secure_element_does_not_hold_up_a_start) {
+  const test::TemporaryFolder folder;
+  Settings settings = software(folder);
+  const test::SilentTpm tpm(folder);
+  settings.sealing = SealingChoice::tpm;
+  settings.tcti = tpm.tcti();
+  SystemRandom random;
+  const OpenedState state = open_state(settings, random, std::nullopt, std::chrono::milliseconds(20));
+  cr_assert(state.store == nullptr && state.later.opening != nullptr);
+  cr_assert_eq(state.failure->code, Errc::sealed_unavailable);
+  cr_assert(state.failure->detail.starts_with("the TPM is slow"), "%s", state.failure->detail.c_str());
+}
+
+Test(startup, what_was_handed_over_needs_no_secure_element_and_misses_no_start) {
+  const test::TemporaryFolder folder;
+  Settings settings = software(folder);
+  SystemRandom random;
+  cr_assert(open_state(settings, random).store != nullptr);
+  cr_assert(hand_over(open_for_next_start(settings, {})).has_value());
+  std::filesystem::rename(folder.file("state/software.key"), folder.file("away"));
+  const OpenedState next = open_state(settings, random, std::nullopt, Duration{0});
+  cr_assert(next.store != nullptr, "%s", next.failure ? next.failure->message().c_str() : "");
+  cr_assert_eq(next.findings.size(), 1U, "no start is missing: sealing in software is all that is said");
+  cr_assert_eq(next.engine.incarnation, 2U);
+}
+
+Test(startup, why_it_did_not_open_is_handed_over_too) {
+  const test::TemporaryFolder folder;
+  const Settings settings = software(folder);
+  SystemRandom random;
+  cr_assert(hand_over(fail(Errc::sealed_unavailable, "PCR 7 differs")).has_value());
+  const OpenedState state = open_state(settings, random);
+  cr_assert(state.store == nullptr && state.later.opening == nullptr);
+  cr_assert_eq(state.failure->detail, "PCR 7 differs");
+}
+
+Test(startup, hardware_is_collected_with_it) {
+  const test::TemporaryFolder folder;
+  const Settings settings = software(folder);
+  folder.write("sys/class/dmi/id/product_uuid", "4c4c4544-0000-1000-8000-000000000001\n");
+  keyring::HardwareOptions hardware;
+  hardware.sysfs_root = folder.file("sys");
+  hardware.sources = {keyring::HardwareSource::dmi_product_uuid};
+  SystemRandom random;
+  OpenedState state = open_state(settings, random, hardware);
+  cr_assert(state.hardware.has_value());
+  cr_assert_eq(state.hardware->at(0).first, "dmi-product-uuid");
+  state.store.reset();
+  hardware.sysfs_root = folder.file("none");
+  state = open_state(settings, random, hardware);
+  cr_assert(state.store != nullptr && !state.hardware, "that is for who needs it to say");
 }

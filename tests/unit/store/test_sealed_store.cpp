@@ -147,6 +147,19 @@ Test(sealed_store, names_cannot_leave_the_folder) {
   cr_assert(store->write("a.b_c-9", record(1)).has_value());
 }
 
+Test(sealed_store, a_forgotten_state_takes_and_gives_nothing) {
+  const Folder folder;
+  const auto store = open_store(folder.state());
+  cr_assert(store->write("a", std::vector<std::uint8_t>{1}));
+  store->forget();
+  cr_assert_eq(store->read("a").error().code, Errc::wrong_state);
+  cr_assert_eq(store->write("b", std::vector<std::uint8_t>{1}).error().code, Errc::wrong_state);
+  const std::vector<std::uint8_t> bytes{1};
+  const NamedRecord one{"c", bytes};
+  cr_assert_eq(store->write_all({&one, 1}).error().code, Errc::wrong_state);
+  cr_assert_eq(store->list()->size(), 1U);
+}
+
 Test(sealed_store, two_openings_of_one_folder_are_busy) {
   const Folder folder;
   auto first = open_store(folder.state());

@@ -1,0 +1,66 @@
+#pragma once
+// Blocking work of somebody else's code (a TPM's driver, a PKCS#11 module) that is waited for, but not for
+// ever.
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "daemon/base/instant.h"
+#include "daemon/base/result.h"
+#include "daemon/base/unique_fd.h"
+
+namespace akm::service {
+
+/// Runs it on a thread of its own that nobody joins, with all signals blocked. io_failed.
+Status run_detached(std::move_only_function<void()> work);
+/// Non-blocking. io_failed.
+Result<UniqueFd> make_eventfd();
+void signal_eventfd(int fd);
+
+/// What a thread that may hang has found, or will find. Shared by the two sides, so that neither depends on
+/// the other's life.
+template <typename T>
+class Awaited {
+ public:
+  /// Starts the work, which must own what it uses.
+  static Result<std::shared_ptr<Awaited>> start(std::move_only_function<T()> work) {
+    auto out = std::make_shared<Awaited>();
+    AKM_ASSIGN(out->event_, make_eventfd());
+    AKM_TRY(run_detached([out, work = std::move(work)]() mutable { out->put(work()); }));
+    return out;
+  }
+  /// Nothing when it is not there after `most`. Gives it once.
+  std::optional<T> wait_for(Duration most) {
+    std::unique_lock lock(mutex_);
+    (void)there_.wait_for(lock, most, [this] { return found_.has_value(); });
+    return std::exchange(found_, std::nullopt);
+  }
+  /// Readable from when it is there, for who waits by a loop.
+  [[nodiscard]] int eventfd() const { return event_.get(); }
+  T wait() {
+    std::unique_lock lock(mutex_);
+    there_.wait(lock, [this] { return found_.has_value(); });
+    return *std::exchange(found_, std::nullopt);
+  }
+
+ private:
+  void put(T found) {
+    {
+      const std::lock_guard lock(mutex_);
+      found_ = std::move(found);
+    }
+    there_.notify_all();
+    signal_eventfd(event_.get());
+  }
+
+  UniqueFd event_;
+  std::mutex mutex_;  // guards found_; never held while the work runs
+  std::condition_variable there_;
+  std::optional<T> found_;
+};
+
+}  // namespace akm::service
