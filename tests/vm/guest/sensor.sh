@@ -1,0 +1,13 @@
+#!/bin/busybox sh
+# shellcheck shell=dash
+# The BPF test programs, then every act of tests/attacks against a node, on this kernel with this list of LSMs.
+. /common.sh
+
+for program in /bin/test_bpf_*; do
+  echo "TEST begin ${program##*/}"
+  timeout 300 "$program"
+  echo "TEST end ${program##*/} $?"
+done
+mkdir -p /tmp/attacks /etc
+sh /attacks.sh /tmp/attacks disposable
+echo "ATTACKS exit $?"

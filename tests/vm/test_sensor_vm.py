@@ -1,0 +1,125 @@
+"""The sensor on other kernels than this machine's: what the LSM programs see and deny, and what is left without them.
+
+Each class is one boot of a guest. Results of the acts of tests/attacks go to vm-results in the build folder, for table.py.
+"""
+import json
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+import unittest
+
+import kernels
+import machine
+from vm_test import main
+
+sys.path.insert(0, str(machine.HERE.parent / "attacks"))
+import results  # noqa: E402  (beside tests/attacks)
+
+NO_BPF = "landlock,lockdown,yama,integrity,apparmor"
+# What the tracepoint tier does not see, by docs/detections.md.
+BLIND = {"d1-ia32", "d2-ia32", "d2-mem-uring-at", "d10-chattr"}
+PROGRAMS = ("keys", "namespace", "process", "folders", "sensor")
+
+
+class Boot(unittest.TestCase):
+    """One guest; its class attributes say which, the tests look at what it said."""
+    kernel, lsm, script, name = "", machine.LSM, "sensor.sh", ""
+    said, folder, guest = "", None, None
+
+    @classmethod
+    def setUpClass(cls):
+        reason = machine.why_not()
+        if reason:
+            raise unittest.SkipTest(reason)
+        try:
+            kernel = kernels.folder_of(cls.kernel)
+        except kernels.Unreachable as why:
+            raise unittest.SkipTest(f"no kernel {cls.kernel}: {why}") from why
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="akm-vm-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        image = machine.Image(cls.folder, kernel)
+        image.put_daemons()
+        cls.put(image)
+        initrd = image.pack(cls.script)
+        cls.guest = machine.started(lambda: machine.Machine(image, initrd, lsm=cls.lsm))
+        cls.addClassCleanup(cls.guest.stop)
+        cls.said = cls.guest.wait_for("GUEST ended", seconds=900)
+        keep = machine.BUILD / "vm-results"
+        keep.mkdir(exist_ok=True)
+        (keep / f"{cls.name}.log").write_text(cls.said)
+
+    @classmethod
+    def put(cls, image):
+        """More for the image of this boot."""
+
+    def test_ended(self):
+        console = self.guest.console.read_text(errors="replace")
+        self.assertIn("GUEST ended 0", self.said, f"the guest did not come to its end:\n{self.said[-3000:]}\n{console[-3000:]}")
+
+
+class Sensor(Boot):
+    tiers = {}
+
+    @classmethod
+    def put(cls, image):
+        for name in PROGRAMS:
+            image.put_program(machine.BUILD / "bin" / f"test_bpf_{name}")
+        image.put_program(machine.BUILD / "bin" / "attack")
+        image.put(machine.HERE.parent / "attacks/attacks.sh", "/attacks.sh")
+        image.put_library(machine.output("gcc", "-print-file-name=libgcc_s.so.1").strip())
+
+    def test_programs(self):
+        for name in PROGRAMS:
+            with self.subTest(program=name):
+                part = re.search(rf"TEST begin test_bpf_{name}\n(.*?)TEST end test_bpf_{name} (\d+)", self.said, re.S)
+                self.assertIsNotNone(part, "it did not end")
+                bad = [line for line in part.group(1).splitlines() if line.startswith(("not ok", "skipped"))]
+                self.assertEqual((part.group(2), bad), ("0", []), part.group(1)[-3000:])
+
+    def test_attacks(self):
+        self.assertIn("ATTACKS over", self.said)
+        found = results.results(self.name, self.said)
+        keep = machine.BUILD / "vm-results" / f"{self.name}.tsv"
+        keep.write_text("".join(one.line() + "\n" for one in found))
+        wrong = [one.line() for one in found if one.result in ("alarm", "died")
+                 or one.result == "missed" and not ("tracepoint" in one.tier and one.act in BLIND)]
+        self.assertEqual(wrong, [])
+        detected = [one for one in found if one.result == "detected"]
+        self.assertGreater(len(detected), 30, "most acts are there to be seen")
+
+    def test_tiers(self):
+        probes = results.status(self.said)["probes"]
+        self.assertEqual({row: probes[row].split(":")[0] for row in self.tiers}, self.tiers)
+
+
+class Linux61(Sensor):
+    kernel, name = "6.1", "vm-6.1"
+
+
+class Linux612(Sensor):
+    kernel, name = "6.12", "vm-6.12"
+
+
+class NoBpfLsm(Sensor):
+    """The command line leaves bpf out of the list of LSMs: the sensor works as it does on any older kernel, and says so."""
+    kernel, name, lsm = "6.1", "vm-6.1-no-bpf-lsm", NO_BPF
+    tiers = {"D1": "tracepoint", "D2": "tracepoint", "D10": "tracepoint + fanotify"}
+
+
+class Fallback(Boot):
+    kernel, name, script = "6.1", "vm-6.1-fallback", "fallback.sh"
+
+    def stage(self, name):
+        found = re.search(rf"^STAGE {name} (.*)$", self.said, re.M)
+        self.assertIsNotNone(found, f"no stage {name}:\n{self.said[-3000:]}")
+        return json.loads(found.group(1))
+
+    def test_without_btf(self):
+        status = self.stage("no-btf")
+        self.assertIn("BTF", " ".join(status["findings"]) + json.dumps(status["probes"]))
+
+
+if __name__ == "__main__":
+    main()
