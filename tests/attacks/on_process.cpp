@@ -169,11 +169,18 @@ int stop_and_go_on(const Target& target) {
 int signal_by_pidfd(const Target& target) {
   const int process = static_cast<int>(::syscall(SYS_pidfd_open, target.pid, 0));
   if (process < 0) return errno == ENOSYS ? kUnavailable : errno;
-  return outcome(::syscall(SYS_pidfd_send_signal, process, SIGCONT, nullptr, 0));
+  const int result = outcome(::syscall(SYS_pidfd_send_signal, process, SIGSTOP, nullptr, 0));
+  (void)::usleep(1000);
+  return result != 0 ? result : outcome(::kill(target.pid, SIGCONT));
 }
 
 int ask_whether_alive(const Target& target) {
   return outcome(::kill(target.pid, 0));
+}
+
+int read_preload(const Target&) {
+  const int result = open_once("/etc/ld.so.preload", O_RDONLY);
+  return result == ENOENT ? 0 : result;
 }
 
 int preload_for_all(const Target&) {
@@ -210,6 +217,7 @@ constexpr Attack kTable[] = {
     {"d8-pidfd", "D8", "daemon-signal", Kind::around, signal_by_pidfd},
     {"ok8-alive", "D8", "daemon-signal", Kind::benign, ask_whether_alive},
     {"d18-preload", "D18", "foreign-code", Kind::attack, preload_for_all, true},
+    {"ok18-read", "D18", "foreign-code", Kind::benign, read_preload},
 };
 
 }  // namespace

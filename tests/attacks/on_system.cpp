@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/if_ether.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/xfrm.h>
 #include <netinet/in.h>
 #include <sys/klog.h>
@@ -157,7 +158,7 @@ int load_kexec(const Target&) {
 }
 
 int from_memory(const Target& target) {
-  return again_from_memory("ok-nothing", target);
+  return again_from_memory("ok17-nothing", target);
 }
 
 int nothing(const Target&) {
@@ -256,6 +257,69 @@ int change_unit(const Target&) {
   return open_once("/etc/systemd/system/akmd.service.d/atk.conf", O_WRONLY | O_CREAT);
 }
 
+/// Takes a capability up again that is laid down first: the process has it permitted, so the kernel agrees.
+int raise_capability(const Target&) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2]{};
+  if (::syscall(SYS_capget, &header, sets) != 0) return errno;
+  const __user_cap_data_struct all = sets[0];
+  sets[0].effective &= ~(1U << CAP_SYS_PTRACE);
+  if (::syscall(SYS_capset, &header, sets) != 0) return errno;
+  sets[0] = all;
+  return outcome(::syscall(SYS_capset, &header, sets));
+}
+
+int lower_capability(const Target&) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2]{};
+  if (::syscall(SYS_capget, &header, sets) != 0) return errno;
+  sets[0].effective &= ~(1U << CAP_SYS_PTRACE);
+  return outcome(::syscall(SYS_capset, &header, sets));
+}
+
+int look_at_tpm(const Target&) {
+  struct stat found{};
+  return ::stat("/dev/tpmrm0", &found) != 0 ? kUnavailable : 0;
+}
+
+int read_core_pattern(const Target&) {
+  return optional_open("/proc/sys/kernel/core_pattern", O_RDONLY);
+}
+
+int read_lockdown(const Target&) {
+  return optional_open("/sys/kernel/security/lockdown", O_RDONLY);
+}
+
+int ask_kexec(const Target&) {
+  return optional_open("/sys/kernel/kexec_loaded", O_RDONLY);
+}
+
+int list_units(const Target&) {
+  return optional_open("/etc/systemd/system", O_RDONLY | O_DIRECTORY);
+}
+
+int dump_routes(const Target&) {
+  struct {
+    nlmsghdr header{};
+    rtmsg route{};
+  } request;
+  const int fd = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return errno;
+  request.header.nlmsg_len = sizeof(request);
+  request.header.nlmsg_type = RTM_GETROUTE;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  const int result = outcome(::send(fd, &request, sizeof(request), 0));
+  (void)::close(fd);
+  return result;
+}
+
+int connect_once(const Target&) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_in to = loopback(20000);
+  (void)::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to));
+  return outcome(::close(fd));
+}
+
 constexpr Attack kTable[] = {
     {"d4-kcore", "D4", "kernel-memory", Kind::attack, kernel_core},
     {"d4-mem", "D4", "kernel-memory", Kind::attack, device_memory},
@@ -268,24 +332,33 @@ constexpr Attack kTable[] = {
     {"d6-map", "D6", "bpf-tampering", Kind::attack, take_maps},
     {"ok6-count", "D6", "bpf-use", Kind::benign, count_programs},
     {"d9-tpm", "D9", "tpm-access", Kind::attack, open_tpm},
+    {"ok9-look", "D9", "tpm-access", Kind::benign, look_at_tpm},
     {"d12-core", "D12", "core-dump-redirected", Kind::attack, core_pattern},
+    {"ok12-read", "D12", "core-dump-redirected", Kind::benign, read_core_pattern},
     {"d13-kptr", "D13", "hardening-weakened", Kind::attack, kernel_pointers},
     {"ok13-read", "D13", "hardening-weakened", Kind::benign, read_settings},
     {"d14-lockdown", "D14", "mac-disabled", Kind::attack, switch_lockdown},
+    {"ok14-read", "D14", "mac-disabled", Kind::benign, read_lockdown},
     {"d15-kexec", "D15", "kexec-load", Kind::attack, load_kexec},
+    {"ok15-ask", "D15", "kexec-load", Kind::benign, ask_kexec},
     {"d17-memfd", "D17", "fileless-execution", Kind::attack, from_memory},
-    {"ok-nothing", "D17", "fileless-execution", Kind::benign, nothing},
+    {"ok17-nothing", "D17", "fileless-execution", Kind::benign, nothing},
     {"d19-unit", "D19", "service-tampering", Kind::attack, change_unit, true},
+    {"ok19-list", "D19", "service-tampering", Kind::benign, list_units},
     {"d20-ring", "D20", "io-uring-use", Kind::attack, make_ring},
     {"d24-xfrm", "D24", "consumer-key-dump", Kind::attack, dump_associations},
+    {"ok24-routes", "D24", "consumer-key-dump", Kind::benign, dump_routes},
     {"d25-packet", "D25", "packet-capture", Kind::attack, capture_packets},
     {"ok25-datagram", "D25", "packet-capture", Kind::benign, own_datagram},
     {"d26-scan", "D26", "network-scan", Kind::attack, scan_ports},
+    {"ok26-connect", "D26", "network-scan", Kind::benign, connect_once},
     {"d27-forged", "D27", "forged-frames", Kind::attack, forge_frames},
     {"d29-clock", "D29", "clock-jump", Kind::attack, set_clock, true},
     {"ok29-clock", "D29", "clock-jump", Kind::benign, read_clock},
     {"d30-clear", "D30", "audit-impaired", Kind::attack, clear_log, true},
     {"ok30-size", "D30", "audit-impaired", Kind::benign, ask_log_size},
+    {"d31-capset", "D31", "privilege-gain", Kind::attack, raise_capability},
+    {"ok31-lower", "D31", "privilege-gain", Kind::benign, lower_capability},
 };
 
 }  // namespace

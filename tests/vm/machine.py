@@ -83,6 +83,14 @@ class Image:
         if not (self.root / library.lstrip("/")).exists():
             self.put(library, library)
 
+    def put_plugin(self, name):
+        """A library that is loaded by name, with what it needs."""
+        path = next(line.split()[-1] for line in output("/sbin/ldconfig", "-p").splitlines()
+                    if line.split()[:1] == [name] and "x86-64" in line)
+        for line in [path, *output("ldd", path).split()]:
+            if line.startswith("/"):
+                self.put_library(line)
+
     def put_daemons(self):
         for name in ("akmd", "akm-nmmd", "akmctl"):
             self.put_program(BUILD / "bin" / name)

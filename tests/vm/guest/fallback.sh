@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
 # What the sensor says of itself as the kernel gives it less and less: each stage starts the node anew and shows its probes.
+# shellcheck source=tests/vm/guest/common.sh
 . /common.sh
 
 cat >/node.toml <<'T'

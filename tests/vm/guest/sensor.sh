@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
 # The BPF test programs, then every act of tests/attacks against a node, on this kernel with this list of LSMs.
+# shellcheck source=tests/vm/guest/common.sh
 . /common.sh
 
 for program in /bin/test_bpf_*; do

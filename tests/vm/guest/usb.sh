@@ -2,6 +2,7 @@
 # shellcheck shell=dash
 # NMM and node on one machine, a USB stick between them. What it says is for the host:
 # UNPLUG and PLUG ask for that, RESULT is for the test.
+# shellcheck source=tests/vm/guest/common.sh
 . /common.sh
 
 dbus-daemon --config-file=/dbus.conf --fork --nopidfile || failed dbus-daemon
