@@ -1,8 +1,8 @@
 // attack list                                          every act, a line each: name row class kind where
 // attack NAME PID KEYRING STATE CONFIG PORT            does it, says what became of it, and stays a moment
 //
-// The act is done by a child that bears its name and lives some seconds longer, because fanotify's reader asks for the name
-// of a process after the fact.
+// The act is done by a child that bears its name and lives some seconds longer, because fanotify's reader
+// asks for the name of a process after the fact.
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ constexpr int kUsage = 2;
 template <typename Do>
 void for_each_act(Do&& act) {
   for (const auto table : {akm::attacks::on_keys(), akm::attacks::on_process(), akm::attacks::on_state(),
-                           akm::attacks::on_system()}) {
+                           akm::attacks::on_system(), akm::attacks::on_clock()}) {
     for (const Attack& one : table) act(one);
   }
 }
@@ -35,11 +35,9 @@ const char* kind_name(Kind kind) {
 }
 
 void say(const Attack& act, int result) {
-  const char* what = result == 0                           ? "done"
-                     : result == akm::attacks::kUnavailable ? "unavailable"
-                                                            : "refused";
-  std::printf("ACT %s %s %s %s %d %s %s\n", act.row, act.detection, kind_name(act.kind), act.name, ::getpid(), what,
-              result > 0 ? std::strerror(result) : "");
+  const char* what = result == 0 ? "done" : result == akm::attacks::kUnavailable ? "unavailable" : "refused";
+  std::printf("ACT %s %s %s %s %d %s %s\n", act.row, act.detection, kind_name(act.kind), act.name, ::getpid(),
+              what, result > 0 ? std::strerror(result) : "");
   std::fflush(stdout);
 }
 
@@ -51,7 +49,8 @@ const Attack* find(const char* name) {
   return found;
 }
 
-int carry_out(const Attack& named, int (*act)(const akm::attacks::Target&), const akm::attacks::Target& target) {
+int carry_out(const Attack& named, int (*act)(const akm::attacks::Target&),
+              const akm::attacks::Target& target) {
   (void)::prctl(PR_SET_NAME, named.name);
   say(named, act(target));
   // Whoever waits for our output goes on.

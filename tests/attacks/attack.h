@@ -1,6 +1,6 @@
 #pragma once
-// What somebody on the machine can do to a node, and what an honest program does beside it: one function for each act,
-// in tables by what it aims at. Nothing here looks whether it is noticed; results.py does.
+// What somebody on the machine can do to a node, and what an honest program does beside it: one function for
+// each act, in tables by what it aims at. Nothing here looks whether it is noticed; results.py does.
 #include <sys/types.h>
 
 #include <cstdint>
@@ -19,7 +19,8 @@ struct Target {
   std::string port;    // of the node's UDP socket on 127.0.0.1
 };
 
-/// What became of an act: 0 when it succeeded, the errno that refused it, or that there is no such thing here.
+/// What became of an act: 0 when it succeeded, the errno that refused it, or that there is no such thing
+/// here.
 inline constexpr int kUnavailable = -1;
 /// Environment: the act that this program was executed again for.
 inline constexpr const char* kBearer = "AKM_ATTACK_BEARER";
@@ -39,6 +40,7 @@ std::span<const Attack> on_keys();
 std::span<const Attack> on_process();
 std::span<const Attack> on_state();
 std::span<const Attack> on_system();
+std::span<const Attack> on_clock();
 
 /// errno of a call that failed, 0 of one that did not.
 int outcome(long result);
@@ -49,7 +51,8 @@ int in_thread(const std::function<int()>& act);
 int in_namespaces(int flags, const std::function<int()>& act);
 /// Opens by an io_uring request and closes again.
 int open_by_io_uring(int folder, const char* path, int flags);
-/// Opens with a path in memory that another thread changes all the time between this one and one that is harmless.
+/// Opens with a path in memory that another thread changes all the time between this one and one that is
+/// harmless.
 int open_by_race(const std::string& path, int flags);
 /// Runs this program again from a file that has no name, or under another one, to do an act.
 int again_from_memory(const char* act, const Target& target);

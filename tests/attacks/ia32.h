@@ -11,8 +11,9 @@
 namespace akm::attacks {
 
 /// Arguments are 32 bits wide, so no pointer of ours fits: 0 where one is wanted.
-inline int ia32_call([[maybe_unused]] int number, [[maybe_unused]] std::uint32_t a, [[maybe_unused]] std::uint32_t b,
-                     [[maybe_unused]] std::uint32_t c, [[maybe_unused]] std::uint32_t d) {
+inline int ia32_call([[maybe_unused]] int number, [[maybe_unused]] std::uint32_t a,
+                     [[maybe_unused]] std::uint32_t b, [[maybe_unused]] std::uint32_t c,
+                     [[maybe_unused]] std::uint32_t d) {
 #ifdef __x86_64__
   // A kernel without 32-bit calls ends the process: another one tries first.
   const pid_t child = ::fork();

@@ -88,7 +88,8 @@ int memory_of_thread(const Target& target) {
 int memory_by_bind(const Target& target) {
   return in_namespaces(CLONE_NEWNS, [&] {
     char place[] = "/tmp/atk-proc-XXXXXX";
-    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 || ::mkdtemp(place) == nullptr) return errno;
+    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 || ::mkdtemp(place) == nullptr)
+      return errno;
     if (::mount("/proc", place, nullptr, MS_BIND, nullptr) != 0) return errno;
     const int result = open_once(std::string(place) + "/" + std::to_string(target.pid) + "/mem", O_RDONLY);
     (void)::umount2(place, MNT_DETACH);

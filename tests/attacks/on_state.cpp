@@ -23,7 +23,8 @@ std::string some_file(const std::string& folder) {
   std::string first;
   std::error_code failed;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, failed)) {
-    if (entry.is_regular_file(failed) && (first.empty() || entry.path().string() < first)) first = entry.path();
+    if (entry.is_regular_file(failed) && (first.empty() || entry.path().string() < first))
+      first = entry.path();
   }
   return first;
 }
@@ -97,7 +98,8 @@ int by_bind_mount(const Target& target) {
   const std::string name = std::filesystem::relative(some_file(target.state), target.state);
   return in_namespaces(CLONE_NEWNS, [&] {
     char place[] = "/tmp/atk-state-XXXXXX";
-    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 || ::mkdtemp(place) == nullptr) return errno;
+    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 || ::mkdtemp(place) == nullptr)
+      return errno;
     if (::mount(target.state.c_str(), place, nullptr, MS_BIND, nullptr) != 0) return errno;
     const int result = open_once(std::string(place) + "/" + name, O_WRONLY | O_APPEND);
     (void)::umount2(place, MNT_DETACH);

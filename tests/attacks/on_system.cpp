@@ -1,5 +1,5 @@
-// The other rows: the kernel, its settings, the network and the machine. What changes nothing is done anywhere; what does
-// is marked, and done only on a machine that is thrown away.
+// The other rows: the kernel, its settings, the network and the machine. What changes nothing is done
+// anywhere; what does is marked, and done only on a machine that is thrown away.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -20,7 +20,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <fstream>
 #include <iterator>
 
@@ -83,8 +82,9 @@ int list_modules(const Target&) {
 }
 
 int load_program(const Target&) {
-  const bpf_insn code[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
-                           {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+  const bpf_insn code[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
   bpf_attr attributes{};
   attributes.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
   attributes.insns = reinterpret_cast<std::uint64_t>(code);
@@ -215,7 +215,8 @@ int forge_frames(const Target& target) {
   char frame[64] = "AKM\1";
   for (unsigned i = 0; i < kForgedFrames; ++i) {
     frame[8] = static_cast<char>(i);
-    if (::sendto(fd, frame, sizeof(frame), 0, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) < 0) return errno;
+    if (::sendto(fd, frame, sizeof(frame), 0, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) < 0)
+      return errno;
   }
   return outcome(::close(fd));
 }
@@ -225,21 +226,6 @@ int own_datagram(const Target&) {
   const sockaddr_in to = loopback(9);
   (void)::sendto(fd, "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof(to));
   return outcome(::close(fd));
-}
-
-int set_clock(const Target&) {
-  timespec now{};
-  (void)::clock_gettime(CLOCK_REALTIME, &now);
-  now.tv_sec += 3600;
-  const int result = outcome(::clock_settime(CLOCK_REALTIME, &now));
-  now.tv_sec -= 3600;
-  (void)::clock_settime(CLOCK_REALTIME, &now);
-  return result;
-}
-
-int read_clock(const Target&) {
-  timespec now{};
-  return outcome(::clock_gettime(CLOCK_REALTIME, &now));
 }
 
 int clear_log(const Target&) {
@@ -353,8 +339,6 @@ constexpr Attack kTable[] = {
     {"d26-scan", "D26", "network-scan", Kind::attack, scan_ports},
     {"ok26-connect", "D26", "network-scan", Kind::benign, connect_once},
     {"d27-forged", "D27", "forged-frames", Kind::attack, forge_frames},
-    {"d29-clock", "D29", "clock-jump", Kind::attack, set_clock, true},
-    {"ok29-clock", "D29", "clock-jump", Kind::benign, read_clock},
     {"d30-clear", "D30", "audit-impaired", Kind::attack, clear_log, true},
     {"ok30-size", "D30", "audit-impaired", Kind::benign, ask_log_size},
     {"d31-capset", "D31", "privilege-gain", Kind::attack, raise_capability},

@@ -1,7 +1,7 @@
 """What attacks.sh said, act by act: was it noticed, and on which tier.
 
-A result is a line of seven fields: where (host, or a guest's kernel and mode), row, tier, kind (attack, around, benign), act,
-result, and a word on it. Results are
+A result is a line of seven fields: where (host, or a guest's kernel and mode), row, tier, kind (attack, around,
+benign), act, result, and a word on it. Results are
 
     detected, silent    as it should be: an attack or a way around was noticed, a harmless act was not
     missed, alarm       as it should not be, or as docs/detections.md says

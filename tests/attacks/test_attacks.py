@@ -1,7 +1,7 @@
 """Every act of tests/attacks against a node on this kernel: attacks and ways around are noticed, harmless acts are not.
 
-The node and its NMM run in namespaces of their own (network, mounts) and with a keyring of their own. What was found goes to
-vm-results in the build folder, beside what guests find, for tests/vm/table.py.
+The node and its NMM run in namespaces of their own (network, mounts) and with a keyring of their own. What was found
+goes to vm-results in the build folder, beside what guests find, for tests/vm/table.py.
 """
 import os
 import pathlib
@@ -47,7 +47,8 @@ class Attacks(unittest.TestCase):
         (keep / "host.log").write_text(done.stdout)
         (keep / "host.tsv").write_text("".join(one.line() + "\n" for one in found))
         self.assertEqual(results.wrong(found), [])
-        self.assertGreater(len([one for one in found if one.result == "detected"]), 30, "most acts are there to be seen")
+        detected = [one for one in found if one.result == "detected"]
+        self.assertGreater(len(detected), 30, "most acts are there to be seen")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ namespace {
 constexpr int kRaceTurns = 20000;
 
 std::vector<std::string> arguments(const char* act, const Target& target) {
-  return {"attack", act,
-          std::to_string(target.pid), std::to_string(target.keyring), target.state, target.config, target.port};
+  return {"attack",      act,        std::to_string(target.pid), std::to_string(target.keyring), target.state,
+          target.config, target.port};
 }
 
 int exec_again(int program, const char* act, const Target& target) {

@@ -4,8 +4,8 @@
     tests/vm/kernels.py 6.1 6.12      prints the folder of each, and fetches what is not there
     tests/vm/kernels.py --update 6.1  asks for a newer one
 
-The lists of packages are private to the cache, so /etc/apt stays as it is. The cache is $AKM_VM_CACHE, else akm-vm in the
-user's cache folder.
+The lists of packages are private to the cache, so /etc/apt stays as it is. The cache is $AKM_VM_CACHE, else akm-vm in
+the user's cache folder.
 """
 import argparse
 import fcntl
@@ -28,7 +28,8 @@ SOURCES = {
 KERNELS = {
     "6.1": ("bookworm", "linux-image-cloud-amd64", r"linux-image-6\.1\..*-cloud-amd64"),
     "6.12": ("backports", "linux-image-cloud-amd64", r"linux-image-6\.12\..*-cloud-amd64"),
-    "6.1-full": ("bookworm", "linux-image-amd64", r"linux-image-6\.1\.[^c]*-amd64"),  # has USB and vfat, cloud kernels do not
+    # has USB and vfat, which cloud kernels do not
+    "6.1-full": ("bookworm", "linux-image-amd64", r"linux-image-6\.1\.[^c]*-amd64"),
 }
 
 

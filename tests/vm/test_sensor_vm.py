@@ -1,6 +1,7 @@
 """The sensor on other kernels than this machine's: what the LSM programs see and deny, and what is left without them.
 
-Each class is one boot of a guest. Results of the acts of tests/attacks go to vm-results in the build folder, for table.py.
+Each class is one boot of a guest. Results of the acts of tests/attacks go to vm-results in the build folder, for
+table.py.
 """
 import json
 import pathlib
@@ -55,7 +56,7 @@ class Boot(unittest.TestCase):
 
     def test_ended(self):
         console = self.guest.console.read_text(errors="replace")
-        self.assertIn("GUEST ended 0", self.said, f"the guest did not come to its end:\n{self.said[-3000:]}\n{console[-3000:]}")
+        self.assertIn("GUEST ended 0", self.said, f"no end:\n{self.said[-3000:]}\n{console[-3000:]}")
 
 
 class Sensor(Boot):
@@ -67,7 +68,6 @@ class Sensor(Boot):
             image.put_program(machine.BUILD / "bin" / f"test_bpf_{name}")
         image.put_program(machine.BUILD / "bin" / "attack")
         image.put(machine.HERE.parent / "attacks/attacks.sh", "/attacks.sh")
-        image.put_library(machine.output("gcc", "-print-file-name=libgcc_s.so.1").strip())
 
     def test_programs(self):
         for name in PROGRAMS:
@@ -100,7 +100,7 @@ class Linux612(Sensor):
 
 
 class NoBpfLsm(Sensor):
-    """The command line leaves bpf out of the list of LSMs: the sensor works as it does on any older kernel, and says so."""
+    """The command line leaves bpf out of the LSMs: the sensor works as it does on any older kernel, and says so."""
     kernel, name, lsm = "6.1", "vm-6.1-no-bpf-lsm", NO_BPF
     tiers = {"D1": "tracepoint", "D2": "tracepoint", "D10": "tracepoint + fanotify"}
 
@@ -125,7 +125,6 @@ class WholeNode(Boot):
     @classmethod
     def put(cls, image):
         image.put_program(machine.BUILD / "bin" / "attack")
-        image.put_library(machine.output("gcc", "-print-file-name=libgcc_s.so.1").strip())
         image.put_plugin("libtss2-tcti-device.so.0")
 
     def shown(self, word):
