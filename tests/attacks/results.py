@@ -6,7 +6,7 @@ benign), act, result, and a word on it. Results are
     detected, silent    as it should be: an attack or a way around was noticed, a harmless act was not
     missed, alarm       as it should not be, or as docs/detections.md says
     unwatched           the node has no probe for this row here
-    unavailable         there is no such call, device or file here
+    unavailable         there is no such call, device or file here, or a race was not won
     died                the act did not come to its end
 """
 import dataclasses

@@ -19,7 +19,7 @@
 namespace akm::attacks {
 namespace {
 
-constexpr int kRaceTurns = 20000;
+constexpr int kRaceTurns = 100000;
 
 std::vector<std::string> arguments(const char* act, const Target& target) {
   return {"attack",      act,        std::to_string(target.pid), std::to_string(target.keyring), target.state,
@@ -113,7 +113,7 @@ int open_by_race(const std::string& path, int flags) {
   }
   over = true;
   changing.join();
-  return opened ? 0 : EAGAIN;
+  return opened ? 0 : kUnavailable;  // a race that was not won changed nothing
 }
 
 int again_from_memory(const char* act, const Target& target) {

@@ -64,8 +64,8 @@ def missed(found):
 
 def table(found):
     there = [place for place in PLACES if any(one.where == place for one in found)]
-    lines = ["Each cell: the tier, then attacks noticed, ways around noticed and harmless acts left alone, of those that",
-             "could be done there. `attack list` in the build folder names the acts; a dash: the row has none there.", "",
+    lines = ["Each cell: the tier, then attacks noticed, ways around noticed, harmless acts left alone, of those that",
+             "could be done there. `attack list` of the build folder names the acts; a dash: the row has none.", "",
              "| row | " + " | ".join(PLACES[place] for place in there) + " |", "| --- |" + " --- |" * len(there)]
     for row in ROWS:
         cells = [cell([one for one in found if (one.where, one.row) == (place, row)]) for place in there]

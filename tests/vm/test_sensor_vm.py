@@ -67,7 +67,14 @@ class Sensor(Boot):
         for name in PROGRAMS:
             image.put_program(machine.BUILD / "bin" / f"test_bpf_{name}")
         image.put_program(machine.BUILD / "bin" / "attack")
+        image.put_program(machine.BUILD / "bin" / "load_programs")
+        image.put(machine.BUILD / "bpf/akm_probes.bpf.o", "/akm_probes.bpf.o", executable=False)
         image.put(machine.HERE.parent / "attacks/attacks.sh", "/attacks.sh")
+
+    def test_each_program_loads(self):
+        refused = re.findall(r"^PROGRAM (?!.* ok$).*$", self.said, re.M)
+        self.assertEqual(refused, [], self.said[self.said.find(refused[0]):][:3000] if refused else "")
+        self.assertIn("LOAD exit 0", self.said)
 
     def test_programs(self):
         for name in PROGRAMS:

@@ -4,6 +4,8 @@
 # shellcheck source=tests/vm/guest/common.sh
 . /common.sh
 
+load_programs /akm_probes.bpf.o
+echo "LOAD exit $?"
 for program in /bin/test_bpf_*; do
   echo "TEST begin ${program##*/}"
   timeout 300 "$program"
