@@ -32,7 +32,18 @@ struct key {
   __s32 serial;
 };
 
+typedef struct {
+  __u32 val;
+} kuid_t;
+
+/* One number since 6.3, two of 32 bits before: only its place matters. */
+typedef struct {
+  __u64 val;
+} kernel_cap_t;
+
 struct cred {
+  kuid_t uid;
+  kernel_cap_t cap_effective;
   struct key* session_keyring;
   struct key* process_keyring;
   struct key* thread_keyring;
@@ -44,6 +55,10 @@ struct super_block {
 };
 
 struct inode {
+  unsigned short i_mode;
+  unsigned int i_nlink;
+  unsigned int i_rdev;
+  kuid_t i_uid;
   struct super_block* i_sb;
   unsigned long i_ino;
   void* i_private;
@@ -59,7 +74,26 @@ struct dentry {
   struct inode* d_inode;
 };
 
+struct vfsmount {
+  struct dentry* mnt_root;
+};
+
+struct mount {
+  struct mount* mnt_parent;
+  struct dentry* mnt_mountpoint;
+  struct vfsmount mnt;
+};
+
+struct mnt_namespace {
+  struct ns_common ns;
+};
+
+struct nsproxy {
+  struct mnt_namespace* mnt_ns;
+};
+
 struct path {
+  struct vfsmount* mnt;
   struct dentry* dentry;
 };
 
@@ -79,6 +113,10 @@ struct files_struct {
   struct fdtable* fdt;
 };
 
+struct mm_struct {
+  struct file* exe_file;
+};
+
 struct signal_struct {
   struct list_head thread_head;
 };
@@ -89,6 +127,67 @@ struct task_struct {
   struct signal_struct* signal;
   struct files_struct* files;
   const struct cred* cred;
+  struct mm_struct* mm;
+  struct task_struct* group_leader;
+  struct task_struct* real_parent;
+  struct nsproxy* nsproxy;
+  int tgid;
+  unsigned long long start_boottime;
+  char comm[16];
+};
+
+struct linux_binprm {
+  struct file* file;
+};
+
+struct module {
+  char name[56];
+};
+
+struct bpf_map {
+  unsigned int id;
+};
+
+struct bpf_prog_aux {
+  unsigned int id;
+};
+
+struct bpf_prog {
+  struct bpf_prog_aux* aux;
+};
+
+struct bpf_link {
+  unsigned int id;
+};
+
+struct sock {
+  unsigned short sk_protocol;
+};
+
+struct sk_buff {
+  unsigned char* data;
+};
+
+struct io_socket {
+  int domain;
+  int type;
+  int protocol;
+};
+
+enum kernel_read_file_id {
+  READING_MODULE = 2,
+  READING_KEXEC_IMAGE = 3,
+};
+
+enum kernel_load_data_id {
+  LOADING_MODULE = 2,
+  LOADING_KEXEC_IMAGE = 3,
+};
+
+/* The record of a tracepoint, where its arguments changed over the versions. */
+struct trace_event_raw_io_uring_complete {
+  void* req;
+  int res;
 };
 
 struct proc_inode {

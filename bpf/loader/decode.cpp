@@ -3,6 +3,7 @@
 #include <linux/keyctl.h>
 #include <linux/ptrace.h>
 
+#include <array>
 #include <cstring>
 
 #include "bpf/include/akm_events.h"
@@ -55,6 +56,18 @@ constexpr Name kPtraceNames[] = {
 
 constexpr Name kUringNames[] = {
     {18, "open"}, {28, "open"}, {35, "rename"}, {36, "unlink"}, {39, "link"}, {42, "setxattr"},
+};
+
+constexpr Name kBpfNames[] = {
+    {2, "map-update"},   {3, "map-delete"},   {5, "prog-load"},    {8, "prog-attach"},
+    {13, "prog-get-fd"}, {14, "map-get-fd"},  {17, "raw-tp-open"}, {21, "map-lookup-and-delete"},
+    {22, "map-freeze"},  {28, "link-create"}, {29, "link-update"}, {30, "link-get-fd"},
+    {34, "link-detach"},
+};
+
+/// KEY_NEED_*: what the kernel asks its security modules.
+constexpr Name kNeedNames[] = {
+    {2, "read"}, {3, "write"}, {4, "search"}, {5, "link"}, {6, "setattr"}, {7, "unlink"},
 };
 
 template <std::size_t N>
@@ -110,24 +123,87 @@ std::string operation_name(const akm_event& event) {
       return "unmount";
     case AKM_OP_IO_URING:
       return named("io-uring-", kUringNames, event.argument);
+    case AKM_OP_OPEN:
+      return "open";
+    case AKM_OP_CREATE:
+      return "create";
+    case AKM_OP_MODULE:
+      return "module-load";
+    case AKM_OP_KEXEC:
+      return "kexec-load";
+    case AKM_OP_BPF:
+      return named("bpf-", kBpfNames, event.argument);
+    case AKM_OP_SIGNAL:
+      return "signal-" + std::to_string(event.argument);
+    case AKM_OP_EXEC:
+      return "exec";
+    case AKM_OP_MAP_CODE:
+      return "map-code";
+    case AKM_OP_RING_SETUP:
+      return "io-uring-setup";
+    case AKM_OP_SOCKET:
+      return "socket";
+    case AKM_OP_NETLINK:
+      return "netlink";
+    case AKM_OP_SET_CLOCK:
+      return "set-clock";
+    case AKM_OP_CAPABILITY:
+      return "capabilities";
+    case AKM_OP_KEY_PERMISSION:
+      return named("key-", kNeedNames, event.argument);
+    case AKM_OP_PTRACE_ACCESS:
+      return "ptrace-access";
     default:
       return {};  // a number from outside, not an enum of ours
   }
 }
 
-std::optional<Watch> watch_of(std::uint8_t watch) {
-  switch (watch) {
-    case AKM_WATCH_KEY:
-      return Watch::key;
-    case AKM_WATCH_PROCESS:
-      return Watch::process;
-    case AKM_WATCH_STATE:
-      return Watch::state;
-    case AKM_WATCH_CONFIG:
-      return Watch::config;
+/// In the order of enum Watch.
+constexpr std::uint8_t kWatches[kWatchCount] = {
+    AKM_WATCH_KEY,        AKM_WATCH_PROCESS,       AKM_WATCH_STATE,         AKM_WATCH_CONFIG,
+    AKM_WATCH_INSPECTION, AKM_WATCH_KERNEL_MEMORY, AKM_WATCH_MODULE,        AKM_WATCH_BPF_USE,
+    AKM_WATCH_BPF_OURS,   AKM_WATCH_SENSOR,        AKM_WATCH_SIGNAL,        AKM_WATCH_TPM,
+    AKM_WATCH_MOUNT,      AKM_WATCH_CORE_DUMP,     AKM_WATCH_HARDENING,     AKM_WATCH_MAC,
+    AKM_WATCH_KEXEC,      AKM_WATCH_DEBUGGER,      AKM_WATCH_FILELESS,      AKM_WATCH_FOREIGN_CODE,
+    AKM_WATCH_SERVICE,    AKM_WATCH_IO_URING,      AKM_WATCH_CONSUMER_KEYS, AKM_WATCH_PACKET,
+    AKM_WATCH_CLOCK,      AKM_WATCH_PRIVILEGE,
+};
+
+std::string tier_of(std::uint8_t tier) {
+  switch (tier) {
+    case AKM_TIER_TRACEPOINT:
+      return "tracepoint";
+    case AKM_TIER_IO_URING:
+      return "io_uring";
+    case AKM_TIER_FENTRY:
+      return "fentry";
+    case AKM_TIER_LSM:
+      return "lsm";
     default:
-      return std::nullopt;
+      return {};
   }
+}
+
+/// "sh\0bin\0usr\0" is /usr/bin/sh.
+std::string executable_of(const akm_event& event) {
+  std::string_view names(event.executable, event.executable_bytes);
+  std::string out;
+  while (!names.empty()) {
+    const std::string_view name = names.substr(0, names.find('\0'));
+    out = "/" + printable(name, name.size()) + out;
+    names.remove_prefix(std::min(names.size(), name.size() + 1));
+  }
+  if (!out.empty() && (event.flags & AKM_FLAG_EXECUTABLE_CUT) != 0) out.insert(0, "...");
+  return out;
+}
+
+std::string digest_of(const akm_event& event) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  for (std::size_t i = 0; i < event.digest_bytes; ++i) {
+    out += {kHex[event.digest[i] >> 4], kHex[event.digest[i] & 15]};
+  }
+  return out;
 }
 
 std::optional<Outcome> outcome_of(std::uint8_t outcome) {
@@ -143,14 +219,28 @@ std::optional<Outcome> outcome_of(std::uint8_t outcome) {
   }
 }
 
-constexpr std::uint32_t kKnownFlags = AKM_FLAG_PATH | AKM_FLAG_TRUNCATED;
+constexpr std::uint32_t kKnownFlags =
+    AKM_FLAG_PATH | AKM_FLAG_TRUNCATED | AKM_FLAG_SELF_TEST | AKM_FLAG_UNWATCHED | AKM_FLAG_EXECUTABLE_CUT;
+
+bool is_time(std::uint64_t ns) {
+  return ns <= static_cast<std::uint64_t>(INT64_MAX);
+}
 
 bool is_sane(const akm_event& event) {
   return event.version == AKM_EVENT_VERSION && (event.flags & ~kKnownFlags) == 0 &&
-         event.boottime_ns <= static_cast<std::uint64_t>(INT64_MAX) && event.path_bytes < AKM_PATH_BYTES;
+         is_time(event.boottime_ns) && is_time(event.started_boottime_ns) &&
+         event.path_bytes < AKM_PATH_BYTES && event.executable_bytes <= AKM_EXECUTABLE_BYTES &&
+         (event.digest_bytes == 0 || event.digest_bytes == AKM_DIGEST_BYTES);
 }
 
 }  // namespace
+
+std::optional<Watch> watch_of(std::uint8_t watch) {
+  for (std::size_t i = 0; i < kWatchCount; ++i) {
+    if (kWatches[i] == watch) return static_cast<Watch>(i);
+  }
+  return std::nullopt;
+}
 
 std::optional<std::variant<SelfProbe, Nothing, ProbeRecord>> decode_event(
     std::span<const std::uint8_t> bytes) {
@@ -165,13 +255,14 @@ std::optional<std::variant<SelfProbe, Nothing, ProbeRecord>> decode_event(
   const auto watch = watch_of(event.watch);
   const auto outcome = outcome_of(event.outcome);
   std::string operation = operation_name(event);
-  if (!watch || !outcome || operation.empty()) return std::nullopt;
+  std::string tier = tier_of(event.tier);
+  if (!watch || !outcome || operation.empty() || tier.empty()) return std::nullopt;
 
   ProbeRecord record;
   record.watch = *watch;
   record.outcome = *outcome;
   record.operation = std::move(operation);
-  record.source = event.operation == AKM_OP_IO_URING ? "io_uring" : "tracepoint";
+  record.source = std::move(tier);
   record.boottime_ns = static_cast<std::int64_t>(event.boottime_ns);
   record.pid = event.pid;
   record.tgid = event.tgid;
@@ -181,6 +272,17 @@ std::optional<std::variant<SelfProbe, Nothing, ProbeRecord>> decode_event(
   record.path = printable({event.path, event.path_bytes}, event.path_bytes);
   record.result = event.result;
   record.cgroup_id = event.cgroup_id;
+  record.argument = event.argument;
+  record.target = event.target;
+  record.started_boottime_ns = static_cast<std::int64_t>(event.started_boottime_ns);
+  record.executable = executable_of(event);
+  record.executable_inode = event.executable_inode;
+  record.executable_device = event.executable_device;
+  record.digest = digest_of(event);
+  record.parent_tgid = event.parent_tgid;
+  record.parent_comm = printable({event.parent_comm, sizeof(event.parent_comm)}, sizeof(event.parent_comm));
+  record.unwatched = (event.flags & AKM_FLAG_UNWATCHED) != 0;
+  record.self_test = (event.flags & AKM_FLAG_SELF_TEST) != 0;
 
   // A call for no bytes returns 0 to anybody: the kernel answers it before it looks at rights.
   const bool of_memory = event.operation == AKM_OP_VM_READ || event.operation == AKM_OP_VM_WRITE;

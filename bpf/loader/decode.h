@@ -17,6 +17,9 @@ struct SelfProbe {
 /// A record that says nothing after all (a /proc file of ours that is not its memory).
 struct Nothing {};
 
+/// None for the heartbeat's and for a number that no program of ours writes (enum akm_watch).
+std::optional<Watch> watch_of(std::uint8_t watch);
+
 /// None when it is garbled: wrong size, version, unknown enum, times or lengths that cannot be.
 std::optional<std::variant<SelfProbe, Nothing, ProbeRecord>> decode_event(
     std::span<const std::uint8_t> bytes);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdarg>
 #include <cstdio>
 #include <map>
@@ -14,6 +15,7 @@
 #include <system_error>
 
 #include "akm_probes.skel.h"
+#include "bpf/include/akm_events.h"
 #include "bpf/loader/pin_folder.h"
 #include "bpf/loader/tracefs.h"
 
@@ -55,17 +57,16 @@ struct Link {
 using Chosen = std::map<Group, const Variant*>;
 
 bool uses(const Variant& variant, std::string_view program) {
-  return std::ranges::any_of(variant.attachments, [&](const Attachment& a) { return a.program == program; });
+  const auto is_it = [&](const Attachment& a) { return a.program == program; };
+  return std::ranges::any_of(variant.attachments, is_it) || std::ranges::any_of(variant.also, is_it);
 }
 
 /// Opens the object with only the programs of these variants and loads it.
-Result<Skeleton> try_load(const Chosen& chosen, const SelfIdentity& identity, std::uint32_t ring_bytes) {
+Result<Skeleton> try_load(const Chosen& chosen, const ProbeChoice& choice) {
   Skeleton skeleton(akm_probes__open());
   if (!skeleton) return fail_errno(Errc::probe_failed, "BPF object");
-  skeleton->rodata->our_tgid = identity.tgid;
-  skeleton->rodata->our_pid_ns_device = identity.pid_ns_device;
-  skeleton->rodata->our_pid_ns_inode = identity.pid_ns_inode;
-  (void)bpf_map__set_max_entries(skeleton->maps.ring, ring_bytes);
+  (void)bpf_map__set_max_entries(skeleton->maps.ring, choice.ring_bytes);
+  (void)bpf_map__set_max_entries(skeleton->maps.critical_ring, choice.critical_ring_bytes);
 
   bpf_program* program = nullptr;
   while ((program = bpf_object__next_program(skeleton->obj, program)) != nullptr) {
@@ -101,7 +102,17 @@ class LoadedObject final : public ProbeObject {
     return static_cast<std::size_t>(
         std::ranges::count_if(links_, [](const Link& link) { return link.alive; }));
   }
+  [[nodiscard]] std::optional<Tier> tier(Group group) const override {
+    const auto found = chosen_.find(group);
+    return found == chosen_.end() ? std::nullopt : std::optional(found->second->tier);
+  }
+  void not_proven(Group group) override {
+    GroupState& state = states_[group];
+    state.attached = false;
+    state.reason = "its self-test was not seen";
+  }
   std::vector<std::string> take_gone_links() override;
+  [[nodiscard]] std::vector<std::pair<std::uint32_t, std::uint32_t>> object_ids() const override;
 
  private:
   Status attach_variant(const Variant& variant, const Tracefs& tracefs);
@@ -116,6 +127,11 @@ class LoadedObject final : public ProbeObject {
 
 Result<UniqueFd> hang(int program_fd, const Attachment& attachment, const Tracefs& tracefs) {
   const std::string event(attachment.event);
+  if (attachment.category == "lsm" || attachment.category == "fentry") {
+    UniqueFd link(bpf_raw_tracepoint_open(nullptr, program_fd));
+    if (!link) return fail_errno(Errc::probe_failed, event);
+    return link;
+  }
   if (attachment.category == "raw") {
     UniqueFd link(bpf_raw_tracepoint_open(event.c_str(), program_fd));
     if (!link) return fail_errno(errno == ENOENT ? Errc::not_found : Errc::probe_failed, event);
@@ -149,7 +165,9 @@ Status LoadedObject::attach_one(Group group, const Attachment& attachment, const
   bpf_program* program =
       bpf_object__find_program_by_name(skeleton_->obj, std::string(attachment.program).c_str());
   if (program == nullptr) return fail(Errc::probe_failed, std::string(attachment.program));
-  Link link{.fd = {}, .group = group, .event = std::string(attachment.event)};
+  Link link{.fd = {},
+            .group = group,
+            .event = std::string(group_name(group)) + "-" + std::string(attachment.event)};
   AKM_ASSIGN(link.fd, hang(bpf_program__fd(program), attachment, tracefs));
   if (!read_ids(link.fd.get(), link.link_id, link.program_id))
     return fail_errno(Errc::probe_failed, link.event);
@@ -161,16 +179,18 @@ Status LoadedObject::attach_one(Group group, const Attachment& attachment, const
 
 Status LoadedObject::attach_variant(const Variant& variant, const Tracefs& tracefs) {
   std::size_t attached = 0;
-  for (const Attachment& attachment : variant.attachments) {
-    const Status status = attach_one(variant.group, attachment, tracefs);
-    if (status) {
-      ++attached;
-      continue;
+  for (const auto list : {variant.attachments, variant.also}) {
+    for (const Attachment& attachment : list) {
+      const Status status = attach_one(variant.group, attachment, tracefs);
+      if (status) {
+        ++attached;
+        continue;
+      }
+      const bool lacks = attachment.need == Need::optional && status.error().code == Errc::not_found;
+      if (!lacks) return status;
     }
-    const bool lacks = attachment.need == Need::optional && status.error().code == Errc::not_found;
-    if (!lacks) return status;
   }
-  if (attached == 0) return fail(Errc::probe_failed, "this kernel has none of its tracepoints");
+  if (attached == 0) return fail(Errc::not_found, "this kernel has nothing of the kind");
   return {};
 }
 
@@ -181,13 +201,15 @@ Status LoadedObject::attach() {
   for (const auto& [group, variant] : chosen_) {
     GroupState& state = states_[group];
     const Status status = attach_variant(*variant, tracefs);
-    state.attached = status.has_value();
+    const bool absent = !status && status.error().code == Errc::not_found;
+    state.attached = status.has_value() || absent;
     if (status) {
-      state.tier = variant->tier;
+      state.tier = tier_name(variant->tier);
       any = true;
     } else {
       // Half a tier would look like a whole one.
       std::erase_if(links_, [&](const Link& link) { return link.group == group; });
+      if (absent) state.tier = "absent";
       state.reason = reason = status.error().message();
     }
   }
@@ -214,37 +236,91 @@ std::vector<std::string> LoadedObject::take_gone_links() {
   return gone;
 }
 
+std::vector<std::pair<std::uint32_t, std::uint32_t>> LoadedObject::object_ids() const {
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> out;
+  const bpf_map* map = nullptr;
+  while ((map = bpf_object__next_map(skeleton_->obj, map)) != nullptr) {
+    bpf_map_info info{};
+    std::uint32_t size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(bpf_map__fd(map), &info, &size) == 0)
+      out.emplace_back(AKM_OBJECT_MAP, info.id);
+  }
+  for (const Link& link : links_) {
+    out.emplace_back(AKM_OBJECT_LINK, link.link_id);
+    out.emplace_back(AKM_OBJECT_PROGRAM, link.program_id);
+  }
+  return out;
+}
+
+/// A tier that this kernel has not at all (LSM and fentry need trampolines) is found out with one program.
+void refuse_missing_tiers(ProbeChoice& choice) {
+  for (const Tier tier : {Tier::lsm, Tier::fentry}) {
+    std::string reason;
+    for (const Variant& variant : variants()) {
+      if (variant.tier != tier || choice.refused.contains({variant.group, tier})) continue;
+      if (reason.empty()) {
+        const auto alone = try_load({{variant.group, &variant}}, choice);
+        if (alone) break;
+        reason = std::string(tier_name(tier)) + ": " + alone.error().detail;
+      }
+      choice.refused.emplace(std::pair(variant.group, tier), reason);
+    }
+  }
+}
+
+Chosen first_variants(const ProbeChoice& choice) {
+  Chosen out;
+  for (const Variant& variant : variants()) {
+    if (!choice.refused.contains({variant.group, variant.tier})) out.emplace(variant.group, &variant);
+  }
+  return out;
+}
+
+/// The best variants together is the common case; a failure is tracked down variant by variant.
+Result<Skeleton> load_best(ProbeChoice& choice, Chosen& chosen) {
+  refuse_missing_tiers(choice);
+  chosen = first_variants(choice);
+  auto skeleton = try_load(chosen, choice);
+  if (skeleton) return skeleton;
+  for (const Variant& variant : variants()) {
+    if (choice.refused.contains({variant.group, variant.tier})) continue;
+    const auto alone = try_load({{variant.group, &variant}}, choice);
+    if (!alone) {
+      choice.refused.emplace(std::pair(variant.group, variant.tier),
+                             std::string(tier_name(variant.tier)) + ": " + alone.error().detail);
+    }
+  }
+  chosen = first_variants(choice);
+  if (chosen.empty()) return skeleton;
+  return try_load(chosen, choice);
+}
+
 }  // namespace
 
-Result<std::unique_ptr<ProbeObject>> ProbeObject::load(const SelfIdentity& identity,
-                                                       std::uint32_t ring_bytes) {
-  (void)libbpf_set_print(&keep_warning);
-  std::map<Group, GroupState> states;
-  Chosen chosen;
-  for (const Group group : kGroups) states[group] = {};
-  for (const Variant& variant : variants())
-    chosen.emplace(variant.group, &variant);  // the first of each group
+std::optional<Tier> worse_tier(Group group, Tier tier) {
+  bool passed = false;
+  for (const Variant& variant : variants()) {
+    if (variant.group != group) continue;
+    if (passed) return variant.tier;
+    passed = variant.tier == tier;
+  }
+  return std::nullopt;
+}
 
-  // All best variants in one load is the common case; a failure is tracked down variant by variant.
-  auto skeleton = try_load(chosen, identity, ring_bytes);
-  if (!skeleton) {
-    chosen.clear();
-    for (const Variant& variant : variants()) {
-      if (chosen.contains(variant.group)) continue;
-      const auto alone = try_load({{variant.group, &variant}}, identity, ring_bytes);
-      if (alone) {
-        chosen.emplace(variant.group, &variant);
-      } else {
-        states[variant.group].reason = std::string(variant.tier) + ": " + alone.error().detail;
-      }
-    }
-    if (chosen.empty()) return std::unexpected(std::move(skeleton).error());
-    skeleton = try_load(chosen, identity, ring_bytes);
-    if (!skeleton) return std::unexpected(std::move(skeleton).error());
+Result<std::unique_ptr<ProbeObject>> ProbeObject::load(const ProbeChoice& choice) {
+  (void)libbpf_set_print(&keep_warning);
+  ProbeChoice tried = choice;
+  Chosen chosen;
+  AKM_ASSIGN(Skeleton skeleton, load_best(tried, chosen));
+  std::map<Group, GroupState> states;
+  for (const Group group : kGroups) states[group] = {};
+  for (const auto& [variant, reason] : tried.refused) {
+    GroupState& state = states[variant.first];
+    (chosen.contains(variant.first) ? state.better : state.reason) = reason;
   }
   std::optional<PinFolder> pins;
   if (auto opened = PinFolder::open()) pins = std::move(*opened);
-  return std::make_unique<LoadedObject>(std::move(*skeleton), std::move(chosen), std::move(states),
+  return std::make_unique<LoadedObject>(std::move(skeleton), std::move(chosen), std::move(states),
                                         std::move(pins));
 }
 

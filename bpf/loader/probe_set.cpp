@@ -5,7 +5,6 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,8 +15,11 @@
 #include "bpf/include/akm_events.h"
 #include "bpf/loader/decode.h"
 #include "bpf/loader/folder_watch.h"
+#include "bpf/loader/probe_counts.h"
 #include "bpf/loader/probe_object.h"
 #include "bpf/loader/self_identity.h"
+#include "bpf/loader/self_test.h"
+#include "bpf/loader/watch_list.h"
 
 namespace akm::bpf {
 namespace {
@@ -27,9 +29,12 @@ constexpr std::size_t kCheckBudget = 8192;
 
 Status check_options(const ProbeOptions& options) {
   const auto page = static_cast<std::uint32_t>(::sysconf(_SC_PAGESIZE));
-  if (options.ring_bytes < page || (options.ring_bytes & (options.ring_bytes - 1)) != 0) {
-    return fail(Errc::invalid_argument, "ring_bytes must be a power of two and at least a page");
+  for (const std::uint32_t bytes : {options.ring_bytes, options.critical_ring_bytes}) {
+    if (bytes < page || (bytes & (bytes - 1)) != 0)
+      return fail(Errc::invalid_argument, "a ring must be a power of two and at least a page");
   }
+  if (options.service_folders.size() > kFoldersPerKind)
+    return fail(Errc::invalid_argument, "more than 16 folders");
   for (const auto* list : {&options.state_folders, &options.config_folders}) {
     if (list->size() > kFoldersPerKind) return fail(Errc::invalid_argument, "more than 16 folders");
     for (const std::string& path : *list) {
@@ -56,22 +61,26 @@ Result<std::vector<WatchedFolder>> identify_folders(const ProbeOptions& options)
   return out;
 }
 
-/// 32-bit calls run no system call tracepoints (x86 says so to the tracer), and 64-bit programs can make
-/// them. The sysctl is there when the kernel was built with them.
-std::string compat_note() {
-  if (::access("/proc/sys/abi/vsyscall32", F_OK) != 0) return {};
-  return "32-bit calls are not seen on this tier (ia32_emulation=0 at boot removes them)";
-}
+/// Its keys, its process, its state, its BPF objects: nobody else has business there.
+constexpr akm_watch kDenied[] = {AKM_WATCH_KEY, AKM_WATCH_PROCESS, AKM_WATCH_STATE, AKM_WATCH_BPF_OURS,
+                                 AKM_WATCH_SENSOR};
+constexpr std::size_t kEarlyRecords = 64;
 
 class Probes final : public ProbeSet {
  public:
-  Probes(std::unique_ptr<ProbeObject> object, std::vector<WatchedFolder> folders)
-      : object_(std::move(object)), folders_(std::move(folders)) {}
+  Probes(std::unique_ptr<ProbeObject> object, const ProbeOptions& options, std::vector<WatchedFolder> folders)
+      : object_(std::move(object)),
+        options_(options),
+        folders_(std::move(folders)),
+        counts_(object_->map_fd("counts")) {}
   ~Probes() override { ring_buffer__free(ring_); }
   Probes(const Probes&) = delete;
   Probes& operator=(const Probes&) = delete;
 
+  /// Everything, the self-test too.
   Status start(const SelfIdentity& identity);
+  /// Groups whose variant did not attach or was not seen to fire, and that have a worse one.
+  [[nodiscard]] std::vector<std::pair<Group, Tier>> failed_variants() const { return failed_; }
 
   [[nodiscard]] int fd() const override { return epoll_.get(); }
   Drained drain(std::size_t budget, const RecordHandler& handler) override;
@@ -82,17 +91,24 @@ class Probes final : public ProbeSet {
 
  private:
   static int take_record(void* context, void* data, size_t size) noexcept;
-  Status watch_folders(const SelfIdentity& identity);
-  Status add_prefix(const std::string& text, bool whole, std::uint8_t watch);
+  Status fill_maps(const SelfIdentity& identity);
+  Status watch_folders();
+  Status write_control();
+  void guard_objects();
+  Status prove();
   [[nodiscard]] bool beat(const RecordHandler& handler);
   void forget_ended_threads();
-  [[nodiscard]] std::uint64_t dropped(std::uint32_t reason) const;
   void check_drops(std::vector<SensorFinding>& findings);
   void check_folders(std::vector<SensorFinding>& findings);
-  [[nodiscard]] ProbeHealth folder_health() const;
 
   std::unique_ptr<ProbeObject> object_;
+  ProbeOptions options_;
   std::vector<WatchedFolder> folders_;
+  ProbeCounts counts_;
+  akm_control control_{};
+  SelfTest* self_test_ = nullptr;   // while it runs
+  std::vector<ProbeRecord> early_;  // others' records of the time of the self-test
+  std::vector<std::pair<Group, Tier>> failed_;
   std::set<std::string> replaced_;  // folders told as replaced
   std::optional<FolderWatch> folder_watch_;
   std::string folder_watch_reason_;
@@ -108,58 +124,107 @@ class Probes final : public ProbeSet {
   std::uint64_t beat_ = 0;
   std::uint64_t beat_seen_ = 0;
   bool silent_ = false;
-  std::array<std::uint64_t, AKM_DROP_REASONS> drops_told_{};
+  std::array<std::uint64_t, AKM_COUNTS> drops_told_{};
   std::uint64_t records_ = 0;
   std::uint64_t garbled_ = 0;
   std::uint64_t overflows_ = 0;
 };
 
 Status Probes::start(const SelfIdentity& identity) {
-  ring_ = ring_buffer__new(object_->map_fd("ring"), &Probes::take_record, this, nullptr);
-  if (ring_ == nullptr) return fail_errno(Errc::probe_failed, "ring buffer");
+  // What may be critical is read first.
+  ring_ = ring_buffer__new(object_->map_fd("critical_ring"), &Probes::take_record, this, nullptr);
+  if (ring_ == nullptr || ring_buffer__add(ring_, object_->map_fd("ring"), &Probes::take_record, this) != 0)
+    return fail_errno(Errc::probe_failed, "ring buffer");
   epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll_) return fail_errno(Errc::probe_failed, "epoll");
-  epoll_event event{.events = EPOLLIN, .data = {}};
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, object_->map_fd("ring"), &event) != 0) {
-    return fail_errno(Errc::probe_failed, "epoll on the ring buffer");
+  for (const char* ring : {"critical_ring", "ring"}) {
+    epoll_event event{.events = EPOLLIN, .data = {}};
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, object_->map_fd(ring), &event) != 0)
+      return fail_errno(Errc::probe_failed, "epoll on the ring buffer");
   }
-  AKM_TRY(watch_folders(identity));
+  control_.tgid = identity.tgid;
+  control_.pid_ns_device = identity.pid_ns_device;
+  control_.pid_ns_inode = identity.pid_ns_inode;
+  control_.mount_ns = identity.mount_ns;
+  control_.heartbeat_limit_ns = static_cast<std::uint64_t>(options_.heartbeat_limit.count());
+  for (const akm_watch watch : kDenied) control_.deny[watch] = options_.deny ? 1 : 0;
+  AKM_TRY(write_control());
+  AKM_TRY(fill_maps(identity));
+  AKM_TRY(watch_folders());
   AKM_TRY(object_->attach());
+  guard_objects();
+  return prove();
+}
 
-  // The first beat registers our threads: before it no access to our process is recognised.
-  std::size_t early = 0;
-  if (!beat([&early](const ProbeRecord&) { ++early; })) silent_ = true;
+Status Probes::write_control() {
+  const std::uint32_t zero = 0;
+  control_.heartbeat_ns = static_cast<std::uint64_t>(boottime_now().ns);
+  if (bpf_map_update_elem(object_->map_fd("control"), &zero, &control_, BPF_ANY) != 0)
+    return fail_errno(Errc::probe_failed, "control map");
   return {};
 }
 
-Status Probes::add_prefix(const std::string& text, bool whole, std::uint8_t watch) {
-  akm_prefix_key key{};
-  if (text.size() >= sizeof(key.path)) return fail(Errc::invalid_argument, text + ": too long");
-  text.copy(key.path, text.size());
-  key.bits = static_cast<std::uint32_t>((text.size() + (whole ? 1 : 0)) * 8);  // whole: the NUL counts
-  if (bpf_map_update_elem(object_->map_fd("watched_prefixes"), &key, &watch, BPF_ANY) != 0) {
-    return fail_errno(Errc::probe_failed, "watched_prefixes");
+// The first beat registers our threads: before it no access to our process is recognised.
+Status Probes::prove() {
+  const RecordHandler keep = [this](const ProbeRecord& record) {
+    if (early_.size() < kEarlyRecords) early_.push_back(record);
+  };
+  if (!beat(keep)) silent_ = true;
+  SelfTest test(*object_, control_);
+  AKM_TRY(test.run());
+  self_test_ = &test;
+  while (drain(kCheckBudget, keep).more) {
+  }
+  self_test_ = nullptr;
+  for (const Group group : kGroups) {
+    const auto tier = object_->tier(group);
+    if (!tier || object_->state(group).tier == "absent") continue;
+    const bool attached = object_->state(group).attached;
+    if (attached && test.proven(group)) continue;
+    if (worse_tier(group, *tier)) failed_.emplace_back(group, *tier);
+    if (attached) object_->not_proven(group);
   }
   return {};
 }
 
-Status Probes::watch_folders(const SelfIdentity& identity) {
-  for (const WatchedFolder& folder : folders_) {
-    const std::uint8_t watch = folder.watch == Watch::state ? AKM_WATCH_STATE : AKM_WATCH_CONFIG;
-    AKM_TRY(add_prefix(folder.path, true, watch));
-    AKM_TRY(add_prefix(folder.path + "/", false, watch));
-    const akm_folder_key key{.inode = folder.inode,
-                             .device = (gnu_dev_major(folder.device) << 20) | gnu_dev_minor(folder.device),
-                             .zero = 0};
-    if (bpf_map_update_elem(object_->map_fd("watched_folders"), &key, &watch, BPF_ANY) != 0) {
-      return fail_errno(Errc::probe_failed, "watched_folders");
-    }
+template <typename Entries>
+Status fill(const ProbeObject& object, const char* map, const Entries& entries) {
+  for (const auto& entry : entries) {
+    if (bpf_map_update_elem(object.map_fd(map), &entry.key, &entry.watch, BPF_ANY) != 0)
+      return fail_errno(Errc::probe_failed, map);
   }
-  // For io_uring, which is judged by the name: our memory, and that of our threads.
-  const std::string proc = "/proc/" + std::to_string(identity.tgid);
-  AKM_TRY(add_prefix(proc + "/mem", true, AKM_WATCH_PROCESS));
-  AKM_TRY(add_prefix(proc + "/task/", false, AKM_WATCH_PROCESS));
+  return {};
+}
 
+Status Probes::fill_maps(const SelfIdentity& identity) {
+  const WatchList list = make_watch_list(folders_, options_.service_folders, {}, identity.tgid);
+  AKM_TRY(fill(*object_, "watched_devices", list.devices));
+  AKM_TRY(fill(*object_, "watched_names", list.names));
+  AKM_TRY(fill(*object_, "watched_folders", list.folders));
+  AKM_TRY(fill(*object_, "watched_tools", list.tools));
+  for (const WatchList::Prefix& prefix : list.prefixes) {
+    akm_prefix_key key{};
+    if (prefix.text.size() >= sizeof(key.path))
+      return fail(Errc::invalid_argument, prefix.text + ": too long");
+    prefix.text.copy(key.path, prefix.text.size());
+    key.bits =
+        static_cast<std::uint32_t>((prefix.text.size() + (prefix.whole ? 1 : 0)) * 8);  // the NUL counts
+    if (bpf_map_update_elem(object_->map_fd("watched_prefixes"), &key, &prefix.watch, BPF_ANY) != 0)
+      return fail_errno(Errc::probe_failed, "watched_prefixes");
+  }
+  return {};
+}
+
+// Over the limit the rest is guarded by the heartbeat alone.
+void Probes::guard_objects() {
+  const std::uint8_t ours = 1;
+  for (const auto& [kind, id] : object_->object_ids()) {
+    const akm_object_key key{.kind = kind, .id = id};
+    (void)bpf_map_update_elem(object_->map_fd("our_objects"), &key, &ours, BPF_ANY);
+  }
+}
+
+Status Probes::watch_folders() {
   auto watch = FolderWatch::open(folders_);
   if (!watch) {
     folder_watch_reason_ = watch.error().message();
@@ -180,7 +245,11 @@ int Probes::take_record(void* context, void* data, size_t size) noexcept {
     ++self->garbled_;
   } else if (const auto* probe = std::get_if<SelfProbe>(&*decoded)) {
     self->beat_seen_ = probe->beat;
-  } else if (const auto* record = std::get_if<ProbeRecord>(&*decoded)) {
+  } else if (const auto* record = std::get_if<ProbeRecord>(&*decoded);
+             record != nullptr && record->self_test) {
+    // Others cannot make such a record; later ones than the test's are what it provoked late.
+    if (self->self_test_ != nullptr) self->self_test_->seen(*record);
+  } else if (record != nullptr) {
     ++self->records_;
     ++self->handed_;
     (*self->handler_)(*record);
@@ -192,9 +261,15 @@ int Probes::take_record(void* context, void* data, size_t size) noexcept {
 ProbeSet::Drained Probes::drain(std::size_t budget, const RecordHandler& handler) {
   Drained out;
   if (budget == 0) return {.records = 0, .more = true};
+  handed_ = 0;
+  if (self_test_ == nullptr && !early_.empty()) {
+    const std::vector<ProbeRecord> early = std::exchange(early_, {});
+    for (const ProbeRecord& record : early) handler(record);
+    handed_ = early.size();
+    if (handed_ >= budget) return {.records = handed_, .more = true};
+  }
   handler_ = &handler;
   budget_ = budget;
-  handed_ = 0;
   const int result = ring_buffer__consume(ring_);
   handler_ = nullptr;
   out.records = handed_;
@@ -240,6 +315,7 @@ Status Probes::guard_keys(std::span<const std::int32_t> serials, std::int32_t ke
 
 bool Probes::beat(const RecordHandler& handler) {
   ++beat_;
+  if (!write_control()) return false;
   // The kernel knows no such operation: the call fails and changes nothing, but passes the tracepoint.
   (void)::syscall(SYS_keyctl, AKM_SELF_PROBE, beat_, 0, 0, 0);
   while (drain(kCheckBudget, handler).more && beat_seen_ != beat_) {
@@ -263,26 +339,16 @@ void Probes::forget_ended_threads() {
   for (const akm_pid_key& one : ended) (void)bpf_map_delete_elem(map, &one);
 }
 
-std::uint64_t Probes::dropped(std::uint32_t reason) const {
-  const int cpus = libbpf_num_possible_cpus();
-  if (cpus <= 0) return 0;
-  std::vector<std::uint64_t> per_cpu(static_cast<std::size_t>(cpus));
-  if (bpf_map_lookup_elem(object_->map_fd("drops"), &reason, per_cpu.data()) != 0) return 0;
-  std::uint64_t sum = 0;
-  for (const std::uint64_t count : per_cpu) sum += count;
-  return sum;
-}
-
 void Probes::check_drops(std::vector<SensorFinding>& findings) {
   // The other reasons are counters only: fanotify sees what a call without a readable path does, and of
-  // refused attempts enough are told.
-  constexpr std::pair<std::uint32_t, const char*> kTold[] = {
-      {AKM_DROP_RING_FULL, "the ring buffer was full"},
-      {AKM_DROP_PENDING_FULL, "too many watched calls at once: outcomes are unknown"},
-      {AKM_DROP_PIDS_FULL, "more threads than can be registered"},
+  // refused attempts and of a source that makes too many enough are told.
+  constexpr std::pair<akm_count, const char*> kTold[] = {
+      {AKM_COUNT_RING_FULL, "the ring buffer was full"},
+      {AKM_COUNT_PENDING_FULL, "too many watched calls at once: outcomes are unknown"},
+      {AKM_COUNT_PIDS_FULL, "more threads than can be registered"},
   };
   for (const auto& [reason, text] : kTold) {
-    const std::uint64_t now = dropped(reason);
+    const std::uint64_t now = counts_.all(reason);
     if (now == drops_told_[reason]) continue;
     findings.push_back({SensorFinding::Kind::records_lost, text, now - drops_told_[reason]});
     drops_told_[reason] = now;
@@ -323,33 +389,8 @@ std::vector<SensorFinding> Probes::check(const RecordHandler& handler) {
   return findings;
 }
 
-ProbeHealth Probes::folder_health() const {
-  const GroupState& calls = object_->state(Group::folders);
-  const GroupState& opens = object_->state(Group::process);
-  ProbeHealth out{"D10", "none", false, {}};
-  if (calls.attached && opens.attached) out.tier = calls.tier;
-  if (folder_watch_) out.tier = out.tier == "none" ? "fanotify" : out.tier + " + fanotify";
-  out.attached = calls.attached && opens.attached && folder_watch_.has_value();
-  if (!calls.attached) out.detail = calls.reason;
-  if (!folder_watch_) out.detail += (out.detail.empty() ? "" : "; ") + folder_watch_reason_;
-  if (out.attached) out.detail = "chattr by ioctl is not seen";
-  return out;
-}
-
 std::vector<ProbeHealth> Probes::health() const {
-  std::vector<ProbeHealth> out;
-  const GroupState& keys = object_->state(Group::keys);
-  const GroupState& process = object_->state(Group::process);
-  const GroupState& uring = object_->state(Group::io_uring);
-  out.push_back({"D1", keys.tier, keys.attached, keys.attached ? compat_note() : keys.reason});
-  std::string detail = process.reason;
-  if (process.attached) {
-    detail =
-        uring.attached ? "io_uring opens are judged by their path" : "io_uring is not seen: " + uring.reason;
-    if (const std::string note = compat_note(); !note.empty()) detail += "; " + note;
-  }
-  out.push_back({"D2", process.tier, process.attached, detail});
-  out.push_back(folder_health());
+  std::vector<ProbeHealth> out = row_health(*object_, folder_watch_reason_);
   out.push_back(
       {"D32", "heartbeat", !silent_ && object_->live_links() == object_->links(),
        std::to_string(object_->live_links()) + " of " + std::to_string(object_->links()) + " links alive"});
@@ -357,18 +398,13 @@ std::vector<ProbeHealth> Probes::health() const {
 }
 
 std::map<std::string, std::uint64_t> Probes::counters() const {
-  return {
-      {"probe_records", records_},
-      {"probe_records_garbled", garbled_},
-      {"probe_lost_ring_full", dropped(AKM_DROP_RING_FULL)},
-      {"probe_lost_pending_full", dropped(AKM_DROP_PENDING_FULL)},
-      {"probe_lost_no_path", dropped(AKM_DROP_NO_PATH)},
-      {"probe_lost_pids_full", dropped(AKM_DROP_PIDS_FULL)},
-      {"probe_lost_refused", dropped(AKM_DROP_REFUSED)},
-      {"probe_lost_fanotify", overflows_},
-      {"probe_links", object_->live_links()},
-      {"probe_heartbeats", beat_},
-  };
+  auto out = counts_.named();
+  out.insert({{"probe_records", records_},
+              {"probe_records_garbled", garbled_},
+              {"probe_lost_fanotify", overflows_},
+              {"probe_links", object_->live_links()},
+              {"probe_heartbeats", beat_}});
+  return out;
 }
 
 }  // namespace
@@ -391,10 +427,19 @@ Result<std::unique_ptr<ProbeSet>> ProbeSet::open(const ProbeOptions& options) {
   AKM_TRY(check_options(options));
   AKM_ASSIGN(std::vector<WatchedFolder> folders, identify_folders(options));
   AKM_ASSIGN(const SelfIdentity identity, self_identity());
-  AKM_ASSIGN(std::unique_ptr<ProbeObject> object, ProbeObject::load(identity, options.ring_bytes));
-  auto probes = std::make_unique<Probes>(std::move(object), std::move(folders));
-  AKM_TRY(probes->start(identity));
-  return probes;
+  ProbeChoice choice{
+      .ring_bytes = options.ring_bytes, .critical_ring_bytes = options.critical_ring_bytes, .refused = {}};
+  // Each round takes at least one variant away; what has no worse one stays, and its health says so.
+  for (;;) {
+    AKM_ASSIGN(std::unique_ptr<ProbeObject> object, ProbeObject::load(choice));
+    auto probes = std::make_unique<Probes>(std::move(object), options, folders);
+    AKM_TRY(probes->start(identity));
+    const auto failed = probes->failed_variants();
+    if (failed.empty()) return probes;
+    for (const auto& variant : failed)
+      choice.refused.emplace(variant,
+                             std::string(tier_name(variant.second)) + ": its self-test was not seen");
+  }
 }
 
 }  // namespace akm::bpf

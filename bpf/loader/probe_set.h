@@ -1,6 +1,7 @@
 #pragma once
-// The BPF programs that watch a node's keys, process and folders: loads what this kernel takes, reads what
-// they see, and notices when they stop seeing (docs/detections.md: D1, D2, D10, D32).
+// The BPF programs that watch a node's keys, process, folders and kernel: loads what this kernel takes,
+// proves that it fires, reads what it sees, and notices when it stops seeing (docs/detections.md).
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -9,7 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "bpf/loader/probe_health.h"
 #include "bpf/loader/probe_record.h"
+#include "bpf/loader/watch_list.h"
 #include "daemon/base/instant.h"
 #include "daemon/base/result.h"
 
@@ -20,16 +23,16 @@ struct ProbeOptions {
   /// configuration.
   std::vector<std::string> state_folders;
   std::vector<std::string> config_folders;
-  /// Power of two, at least one page. A record takes 216 bytes.
+  /// Where only files that bear our name are watched (D19); by default those of systemd, polkit and D-Bus.
+  std::vector<std::string> service_folders = default_service_folders();
+  /// Powers of two, at least one page. A record takes 392 bytes. The second ring is kept for what may be
+  /// critical.
   std::uint32_t ring_bytes = 256 * 1024;
-};
-
-/// One detection and how it is watched here; for D-Bus and `akmctl doctor`.
-struct ProbeHealth {
-  std::string detection;  // "D1", "D2", "D10", "D32"
-  std::string tier;       // "tracepoint", "tracepoint + fanotify", "none"
-  bool attached = false;  // everything that this tier needs
-  std::string detail;     // what is missing and why, or the known blind spots of this tier
+  std::uint32_t critical_ring_bytes = 128 * 1024;
+  /// Where the tier can: what is done to our keys, process, state and BPF objects is refused, not only told.
+  bool deny = true;
+  /// A record that is made this long after the last check says that nobody watched.
+  Duration heartbeat_limit = std::chrono::seconds(30);
 };
 
 /// The sensor is impaired (D32). Told once when it begins, not at every check.
@@ -73,8 +76,9 @@ class ProbeSet {
   virtual std::vector<SensorFinding> check(const RecordHandler& handler) = 0;
 
   [[nodiscard]] virtual std::vector<ProbeHealth> health() const = 0;
-  /// probe_records, probe_records_garbled, probe_lost_ring_full, probe_lost_..., probe_links,
-  /// probe_heartbeats.
+  /// probe_records, probe_records_garbled, probe_made, probe_lost_ring_full, probe_lost_..., for each watch
+  /// probe_made_key and probe_lost_key, probe_links, probe_heartbeats. What was made and not lost was read,
+  /// or waits.
   [[nodiscard]] virtual std::map<std::string, std::uint64_t> counters() const = 0;
 };
 

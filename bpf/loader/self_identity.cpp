@@ -12,13 +12,16 @@ namespace akm::bpf {
 Result<SelfIdentity> self_identity() {
   struct stat ns{};
   if (::stat("/proc/self/ns/pid", &ns) != 0) return fail_errno(Errc::probe_failed, "/proc/self/ns/pid");
+  struct stat mounts{};
+  if (::stat("/proc/self/ns/mnt", &mounts) != 0) return fail_errno(Errc::probe_failed, "/proc/self/ns/mnt");
   std::array<char, 32> target{};
   const ssize_t length = ::readlink("/proc/self", target.data(), target.size());
   if (length <= 0) return fail_errno(Errc::probe_failed, "/proc/self");
   pid_t shown = 0;
   std::from_chars(target.data(), target.data() + length, shown);
   if (shown != ::getpid()) return fail(Errc::probe_failed, "/proc shows another pid namespace");
-  return SelfIdentity{static_cast<std::uint32_t>(shown), ns.st_dev, ns.st_ino};
+  return SelfIdentity{static_cast<std::uint32_t>(shown), ns.st_dev, ns.st_ino,
+                      static_cast<std::uint32_t>(mounts.st_ino)};
 }
 
 }  // namespace akm::bpf

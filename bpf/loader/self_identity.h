@@ -11,6 +11,7 @@ struct SelfIdentity {
   std::uint32_t tgid = 0;
   std::uint64_t pid_ns_device = 0;
   std::uint64_t pid_ns_inode = 0;
+  std::uint32_t mount_ns = 0;  // inode number
 };
 
 /// probe_failed when /proc is not there or belongs to another pid namespace.

@@ -22,7 +22,9 @@ constexpr Attachment kProcessTracepoints[] = {
     {"exit_call", kCalls, "sys_exit_process_vm_writev"},
     {"enter_pidfd_getfd", kCalls, "sys_enter_pidfd_getfd"},
     {"exit_call", kCalls, "sys_exit_pidfd_getfd"},
-    // These serve the folders too: one look at the object, at the end of each call that opens.
+};
+
+constexpr Attachment kFileTracepoints[] = {
     {"exit_open", kCalls, "sys_exit_openat"},
     {"exit_open", kCalls, "sys_exit_openat2"},
     {"exit_open", kCalls, "sys_exit_open_by_handle_at"},
@@ -37,6 +39,11 @@ constexpr Attachment kProcessTracepoints[] = {
     "exit_call", kCalls, "sys_exit_" name, 0, Need::optional                                         \
   }
 #define AKM_NONE AKM_NO_ARGUMENT
+// The same for calls whose arguments a program of their own reads.
+#define AKM_CALL(program, name)                              \
+  {program, kCalls, "sys_enter_" name, 0, Need::optional}, { \
+    "exit_call", kCalls, "sys_exit_" name, 0, Need::optional \
+  }
 
 constexpr Attachment kFolderTracepoints[] = {
     AKM_PATH_CALL("unlink", AKM_OP_UNLINK, 0, AKM_NONE),
@@ -64,22 +71,98 @@ constexpr Attachment kFolderTracepoints[] = {
     AKM_PATH_CALL("symlinkat", AKM_OP_SYMLINK, 2, AKM_NONE),
     AKM_PATH_CALL("mkdir", AKM_OP_MKDIR, 0, AKM_NONE),
     AKM_PATH_CALL("mkdirat", AKM_OP_MKDIR, 1, AKM_NONE),
+};
+
+constexpr Attachment kMountTracepoints[] = {
     AKM_PATH_CALL("mount", AKM_OP_MOUNT, 1, AKM_NONE),
     AKM_PATH_CALL("move_mount", AKM_OP_MOUNT, 1, 3),
     AKM_PATH_CALL("umount", AKM_OP_UNMOUNT, 0, AKM_NONE),
+};
+
+constexpr Attachment kKernelCodeTracepoints[] = {
+    {"load_module", "raw", "module_load", 0, Need::optional},
+    AKM_CALL("enter_module", "init_module"),
+    AKM_CALL("enter_module", "finit_module"),
+    AKM_CALL("enter_kexec", "kexec_load"),
+    AKM_CALL("enter_kexec", "kexec_file_load"),
+};
+
+constexpr Attachment kBpfTracepoints[] = {AKM_CALL("enter_bpf", "bpf")};
+constexpr Attachment kSignalTracepoints[] = {{"generate_signal", "raw", "signal_generate"}};
+constexpr Attachment kExecTracepoints[] = {{"exec_program", "raw", "sched_process_exec"}};
+constexpr Attachment kCapabilityTracepoints[] = {AKM_CALL("enter_capset", "capset")};
+constexpr Attachment kSocketTracepoints[] = {AKM_CALL("enter_socket", "socket")};
+constexpr Attachment kRingTracepoints[] = {{"create_ring", "raw", "io_uring_create"}};
+
+constexpr Attachment kAdjustTracepoints[] = {
+    AKM_CALL("enter_adjtimex", "adjtimex"),
+    AKM_CALL("enter_clock_adjtime", "clock_adjtime"),
+};
+constexpr Attachment kClockTracepoints[] = {
+    AKM_CALL("enter_clock_settime", "clock_settime"),
+    AKM_CALL("enter_settimeofday", "settimeofday"),
 };
 
 // The same tracepoint under two names: since 6.3, and 5.19 to 6.2.
 constexpr Attachment kUringTracepoints[] = {
     {"submit_request", "raw", "io_uring_submit_req", 0, Need::optional},
     {"submit_request", "raw", "io_uring_submit_sqe", 0, Need::optional},
+    {"complete_request", "io_uring", "io_uring_complete", 0, Need::optional},
 };
 
+// The event of an LSM program is its hook; the program knows it too.
+constexpr Attachment kKeyGuards[] = {{"guard_key", "lsm", "key_permission"}};
+constexpr Attachment kProcessGuards[] = {{"guard_process", "lsm", "ptrace_access_check"},
+                                         {"daemon_ends", "raw", "sched_process_exit"}};
+constexpr Attachment kFileGuards[] = {{"guard_open", "lsm", "file_open"}};
+constexpr Attachment kFolderGuards[] = {
+    {"guard_unlink", "lsm", "inode_unlink"},   {"guard_rmdir", "lsm", "inode_rmdir"},
+    {"guard_create", "lsm", "inode_create"},   {"guard_mkdir", "lsm", "inode_mkdir"},
+    {"guard_symlink", "lsm", "inode_symlink"}, {"guard_link", "lsm", "inode_link"},
+    {"guard_rename", "lsm", "inode_rename"},   {"guard_truncate", "lsm", "path_truncate"},
+    {"guard_chmod", "lsm", "path_chmod"},      {"guard_chown", "lsm", "path_chown"},
+};
+constexpr Attachment kMountGuards[] = {{"guard_mount", "lsm", "sb_mount"},
+                                       {"guard_move_mount", "lsm", "move_mount"}};
+constexpr Attachment kKernelCodeGuards[] = {{"guard_read_file", "lsm", "kernel_read_file"},
+                                            {"guard_load_data", "lsm", "kernel_load_data"}};
+constexpr Attachment kBpfGuards[] = {{"guard_bpf", "lsm", "bpf"}};
+constexpr Attachment kSignalGuards[] = {{"guard_signal", "lsm", "task_kill"}};
+constexpr Attachment kExecGuards[] = {{"guard_exec", "lsm", "bprm_check_security"},
+                                      {"guard_mmap", "lsm", "mmap_file"}};
+constexpr Attachment kSocketGuards[] = {{"guard_socket", "lsm", "socket_create"},
+                                        {"guard_netlink", "lsm", "netlink_send"}};
+constexpr Attachment kClockGuards[] = {{"guard_clock", "lsm", "settime"}};
+constexpr Attachment kCapabilityTraces[] = {{"commit_credentials", "fentry", "commit_creds"}};
+
+// Refused attempts never reach a security module, so the calls' tracepoints stay beside it where they count.
 constexpr Variant kVariants[] = {
-    {Group::keys, "tracepoint", kKeyTracepoints},
-    {Group::process, "tracepoint", kProcessTracepoints},
-    {Group::folders, "tracepoint", kFolderTracepoints},
-    {Group::io_uring, "tracepoint", kUringTracepoints},
+    {Group::keys, Tier::lsm, kKeyGuards, kKeyTracepoints},
+    {Group::keys, Tier::tracepoint, kKeyTracepoints},
+    {Group::process, Tier::lsm, kProcessGuards, kProcessTracepoints},
+    {Group::process, Tier::tracepoint, kProcessTracepoints},
+    {Group::files, Tier::lsm, kFileGuards},
+    {Group::files, Tier::tracepoint, kFileTracepoints},
+    {Group::folders, Tier::lsm, kFolderGuards, kFolderTracepoints},
+    {Group::folders, Tier::tracepoint, kFolderTracepoints},
+    {Group::mounts, Tier::lsm, kMountGuards, kMountTracepoints},
+    {Group::mounts, Tier::tracepoint, kMountTracepoints},
+    {Group::kernel_code, Tier::lsm, kKernelCodeGuards, kKernelCodeTracepoints},
+    {Group::kernel_code, Tier::tracepoint, kKernelCodeTracepoints},
+    {Group::bpf_use, Tier::lsm, kBpfGuards},
+    {Group::bpf_use, Tier::tracepoint, kBpfTracepoints},
+    {Group::signals, Tier::lsm, kSignalGuards},
+    {Group::signals, Tier::tracepoint, kSignalTracepoints},
+    {Group::exec, Tier::lsm, kExecGuards},
+    {Group::exec, Tier::tracepoint, kExecTracepoints},
+    {Group::capabilities, Tier::fentry, kCapabilityTraces},
+    {Group::capabilities, Tier::tracepoint, kCapabilityTracepoints},
+    {Group::sockets, Tier::lsm, kSocketGuards},
+    {Group::sockets, Tier::tracepoint, kSocketTracepoints},
+    {Group::clock, Tier::lsm, kClockGuards, kAdjustTracepoints},
+    {Group::clock, Tier::tracepoint, kClockTracepoints, kAdjustTracepoints},
+    {Group::rings, Tier::tracepoint, kRingTracepoints},
+    {Group::io_uring, Tier::tracepoint, kUringTracepoints},
 };
 
 }  // namespace
@@ -90,10 +173,42 @@ std::string_view group_name(Group group) {
       return "keys";
     case Group::process:
       return "process";
+    case Group::files:
+      return "files";
     case Group::folders:
       return "folders";
+    case Group::mounts:
+      return "mounts";
+    case Group::kernel_code:
+      return "kernel_code";
+    case Group::bpf_use:
+      return "bpf_use";
+    case Group::signals:
+      return "signals";
+    case Group::exec:
+      return "exec";
+    case Group::capabilities:
+      return "capabilities";
+    case Group::sockets:
+      return "sockets";
+    case Group::clock:
+      return "clock";
+    case Group::rings:
+      return "rings";
     case Group::io_uring:
       return "io_uring";
+  }
+  return "unknown";
+}
+
+std::string_view tier_name(Tier tier) {
+  switch (tier) {
+    case Tier::lsm:
+      return "lsm";
+    case Tier::fentry:
+      return "fentry";
+    case Tier::tracepoint:
+      return "tracepoint";
   }
   return "unknown";
 }

@@ -1,16 +1,37 @@
 #pragma once
-// Which program hangs where, for which detection: data, tried in order. A better tier (BPF LSM) is a row
-// before these.
+// Which program hangs where, for which group of detections: data, tried in order, the best tier first. What
+// loads and attaches must also fire (self_test.h), or the next variant takes its place.
 #include <cstdint>
 #include <span>
 #include <string_view>
 
 namespace akm::bpf {
 
-/// What is chosen as a whole; io_uring is the pairing of D2 and D10 and may fail alone.
-enum class Group : std::uint8_t { keys, process, folders, io_uring };
-inline constexpr Group kGroups[] = {Group::keys, Group::process, Group::folders, Group::io_uring};
+/// What is chosen as a whole, by the files of bpf/programs.
+enum class Group : std::uint8_t {
+  keys,          // D1
+  process,       // D2
+  files,         // opened files: D2, D3, D4, D9, D10, D12, D13, D14, D18, D19
+  folders,       // calls that name a path: D10, D7, D18, D19
+  mounts,        // D11, D7
+  kernel_code,   // D5, D15
+  bpf_use,       // D6, D7
+  signals,       // D8
+  exec,          // D16, D17, D18
+  capabilities,  // D31
+  sockets,       // D24, D25
+  clock,         // D29
+  rings,         // D20
+  io_uring,      // what io_uring does instead of system calls: pairs files and folders
+};
+inline constexpr Group kGroups[] = {Group::keys,   Group::process,      Group::files,   Group::folders,
+                                    Group::mounts, Group::kernel_code,  Group::bpf_use, Group::signals,
+                                    Group::exec,   Group::capabilities, Group::sockets, Group::clock,
+                                    Group::rings,  Group::io_uring};
 std::string_view group_name(Group group);
+
+enum class Tier : std::uint8_t { lsm, fentry, tracepoint };
+std::string_view tier_name(Tier tier);
 
 enum class Need : std::uint8_t {
   required,
@@ -18,17 +39,18 @@ enum class Need : std::uint8_t {
 };
 
 struct Attachment {
-  std::string_view program;   // in akm_probes.bpf.c
-  std::string_view category;  // of the tracepoint, or "raw"
-  std::string_view event;
-  std::uint64_t cookie = 0;  // AKM_COOKIE, for programs that serve many calls
+  std::string_view program;   // in bpf/programs
+  std::string_view category;  // of the tracepoint; "raw"; "lsm" or "fentry": the program says where
+  std::string_view event;     // unique within a variant: it names the link
+  std::uint64_t cookie = 0;   // AKM_COOKIE, for programs that serve many calls
   Need need = Need::required;
 };
 
 struct Variant {
   Group group{};
-  std::string_view tier;
+  Tier tier = Tier::tracepoint;
   std::span<const Attachment> attachments;
+  std::span<const Attachment> also = {};  // of another tier, beside them: what the first cannot see
 };
 
 /// By group, best first.

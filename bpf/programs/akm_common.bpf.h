@@ -13,31 +13,48 @@
 #include "bpf/include/akm_core.h"
 #include "bpf/include/akm_events.h"
 
-/* Set by the loader before the load: our process in its own pid namespace, and that namespace. Several
- * daemons on one machine each have their own objects, so each has its own "we". */
-const volatile __u32 our_tgid = 0;
-const volatile __u64 our_pid_ns_device = 0;
-const volatile __u64 our_pid_ns_inode = 0;
+#define PROC_SUPER_MAGIC 0x9fa0
+#define PID_FS_MAGIC 0x50494446
+#define FMODE_WRITE 2
+#define S_IFMT 0170000
+#define S_IFCHR 0020000
+#define EPERM 1
+#define MAX_EXECUTABLE_NAMES 12
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct akm_control);
+} control SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 256 * 1024);
 } ring SEC(".maps");
 
+/* Kept for what may be critical, so that a flood of the rest leaves it room. */
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, AKM_MAX_KEYS);
-  __type(key, __s32);
-  __type(value, __u8);
-} guarded_keys SEC(".maps");
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 128 * 1024);
+} critical_ring SEC(".maps");
 
+#define AKM_HASH(name, key_type, value_type, entries) \
+  struct {                                            \
+    __uint(type, BPF_MAP_TYPE_HASH);                  \
+    __uint(max_entries, entries);                     \
+    __type(key, key_type);                            \
+    __type(value, value_type);                        \
+  } name SEC(".maps")
+
+AKM_HASH(guarded_keys, __s32, __u8, AKM_MAX_KEYS);
 /* Value: the heartbeat that registered the thread; older ones are removed by the loader. */
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, AKM_MAX_PIDS);
-  __type(key, struct akm_pid_key);
-  __type(value, __u64);
-} our_pids SEC(".maps");
+AKM_HASH(our_pids, struct akm_pid_key, __u64, AKM_MAX_PIDS);
+AKM_HASH(watched_folders, struct akm_folder_key, __u8, AKM_MAX_FOLDERS);
+AKM_HASH(watched_devices, __u32, __u8, AKM_MAX_DEVICES);
+AKM_HASH(watched_names, struct akm_name_key, __u8, AKM_MAX_NAMES);
+AKM_HASH(watched_tools, struct akm_folder_key, __u8, AKM_MAX_TOOLS);
+AKM_HASH(our_objects, struct akm_object_key, __u8, AKM_MAX_OBJECTS);
 
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -47,35 +64,58 @@ struct {
   __type(value, __u8);
 } watched_prefixes SEC(".maps");
 
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, AKM_MAX_FOLDERS);
-  __type(key, struct akm_folder_key);
-  __type(value, __u8);
-} watched_folders SEC(".maps");
-
-/* Watched calls between their begin and their end, by thread. */
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, AKM_MAX_PENDING);
-  __type(key, __u64);
-  __type(value, struct akm_event);
-} pending SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, AKM_DROP_REASONS);
-  __type(key, __u32);
-  __type(value, __u64);
-} drops SEC(".maps");
-
-struct akm_scratch {
-  struct akm_event event;
-  struct akm_prefix_key key;
+/* What is known of a call at its begin. */
+struct akm_held {
+  __u8 watch;
+  __u8 operation;
+  __u8 zero[2];
+  __s32 serial;
+  __u32 target;
+  __u32 flags;
+  __u64 boottime_ns;
+  __u64 argument;
+  char path[AKM_PATH_BYTES];
+  __u32 path_bytes;
+  __u32 more_zero;
 };
 
-/* Too large for the stack. The handlers of one CPU do not interrupt each other: they run with preemption off,
- * and the kernel refuses a nested tracing program. */
+/* Watched calls between their begin and their end, by thread. */
+AKM_HASH(pending, __u64, struct akm_held, AKM_MAX_PENDING);
+
+struct akm_bucket {
+  __s64 tokens;
+  __u64 filled_ns;
+};
+
+struct akm_source {
+  __u32 kind; /* 0: process, 1: user */
+  __u32 id;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, AKM_MAX_SOURCES);
+  __type(key, struct akm_source);
+  __type(value, struct akm_bucket);
+} buckets SEC(".maps");
+
+/* By watch and enum akm_count. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, AKM_WATCHES* AKM_COUNTS);
+  __type(key, __u32);
+  __type(value, __u64);
+} counts SEC(".maps");
+
+struct akm_scratch {
+  struct akm_held held;
+  struct akm_prefix_key key;
+  struct akm_name_key name;
+};
+
+/* Too large for the stack. Of the tracepoint programs only: those of one CPU do not interrupt each other,
+ * since they run with preemption off and the kernel refuses a nested one. LSM and fentry programs can be
+ * preempted and have rooms of their own. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
@@ -88,16 +128,47 @@ static __always_inline struct akm_scratch* get_scratch(void) {
   return bpf_map_lookup_elem(&scratch, &zero);
 }
 
-static __always_inline void count_drop(__u32 reason) {
-  __u64* count = bpf_map_lookup_elem(&drops, &reason);
-  if (count) *count += 1;
+static __always_inline struct akm_control* get_control(void) {
+  __u32 zero = 0;
+  return bpf_map_lookup_elem(&control, &zero);
 }
 
-/* Exact in nested pid namespaces: a process in another namespace is never us, whatever its number. */
-static __always_inline int is_ours(void) {
+static __always_inline void count(__u32 watch, __u32 what) {
+  __u32 index = watch * AKM_COUNTS + what;
+  __u64* number = bpf_map_lookup_elem(&counts, &index);
+  if (number) __sync_fetch_and_add(number, 1);
+}
+
+enum akm_caller {
+  CALLER_FOREIGN = 0,
+  CALLER_OURS = 1,
+  CALLER_SELF_TEST = 2, /* foreign, for a good purpose */
+};
+
+/* Exact in nested pid namespaces: a process in another namespace is never us, whatever its number. Several
+ * daemons on one machine each have their own objects, so each has its own "we". */
+static __always_inline int caller(void) {
   struct bpf_pidns_info info = {};
-  if (bpf_get_ns_current_pid_tgid(our_pid_ns_device, our_pid_ns_inode, &info, sizeof(info))) return 0;
-  return info.tgid == our_tgid;
+  struct akm_control* own = get_control();
+  if (!own) return CALLER_FOREIGN;
+  if (bpf_get_ns_current_pid_tgid(own->pid_ns_device, own->pid_ns_inode, &info, sizeof(info)))
+    return CALLER_FOREIGN;
+  if (info.tgid == own->tgid) return CALLER_OURS;
+  return own->self_test_tgid && info.tgid == own->self_test_tgid ? CALLER_SELF_TEST : CALLER_FOREIGN;
+}
+
+static __always_inline int is_ours(void) {
+  return caller() == CALLER_OURS;
+}
+
+/* The host's init, and kernel threads: not the callers that we look for. */
+static __always_inline int is_init(void) {
+  return (bpf_get_current_pid_tgid() >> 32) <= 1;
+}
+
+static __always_inline int denies(__u8 watch) {
+  struct akm_control* own = get_control();
+  return own && own->deny[watch & 31];
 }
 
 static __always_inline struct task_struct* current_task(void) {
@@ -147,65 +218,6 @@ static __always_inline struct file* file_of(int fd) {
   return file;
 }
 
-/* Everything but what is particular to the operation. */
-static __always_inline void begin_event(struct akm_event* event, __u8 watch, __u8 operation) {
-  __u64 id = bpf_get_current_pid_tgid();
-  __builtin_memset(event, 0, sizeof(*event));
-  event->version = AKM_EVENT_VERSION;
-  event->watch = watch;
-  event->operation = operation;
-  event->outcome = AKM_OUTCOME_UNKNOWN;
-  event->boottime_ns = bpf_ktime_get_boot_ns();
-  event->cgroup_id = bpf_get_current_cgroup_id();
-  event->pid = (__u32)id;
-  event->tgid = (__u32)(id >> 32);
-  event->uid = (__u32)bpf_get_current_uid_gid();
-  bpf_get_current_comm(event->comm, sizeof(event->comm));
-}
-
-/* A wake-up costs more than everything else here: a refused attempt waits for the next drain, what happened
- * does not. Root at our keys or our process does not wait either: the kernel refuses it too, and it is the
- * breach to be answered. Attempts that anybody can make may fill half of the ring only. */
-static __always_inline void send_event(struct akm_event* event) {
-  int of_root = event->uid == 0 && (event->watch == AKM_WATCH_KEY || event->watch == AKM_WATCH_PROCESS);
-  int harmless = event->outcome == AKM_OUTCOME_REFUSED && !of_root;
-  int waits = harmless || event->watch == AKM_WATCH_SELF;
-  if (harmless &&
-      bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2) {
-    count_drop(AKM_DROP_REFUSED);
-    return;
-  }
-  if (bpf_ringbuf_output(&ring, event, sizeof(*event), waits ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP)) {
-    count_drop(AKM_DROP_RING_FULL);
-  }
-}
-
-/* Keeps the record until the call's end, when it is known whether anything happened. */
-static __always_inline void hold_event(struct akm_event* event) {
-  __u64 id = bpf_get_current_pid_tgid();
-  if (bpf_map_update_elem(&pending, &id, event, BPF_ANY)) {
-    count_drop(AKM_DROP_PENDING_FULL);
-    if (event->watch != AKM_WATCH_KEY || event->serial) send_event(event);
-  }
-}
-
-static __always_inline int release_event(long result) {
-  __u64 id = bpf_get_current_pid_tgid();
-  struct akm_event* event = bpf_map_lookup_elem(&pending, &id);
-  if (!event) return 0;
-  event->result = result;
-  event->outcome = result < 0 ? AKM_OUTCOME_REFUSED : AKM_OUTCOME_SUCCEEDED;
-  send_event(event);
-  bpf_map_delete_elem(&pending, &id);
-  return 1;
-}
-
-static __always_inline void set_path(struct akm_event* event, const char* path) {
-  long length = bpf_probe_read_kernel_str(event->path, sizeof(event->path), path);
-  if (length <= 0) return;
-  event->path_bytes = (__u32)length - 1;
-  event->flags |= AKM_FLAG_PATH;
-  if (length == sizeof(event->path)) event->flags |= AKM_FLAG_TRUNCATED;
-}
+#include "bpf/programs/record.bpf.h"
 
 #endif

@@ -115,12 +115,16 @@ BreachOutcome Recovery::accuse(const Breach& breach, protocol::NodeId accuser) {
   BreachOutcome outcome;
   outcome.reason = "one member's word about another";
   const auto& of_accused = core_.registry.asrs_of(breach.node_id);
-  const bool share = std::ranges::any_of(core_.registry.asrs_of(accuser),
-                                         [&](protocol::AsrId asr_id) { return of_accused.contains(asr_id); });
-  if (share && (accusations_.contains(breach.node_id) || accusations_.size() < kAccused)) {
+  // Whoever was put out meanwhile has no word any more.
+  const auto shares = [&](protocol::NodeId who) {
+    return std::ranges::any_of(core_.registry.asrs_of(who),
+                               [&](protocol::AsrId asr_id) { return of_accused.contains(asr_id); });
+  };
+  if (shares(accuser) && (accusations_.contains(breach.node_id) || accusations_.size() < kAccused)) {
     auto& accusers = accusations_[breach.node_id];
     const Duration window = std::chrono::seconds(core_.settings.recovery.window_s);
-    std::erase_if(accusers, [&](const auto& entry) { return now - entry.second > window; });
+    std::erase_if(accusers,
+                  [&](const auto& entry) { return now - entry.second > window || !shares(entry.first); });
     accusers[accuser] = now;
     if (accusers.size() >= kAccusers) {
       accusations_.erase(breach.node_id);

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
+#include <string_view>
 #include <utility>
 
 #include "daemon/base/hex.h"
@@ -25,6 +27,50 @@ DetectionClass class_of(bpf::Watch watch) {
       return DetectionClass::state_tampering;
     case bpf::Watch::config:
       return DetectionClass::config_tampering;
+    case bpf::Watch::inspection:
+      return DetectionClass::process_inspection;
+    case bpf::Watch::kernel_memory:
+      return DetectionClass::kernel_memory;
+    case bpf::Watch::module:
+      return DetectionClass::module_load;
+    case bpf::Watch::bpf_use:
+      return DetectionClass::bpf_use;
+    case bpf::Watch::bpf_ours:
+      return DetectionClass::bpf_tampering;
+    case bpf::Watch::sensor:
+      return DetectionClass::sensor_tampering;
+    case bpf::Watch::signal:
+      return DetectionClass::daemon_signal;
+    case bpf::Watch::tpm:
+      return DetectionClass::tpm_access;
+    case bpf::Watch::mount:
+      return DetectionClass::hiding_mount;
+    case bpf::Watch::core_dump:
+      return DetectionClass::core_dump_redirected;
+    case bpf::Watch::hardening:
+      return DetectionClass::hardening_weakened;
+    case bpf::Watch::mac:
+      return DetectionClass::mac_disabled;
+    case bpf::Watch::kexec:
+      return DetectionClass::kexec_load;
+    case bpf::Watch::debugger:
+      return DetectionClass::debugger_started;
+    case bpf::Watch::fileless:
+      return DetectionClass::fileless_execution;
+    case bpf::Watch::foreign_code:
+      return DetectionClass::foreign_code;
+    case bpf::Watch::service:
+      return DetectionClass::service_tampering;
+    case bpf::Watch::io_uring:
+      return DetectionClass::io_uring_use;
+    case bpf::Watch::consumer_keys:
+      return DetectionClass::consumer_key_dump;
+    case bpf::Watch::packet:
+      return DetectionClass::packet_capture;
+    case bpf::Watch::clock:
+      return DetectionClass::clock_jump;
+    case bpf::Watch::privilege:
+      return DetectionClass::privilege_gain;
   }
   return DetectionClass::sensor_impaired;
 }
@@ -45,8 +91,53 @@ policy::Outcome outcome_of(bpf::Outcome outcome) {
 /// calls that succeed at such a path and touch nothing of ours; what does touch it is seen by the object too
 /// (opened files, fanotify).
 bool only_a_name(const bpf::ProbeRecord& record) {
-  return record.watch == bpf::Watch::state && record.source == "tracepoint" &&
-         record.operation != "open-write";
+  constexpr std::string_view kNamed[] = {"rename", "unlink",  "truncate", "chmod", "chown",  "xattr",
+                                         "link",   "symlink", "mkdir",    "mount", "unmount"};
+  return record.source == "tracepoint" && std::ranges::find(kNamed, record.operation) != std::end(kNamed);
+}
+
+/// What weighs less than its class may.
+policy::Grade at_most(const bpf::ProbeRecord& record) {
+  constexpr std::uint64_t kPollingThread = 2;  // IORING_SETUP_SQPOLL: works on without system calls
+  constexpr std::uint64_t kPacketFamily =
+      17;  // AF_PACKET sees everybody's packets, a raw socket one protocol's
+  // The service manager starts services, loads their filters and mounts their folders.
+  const bool manager = record.tgid == 1 && record.uid == 0U && record.source != "fanotify";
+  switch (record.watch) {
+    case bpf::Watch::bpf_ours:
+      // Who lists BPF objects (bpftool) opens each.
+      return record.operation.ends_with("get-fd") ? policy::Grade::evidence : policy::Grade::critical;
+    case bpf::Watch::io_uring:
+      return (record.argument & kPollingThread) != 0 ? policy::Grade::evidence : policy::Grade::observe;
+    case bpf::Watch::packet:
+      return record.argument >> 32 == kPacketFamily ? policy::Grade::evidence : policy::Grade::observe;
+    case bpf::Watch::bpf_use:
+    case bpf::Watch::tpm:
+    case bpf::Watch::mount:
+    case bpf::Watch::core_dump:
+    case bpf::Watch::hardening:
+    case bpf::Watch::service:
+      return manager ? policy::Grade::observe : policy::Grade::critical;
+    case bpf::Watch::key:
+    case bpf::Watch::process:
+    case bpf::Watch::state:
+    case bpf::Watch::config:
+    case bpf::Watch::inspection:
+    case bpf::Watch::kernel_memory:
+    case bpf::Watch::module:
+    case bpf::Watch::sensor:
+    case bpf::Watch::signal:
+    case bpf::Watch::mac:
+    case bpf::Watch::kexec:
+    case bpf::Watch::debugger:
+    case bpf::Watch::fileless:
+    case bpf::Watch::foreign_code:
+    case bpf::Watch::consumer_keys:
+    case bpf::Watch::clock:
+    case bpf::Watch::privilege:
+      return policy::Grade::critical;  // the class's own ceiling holds
+  }
+  return policy::Grade::critical;
 }
 
 }  // namespace
@@ -58,6 +149,7 @@ policy::Detection detection_of(const bpf::ProbeRecord& record) {
   out.privileged = record.uid && (*record.uid == 0 || *record.uid == ::geteuid());
   if (!out.privileged && only_a_name(record) && out.outcome == policy::Outcome::succeeded)
     out.outcome = policy::Outcome::unknown;
+  out.at_most = at_most(record);
   out.boottime_ns = record.boottime_ns;
   out.subject = record.subject();
   out.evidence = record.evidence();

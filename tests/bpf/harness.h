@@ -51,10 +51,22 @@ inline int in_child(const std::function<int()>& act, pid_t* pid_out = nullptr) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-inline std::vector<ProbeRecord> drain(ProbeSet& probes) {
+/// Of our keys, process and folders only: what watches the whole machine sees others at work too.
+inline bool is_of_ours(const ProbeRecord& record) {
+  return record.watch == Watch::key || record.watch == Watch::process || record.watch == Watch::state ||
+         record.watch == Watch::config;
+}
+
+inline std::vector<ProbeRecord> drain_all(ProbeSet& probes) {
   std::vector<ProbeRecord> out;
   while (probes.drain(256, [&](const ProbeRecord& record) { out.push_back(record); }).more) {
   }
+  return out;
+}
+
+inline std::vector<ProbeRecord> drain(ProbeSet& probes) {
+  std::vector<ProbeRecord> out = drain_all(probes);
+  std::erase_if(out, [](const ProbeRecord& record) { return !is_of_ours(record); });
   return out;
 }
 

@@ -14,7 +14,9 @@
 
 #include "bpf/include/akm_events.h"
 #include "bpf/loader/probe_object.h"
+#include "bpf/loader/self_identity.h"
 #include "tests/bpf/harness.h"
+#include "tests/bpf/peers.h"
 
 using namespace akm;
 using namespace akm::bpf;
@@ -28,11 +30,15 @@ constexpr useconds_t kPause_us = 1000;  // lets the reader go back to sleep: the
 
 std::int32_t key = 0;
 
-void read_key_slowly() {
+void read_key() {
   char room[16];
+  (void)::syscall(SYS_keyctl, KEYCTL_READ, key, room, sizeof(room));
+}
+
+void read_key_slowly() {
   for (int i = 0; i < kCallsOfRound; ++i) {
     ::usleep(kPause_us);
-    (void)::syscall(SYS_keyctl, KEYCTL_READ, key, room, sizeof(room));
+    read_key();
   }
 }
 
@@ -71,11 +77,23 @@ void while_child_reads(const std::function<bool()>& read) {
 Times bare_round() {
   Times times;
   const auto identity = self_identity();
-  auto object = ProbeObject::load(*identity, 256 * 1024);
+  auto object =
+      ProbeObject::load({.ring_bytes = 256 * 1024, .critical_ring_bytes = 256 * 1024, .refused = {}});
   if (!object || !(*object)->attach()) return times;
+  const akm_control control{.pid_ns_device = identity->pid_ns_device,
+                            .pid_ns_inode = identity->pid_ns_inode,
+                            .heartbeat_ns = 0,
+                            .heartbeat_limit_ns = 0,
+                            .tgid = identity->tgid,
+                            .self_test_tgid = 0,
+                            .mount_ns = identity->mount_ns,
+                            .wireguard_family = 0,
+                            .deny = {}};
+  const std::uint32_t zero = 0;
+  (void)bpf_map_update_elem((*object)->map_fd("control"), &zero, &control, BPF_ANY);
   const std::uint8_t kind = AKM_GUARDED_KEY;
   (void)bpf_map_update_elem((*object)->map_fd("guarded_keys"), &key, &kind, BPF_ANY);
-  ring_buffer* ring = ring_buffer__new((*object)->map_fd("ring"), &take_bare, &times, nullptr);
+  ring_buffer* ring = ring_buffer__new((*object)->map_fd("critical_ring"), &take_bare, &times, nullptr);
   while_child_reads([&] {
     (void)ring_buffer__poll(ring, 1000);
     return times.size() >= kCallsOfRound;
@@ -94,7 +112,8 @@ Times akm_round() {
     pollfd poll{(*probes)->fd(), POLLIN, 0};
     (void)::poll(&poll, 1, 1000);
     (void)(*probes)->drain(64, [&](const ProbeRecord& record) {
-      times.push_back(since_us(static_cast<std::uint64_t>(record.boottime_ns)));
+      if (record.watch == Watch::key)
+        times.push_back(since_us(static_cast<std::uint64_t>(record.boottime_ns)));
     });
     return times.size() >= kCallsOfRound;
   });
@@ -102,16 +121,26 @@ Times akm_round() {
 }
 
 void latencies() {
-  Times bare, ours;
+  Times bare, ours, bpftrace, audit;
   for (int round = 0; round < kRounds; ++round) {
     std::ranges::copy(bare_round(), std::back_inserter(bare));
     std::ranges::copy(akm_round(), std::back_inserter(ours));
+    std::ranges::copy(bpftrace_round(kCallsOfRound, read_key), std::back_inserter(bpftrace));
+    std::ranges::copy(audit_round(kCallsOfRound, read_key), std::back_inserter(audit));
   }
-  std::printf(
-      "call to record, us: bare reader %.1f median %.1f p99; akm %.1f median %.1f p99; ratio of medians "
-      "%.2f\n",
-      quantile(bare, 0.5), quantile(bare, 0.99), quantile(ours, 0.5), quantile(ours, 0.99),
-      quantile(ours, 0.5) / quantile(bare, 0.5));
+  const double limit = quantile(bare, 0.5);
+  const auto print = [&](const char* who, const Times& times) {
+    if (times.empty()) {
+      std::printf("call to record: %s cannot be had here\n", who);
+      return;
+    }
+    std::printf("call to record: %-18s median %6.1f us (x %.2f of the limit), p99 %6.1f us\n", who,
+                quantile(times, 0.5), quantile(times, 0.5) / limit, quantile(times, 0.99));
+  };
+  print("limit, bare reader", bare);
+  print("akm", ours);
+  print("bpftrace", bpftrace);
+  print("audit", audit);
 }
 
 double time_of(int calls, const std::function<void()>& call) {

@@ -1,9 +1,10 @@
 """How long a breach takes from the attacker's system call to the last member's new key, and where the time goes.
 
-    python3 -m tools.lab.latency BUILD [BUILD...] [--rounds N] [--trace]
+    python3 -m tools.lab.latency BUILD [BUILD...] [--members N] [--rounds N] [--trace]
 
-Five nodes and an NMM on one bridge; node c's key is read, the others get a new generation, c is readmitted, and so on.
-All times are what the daemons and the kernel have written down (CLOCK_BOOTTIME); nothing is polled meanwhile.
+Five nodes (or N) and an NMM on one bridge; node c's key is read, the others get a new generation, c is readmitted,
+and so on. All times are what the daemons, the bus and the kernel have written down (CLOCK_BOOTTIME); nothing is polled
+meanwhile. With more than five members only c has probes and a TPM: the others are there to be given new keys.
 Several builds take turns. The limit is measured in between (akm-bench path of the first build that has it): the same
 datagrams and as many durable writes, by processes that do nothing else, at the daemons' scheduling priority.
 --trace also prints the system calls of the daemons in the median round (needs perf).
@@ -47,6 +48,29 @@ class Log:
         raise LabError(f"no {event} {fields} in {self.host.log}")
 
 
+class Signals:
+    """When the first signal of a breach was on the host's bus: dbus-monitor's time, which is CLOCK_REALTIME."""
+
+    def __init__(self, host):
+        self.host = host
+
+    def __enter__(self):
+        self.monitor = subprocess.Popen(["dbus-monitor", "--address", self.host.bus_address, "--profile",
+                                         "type='signal',interface='org.akm.Node1',member='Event'"],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        time.sleep(0.3)  # it has subscribed
+        return self
+
+    def __exit__(self, *unused):
+        self.monitor.terminate()
+        ahead = time.clock_gettime_ns(time.CLOCK_REALTIME) - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        seen = [line.split() for line in self.monitor.communicate()[0].splitlines() if line.startswith("sig")]
+        self.times = [int(float(words[1]) * 10**9) - ahead for words in seen if words[-1] == "Event"]
+
+    def first_after(self, start):
+        return next((at for at in self.times if at >= start), start)
+
+
 class Breach:
     """One round: the times of its stages in ns after the system call."""
 
@@ -69,7 +93,7 @@ class Breach:
         time.sleep(1)  # acknowledgements, heartbeats and writings of the step before
         for log in self.logs.values():
             log.skip()
-        with Trace(trace) as calls:
+        with Trace(trace) as calls, Signals(self.lab.nodes["c"]) as signals:
             run("keyctl", "read", serial, check=False)
             time.sleep(0.5)
         cluster.wait_agreed(self.lab, others, "asr-1", generation=before[0] + 1)
@@ -79,6 +103,7 @@ class Breach:
         told = self.logs["nmm"].time_of("node-evicted")
         stages = {
             "keys of the breached node revoked": self.logs["c"].time_of("keys-revoked"),
+            "signal on the D-Bus of that node": signals.first_after(start),
             "NMM has decided and stored": self.logs["nmm"].time_of("breach-reported"),
             "first member has the new key": min(switched),
             "last member has the new key": max(switched),
@@ -110,7 +135,9 @@ class Limit:
 
 
 def line(name, values):
-    print(f"{name:36} median {statistics.median(values):8.0f} us   least {values[0]:8.0f}   most {values[-1]:8.0f}")
+    """`values` are sorted; with fewer than a hundred of them p99 is the last."""
+    p99 = values[min(len(values) - 1, int(len(values) * 0.99))]
+    print(f"{name:36} median {statistics.median(values):8.0f} us   least {values[0]:8.0f}   p99 {p99:8.0f}")
 
 
 class Trace:
@@ -151,11 +178,17 @@ class Trace:
 class Contestant:
     """One build in a lab of its own."""
 
-    def __init__(self, number, build):
-        self.build, self.lab, self.rounds = build, Lab(build, prefix=f"akm{os.getpid()}-{number}"), []
+    def __init__(self, number, build, members):
+        names = ["a", "b", "c", "d", "e", *(f"n{i}" for i in range(6, members + 1))]
+        self.build, self.rounds = build, []
+        self.lab = Lab(build, nodes=names, prefix=f"akm{os.getpid()}-{number}")
 
     def start(self):
         self.lab.nmm.overrides = {"recovery.evictions_per_window": 64}
+        if len(self.lab.nodes) > 5:
+            for name, node in self.lab.nodes.items():
+                if name != "c":
+                    node.overrides = {"probes.enabled": False, "sealing.mode": "software"}
         cluster.activate_all(self.lab)
         cluster.create(self.lab)
         self.logs = {host.name: Log(host) for host in self.lab.hosts}
@@ -175,11 +208,13 @@ class Contestant:
 def main():
     parser = argparse.ArgumentParser(prog="tools.lab.latency", description=__doc__.splitlines()[0])
     parser.add_argument("builds", type=pathlib.Path, nargs="+")
+    parser.add_argument("--members", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--trace", action="store_true")
     arguments = parser.parse_args()
     limit = Limit(arguments.builds)
-    contestants = [Contestant(number, build.resolve()) for number, build in enumerate(arguments.builds)]
+    contestants = [Contestant(number, build.resolve(), arguments.members)
+                   for number, build in enumerate(arguments.builds)]
     with contextlib.ExitStack() as labs:
         for one in contestants:
             labs.enter_context(one.lab)

@@ -18,6 +18,7 @@ akm_event good() {
   event.watch = AKM_WATCH_KEY;
   event.operation = AKM_OP_KEYCTL;
   event.outcome = AKM_OUTCOME_SUCCEEDED;
+  event.tier = AKM_TIER_TRACEPOINT;
   event.argument = KEYCTL_READ;
   event.boottime_ns = 42;
   event.serial = 7;
@@ -83,6 +84,20 @@ Test(decode, unknown_enums_and_impossible_fields_are_refused) {
   event.flags = 0x80;
   cr_assert_not(decode(event).has_value());
   event = good();
+  event.tier = 0;
+  cr_assert_not(decode(event).has_value());
+  event.tier = AKM_TIER_MAX + 1;
+  cr_assert_not(decode(event).has_value());
+  event = good();
+  event.digest_bytes = 20;
+  cr_assert_not(decode(event).has_value());
+  event = good();
+  event.executable_bytes = AKM_EXECUTABLE_BYTES + 1;
+  cr_assert_not(decode(event).has_value());
+  event = good();
+  event.started_boottime_ns = UINT64_MAX;
+  cr_assert_not(decode(event).has_value());
+  event = good();
   event.path_bytes = AKM_PATH_BYTES;
   cr_assert_not(decode(event).has_value());
   event = good();
@@ -127,6 +142,49 @@ Test(decode, self_probe_carries_its_beat) {
   cr_assert_not(decode(event).has_value());
 }
 
+Test(decode, an_executable_is_a_path_from_the_root_or_says_that_it_is_cut) {
+  akm_event event = good();
+  std::memcpy(event.executable, "sh\0bin\0usr", 11);
+  event.executable_bytes = 11;
+  cr_assert_eq(std::get<ProbeRecord>(*decode(event)).executable, "/usr/bin/sh");
+  event.flags |= AKM_FLAG_EXECUTABLE_CUT;
+  cr_assert_eq(std::get<ProbeRecord>(*decode(event)).executable, ".../usr/bin/sh");
+  event.executable_bytes = 0;
+  cr_assert_eq(std::get<ProbeRecord>(*decode(event)).executable, "");
+}
+
+Test(decode, who_did_it_is_told_in_full) {
+  akm_event event = good();
+  event.parent_tgid = 3;
+  std::memcpy(event.parent_comm, "bash", 4);
+  event.digest_bytes = AKM_DIGEST_BYTES;
+  event.digest[0] = 0xab;
+  event.started_boottime_ns = 17;
+  event.flags = AKM_FLAG_UNWATCHED | AKM_FLAG_SELF_TEST;
+  const auto decoded = decode(event);
+  const auto& record = std::get<ProbeRecord>(*decoded);
+  const auto subject = record.subject();
+  cr_assert_eq(subject.at("parent"), "3");
+  cr_assert_eq(subject.at("parent_comm"), "bash");
+  cr_assert_eq(subject.at("digest"), "ab" + std::string(62, '0'));
+  cr_assert_eq(subject.at("started"), "17");
+  cr_assert(record.unwatched && record.self_test);
+  cr_assert_eq(record.evidence().at("unwatched"), "yes");
+}
+
+Test(decode, every_watch_and_tier_of_the_programs_is_known) {
+  for (std::uint8_t watch = AKM_WATCH_KEY; watch < AKM_WATCHES; ++watch) {
+    for (std::uint8_t tier = 1; tier <= AKM_TIER_MAX; ++tier) {
+      akm_event event = good();
+      event.watch = watch;
+      event.tier = tier;
+      const auto decoded = decode(event);
+      cr_assert(decoded.has_value());
+      cr_assert_not(std::get<ProbeRecord>(*decoded).source.empty());
+    }
+  }
+}
+
 Test(decode, text_without_an_end_stops_at_its_field) {
   akm_event event = good();
   std::memset(event.comm, 'c', sizeof(event.comm));
@@ -167,15 +225,22 @@ Test(decode, random_bytes_never_give_unprintable_text) {
     auto* bytes = reinterpret_cast<std::uint8_t*>(&event);
     for (std::size_t i = 0; i < sizeof(event); ++i) bytes[i] = static_cast<std::uint8_t>(next());
     event.version = AKM_EVENT_VERSION;
-    event.watch = static_cast<__u8>(1 + next() % 5);
+    event.watch = static_cast<__u8>(1 + next() % (AKM_WATCHES - 1));
+    event.tier = static_cast<__u8>(1 + next() % AKM_TIER_MAX);
+    event.started_boottime_ns >>= 1;
+    event.executable_bytes %= AKM_EXECUTABLE_BYTES + 1;
+    event.digest_bytes = next() % 2 == 0 ? 0 : AKM_DIGEST_BYTES;
     event.operation = static_cast<__u8>(1 + next() % AKM_OP_MAX);
     event.outcome = static_cast<__u8>(1 + next() % 3);
-    event.flags &= 3;
+    event.flags &= 31;
     event.path_bytes %= AKM_PATH_BYTES;
     event.boottime_ns >>= 1;
     const auto decoded = decode(event);
     if (!decoded || !std::holds_alternative<ProbeRecord>(*decoded)) continue;
     const auto& record = std::get<ProbeRecord>(*decoded);
-    for (const char c : record.comm + record.path + record.operation) cr_assert(c >= ' ' && c <= '~');
+    for (const char c : record.comm + record.path + record.operation + record.executable +
+                            record.parent_comm + record.digest) {
+      cr_assert(c >= ' ' && c <= '~');
+    }
   }
 }

@@ -14,4 +14,6 @@ Test(self_identity, is_this_process_in_its_namespace) {
   cr_assert_eq(identity->tgid, static_cast<std::uint32_t>(::getpid()));
   cr_assert_eq(identity->pid_ns_inode, ns.st_ino);
   cr_assert_eq(identity->pid_ns_device, ns.st_dev);
+  cr_assert_eq(::stat("/proc/self/ns/mnt", &ns), 0);
+  cr_assert_eq(identity->mount_ns, ns.st_ino);
 }

@@ -68,6 +68,37 @@ Test(recovery, one_member_cannot_evict_another_by_its_word) {
   cr_assert_eq(net.state_of("n3"), "quarantined");
 }
 
+Test(recovery, two_that_accuse_each_other_both_stay) {
+  NmmNet net(4);
+  net.activate_all();
+  const auto asr = net.create(4);
+  const auto accuse = [&](std::size_t who, std::size_t whom) {
+    net.nodes[who]->report_breach("cloned-identity", 2, {{"node_id", hex_id(net.nodes[whom]->node_id)}});
+    net.run(seconds(1));
+  };
+  accuse(0, 3);
+  accuse(3, 0);
+  cr_assert(net.agreed(asr, 1, {0, 1, 2, 3}));
+}
+
+Test(recovery, who_was_put_out_has_no_word_any_more) {
+  NmmNet net(5);
+  net.activate_all();
+  const auto asr = net.create(5);
+  const auto accuse = [&](std::size_t who, std::size_t whom) {
+    net.nodes[who]->report_breach("cloned-identity", 2, {{"node_id", hex_id(net.nodes[whom]->node_id)}});
+    net.run(seconds(1));
+  };
+  accuse(0, 3);
+  net.nodes[0]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 2, {1, 2, 3, 4}));
+  accuse(1, 3);
+  cr_assert(net.agreed(asr, 2, {1, 2, 3, 4}), "one word counts, the other was an intruder's");
+  accuse(2, 3);
+  cr_assert(net.agreed(asr, 3, {1, 2, 4}));
+}
+
 Test(recovery, never_evict_and_quorum_floor_hold) {
   NmmSettings settings;
   settings.never_evict = {"n0"};

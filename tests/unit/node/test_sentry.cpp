@@ -2,6 +2,10 @@
 
 #include <criterion/criterion.h>
 
+#include <set>
+
+#include "daemon/policy/grading.h"
+
 #include "tests/support/fake_probe_set.h"
 #include "tests/support/memory_key_store.h"
 
@@ -63,14 +67,35 @@ Test(sentry, a_path_named_in_another_namespace_evicts_nobody) {
 }
 
 Test(sentry, each_watch_has_its_class) {
-  for (const auto& [watch, detection] :
-       std::map<bpf::Watch, DetectionClass>{{bpf::Watch::process, DetectionClass::process_access},
-                                            {bpf::Watch::state, DetectionClass::state_tampering},
-                                            {bpf::Watch::config, DetectionClass::config_tampering}}) {
+  std::set<DetectionClass> classes;
+  for (std::size_t i = 0; i < bpf::kWatchCount; ++i) {
     bpf::ProbeRecord record = test::foreign_key_read(5);
-    record.watch = watch;
-    cr_assert_eq(detection_of(record).detection, detection);
+    record.watch = static_cast<bpf::Watch>(i);
+    cr_assert(classes.insert(detection_of(record).detection).second, "no two watches share a class");
   }
+  cr_assert_not(classes.contains(DetectionClass::sensor_impaired));
+}
+
+Test(sentry, what_honest_programs_do_weighs_less) {
+  const auto grade_of = [](bpf::Watch watch, const char* operation, std::uint64_t argument,
+                           std::uint32_t tgid) {
+    bpf::ProbeRecord record = test::foreign_key_read(5);
+    record.outcome = bpf::Outcome::succeeded;
+    record.watch = watch;
+    record.operation = operation;
+    record.argument = argument;
+    record.tgid = tgid;
+    return policy::grade(detection_of(record));
+  };
+  cr_assert_eq(grade_of(bpf::Watch::bpf_ours, "bpf-map-get-fd", 14, 99), Grade::evidence);
+  cr_assert_eq(grade_of(bpf::Watch::bpf_ours, "bpf-map-update", 2, 99), Grade::critical);
+  cr_assert_eq(grade_of(bpf::Watch::io_uring, "io-uring-setup", 0, 99), Grade::observe);
+  cr_assert_eq(grade_of(bpf::Watch::io_uring, "io-uring-setup", 2, 99), Grade::evidence);
+  cr_assert_eq(grade_of(bpf::Watch::packet, "socket", 2ULL << 32, 99), Grade::observe);
+  cr_assert_eq(grade_of(bpf::Watch::packet, "socket", 17ULL << 32, 99), Grade::evidence);
+  cr_assert_eq(grade_of(bpf::Watch::bpf_use, "bpf-prog-load", 5, 1), Grade::observe);
+  cr_assert_eq(grade_of(bpf::Watch::bpf_use, "bpf-prog-load", 5, 99), Grade::evidence);
+  cr_assert_eq(grade_of(bpf::Watch::kernel_memory, "open", 0, 1), Grade::critical);
 }
 
 Test(sentry, what_the_budget_leaves_comes_in_the_next_turn) {

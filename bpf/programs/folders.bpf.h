@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* D10, and for D7, D11, D18 and D19: calls that name a path in a watched folder. */
+#ifndef AKM_FOLDERS_BPF_H
+#define AKM_FOLDERS_BPF_H
+
+/* Compares room->key, which holds `length` bytes with the NUL; holds or sends a record when it lies in a
+ * folder. */
+static __always_inline int compare_path(struct akm_scratch* room, long length) {
+  if (length <= 1 || room->key.path[0] != '/') return 0; /* relative: the object tiers see it */
+  room->key.bits = (__u32)length * 8;
+  __u8* watch = bpf_map_lookup_elem(&watched_prefixes, &room->key);
+  return watch ? *watch : 0;
+}
+
+static __always_inline int compare_user_path(struct akm_scratch* room, unsigned long address) {
+  long length = bpf_probe_read_user_str(room->key.path, sizeof(room->key.path), (const void*)address);
+  if (length < 0) {
+    if (address) count(AKM_WATCH_STATE, AKM_COUNT_NO_PATH);
+    return 0;
+  }
+  return compare_path(room, length);
+}
+
+/* By the kernel's copy of the arguments: the verifier forbids a computed offset into the context. */
+static __always_inline unsigned long argument(struct akm_sys_enter* call, __u32 index) {
+  unsigned long value = 0;
+  bpf_probe_read_kernel(
+      &value, sizeof(value),
+      (const char*)call + __builtin_offsetof(struct akm_sys_enter, args) + index * sizeof(value));
+  return value;
+}
+
+/* Of what the prefixes hold for io_uring's sake, calls that name a path change nothing. */
+#define PATH_WATCHES                                                                                        \
+  (1u << AKM_WATCH_STATE | 1u << AKM_WATCH_CONFIG | 1u << AKM_WATCH_SENSOR | 1u << AKM_WATCH_FOREIGN_CODE | \
+   1u << AKM_WATCH_SERVICE)
+
+/* The watch, or 0. A mount above our folders hides them in our mount namespace only. */
+static __always_inline int of_path_call(int found, __u8 operation) {
+  int watch = found & AKM_WATCH_MASK;
+  int mounts = operation == AKM_OP_MOUNT || operation == AKM_OP_UNMOUNT;
+  struct akm_control* own = get_control();
+  if (found & AKM_MOUNTS_ONLY) {
+    if (!mounts || !own) return 0;
+    return BPF_CORE_READ(current_task(), nsproxy, mnt_ns, ns.inum) == own->mount_ns ? watch : 0;
+  }
+  return PATH_WATCHES & (1u << (watch & 31)) ? watch : 0;
+}
+
+SEC("tracepoint")
+int enter_path(struct akm_sys_enter* call) {
+  __u64 cookie = bpf_get_attach_cookie(call);
+  struct akm_scratch* room = get_scratch();
+  if (!room) return 0;
+  int watch = compare_user_path(room, argument(call, (cookie >> 8) & 3));
+  if (!watch && ((cookie >> 16) & 0xff) != AKM_NO_ARGUMENT) {
+    watch = compare_user_path(room, argument(call, (cookie >> 16) & 3));
+  }
+  watch = of_path_call(watch, (__u8)cookie);
+  if (!watch || is_ours()) return 0;
+  begin_held(&room->held, (__u8)watch, (__u8)cookie);
+  hold_path(&room->held, room->key.path);
+  hold(&room->held);
+  return 0;
+}
+
+/* ---- LSM: the same by the object. The kernel has looked names up already. ---- */
+
+static __always_inline __u8 watch_of_folder(struct inode* folder) {
+  struct akm_folder_key key = {.inode = BPF_CORE_READ(folder, i_ino),
+                               .device = BPF_CORE_READ(folder, i_sb, s_dev)};
+  __u8* watch = bpf_map_lookup_elem(&watched_folders, &key);
+  return watch ? *watch : 0;
+}
+
+/* The watch of the nearest folder above this name, or of itself. */
+static __always_inline __u8 watch_of_dentry(struct dentry* dentry) {
+  for (int i = 0; i <= AKM_MAX_DEPTH; ++i) {
+    __u8 watch = watch_of_folder(BPF_CORE_READ(dentry, d_inode));
+    if (watch && !(watch & AKM_MOUNTS_ONLY)) return watch & AKM_WATCH_MASK;
+    struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
+    if (parent == dentry) return 0;
+    dentry = parent;
+  }
+  return 0;
+}
+
+static __always_inline int starts_akm(const char* name) {
+  return name[0] == 'a' && name[1] == 'k' && name[2] == 'm';
+}
+
+/* In the folders of the service manager, polkit and D-Bus only what bears our name concerns us: akmd.service,
+ * akmd.service.d/x.conf, org.akm.conf. */
+static __always_inline int bears_our_name(struct dentry* dentry) {
+  for (int i = 0; i < 2; ++i) {
+    char name[8] = {};
+    bpf_probe_read_kernel_str(name, sizeof(name), (const void*)BPF_CORE_READ(dentry, d_name.name));
+    if (starts_akm(name)) return 1;
+    if (name[0] == 'o' && name[1] == 'r' && name[2] == 'g' && name[3] == '.' && starts_akm(name + 4))
+      return 1;
+    dentry = BPF_CORE_READ(dentry, d_parent);
+  }
+  return 0;
+}
+
+static __always_inline int judge_dentry(struct dentry* dentry, __u8 operation, int result) {
+  if (result) return result;
+  __u8 watch = watch_of_dentry(dentry);
+  if (!watch || (watch == AKM_WATCH_SERVICE && !bears_our_name(dentry)) || is_ours()) return result;
+  return judge(watch, operation, 0, 0, BPF_CORE_READ(dentry, d_name.name));
+}
+
+#define GUARD_DENTRY(program, hook, operation, which, returned)                             \
+  SEC("lsm/" hook)                                                                          \
+  int program(unsigned long long* context) {                                                \
+    return judge_dentry((struct dentry*)context[which], operation, (int)context[returned]); \
+  }
+
+GUARD_DENTRY(guard_unlink, "inode_unlink", AKM_OP_UNLINK, 1, 2)
+GUARD_DENTRY(guard_rmdir, "inode_rmdir", AKM_OP_UNLINK, 1, 2)
+GUARD_DENTRY(guard_create, "inode_create", AKM_OP_CREATE, 1, 3)
+GUARD_DENTRY(guard_mkdir, "inode_mkdir", AKM_OP_MKDIR, 1, 3)
+GUARD_DENTRY(guard_symlink, "inode_symlink", AKM_OP_SYMLINK, 1, 3)
+
+SEC("lsm/inode_link")
+int guard_link(unsigned long long* context) {
+  int result = judge_dentry((struct dentry*)context[0], AKM_OP_LINK, (int)context[3]);
+  return result ? result : judge_dentry((struct dentry*)context[2], AKM_OP_LINK, 0);
+}
+
+SEC("lsm/inode_rename")
+int guard_rename(unsigned long long* context) {
+  int result = judge_dentry((struct dentry*)context[1], AKM_OP_RENAME, (int)context[4]);
+  return result ? result : judge_dentry((struct dentry*)context[3], AKM_OP_RENAME, 0);
+}
+
+#define GUARD_PATH(program, hook, operation, returned)                                   \
+  SEC("lsm/" hook)                                                                       \
+  int program(unsigned long long* context) {                                             \
+    struct path* path = (struct path*)context[0];                                        \
+    return judge_dentry(BPF_CORE_READ(path, dentry), operation, (int)context[returned]); \
+  }
+
+GUARD_PATH(guard_truncate, "path_truncate", AKM_OP_TRUNCATE, 1)
+GUARD_PATH(guard_chmod, "path_chmod", AKM_OP_CHMOD, 2)
+GUARD_PATH(guard_chown, "path_chown", AKM_OP_CHOWN, 3)
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* D24 and D25: sockets that read keys of kernel consumers, or packets of others. */
+#ifndef AKM_SOCKETS_BPF_H
+#define AKM_SOCKETS_BPF_H
+
+#define AF_KEY 15
+#define AF_NETLINK 16
+#define AF_PACKET 17
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_RAW 3
+#define SOCK_TYPE_MASK 0xf
+#define NETLINK_XFRM 6
+#define NETLINK_GENERIC 16
+
+static __always_inline __u8 watch_of_socket(int family, int type, int protocol) {
+  if (family == AF_KEY || (family == AF_NETLINK && protocol == NETLINK_XFRM)) return AKM_WATCH_CONSUMER_KEYS;
+  if (family == AF_PACKET) return AKM_WATCH_PACKET;
+  if ((family == AF_INET || family == AF_INET6) && (type & SOCK_TYPE_MASK) == SOCK_RAW)
+    return AKM_WATCH_PACKET;
+  return 0;
+}
+
+static __always_inline __u64 socket_argument(int family, int type, int protocol) {
+  return (__u64)(__u32)family << 32 | (__u64)(type & SOCK_TYPE_MASK) << 16 | (__u64)(protocol & 0xffff);
+}
+
+static __always_inline void judge_socket(int family, int type, int protocol, __u8 outcome, __u8 tier) {
+  __u8 watch = watch_of_socket(family, type, protocol);
+  if (watch && !is_ours())
+    send_event(watch, AKM_OP_SOCKET, outcome, tier, socket_argument(family, type, protocol));
+}
+
+SEC("tracepoint")
+int enter_socket(struct akm_sys_enter* call) {
+  int family = (int)call->args[0];
+  int type = (int)call->args[1];
+  int protocol = (int)call->args[2];
+  __u8 watch = watch_of_socket(family, type, protocol);
+  if (watch) hold_call(watch, AKM_OP_SOCKET, socket_argument(family, type, protocol), 0);
+  return 0;
+}
+
+SEC("lsm/socket_create")
+int guard_socket(unsigned long long* context) {
+  int family = (int)context[0];
+  int type = (int)context[1];
+  int protocol = (int)context[2];
+  int result = (int)context[4];
+  __u8 watch = watch_of_socket(family, type, protocol);
+  /* A kernel socket is nobody's wish; the keys' sockets are judged by what is asked over them. */
+  if (result || context[3] || watch != AKM_WATCH_PACKET || is_ours()) return result;
+  return judge(watch, AKM_OP_SOCKET, socket_argument(family, type, protocol), 0, 0);
+}
+
+enum { XFRM_GETSA = 0x12, WIREGUARD_GET_DEVICE = 0 };
+
+SEC("lsm/netlink_send")
+int guard_netlink(unsigned long long* context) {
+  struct sock* sock = (struct sock*)context[0];
+  struct sk_buff* buffer = (struct sk_buff*)context[1];
+  int result = (int)context[2];
+  struct akm_control* own = get_control();
+  struct {
+    __u32 length;
+    __u16 type;
+    __u16 flags;
+    __u32 sequence;
+    __u32 port;
+    __u8 command;
+  } header = {};
+  if (result || !own) return result;
+  __u16 protocol = BPF_CORE_READ(sock, sk_protocol);
+  if (protocol != NETLINK_XFRM && protocol != NETLINK_GENERIC) return 0;
+  bpf_probe_read_kernel(&header, 17, BPF_CORE_READ(buffer, data));
+  int dumps_xfrm = protocol == NETLINK_XFRM && header.type == XFRM_GETSA;
+  int dumps_wireguard = protocol == NETLINK_GENERIC && own->wireguard_family &&
+                        header.type == own->wireguard_family && header.command == WIREGUARD_GET_DEVICE;
+  if ((!dumps_xfrm && !dumps_wireguard) || is_ours()) return 0;
+  return judge(AKM_WATCH_CONSUMER_KEYS, AKM_OP_NETLINK, (__u64)protocol << 16 | header.type, 0, 0);
+}
+
+#endif
