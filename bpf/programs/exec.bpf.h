@@ -56,7 +56,7 @@ int guard_exec(unsigned long long* context) {
     }
     close_event(event);
   }
-  return denied ? -EPERM : 0;
+  return verdict(denied);
 }
 
 /* D18: code that is mapped into us and that somebody else than root could have written. */

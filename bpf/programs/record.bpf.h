@@ -62,7 +62,11 @@ static __noinline void name_executable(struct akm_event* event, struct file* fil
       continue;
     }
     if (at > AKM_EXECUTABLE_BYTES - AKM_NAME_BYTES) break;
-    long length = bpf_probe_read_kernel_str(event->executable + at, AKM_NAME_BYTES,
+    /* Linux 6.1 forgets that bound when the compiler keeps `at` on the stack: one that it sees, at the place. */
+    __u32 place = at;
+    asm volatile("" : "+r"(place));
+    place &= 127;
+    long length = bpf_probe_read_kernel_str(event->executable + place, AKM_NAME_BYTES,
                                             (const void*)BPF_CORE_READ(dentry, d_name.name));
     if (length <= 1 || length > AKM_NAME_BYTES) break;
     at += (__u32)length;
@@ -226,6 +230,15 @@ static __always_inline void hold_path(struct akm_held* held, const char* path) {
   if (length == sizeof(held->path)) held->flags |= AKM_FLAG_TRUNCATED;
 }
 
+/* What an LSM program returns. A branch, or clang negates the truth value, and then Linux 6.12 does not know that
+ * the result is within [-4095, 0]. */
+static __always_inline int verdict(int denied) {
+  int refusal = -EPERM;
+  asm volatile("" : "+r"(refusal));
+  if (!denied) return 0;
+  return refusal;
+}
+
 /* What a security module is asked: denied by us when the policy says so, else allowed as far as we are
  * concerned. Gives what the program returns. */
 static __always_inline int judge(__u8 watch, __u8 operation, __u64 argument, __s32 serial, const void* name) {
@@ -239,7 +252,7 @@ static __always_inline int judge(__u8 watch, __u8 operation, __u64 argument, __s
     if (name) set_path(event, name);
     close_event(event);
   }
-  return denied ? -EPERM : 0;
+  return verdict(denied);
 }
 
 #endif
