@@ -62,7 +62,8 @@ static __noinline void name_executable(struct akm_event* event, struct file* fil
       continue;
     }
     if (at > AKM_EXECUTABLE_BYTES - AKM_NAME_BYTES) break;
-    /* Linux 6.1 forgets that bound when the compiler keeps `at` on the stack: one that it sees, at the place. */
+    /* Linux 6.1 forgets that bound when the compiler keeps `at` on the stack: one that it sees, at the place.
+     */
     __u32 place = at;
     asm volatile("" : "+r"(place));
     place &= 127;
@@ -75,7 +76,10 @@ static __noinline void name_executable(struct akm_event* event, struct file* fil
   event->executable_bytes = at;
 }
 
-static __noinline void name_caller(struct akm_event* event) {
+/* Not static, so that the verifier looks at it once, and not on each way to each record: Linux 6.1 gives up
+ * on the longer programs otherwise. */
+__noinline int name_caller(struct akm_event* event) {
+  if (!event) return 0;
   __u64 id = bpf_get_current_pid_tgid();
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();
   struct task_struct* leader = BPF_CORE_READ(task, group_leader);
@@ -90,6 +94,7 @@ static __noinline void name_caller(struct akm_event* event) {
   bpf_probe_read_kernel(event->parent_comm, sizeof(event->parent_comm), BPF_CORE_READ(parent, comm));
   bpf_get_current_comm(event->comm, sizeof(event->comm));
   if (file) name_executable(event, file);
+  return 0;
 }
 
 /* Everything but what is particular to the operation; none when it is dropped, which is counted. The caller
@@ -230,8 +235,8 @@ static __always_inline void hold_path(struct akm_held* held, const char* path) {
   if (length == sizeof(held->path)) held->flags |= AKM_FLAG_TRUNCATED;
 }
 
-/* What an LSM program returns. A branch, or clang negates the truth value, and then Linux 6.12 does not know that
- * the result is within [-4095, 0]. */
+/* What an LSM program returns. A branch, or clang negates the truth value, and then Linux 6.12 does not know
+ * that the result is within [-4095, 0]. */
 static __always_inline int verdict(int denied) {
   int refusal = -EPERM;
   asm volatile("" : "+r"(refusal));
