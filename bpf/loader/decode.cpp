@@ -78,83 +78,59 @@ std::string named(const char* prefix, const Name (&names)[N], std::uint64_t numb
   return prefix + std::to_string(number);
 }
 
-/// Empty for a number that no program of ours writes.
+constexpr Name kPlainNames[] = {
+    {AKM_OP_ADD_KEY, "add-key"},
+    {AKM_OP_REQUEST_KEY, "request-key"},
+    {AKM_OP_VM_READ, "process-vm-readv"},
+    {AKM_OP_VM_WRITE, "process-vm-writev"},
+    {AKM_OP_PIDFD_GETFD, "pidfd-getfd"},
+    {AKM_OP_OPEN_MEM, "open-proc-mem"},
+    {AKM_OP_OPEN_WRITE, "open-write"},
+    {AKM_OP_RENAME, "rename"},
+    {AKM_OP_UNLINK, "unlink"},
+    {AKM_OP_TRUNCATE, "truncate"},
+    {AKM_OP_CHMOD, "chmod"},
+    {AKM_OP_CHOWN, "chown"},
+    {AKM_OP_XATTR, "xattr"},
+    {AKM_OP_LINK, "link"},
+    {AKM_OP_SYMLINK, "symlink"},
+    {AKM_OP_MKDIR, "mkdir"},
+    {AKM_OP_MOUNT, "mount"},
+    {AKM_OP_UNMOUNT, "unmount"},
+    {AKM_OP_OPEN, "open"},
+    {AKM_OP_CREATE, "create"},
+    {AKM_OP_MODULE, "module-load"},
+    {AKM_OP_KEXEC, "kexec-load"},
+    {AKM_OP_EXEC, "exec"},
+    {AKM_OP_MAP_CODE, "map-code"},
+    {AKM_OP_RING_SETUP, "io-uring-setup"},
+    {AKM_OP_SOCKET, "socket"},
+    {AKM_OP_NETLINK, "netlink"},
+    {AKM_OP_SET_CLOCK, "set-clock"},
+    {AKM_OP_CAPABILITY, "capabilities"},
+    {AKM_OP_PTRACE_ACCESS, "ptrace-access"},
+};
+
+/// Empty for a number that no program of ours writes: it comes from outside.
 std::string operation_name(const akm_event& event) {
+  for (const Name& name : kPlainNames) {
+    if (name.number == event.operation) return name.text;
+  }
   switch (event.operation) {
     case AKM_OP_KEYCTL:
       return named("keyctl-", kKeyctlNames, event.argument);
-    case AKM_OP_ADD_KEY:
-      return "add-key";
-    case AKM_OP_REQUEST_KEY:
-      return "request-key";
     case AKM_OP_PTRACE:
       return named("ptrace-", kPtraceNames, event.argument);
-    case AKM_OP_VM_READ:
-      return "process-vm-readv";
-    case AKM_OP_VM_WRITE:
-      return "process-vm-writev";
-    case AKM_OP_PIDFD_GETFD:
-      return "pidfd-getfd";
-    case AKM_OP_OPEN_MEM:
-      return "open-proc-mem";
-    case AKM_OP_OPEN_WRITE:
-      return "open-write";
-    case AKM_OP_RENAME:
-      return "rename";
-    case AKM_OP_UNLINK:
-      return "unlink";
-    case AKM_OP_TRUNCATE:
-      return "truncate";
-    case AKM_OP_CHMOD:
-      return "chmod";
-    case AKM_OP_CHOWN:
-      return "chown";
-    case AKM_OP_XATTR:
-      return "xattr";
-    case AKM_OP_LINK:
-      return "link";
-    case AKM_OP_SYMLINK:
-      return "symlink";
-    case AKM_OP_MKDIR:
-      return "mkdir";
-    case AKM_OP_MOUNT:
-      return "mount";
-    case AKM_OP_UNMOUNT:
-      return "unmount";
     case AKM_OP_IO_URING:
       return named("io-uring-", kUringNames, event.argument);
-    case AKM_OP_OPEN:
-      return "open";
-    case AKM_OP_CREATE:
-      return "create";
-    case AKM_OP_MODULE:
-      return "module-load";
-    case AKM_OP_KEXEC:
-      return "kexec-load";
     case AKM_OP_BPF:
       return named("bpf-", kBpfNames, event.argument);
     case AKM_OP_SIGNAL:
       return "signal-" + std::to_string(event.argument);
-    case AKM_OP_EXEC:
-      return "exec";
-    case AKM_OP_MAP_CODE:
-      return "map-code";
-    case AKM_OP_RING_SETUP:
-      return "io-uring-setup";
-    case AKM_OP_SOCKET:
-      return "socket";
-    case AKM_OP_NETLINK:
-      return "netlink";
-    case AKM_OP_SET_CLOCK:
-      return "set-clock";
-    case AKM_OP_CAPABILITY:
-      return "capabilities";
     case AKM_OP_KEY_PERMISSION:
       return named("key-", kNeedNames, event.argument);
-    case AKM_OP_PTRACE_ACCESS:
-      return "ptrace-access";
     default:
-      return {};  // a number from outside, not an enum of ours
+      return {};
   }
 }
 
@@ -250,7 +226,7 @@ std::optional<std::variant<SelfProbe, Nothing, ProbeRecord>> decode_event(
   if (!is_sane(event)) return std::nullopt;
   if (event.watch == AKM_WATCH_SELF) {
     if (event.operation != AKM_OP_SELF_PROBE) return std::nullopt;
-    return SelfProbe{event.argument};
+    return SelfProbe{event.argument, event.tgid};
   }
   const auto watch = watch_of(event.watch);
   const auto outcome = outcome_of(event.outcome);

@@ -1,8 +1,14 @@
 #include "bpf/loader/pin_folder.h"
 
 #include <bpf/bpf.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace akm::bpf {
@@ -15,7 +21,27 @@ Result<PinFolder> PinFolder::open() {
   }
   UniqueFd folder(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
   if (!folder) return fail_errno(Errc::probe_failed, "bpffs");
-  return PinFolder(std::move(folder));
+  return PinFolder(std::move(folder), false);
+}
+
+Result<PinFolder> PinFolder::open_at(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(Errc::probe_failed, path);
+  UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!folder) return fail_errno(Errc::probe_failed, path);
+  struct statfs fs{};
+  struct stat status{};
+  if (::fstatfs(folder.get(), &fs) != 0 || ::fstat(folder.get(), &status) != 0)
+    return fail_errno(Errc::probe_failed, path);
+  if (static_cast<std::uint32_t>(fs.f_type) != BPF_FS_MAGIC) {
+    (void)::rmdir(path.c_str());
+    return fail(Errc::probe_failed, path + " is on no bpffs");
+  }
+  if (status.st_uid != ::geteuid() || (status.st_mode & 077) != 0)
+    return fail(Errc::probe_failed, path + " is not ours alone");
+  // The lock ends with the descriptor, that is with the process.
+  if (::flock(folder.get(), LOCK_EX | LOCK_NB) != 0)
+    return fail_errno(Errc::probe_failed, path + " is in use");
+  return PinFolder(std::move(folder), true);
 }
 
 std::string PinFolder::path(const std::string& name) const {
@@ -29,6 +55,24 @@ Status PinFolder::pin(int link_fd, const std::string& name) const {
 
 UniqueFd PinFolder::get(const std::string& name) const {
   return UniqueFd(bpf_obj_get(path(name).c_str()));
+}
+
+std::vector<std::string> PinFolder::names() const {
+  constexpr std::size_t kNames = 1024;
+  std::vector<std::string> out;
+  const UniqueFd copy(::open(path(".").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!copy) return out;
+  DIR* dir = ::fdopendir(::fcntl(copy.get(), F_DUPFD_CLOEXEC, 0));
+  if (dir == nullptr) return out;
+  while (const dirent* entry = ::readdir(dir)) {
+    if (entry->d_name[0] != '.' && out.size() < kNames) out.emplace_back(entry->d_name);
+  }
+  (void)::closedir(dir);
+  return out;
+}
+
+void PinFolder::clear() const {
+  for (const std::string& name : names()) (void)::unlinkat(folder_.get(), name.c_str(), 0);
 }
 
 }  // namespace akm::bpf

@@ -11,7 +11,6 @@
 #include <cstdarg>
 #include <cstdio>
 #include <map>
-#include <optional>
 #include <system_error>
 
 #include "akm_probes.skel.h"
@@ -48,7 +47,7 @@ using Skeleton = std::unique_ptr<akm_probes, DestroySkeleton>;
 struct Link {
   UniqueFd fd;  // none when the link is pinned
   Group group{};
-  std::string event;
+  std::string name;  // of the pin
   std::uint32_t link_id = 0;
   std::uint32_t program_id = 0;
   bool alive = true;
@@ -83,18 +82,42 @@ Result<Skeleton> try_load(const Chosen& chosen, const ProbeChoice& choice) {
   return skeleton;
 }
 
+/// Names of pins: bpffs takes no dots.
+constexpr std::string_view kMapPin = "map-";
+constexpr std::string_view kLinkPin = "link-";
+constexpr std::string_view kBuildPin = "build-";
+
+/// Of this build's programs: another build's maps and records may look otherwise. FNV-1a.
+std::string build_name() {
+  std::size_t size = 0;
+  const auto* bytes = static_cast<const unsigned char*>(akm_probes__elf_bytes(&size));
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (std::size_t i = 0; i < size; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
+  return std::string(kBuildPin) + std::to_string(hash);
+}
+
 class LoadedObject final : public ProbeObject {
  public:
   LoadedObject(Skeleton skeleton, Chosen chosen, std::map<Group, GroupState> states,
-               std::optional<PinFolder> pins)
+               std::shared_ptr<const PinFolder> pins)
       : pins_(std::move(pins)),
         skeleton_(std::move(skeleton)),
         chosen_(std::move(chosen)),
-        states_(std::move(states)) {}
+        states_(std::move(states)) {
+    const bpf_map* map = nullptr;
+    while ((map = bpf_object__next_map(skeleton_->obj, map)) != nullptr)
+      maps_[bpf_map__name(map)] = bpf_map__fd(map);
+  }
+  explicit LoadedObject(std::shared_ptr<const PinFolder> pins) : pins_(std::move(pins)) {
+    for (const Group group : kGroups) states_[group] = {};
+  }
 
+  /// False when something is missing.
+  bool take_up();
   Status attach() override;
   [[nodiscard]] int map_fd(const char* name) const override {
-    return bpf_object__find_map_fd_by_name(skeleton_->obj, name);
+    const auto found = maps_.find(name);
+    return found == maps_.end() ? -1 : found->second;
   }
   [[nodiscard]] const GroupState& state(Group group) const override { return states_.at(group); }
   [[nodiscard]] std::size_t links() const override { return links_.size(); }
@@ -116,10 +139,14 @@ class LoadedObject final : public ProbeObject {
 
  private:
   Status attach_variant(const Variant& variant, const Tracefs& tracefs);
-  Status attach_one(Group group, const Attachment& attachment, const Tracefs& tracefs);
+  Status attach_one(const Variant& variant, const Attachment& attachment, const Tracefs& tracefs);
+  bool take_up_link(const std::string& name);
+  void pin_maps();
 
-  std::optional<PinFolder> pins_;
-  Skeleton skeleton_;
+  std::shared_ptr<const PinFolder> pins_;
+  Skeleton skeleton_;  // none when the object was taken up
+  std::map<std::string, int> maps_;
+  std::vector<UniqueFd> own_maps_;  // of an object that was taken up
   Chosen chosen_;
   std::map<Group, GroupState> states_;
   std::vector<Link> links_;
@@ -161,27 +188,74 @@ bool read_ids(int link_fd, std::uint32_t& link_id, std::uint32_t& program_id) {
   return true;
 }
 
-Status LoadedObject::attach_one(Group group, const Attachment& attachment, const Tracefs& tracefs) {
+Status LoadedObject::attach_one(const Variant& variant, const Attachment& attachment,
+                                const Tracefs& tracefs) {
   bpf_program* program =
       bpf_object__find_program_by_name(skeleton_->obj, std::string(attachment.program).c_str());
   if (program == nullptr) return fail(Errc::probe_failed, std::string(attachment.program));
   Link link{.fd = {},
-            .group = group,
-            .event = std::string(group_name(group)) + "-" + std::string(attachment.event)};
+            .group = variant.group,
+            .name = std::string(kLinkPin) + std::string(tier_name(variant.tier)) + "-" +
+                    std::string(group_name(variant.group)) + "-" + std::string(attachment.event)};
   AKM_ASSIGN(link.fd, hang(bpf_program__fd(program), attachment, tracefs));
   if (!read_ids(link.fd.get(), link.link_id, link.program_id))
-    return fail_errno(Errc::probe_failed, link.event);
+    return fail_errno(Errc::probe_failed, link.name);
   // Without a pin it works as well, but dies slowly.
-  if (pins_ && pins_->pin(link.fd.get(), link.event)) link.fd.reset();
+  if (pins_ && pins_->pin(link.fd.get(), link.name)) link.fd.reset();
   links_.push_back(std::move(link));
   return {};
+}
+
+// The build's name comes last: without it nobody takes the rest up.
+void LoadedObject::pin_maps() {
+  if (!pins_ || !pins_->outlives()) return;
+  bool all = std::ranges::none_of(links_, [](const Link& link) { return static_cast<bool>(link.fd); });
+  for (const auto& [name, fd] : maps_) {
+    // The constants of the object come as a map too, with a dot in its name; nobody reads it from here.
+    if (name.find('.') == std::string::npos) all = pins_->pin(fd, std::string(kMapPin) + name) && all;
+  }
+  if (all) (void)pins_->pin(maps_.at("control"), build_name());
+}
+
+bool LoadedObject::take_up_link(const std::string& name) {
+  Link link{.fd = {}, .group = {}, .name = name};
+  const UniqueFd fd = pins_->get(name);
+  if (!fd || !read_ids(fd.get(), link.link_id, link.program_id)) return false;
+  for (const Variant& variant : variants()) {
+    const std::string begin = std::string(kLinkPin) + std::string(tier_name(variant.tier)) + "-" +
+                              std::string(group_name(variant.group)) + "-";
+    if (!name.starts_with(begin)) continue;
+    link.group = variant.group;
+    chosen_[variant.group] = &variant;
+    states_[variant.group] = {
+        .tier = std::string(tier_name(variant.tier)), .attached = true, .reason = {}, .better = {}};
+    links_.push_back(std::move(link));
+    return true;
+  }
+  return false;
+}
+
+bool LoadedObject::take_up() {
+  for (const std::string& name : pins_->names()) {
+    if (name.starts_with(kLinkPin) && !take_up_link(name)) return false;
+    if (!name.starts_with(kMapPin)) continue;
+    UniqueFd map = pins_->get(name);
+    if (!map) return false;
+    maps_[name.substr(kMapPin.size())] = map.get();
+    own_maps_.push_back(std::move(map));
+  }
+  for (const Group group : kGroups) {
+    if (chosen_.contains(group)) continue;
+    states_[group] = {.tier = "absent", .attached = true, .reason = {}, .better = {}};
+  }
+  return !links_.empty() && map_fd("critical_ring") >= 0 && map_fd("ring") >= 0 && map_fd("control") >= 0;
 }
 
 Status LoadedObject::attach_variant(const Variant& variant, const Tracefs& tracefs) {
   std::size_t attached = 0;
   for (const auto list : {variant.attachments, variant.also}) {
     for (const Attachment& attachment : list) {
-      const Status status = attach_one(variant.group, attachment, tracefs);
+      const Status status = attach_one(variant, attachment, tracefs);
       if (status) {
         ++attached;
         continue;
@@ -195,6 +269,8 @@ Status LoadedObject::attach_variant(const Variant& variant, const Tracefs& trace
 }
 
 Status LoadedObject::attach() {
+  if (!skeleton_) return {};  // it is attached already
+  if (pins_) pins_->clear();
   AKM_ASSIGN(const Tracefs tracefs, Tracefs::open());
   std::string reason = "no variant was loaded";
   bool any = false;
@@ -214,6 +290,7 @@ Status LoadedObject::attach() {
     }
   }
   if (!any) return fail(Errc::probe_failed, reason);
+  pin_maps();
   return {};
 }
 
@@ -223,27 +300,25 @@ std::vector<std::string> LoadedObject::take_gone_links() {
     if (!link.alive) continue;
     std::uint32_t link_id = 0;
     std::uint32_t program_id = 0;
-    const UniqueFd pinned = link.fd || !pins_ ? UniqueFd() : pins_->get(link.event);
+    const UniqueFd pinned = link.fd || !pins_ ? UniqueFd() : pins_->get(link.name);
     const bool same = read_ids(link.fd ? link.fd.get() : pinned.get(), link_id, program_id) &&
                       link_id == link.link_id && program_id == link.program_id;
     if (same) continue;
     link.alive = false;
     GroupState& state = states_[link.group];
     state.attached = false;
-    state.reason = link.event + " is no longer attached";
-    gone.push_back(link.event);
+    state.reason = link.name + " is no longer attached";
+    gone.push_back(link.name);
   }
   return gone;
 }
 
 std::vector<std::pair<std::uint32_t, std::uint32_t>> LoadedObject::object_ids() const {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> out;
-  const bpf_map* map = nullptr;
-  while ((map = bpf_object__next_map(skeleton_->obj, map)) != nullptr) {
+  for (const auto& [name, fd] : maps_) {
     bpf_map_info info{};
     std::uint32_t size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(bpf_map__fd(map), &info, &size) == 0)
-      out.emplace_back(AKM_OBJECT_MAP, info.id);
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) == 0) out.emplace_back(AKM_OBJECT_MAP, info.id);
   }
   for (const Link& link : links_) {
     out.emplace_back(AKM_OBJECT_LINK, link.link_id);
@@ -307,7 +382,8 @@ std::optional<Tier> worse_tier(Group group, Tier tier) {
   return std::nullopt;
 }
 
-Result<std::unique_ptr<ProbeObject>> ProbeObject::load(const ProbeChoice& choice) {
+Result<std::unique_ptr<ProbeObject>> ProbeObject::load(const ProbeChoice& choice,
+                                                       std::shared_ptr<const PinFolder> pins) {
   (void)libbpf_set_print(&keep_warning);
   ProbeChoice tried = choice;
   Chosen chosen;
@@ -318,10 +394,21 @@ Result<std::unique_ptr<ProbeObject>> ProbeObject::load(const ProbeChoice& choice
     GroupState& state = states[variant.first];
     (chosen.contains(variant.first) ? state.better : state.reason) = reason;
   }
-  std::optional<PinFolder> pins;
-  if (auto opened = PinFolder::open()) pins = std::move(*opened);
+  if (!pins) {
+    if (auto opened = PinFolder::open()) pins = std::make_shared<const PinFolder>(std::move(*opened));
+  }
   return std::make_unique<LoadedObject>(std::move(skeleton), std::move(chosen), std::move(states),
                                         std::move(pins));
+}
+
+std::unique_ptr<ProbeObject> ProbeObject::adopt(std::shared_ptr<const PinFolder> pins) {
+  (void)libbpf_set_print(&keep_warning);
+  auto object = std::make_unique<LoadedObject>(pins);
+  const bool ours = static_cast<bool>(pins->get(build_name()));
+  if (ours && object->take_up()) return object;
+  object.reset();
+  pins->clear();
+  return nullptr;
 }
 
 }  // namespace akm::bpf

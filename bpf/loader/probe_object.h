@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "bpf/loader/pin_folder.h"
 #include "bpf/loader/variants.h"
 #include "daemon/base/result.h"
 
@@ -30,7 +31,12 @@ struct ProbeChoice {
 class ProbeObject {
  public:
   /// The best variant of each group that loads. probe_failed with the kernel's reason when none does.
-  static Result<std::unique_ptr<ProbeObject>> load(const ProbeChoice& choice);
+  /// What it attaches is pinned in `pins`, or in a private folder.
+  static Result<std::unique_ptr<ProbeObject>> load(const ProbeChoice& choice,
+                                                   std::shared_ptr<const PinFolder> pins = nullptr);
+  /// The object that an earlier process left in the folder, attached and at work; null when there is none of
+  /// this very build. What else is there is removed.
+  static std::unique_ptr<ProbeObject> adopt(std::shared_ptr<const PinFolder> pins);
   virtual ~ProbeObject() = default;
 
   /// Hangs every chosen program in its place; probe_failed when not one of them could be.

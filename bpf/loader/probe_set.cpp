@@ -15,11 +15,13 @@
 #include "bpf/include/akm_events.h"
 #include "bpf/loader/decode.h"
 #include "bpf/loader/folder_watch.h"
+#include "bpf/loader/pin_folder.h"
 #include "bpf/loader/probe_counts.h"
 #include "bpf/loader/probe_object.h"
 #include "bpf/loader/self_identity.h"
 #include "bpf/loader/self_test.h"
 #include "bpf/loader/watch_list.h"
+#include "bpf/loader/watch_maps.h"
 
 namespace akm::bpf {
 namespace {
@@ -65,15 +67,19 @@ Result<std::vector<WatchedFolder>> identify_folders(const ProbeOptions& options)
 constexpr akm_watch kDenied[] = {AKM_WATCH_KEY, AKM_WATCH_PROCESS, AKM_WATCH_STATE, AKM_WATCH_BPF_OURS,
                                  AKM_WATCH_SENSOR};
 constexpr std::size_t kEarlyRecords = 64;
+constexpr std::size_t kGapRecords = 4096;  // more than both rings hold
 
 class Probes final : public ProbeSet {
  public:
-  Probes(std::unique_ptr<ProbeObject> object, const ProbeOptions& options, std::vector<WatchedFolder> folders)
-      : object_(std::move(object)),
+  Probes(std::unique_ptr<ProbeObject> object, const ProbeOptions& options, std::vector<WatchedFolder> folders,
+         std::string pins, bool adopted)
+      : adopted_(adopted),
+        pins_(std::move(pins)),
+        object_(std::move(object)),
         options_(options),
         folders_(std::move(folders)),
         counts_(object_->map_fd("counts")) {}
-  ~Probes() override { ring_buffer__free(ring_); }
+  ~Probes() override;
   Probes(const Probes&) = delete;
   Probes& operator=(const Probes&) = delete;
 
@@ -91,7 +97,6 @@ class Probes final : public ProbeSet {
 
  private:
   static int take_record(void* context, void* data, size_t size) noexcept;
-  Status fill_maps(const SelfIdentity& identity);
   Status watch_folders();
   Status write_control();
   void guard_objects();
@@ -101,12 +106,18 @@ class Probes final : public ProbeSet {
   void check_drops(std::vector<SensorFinding>& findings);
   void check_folders(std::vector<SensorFinding>& findings);
 
+  /// What an earlier process left, before anything of it is written over.
+  void take_over();
+
+  bool adopted_ = false;
+  std::string pins_;  // "pinned in ...", or why not
   std::unique_ptr<ProbeObject> object_;
   ProbeOptions options_;
   std::vector<WatchedFolder> folders_;
   ProbeCounts counts_;
   akm_control control_{};
-  SelfTest* self_test_ = nullptr;   // while it runs
+  SelfTest* self_test_ = nullptr;  // while it runs
+  bool proven_ = false;
   std::vector<ProbeRecord> early_;  // others' records of the time of the self-test
   std::vector<std::pair<Group, Tier>> failed_;
   std::set<std::string> replaced_;  // folders told as replaced
@@ -121,6 +132,8 @@ class Probes final : public ProbeSet {
   std::size_t budget_ = 0;
   std::size_t handed_ = 0;
 
+  std::vector<SensorFinding> first_findings_;
+  std::uint32_t host_tgid_ = 0;
   std::uint64_t beat_ = 0;
   std::uint64_t beat_seen_ = 0;
   bool silent_ = false;
@@ -129,6 +142,42 @@ class Probes final : public ProbeSet {
   std::uint64_t garbled_ = 0;
   std::uint64_t overflows_ = 0;
 };
+
+// The programs stay where they are pinned, and have nobody who may touch anything: so nothing is denied.
+Probes::~Probes() {
+  if (!options_.pin_folder.empty()) {
+    control_.tgid = 0;
+    std::ranges::fill(control_.deny, std::uint8_t{0});
+    (void)write_control();
+  }
+  ring_buffer__free(ring_);
+}
+
+void Probes::take_over() {
+  const std::uint32_t zero = 0;
+  akm_control before{};
+  if (bpf_map_lookup_elem(object_->map_fd("control"), &zero, &before) == 0) {
+    const auto now = static_cast<std::uint64_t>(boottime_now().ns);
+    const std::uint64_t gap = now > before.heartbeat_ns ? now - before.heartbeat_ns : 0;
+    control_.lost_told = before.lost_told;
+    if (before.heartbeat_limit_ns != 0 && gap > before.heartbeat_limit_ns) {
+      first_findings_.push_back({SensorFinding::Kind::unwatched,
+                                 "nobody watched for " + std::to_string(gap / 1'000'000'000) + " s",
+                                 counts_.all(AKM_COUNT_UNWATCHED)});
+    }
+  }
+  for (std::size_t what = 0; what < AKM_COUNTS; ++what)
+    drops_told_[what] = counts_.all(static_cast<akm_count>(what));
+  drops_told_[AKM_COUNT_RING_FULL] = control_.lost_told;
+  std::int32_t serial = 0;
+  const void* previous = nullptr;
+  const int keys = object_->map_fd("guarded_keys");
+  while (guarded_.size() < AKM_MAX_KEYS && bpf_map_get_next_key(keys, previous, &serial) == 0) {
+    (void)bpf_map_lookup_elem(keys, &serial, &guarded_[serial]);
+    previous = &serial;
+  }
+  empty_watch_maps(*object_);
+}
 
 Status Probes::start(const SelfIdentity& identity) {
   // What may be critical is read first.
@@ -148,8 +197,10 @@ Status Probes::start(const SelfIdentity& identity) {
   control_.mount_ns = identity.mount_ns;
   control_.heartbeat_limit_ns = static_cast<std::uint64_t>(options_.heartbeat_limit.count());
   for (const akm_watch watch : kDenied) control_.deny[watch] = options_.deny ? 1 : 0;
+  if (adopted_) take_over();
   AKM_TRY(write_control());
-  AKM_TRY(fill_maps(identity));
+  AKM_TRY(write_watch_list(
+      *object_, make_watch_list(folders_, options_.service_folders, options_.pin_folder, identity.tgid)));
   AKM_TRY(watch_folders());
   AKM_TRY(object_->attach());
   guard_objects();
@@ -167,15 +218,20 @@ Status Probes::write_control() {
 // The first beat registers our threads: before it no access to our process is recognised.
 Status Probes::prove() {
   const RecordHandler keep = [this](const ProbeRecord& record) {
-    if (early_.size() < kEarlyRecords) early_.push_back(record);
+    if (early_.size() < (adopted_ ? kGapRecords : kEarlyRecords)) early_.push_back(record);
   };
   if (!beat(keep)) silent_ = true;
+  // Between our start and this moment the programs did not know us.
+  std::erase_if(early_, [this](const ProbeRecord& record) {
+    return record.source != "fanotify" && record.tgid == host_tgid_;
+  });
   SelfTest test(*object_, control_);
   AKM_TRY(test.run());
   self_test_ = &test;
   while (drain(kCheckBudget, keep).more) {
   }
   self_test_ = nullptr;
+  proven_ = true;
   for (const Group group : kGroups) {
     const auto tier = object_->tier(group);
     if (!tier || object_->state(group).tier == "absent") continue;
@@ -183,34 +239,6 @@ Status Probes::prove() {
     if (attached && test.proven(group)) continue;
     if (worse_tier(group, *tier)) failed_.emplace_back(group, *tier);
     if (attached) object_->not_proven(group);
-  }
-  return {};
-}
-
-template <typename Entries>
-Status fill(const ProbeObject& object, const char* map, const Entries& entries) {
-  for (const auto& entry : entries) {
-    if (bpf_map_update_elem(object.map_fd(map), &entry.key, &entry.watch, BPF_ANY) != 0)
-      return fail_errno(Errc::probe_failed, map);
-  }
-  return {};
-}
-
-Status Probes::fill_maps(const SelfIdentity& identity) {
-  const WatchList list = make_watch_list(folders_, options_.service_folders, {}, identity.tgid);
-  AKM_TRY(fill(*object_, "watched_devices", list.devices));
-  AKM_TRY(fill(*object_, "watched_names", list.names));
-  AKM_TRY(fill(*object_, "watched_folders", list.folders));
-  AKM_TRY(fill(*object_, "watched_tools", list.tools));
-  for (const WatchList::Prefix& prefix : list.prefixes) {
-    akm_prefix_key key{};
-    if (prefix.text.size() >= sizeof(key.path))
-      return fail(Errc::invalid_argument, prefix.text + ": too long");
-    prefix.text.copy(key.path, prefix.text.size());
-    key.bits =
-        static_cast<std::uint32_t>((prefix.text.size() + (prefix.whole ? 1 : 0)) * 8);  // the NUL counts
-    if (bpf_map_update_elem(object_->map_fd("watched_prefixes"), &key, &prefix.watch, BPF_ANY) != 0)
-      return fail_errno(Errc::probe_failed, "watched_prefixes");
   }
   return {};
 }
@@ -245,6 +273,7 @@ int Probes::take_record(void* context, void* data, size_t size) noexcept {
     ++self->garbled_;
   } else if (const auto* probe = std::get_if<SelfProbe>(&*decoded)) {
     self->beat_seen_ = probe->beat;
+    self->host_tgid_ = probe->tgid;
   } else if (const auto* record = std::get_if<ProbeRecord>(&*decoded);
              record != nullptr && record->self_test) {
     // Others cannot make such a record; later ones than the test's are what it provoked late.
@@ -262,10 +291,12 @@ ProbeSet::Drained Probes::drain(std::size_t budget, const RecordHandler& handler
   Drained out;
   if (budget == 0) return {.records = 0, .more = true};
   handed_ = 0;
-  if (self_test_ == nullptr && !early_.empty()) {
-    const std::vector<ProbeRecord> early = std::exchange(early_, {});
+  if (proven_ && !early_.empty()) {
+    handed_ = std::min(budget, early_.size());
+    const std::vector<ProbeRecord> early(early_.begin(),
+                                         early_.begin() + static_cast<std::ptrdiff_t>(handed_));
+    early_.erase(early_.begin(), early_.begin() + static_cast<std::ptrdiff_t>(handed_));
     for (const ProbeRecord& record : early) handler(record);
-    handed_ = early.size();
     if (handed_ >= budget) return {.records = handed_, .more = true};
   }
   handler_ = &handler;
@@ -353,6 +384,7 @@ void Probes::check_drops(std::vector<SensorFinding>& findings) {
     findings.push_back({SensorFinding::Kind::records_lost, text, now - drops_told_[reason]});
     drops_told_[reason] = now;
   }
+  control_.lost_told = drops_told_[AKM_COUNT_RING_FULL];
   const std::uint64_t overflows = folder_watch_ ? folder_watch_->take_overflows() : 0;
   overflows_ += overflows;
   if (overflows != 0)
@@ -374,7 +406,7 @@ void Probes::check_folders(std::vector<SensorFinding>& findings) {
 }
 
 std::vector<SensorFinding> Probes::check(const RecordHandler& handler) {
-  std::vector<SensorFinding> findings;
+  std::vector<SensorFinding> findings = std::exchange(first_findings_, {});
   // A second try: the ring may have been full when the first was made.
   const bool arrived = beat(handler) || beat(handler);
   if (!arrived && !silent_) {
@@ -391,9 +423,9 @@ std::vector<SensorFinding> Probes::check(const RecordHandler& handler) {
 
 std::vector<ProbeHealth> Probes::health() const {
   std::vector<ProbeHealth> out = row_health(*object_, folder_watch_reason_);
-  out.push_back(
-      {"D32", "heartbeat", !silent_ && object_->live_links() == object_->links(),
-       std::to_string(object_->live_links()) + " of " + std::to_string(object_->links()) + " links alive"});
+  out.push_back({"D32", "heartbeat", !silent_ && object_->live_links() == object_->links(),
+                 std::to_string(object_->live_links()) + " of " + std::to_string(object_->links()) +
+                     " links alive; " + pins_});
   return out;
 }
 
@@ -419,6 +451,8 @@ std::string_view sensor_finding_name(SensorFinding::Kind kind) {
       return "silent";
     case SensorFinding::Kind::folder_replaced:
       return "folder-replaced";
+    case SensorFinding::Kind::unwatched:
+      return "unwatched";
   }
   return "unknown";
 }
@@ -427,12 +461,28 @@ Result<std::unique_ptr<ProbeSet>> ProbeSet::open(const ProbeOptions& options) {
   AKM_TRY(check_options(options));
   AKM_ASSIGN(std::vector<WatchedFolder> folders, identify_folders(options));
   AKM_ASSIGN(const SelfIdentity identity, self_identity());
+  std::shared_ptr<const PinFolder> pins;
+  std::string pinned = "not pinned: they end with the daemon";
+  ProbeOptions used = options;
+  if (!options.pin_folder.empty()) {
+    if (auto folder = PinFolder::open_at(options.pin_folder)) {
+      pins = std::make_shared<const PinFolder>(std::move(*folder));
+      pinned = "pinned in " + options.pin_folder;
+    } else {
+      pinned = "not pinned: " + folder.error().message();
+      used.pin_folder.clear();
+    }
+  }
+  if (auto adopted = pins ? ProbeObject::adopt(pins) : nullptr) {
+    auto probes = std::make_unique<Probes>(std::move(adopted), used, folders, pinned + ", taken up", true);
+    if (probes->start(identity) && probes->failed_variants().empty()) return probes;
+  }
   ProbeChoice choice{
       .ring_bytes = options.ring_bytes, .critical_ring_bytes = options.critical_ring_bytes, .refused = {}};
   // Each round takes at least one variant away; what has no worse one stays, and its health says so.
   for (;;) {
-    AKM_ASSIGN(std::unique_ptr<ProbeObject> object, ProbeObject::load(choice));
-    auto probes = std::make_unique<Probes>(std::move(object), options, folders);
+    AKM_ASSIGN(std::unique_ptr<ProbeObject> object, ProbeObject::load(choice, pins));
+    auto probes = std::make_unique<Probes>(std::move(object), used, folders, pinned, false);
     AKM_TRY(probes->start(identity));
     const auto failed = probes->failed_variants();
     if (failed.empty()) return probes;

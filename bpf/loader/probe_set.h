@@ -31,13 +31,22 @@ struct ProbeOptions {
   std::uint32_t critical_ring_bytes = 128 * 1024;
   /// Where the tier can: what is done to our keys, process, state and BPF objects is refused, not only told.
   bool deny = true;
+  /// A folder on a mounted bpffs: the programs stay there when we end, and who comes after us takes them up
+  /// with what they saw meanwhile. Empty: they end with us.
+  std::string pin_folder;
   /// A record that is made this long after the last check says that nobody watched.
   Duration heartbeat_limit = std::chrono::seconds(30);
 };
 
 /// The sensor is impaired (D32). Told once when it begins, not at every check.
 struct SensorFinding {
-  enum class Kind : std::uint8_t { records_lost, probe_gone, silent, folder_replaced } kind{};
+  enum class Kind : std::uint8_t {
+    records_lost,
+    probe_gone,
+    silent,
+    folder_replaced,
+    unwatched,  // the programs were at work and nobody read what they saw
+  } kind{};
   std::string detail;
   std::uint64_t count = 0;  // records lost since the last finding
 };

@@ -26,6 +26,7 @@ namespace {
 
 constexpr const char* kProgram = "/bin/true";
 constexpr unsigned kChildLimit_s = 5;
+constexpr clockid_t kSettableClock = 0;  // the only one that can be set
 
 /// What the child needs, prepared before it is made: between fork and the end it only makes system calls.
 struct Scene {
@@ -68,7 +69,7 @@ void regain_capability() {
   regain_capability();
   (void)::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);  // protocol 0: receives nothing
   const timespec never{.tv_sec = -1, .tv_nsec = -1};
-  (void)::clock_settime(CLOCK_REALTIME, &never);
+  (void)::clock_settime(kSettableClock, &never);
   io_uring_params parameters{};
   (void)::syscall(SYS_io_uring_setup, 1, &parameters);
   char* const arguments[] = {const_cast<char*>(kProgram), nullptr};

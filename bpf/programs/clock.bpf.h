@@ -3,12 +3,12 @@
 #ifndef AKM_CLOCK_BPF_H
 #define AKM_CLOCK_BPF_H
 
-#define CLOCK_REALTIME 0
+#define SETTABLE_CLOCK 0
 #define ADJ_SETOFFSET 0x0100
 
 SEC("tracepoint")
 int enter_clock_settime(struct akm_sys_enter* call) {
-  if (call->args[0] == CLOCK_REALTIME) hold_call(AKM_WATCH_CLOCK, AKM_OP_SET_CLOCK, 0, 0);
+  if (call->args[0] == SETTABLE_CLOCK) hold_call(AKM_WATCH_CLOCK, AKM_OP_SET_CLOCK, 0, 0);
   return 0;
 }
 
@@ -32,7 +32,7 @@ int enter_adjtimex(struct akm_sys_enter* call) {
 
 SEC("tracepoint")
 int enter_clock_adjtime(struct akm_sys_enter* call) {
-  if (call->args[0] == CLOCK_REALTIME) judge_adjustment(call->args[1]);
+  if (call->args[0] == SETTABLE_CLOCK) judge_adjustment(call->args[1]);
   return 0;
 }
 

@@ -217,6 +217,12 @@ service::Schema node_schema() {
                     .minimum = 1,
                     .maximum = 3600,
                     .choices = {}});
+  schema.push_back(
+      {.name = "probes.pin_folder",
+       .standard = std::string(),
+       .doc = "Folder on a mounted bpffs, /sys/fs/bpf/akm say, in which the probes outlive the daemon; "
+              "empty: they end with it.",
+       .choices = {}});
   schema.push_back({.name = "activation.automatic",
                     .standard = true,
                     .doc = "Activate as soon as credentials are there; else akmctl node activate does.",
@@ -235,6 +241,7 @@ Result<NodeSettings> node_settings(const Config& config) {
   out.erase_on_another_machine = config.text("hardware.on_another_machine") == "erase";
   out.probes_enabled = config.boolean("probes.enabled");
   out.probes_config_folder = config.text("probes.config_folder");
+  out.probes_pin_folder = config.text("probes.pin_folder");
   out.probes_check_interval_s = static_cast<std::uint32_t>(config.integer("probes.check_interval_s"));
   out.activate_automatically = config.boolean("activation.automatic");
   out.drives_watch = config.boolean("drives.watch");

@@ -30,6 +30,7 @@ struct NodeSettings {
   bool probes_enabled = true;
   std::string probes_config_folder;
   std::uint32_t probes_check_interval_s = 5;
+  std::string probes_pin_folder;
   policy::NodePolicy responses;
   bool erase_on_another_machine = true;
   bool activate_automatically = true;

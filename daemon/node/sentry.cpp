@@ -1,5 +1,6 @@
 #include "daemon/node/sentry.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "bpf/loader/watch_list.h"
 #include "daemon/base/hex.h"
 
 namespace akm::node {
@@ -96,6 +98,15 @@ bool only_a_name(const bpf::ProbeRecord& record) {
   return record.source == "tracepoint" && std::ranges::find(kNamed, record.operation) != std::end(kNamed);
 }
 
+/// The daemons of a machine load programs of their own: another akmd, akm-nmmd and akm-rootd of the same
+/// file.
+bool is_our_program(const bpf::ProbeRecord& record) {
+  struct stat status{};
+  if (::stat("/proc/self/exe", &status) != 0) return false;
+  return record.executable_inode == status.st_ino &&
+         record.executable_device == bpf::kernel_device(status.st_dev);
+}
+
 /// What weighs less than its class may.
 policy::Grade at_most(const bpf::ProbeRecord& record) {
   constexpr std::uint64_t kPollingThread = 2;  // IORING_SETUP_SQPOLL: works on without system calls
@@ -112,6 +123,7 @@ policy::Grade at_most(const bpf::ProbeRecord& record) {
     case bpf::Watch::packet:
       return record.argument >> 32 == kPacketFamily ? policy::Grade::evidence : policy::Grade::observe;
     case bpf::Watch::bpf_use:
+      return manager || is_our_program(record) ? policy::Grade::observe : policy::Grade::critical;
     case bpf::Watch::tpm:
     case bpf::Watch::mount:
     case bpf::Watch::core_dump:

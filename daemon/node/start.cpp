@@ -89,6 +89,9 @@ std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::ve
   bpf::ProbeOptions options;
   options.state_folders = {settings.common.state_folder};
   if (!settings.probes_config_folder.empty()) options.config_folders = {settings.probes_config_folder};
+  options.pin_folder = settings.probes_pin_folder;
+  // Three missed heartbeats and a moment: then nobody watches.
+  options.heartbeat_limit = std::chrono::seconds(3 * settings.probes_check_interval_s + 10);
   auto probes = bpf::ProbeSet::open(options);
   if (probes) return std::move(*probes);
   findings.push_back("No probes, nothing is detected locally: " + probes.error().message());

@@ -80,15 +80,11 @@ Times bare_round() {
   auto object =
       ProbeObject::load({.ring_bytes = 256 * 1024, .critical_ring_bytes = 256 * 1024, .refused = {}});
   if (!object || !(*object)->attach()) return times;
-  const akm_control control{.pid_ns_device = identity->pid_ns_device,
-                            .pid_ns_inode = identity->pid_ns_inode,
-                            .heartbeat_ns = 0,
-                            .heartbeat_limit_ns = 0,
-                            .tgid = identity->tgid,
-                            .self_test_tgid = 0,
-                            .mount_ns = identity->mount_ns,
-                            .wireguard_family = 0,
-                            .deny = {}};
+  akm_control control{};
+  control.pid_ns_device = identity->pid_ns_device;
+  control.pid_ns_inode = identity->pid_ns_inode;
+  control.tgid = identity->tgid;
+  control.mount_ns = identity->mount_ns;
   const std::uint32_t zero = 0;
   (void)bpf_map_update_elem((*object)->map_fd("control"), &zero, &control, BPF_ANY);
   const std::uint8_t kind = AKM_GUARDED_KEY;

@@ -99,12 +99,12 @@ void probes(Seeds& seeds) {
   for (std::uint8_t operation = 1; operation <= AKM_OP_MAX; ++operation) {
     akm_event event{};
     event.version = AKM_EVENT_VERSION;
-    event.watch = operation == AKM_OP_SELF_PROBE ? AKM_WATCH_SELF
-                                                 : AKM_WATCH_KEY + operation % (AKM_WATCHES - AKM_WATCH_KEY);
+    const int watch = AKM_WATCH_KEY + operation % (AKM_WATCHES - AKM_WATCH_KEY);
+    event.watch = static_cast<__u8>(operation == AKM_OP_SELF_PROBE ? AKM_WATCH_SELF : watch);
     event.operation = operation;
     event.outcome = AKM_OUTCOME_SUCCEEDED;
     event.tier = static_cast<__u8>(AKM_TIER_TRACEPOINT + operation % AKM_TIER_MAX);
-    event.flags = AKM_FLAG_PATH | (operation % 2 == 0 ? AKM_FLAG_EXECUTABLE_CUT : 0);
+    event.flags = operation % 2 == 0 ? AKM_FLAG_PATH | AKM_FLAG_EXECUTABLE_CUT : AKM_FLAG_PATH;
     event.executable_bytes = 11;
     std::memcpy(event.executable, "sh\0bi\x1b\0usr", 11);
     event.digest_bytes = operation == AKM_OP_EXEC ? AKM_DIGEST_BYTES : 0;

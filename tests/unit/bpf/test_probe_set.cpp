@@ -30,9 +30,10 @@ Test(probe_set, wrong_options_are_refused_by_name) {
 
 Test(probe_set, findings_have_distinct_names) {
   std::set<std::string_view> names;
-  for (const auto kind : {SensorFinding::Kind::records_lost, SensorFinding::Kind::probe_gone,
-                          SensorFinding::Kind::silent, SensorFinding::Kind::folder_replaced}) {
+  for (const auto kind :
+       {SensorFinding::Kind::records_lost, SensorFinding::Kind::probe_gone, SensorFinding::Kind::silent,
+        SensorFinding::Kind::folder_replaced, SensorFinding::Kind::unwatched}) {
     names.insert(sensor_finding_name(kind));
   }
-  cr_assert_eq(names.size(), 4u);
+  cr_assert_eq(names.size(), 5u);
 }
