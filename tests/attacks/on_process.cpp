@@ -1,4 +1,4 @@
-// Rows D2, D3, D8 and D18: the node's process, its memory and descriptors.
+// Rows D2, D3, D8, D16 and D18: the node's process, its memory and descriptors.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -192,6 +192,34 @@ int preload_for_all(const Target&) {
   return result;
 }
 
+/// A child becomes a debugger, which does nothing.
+int start_tool(const Target&) {
+  for (const char* path : {"/usr/bin/gdb", "/usr/bin/strace"}) {
+    if (::access(path, X_OK) != 0) continue;
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const int nowhere = ::open("/dev/null", O_WRONLY);
+      (void)::dup2(nowhere, STDOUT_FILENO);
+      (void)::dup2(nowhere, STDERR_FILENO);
+      (void)::execl(path, path, "--version", nullptr);
+      ::_exit(1);
+    }
+    int status = 0;
+    return ::waitpid(child, &status, 0) == child ? 0 : errno;
+  }
+  return kUnavailable;
+}
+
+int start_other(const Target&) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    (void)::execl("/bin/true", "/bin/true", nullptr);
+    ::_exit(1);
+  }
+  int status = 0;
+  return ::waitpid(child, &status, 0) == child ? 0 : errno;
+}
+
 constexpr Attack kTable[] = {
     {"d2-attach", "D2", "process-access", Kind::attack, seize},
     {"d2-vm-read", "D2", "process-access", Kind::attack, read_memory},
@@ -217,6 +245,8 @@ constexpr Attack kTable[] = {
     {"d8-stop", "D8", "daemon-signal", Kind::attack, stop_and_go_on},
     {"d8-pidfd", "D8", "daemon-signal", Kind::around, signal_by_pidfd},
     {"ok8-alive", "D8", "daemon-signal", Kind::benign, ask_whether_alive},
+    {"d16-debugger", "D16", "debugger-started", Kind::attack, start_tool},
+    {"ok16-true", "D16", "debugger-started", Kind::benign, start_other},
     {"d18-preload", "D18", "foreign-code", Kind::attack, preload_for_all, true},
     {"ok18-read", "D18", "foreign-code", Kind::benign, read_preload},
 };
