@@ -87,7 +87,8 @@ def results(where, text):
         if len(words) < 7 or words[0] != "ACT":
             continue
         _, row, detection, kind, act, pid, what = words[:7]
-        named = [{**one, "NAME": act} if pid in (one.get("TGID"), one.get("PID"), one.get("PARENT")) else one for one in records]
+        named = [{**one, "NAME": act} if pid in [one.get(who) for who in ("TGID", "PID", "PARENT")] else one
+                 for one in records]
         result, detail = _judged(act, kind, what, detection, named)
         tier = tiers.get(row, "none")
         if result == "missed" and tier == "none":
