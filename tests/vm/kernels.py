@@ -68,15 +68,15 @@ def _apt(suite):
     options = {"Dir::Etc::sourcelist": folder / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
                "Dir::State::lists": folder / "lists", "Dir::Cache": folder, "APT::Sandbox::User": "root",
                "Acquire::Languages": "none", "Acquire::AllowInsecureRepositories": "false",
-               "APT::Get::AllowUnauthenticated": "false", "Acquire::Retries": "2"}
+               "APT::Get::AllowUnauthenticated": "false", "Acquire::Retries": "2", "APT::Update::Error-Mode": "any"}
     return [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
 
 
 def _run(argv, **kwargs):
     done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, check=False, **kwargs)
     if done.returncode != 0:
-        last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
-        raise Unreachable(f"{argv[0]}: {last}")
+        first = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[0]
+        raise Unreachable(f"{argv[0]}: {first}")
     return done.stdout
 
 
