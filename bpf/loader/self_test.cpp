@@ -69,7 +69,7 @@ void regain_capability() {
   regain_capability();
   (void)::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);  // protocol 0: receives nothing
   const timespec never{.tv_sec = -1, .tv_nsec = -1};
-  (void)::clock_settime(kSettableClock, &never);
+  (void)::syscall(SYS_clock_settime, kSettableClock, &never);  // the library would refuse it itself
   io_uring_params parameters{};
   (void)::syscall(SYS_io_uring_setup, 1, &parameters);
   char* const arguments[] = {const_cast<char*>(kProgram), nullptr};

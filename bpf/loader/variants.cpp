@@ -36,7 +36,7 @@ constexpr Attachment kFileTracepoints[] = {
 // optional.
 #define AKM_PATH_CALL(name, operation, first, second)                                                \
   {"enter_path", kCalls, "sys_enter_" name, AKM_COOKIE(operation, first, second), Need::optional}, { \
-    "exit_call", kCalls, "sys_exit_" name, 0, Need::optional                                         \
+    "exit_path", kCalls, "sys_exit_" name, 0, Need::optional                                         \
   }
 #define AKM_NONE AKM_NO_ARGUMENT
 // The same for calls whose arguments a program of their own reads.

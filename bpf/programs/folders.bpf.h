@@ -12,12 +12,12 @@ static __always_inline int compare_path(struct akm_scratch* room, long length) {
   return watch ? *watch : 0;
 }
 
+#define UNREAD (-1)
+
+/* A page that is not in memory yet cannot be read here. */
 static __always_inline int compare_user_path(struct akm_scratch* room, unsigned long address) {
   long length = bpf_probe_read_user_str(room->key.path, sizeof(room->key.path), (const void*)address);
-  if (length < 0) {
-    if (address) count(AKM_WATCH_STATE, AKM_COUNT_NO_PATH);
-    return 0;
-  }
+  if (length < 0) return address ? UNREAD : 0;
   return compare_path(room, length);
 }
 
@@ -52,15 +52,50 @@ int enter_path(struct akm_sys_enter* call) {
   __u64 cookie = bpf_get_attach_cookie(call);
   struct akm_scratch* room = get_scratch();
   if (!room) return 0;
-  int watch = compare_user_path(room, argument(call, (cookie >> 8) & 3));
+  unsigned long address = argument(call, (cookie >> 8) & 3);
+  int watch = compare_user_path(room, address);
   if (!watch && ((cookie >> 16) & 0xff) != AKM_NO_ARGUMENT) {
-    watch = compare_user_path(room, argument(call, (cookie >> 16) & 3));
+    address = argument(call, (cookie >> 16) & 3);
+    watch = compare_user_path(room, address);
   }
-  watch = of_path_call(watch, (__u8)cookie);
+  if (watch != UNREAD) watch = of_path_call(watch, (__u8)cookie);
   if (!watch || is_ours()) return 0;
-  begin_held(&room->held, (__u8)watch, (__u8)cookie);
-  hold_path(&room->held, room->key.path);
+  begin_held(&room->held, watch == UNREAD ? 0 : (__u8)watch, (__u8)cookie);
+  if (watch == UNREAD) {
+    room->held.argument = address;
+  } else {
+    hold_path(&room->held, room->key.path);
+  }
   hold(&room->held);
+  return 0;
+}
+
+/* What could not be read at the begin is in memory now: the kernel has read it. */
+static __always_inline int read_late(struct akm_held* held) {
+  struct akm_scratch* room = get_scratch();
+  int found = room ? compare_user_path(room, held->argument) : 0;
+  if (found == UNREAD) {
+    count(AKM_WATCH_STATE, AKM_COUNT_NO_PATH);
+    return 0;
+  }
+  int watch = of_path_call(found, held->operation);
+  if (!watch) return 0;
+  held->watch = (__u8)watch;
+  held->argument = 0;
+  hold_path(held, room->key.path);
+  return 1;
+}
+
+SEC("tracepoint")
+int exit_path(struct akm_sys_exit* call) {
+  __u64 id = bpf_get_current_pid_tgid();
+  struct akm_held* held = bpf_map_lookup_elem(&pending, &id);
+  if (!held) return 0;
+  if (!held->watch && !read_late(held)) {
+    bpf_map_delete_elem(&pending, &id);
+    return 0;
+  }
+  release(call->result);
   return 0;
 }
 

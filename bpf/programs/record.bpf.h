@@ -50,7 +50,7 @@ static __noinline void name_executable(struct akm_event* event, struct file* fil
   event->flags |= AKM_FLAG_EXECUTABLE_CUT;
   for (int i = 0; i < MAX_EXECUTABLE_NAMES; ++i) {
     struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
-    if (dentry == BPF_CORE_READ(mount, mnt_root) || dentry == parent) {
+    if (dentry == BPF_CORE_READ(mount, mnt_root)) {
       struct mount* real = (struct mount*)((char*)mount - bpf_core_field_offset(struct mount, mnt));
       struct mount* above = BPF_CORE_READ(real, mnt_parent);
       if (above == real || !above) {
@@ -71,6 +71,7 @@ static __noinline void name_executable(struct akm_event* event, struct file* fil
                                             (const void*)BPF_CORE_READ(dentry, d_name.name));
     if (length <= 1 || length > AKM_NAME_BYTES) break;
     at += (__u32)length;
+    if (dentry == parent) break; /* a memfd is in no folder */
     dentry = parent;
   }
   event->executable_bytes = at;
@@ -204,7 +205,8 @@ static __always_inline void hold(struct akm_held* held) {
   __u64 id = bpf_get_current_pid_tgid();
   if (bpf_map_update_elem(&pending, &id, held, BPF_ANY)) {
     count(held->watch, AKM_COUNT_PENDING_FULL);
-    if (held->watch != AKM_WATCH_KEY || held->serial) send_held(held, AKM_OUTCOME_UNKNOWN, 0);
+    int known = held->watch && (held->watch != AKM_WATCH_KEY || held->serial);
+    if (known) send_held(held, AKM_OUTCOME_UNKNOWN, 0);
   }
 }
 

@@ -3,6 +3,8 @@
 // a line that table.py reads: "@row D3 tracepoint attack detected opens /proc/PID/maps".
 #include <sys/prctl.h>
 
+#include <set>
+
 #include "tests/bpf/harness.h"
 
 namespace akm::bpf::test {
@@ -59,9 +61,14 @@ class Row {
     }
     const std::vector<ProbeRecord> records = drain_all(probes_);
     bool found = false;
+    // The kernel's workers of a ring have names of their own, in the same process.
+    std::set<std::uint32_t> processes;
     for (const ProbeRecord& record : records) {
-      const bool of_child = record.comm == name || record.parent_comm == name || record.comm == comm_;
-      if (record.watch != watch_ || !of_child) continue;
+      if (record.comm == name || record.parent_comm == name || record.comm == comm_)
+        processes.insert(record.tgid);
+    }
+    for (const ProbeRecord& record : records) {
+      if (record.watch != watch_ || !processes.contains(record.tgid)) continue;
       found = true;
       check(record);
     }

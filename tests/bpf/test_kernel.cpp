@@ -203,7 +203,8 @@ void clocks(ProbeSet& probes) {
   // A time that cannot be: the clock stays.
   row.test(Kind::attack, "sets the clock", [] {
     const timespec never{.tv_sec = -1, .tv_nsec = -1};
-    return ::clock_settime(kSettableClock, &never) != 0 ? 0 : 1;
+    // The library would refuse it itself.
+    return ::syscall(SYS_clock_settime, kSettableClock, &never) != 0 ? 0 : 1;
   });
   row.test(Kind::around, "by an offset", [] {
     timex adjustment{};
