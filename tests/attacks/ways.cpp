@@ -105,14 +105,20 @@ int open_by_race(const std::string& path, int flags) {
   struct stat wanted{};
   (void)::stat(path.c_str(), &wanted);
   bool opened = false;
+  int refused = 0;
   for (int i = 0; i < kRaceTurns && !opened; ++i) {
     const int fd = ::open(memory.data(), flags | O_CLOEXEC);
     struct stat got{};
+    if (fd < 0 && (errno == EPERM || errno == EACCES)) {
+      refused = errno;  // the right file, by a kernel that denies it
+      break;
+    }
     opened = fd >= 0 && ::fstat(fd, &got) == 0 && got.st_ino == wanted.st_ino && got.st_dev == wanted.st_dev;
     if (fd >= 0) (void)::close(fd);
   }
   over = true;
   changing.join();
+  if (refused != 0) return refused;
   return opened ? 0 : kUnavailable;  // a race that was not won changed nothing
 }
 

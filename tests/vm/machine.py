@@ -16,7 +16,7 @@ import kernels
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("AKM_BUILD", HERE.parents[1] / "build" / "dev"))
 NEEDED = ("qemu-system-x86_64", "swtpm", "modprobe", "cpio", "dbus-daemon", "busybox", "strip", "ldd")
-FOLDERS = ("proc", "sys", "dev", "tmp", "run", "etc", "bin", "modules", "lib64")
+FOLDERS = ("proc", "sys", "dev", "tmp", "run", "etc", "bin", "modules", "lib64", "etc/systemd/system")
 LSM = "landlock,lockdown,yama,integrity,apparmor,bpf"
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">

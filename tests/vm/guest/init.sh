@@ -10,6 +10,7 @@ mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 mount -t securityfs none /sys/kernel/security
+mount -t bpf none /sys/fs/bpf
 mkdir -p /var /tmp/nmm /tmp/node
 ln -s /run /var/run
 # No echo and no signals: the port carries what the script says, and nothing else.
