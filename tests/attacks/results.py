@@ -93,7 +93,7 @@ def results(where, text):
                  for one in records]
         result, detail = _judged(act, kind, what, detection, named)
         tier = tiers.get(row, "none")
-        if result == "missed" and tier == "none":
-            result = "unwatched"
+        if result == "missed" and tier in ("none", "absent"):
+            result = "unwatched" if tier == "none" else "unavailable"
         out.append(Result(where, row, tier, kind, act, result, detail))
     return out
