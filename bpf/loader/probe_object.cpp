@@ -15,6 +15,7 @@
 
 #include "akm_probes.skel.h"
 #include "bpf/include/akm_events.h"
+#include "bpf/loader/kernel_gaps.h"
 #include "bpf/loader/pin_folder.h"
 #include "bpf/loader/tracefs.h"
 
@@ -77,7 +78,8 @@ Result<Skeleton> try_load(const Chosen& chosen, const ProbeChoice& choice) {
   last_warning().clear();
   if (const int error = akm_probes__load(skeleton.get()); error != 0) {
     return fail(Errc::probe_failed, std::generic_category().message(-error) +
-                                        (last_warning().empty() ? "" : " (" + last_warning() + ")"));
+                                        (last_warning().empty() ? "" : " (" + last_warning() + ")") +
+                                        kernel_gaps());
   }
   return skeleton;
 }

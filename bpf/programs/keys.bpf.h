@@ -131,7 +131,7 @@ int exit_key(struct akm_sys_exit* call) {
 /* ---- LSM: every use of a key that the kernel asks about, whatever the way (AF_ALG, consumers, 32-bit calls)
  * ---- */
 
-enum { NEED_VIEW = 1, NEED_READ = 2 };
+enum { NEED_VIEW = 1, NEED_READ = 2, NEED_PUT_OFF = 10 };
 
 /* The reference is a tagged pointer, which the verifier lets nobody mask: it is read as a number. */
 SEC("lsm/key_permission")
@@ -142,8 +142,10 @@ int guard_key(unsigned long long* context) {
   int result = (int)context[3];
   __s32 serial = BPF_CORE_READ((struct key*)(reference & ~1ull), serial);
   int kind = guarded_kind(serial);
-  if (result || !kind || need <= NEED_VIEW || (kind == AKM_GUARDED_KEYRING && need == NEED_READ))
-    return result;
+  if (result || !kind || need <= NEED_VIEW) return result;
+  /* KEYCTL_READ asks twice: before the rights are looked at (put off), and after. Of a key both are told, so
+   * that an attempt that is refused anyway is seen. */
+  if (kind == AKM_GUARDED_KEYRING && (need == NEED_READ || need == NEED_PUT_OFF)) return result;
   if (is_ours()) return result;
   return judge(AKM_WATCH_KEY, AKM_OP_KEY_PERMISSION, need, serial, 0);
 }

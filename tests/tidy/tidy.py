@@ -71,9 +71,9 @@ BANNED = [
     (re.compile(r"NOLINT(?!(NEXTLINE|BEGIN|END)?\([\w.,* -]+\))|NOLINT(NEXTLINE|BEGIN)?\([^)]*\)(?!: \S)"),
      "NOLINT without the check's name and the reason: NOLINT(name): why"),
 ]
-# Where the wall clock is right: time stamps for people, the timer that notices suspend, and the test that falsifies it.
+# Where the wall clock is right: time stamps for people, the timer that notices suspend, tests that falsify or set it.
 WALL_CLOCK = {"daemon/base/log.cpp", "daemon/base/wall_time.cpp", "daemon/base/wall_time.h",
-              "daemon/io/loop_base.cpp", "tests/support/wall_clock.cpp"}
+              "daemon/io/loop_base.cpp", "tests/support/wall_clock.cpp", "tests/attacks/on_clock.cpp"}
 NO_FUNCTION = re.compile(r"(namespace|extern|struct|class|enum|union)\b")
 SOURCE_DIRS = ("daemon", "keyring", "bpf", "dbus", "tools", "tests")
 # Wrappers of one library each, main programs and generated code have no unit test of their own.

@@ -1,31 +1,9 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
-# Runs as init of the guest: NMM and node on one machine, a USB stick between them. What it says on the console is for the host:
+# NMM and node on one machine, a USB stick between them. What it says is for the host:
 # UNPLUG and PLUG ask for that, RESULT is for the test.
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-mount -t tmpfs tmp /tmp
-mkdir -p /run /tmp/nmm /tmp/node
-exec >/dev/ttyS0 2>&1
-while read -r module; do insmod "/modules/$module"; done </modules/order
-ip link set lo up
-
-# wait_for SECONDS COMMAND..: until the command succeeds.
-wait_for() {
-  left=$1
-  shift
-  until "$@"; do
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || { echo "RESULT failed: waited in vain for: $*"; tail -n 20 /tmp/*.log; poweroff -f; }
-    sleep 1
-  done
-}
-ctl() { akmctl --bus unix:path=/run/bus --timeout 120 "$@"; }
-has() { ctl --json "$1" status | grep -q "$2"; }
-failed() { echo "RESULT failed: $*"; tail -n 20 /tmp/*.log; poweroff -f; }
+# shellcheck source=tests/vm/guest/common.sh
+. /common.sh
 
 dbus-daemon --config-file=/dbus.conf --fork --nopidfile || failed dbus-daemon
 akm-nmmd --config /nmm.toml >/tmp/nmm.log 2>&1 &

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Writes the table detection x tier x (attack, ways around, benign) of docs/detections.md from what the tests found.
+
+    tests/vm/table.py [FOLDER]      FOLDER: vm-results of a build folder, build/dev/vm-results by default
+    tests/vm/table.py --show        prints it, and changes nothing
+
+The results are those of the last run of each: `host` (test integration_attacks) and the guests (tests vm_..). Rows
+without an act keep their place with a dash, so that what is not tested is seen.
+"""
+import argparse
+import collections
+import pathlib
+import platform
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/attacks"))
+import results  # noqa: E402  (the folder beside)
+
+PAGE = ROOT / "docs/detections.md"
+BEGIN, END = "<!-- made by tests/vm/table.py: begin -->", "<!-- end -->"
+HOST = f"host, {'.'.join(platform.release().split('.')[:2])}"
+PLACES = {"host": HOST, "vm-6.1": "guest, 6.1", "vm-6.12": "guest, 6.12",
+          "vm-6.1-no-bpf-lsm": "guest, 6.1, `lsm=` without bpf"}
+ROWS = [f"D{number}" for number in range(1, 34)]
+KINDS = ("attack", "around", "benign")
+GOOD = ("detected", "silent")
+
+
+def read(folder):
+    found = []
+    for place in PLACES:
+        path = folder / f"{place}.tsv"
+        if path.exists():
+            found += [results.from_line(line) for line in path.read_text().splitlines()]
+    return found
+
+
+def cell(found):
+    """ "tracepoint: 5/5, 9/10, 3/3": attacks, ways around and harmless acts; those judged rightly of those done."""
+    tried = [one for one in found if one.result != "unavailable"]
+    if not [one for one in tried if one.kind != "benign"]:
+        return "-"
+    if all(one.result == "unwatched" for one in tried if one.kind != "benign"):
+        return "not watched"
+    parts = []
+    for kind in KINDS:
+        of_kind = [one for one in tried if one.kind == kind]
+        good = sum(one.result in GOOD for one in of_kind)
+        parts.append(f"{good}/{len(of_kind)}" if of_kind else "-")
+    tier = "by another row" if found[0].tier == "none" else found[0].tier
+    return f"{tier}: {', '.join(parts)}"
+
+
+def missed(found):
+    """What was not judged rightly, and where: one line an act."""
+    places = collections.defaultdict(list)
+    for one in found:
+        if one.result in ("missed", "alarm", "died"):
+            places[one.row, one.act, one.result].append(PLACES[one.where])
+    order = sorted(places.items(), key=lambda item: (ROWS.index(item[0][0]), item[0][1]))
+    return [f"- {row}, `{act}`: {result} ({'; '.join(where)})" for (row, act, result), where in order]
+
+
+def table(found):
+    there = [place for place in PLACES if any(one.where == place for one in found)]
+    lines = ["Each cell: the tier, then attacks noticed, ways around noticed, harmless acts left alone, of those that",
+             "could be done there. `attack list` of the build folder names the acts; a dash: the row has none.", "",
+             "| row | " + " | ".join(PLACES[place] for place in there) + " |", "| --- |" + " --- |" * len(there)]
+    for row in ROWS:
+        cells = [cell([one for one in found if (one.where, one.row) == (place, row)]) for place in there]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    lines += ["", "Not as it should be:", "", *(missed(found) or ["- nothing"])]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=pathlib.Path, default=ROOT / "build/dev/vm-results")
+    parser.add_argument("--show", action="store_true")
+    arguments = parser.parse_args()
+    found = read(arguments.folder)
+    if not found:
+        sys.exit(f"no results in {arguments.folder}: run tools/check --vm")
+    if arguments.show:
+        print(table(found))
+        return
+    text = PAGE.read_text()
+    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    PAGE.write_text(text[:begin] + "\n" + table(found) + text[end:])
+
+
+if __name__ == "__main__":
+    main()
