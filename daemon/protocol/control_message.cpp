@@ -13,12 +13,10 @@ constexpr std::size_t kMostFragments =
 static_assert(kMostFragments <= limits::kFragments);
 static_assert(limits::kFragments <= 64, "Partial::have has a bit for each");
 
-constexpr std::uint8_t kNoMethod = 18;  // not given out
-
 bool is_known(std::uint8_t kind, std::uint8_t method, std::uint16_t status) {
   return kind <= static_cast<std::uint8_t>(MessageKind::one_way) &&
          method >= static_cast<std::uint8_t>(Method::activate) &&
-         method <= static_cast<std::uint8_t>(kLastMethod) && method != kNoMethod &&
+         method <= static_cast<std::uint8_t>(kLastMethod) &&
          status <= static_cast<std::uint16_t>(ControlStatus::not_supported);
 }
 
