@@ -44,4 +44,8 @@ bool is_clean_text(std::string_view text) {
   return is_utf8(text) && std::ranges::none_of(text, control);
 }
 
+std::string clean_text(std::string_view text) {
+  return is_clean_text(text) ? std::string(text) : "?";
+}
+
 }  // namespace akm

@@ -1,4 +1,5 @@
 #pragma once
+#include <string>
 #include <string_view>
 
 namespace akm {
@@ -7,5 +8,7 @@ namespace akm {
 bool is_utf8(std::string_view text);
 /// True for well-formed UTF-8 without control characters: what may be shown to people.
 bool is_clean_text(std::string_view text);
+/// The text, or "?" where it is not clean.
+std::string clean_text(std::string_view text);
 
 }  // namespace akm

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "daemon/base/clean_text.h"
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
@@ -197,7 +198,7 @@ Incoming::Answer Incoming::accept(const protocol::ActivateRequest& body,
   next.self->at_s = core_.clock.seconds(core_.now());
   next.rehome_asked = false;
   if (next.other && next.other->hardware_value == body.hardware_value) next.other.reset();
-  next.version = clean(body.version);
+  next.version = clean_text(body.version);
   next.peer = format_endpoint(request.from);
   const protocol::NodeId node_id = next.node_id;
   if (!core_.put(std::move(next))) return {ControlStatus::storage_failed, {}, {}};
@@ -262,7 +263,7 @@ Incoming::Answer Incoming::heartbeat(const protocol::RequestReceived& request, c
   core_.registry.volatile_part(node_id)->last_beat = core_.now();
   core_.registry.volatile_part(node_id)->beat_peer = format_endpoint(request.from);
   NodeRecord* record = core_.registry.volatile_part(node_id);
-  record->tier = clean(body->tier);
+  record->tier = clean_text(body->tier);
   record->dropped_events = body->dropped;
   take_over(*record, reported);
   compare(node_id, reported);

@@ -11,10 +11,6 @@ namespace {
 
 using protocol::ControlStatus;
 
-std::string clean(std::string_view text) {
-  return is_clean_text(text) ? std::string(text) : "?";
-}
-
 /// What a member says of an address, when it is one.
 std::string endpoint_text(const std::map<std::string, std::string>& facts, const std::string& name) {
   const auto at = facts.find(name);
@@ -32,7 +28,7 @@ Incoming::Answer Incoming::breach_report(const protocol::RequestReceived& reques
   const auto grade = policy::grade_of_severity(body->severity);
   if (!detection || !grade) {
     core_.announce("breach-unknown", 4, message_id::kBreachReported, "A breach report of an unknown class.",
-                   0, {{"node", node.name}, {"class", clean(body->detection)}});
+                   0, {{"node", node.name}, {"class", clean_text(body->detection)}});
     return {ControlStatus::ok, protocol::BreachDecision{"log", {}}.encode()};
   }
   Breach breach;

@@ -27,10 +27,6 @@ RequestReceived head_of(const RequestReceived& request) {
   return out;
 }
 
-std::string clean(std::string_view text) {
-  return is_clean_text(text) ? std::string(text) : "?";
-}
-
 }  // namespace
 
 void Receiver::resume() {
@@ -138,7 +134,7 @@ Status Receiver::accept(const RequestReceived& request, const NmmRecord& record)
   if (current) next.activated_serial = next.serial;
   // New credentials may be on a machine without what was told to the one before.
   if (first_time && next.told != protocol::Digest32{}) next.told.fill(0xff);
-  next.version = clean(body.version);
+  next.version = clean_text(body.version);
   next.peer = format_endpoint(request.from);
   // Whatever it has: issuing once more does no harm, and an NMM that was restored has perhaps nothing.
   if (current) next.issue_pending = !next.secrets.empty();

@@ -20,3 +20,8 @@ Test(clean_text, utf8_is_the_shortest_form_of_a_character) {
   cr_assert(!is_utf8("\xf4\x90\x80\x80"));  // above U+10FFFF
   cr_assert(!is_utf8("\xe2\x82"));          // cut off
 }
+
+Test(clean_text, what_is_not_clean_becomes_a_question_mark) {
+  cr_assert_eq(clean_text("north"), "north");
+  cr_assert_eq(clean_text("a\x1b[2J"), "?");
+}
