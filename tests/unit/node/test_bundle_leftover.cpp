@@ -56,8 +56,8 @@ Test(bundle_leftover, it_is_found_under_another_name_of_the_drive) {
   folder.write("b.akmbundle", "the used one");
   const BundleLeftover leftover = leftover_at("/dev/none/a.akmbundle", "the used one");
   const auto look = [&] {
-    return std::vector<BundleOffer>{{folder.path(), "c.akmbundle", {}, {}},
-                                    {folder.path(), "b.akmbundle", leftover.digest, {}}};
+    return std::vector<service::BundleOffer>{{folder.path(), "c.akmbundle", {}, {}},
+                                             {folder.path(), "b.akmbundle", leftover.digest, {}}};
   };
   cr_assert(remove_leftover(leftover, {}, look).has_value());
   cr_assert_not(std::filesystem::exists(folder.file("b.akmbundle")));
