@@ -43,7 +43,8 @@ PORTS = {"dbus": {"daemon/node/control_port.h", "daemon/nmm/control_port.h", "da
          "daemon/nmm": {"daemon/node/control_port.h", "daemon/node/hardware.h",
                         "daemon/node/nmm_link.h",
                         "daemon/node/node_record.h", "daemon/node/tpm_import.h"},
-         "daemon/root": {"daemon/node/nmm_link.h", "daemon/nmm/bundle_drive.h", "daemon/nmm/bundle_writing.h", "daemon/nmm/tpm_writing.h",
+         "daemon/root": {"daemon/node/nmm_link.h", "daemon/nmm/bundle_drive.h", "daemon/nmm/bundle_writing.h",
+                         "daemon/nmm/tpm_writing.h",
                          "daemon/nmm/due_times.h", "daemon/nmm/requests.h",
                          "daemon/nmm/root_secret.h", "daemon/nmm/running_clock.h"}}
 # The core takes time and randomness as arguments and touches no descriptor, clock, thread or log (rule 3).
