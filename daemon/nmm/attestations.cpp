@@ -56,6 +56,8 @@ Result<std::string> Attestations::compare(const NodeRecord& node, const protocol
     NodeRecord next = node;
     next.attestation_key = key;
     next.pcr_digest = state.pcr_digest;
+    // Of this node from now on: what an operator accepts stands beside the fleet's list.
+    if (by_list && !listed && accept) next.golden_pcrs = true;
     AKM_TRY(core_.put(std::move(next)));
   }
   if (same) return "same";

@@ -34,7 +34,7 @@ service::BundleImport::Parts NmmJoining::import_parts(store::SealedStore& store)
                                {{"tries_left", std::to_string(tries_left)}});
               },
           .removed =
-              [this](const Status& removed) {
+              [this](const auto&, const Status& removed) {
                 if (removed) return;
                 core_.announce("bundle-not-removed", 4, message_id::kStateChanged,
                                "The Root's bundle was used, but not wholly removed; remove it by hand.", 0,
@@ -95,7 +95,7 @@ void NmmJoining::from_memfd(const UniqueFd& bundle, Done done) {
 Result<ControlPort::HandoverOffer> NmmJoining::offer_handover() {
   if (parts_.hardware == nullptr) return fail(Errc::no_hardware_source);
   AKM_ASSIGN(auto identity, parts_.hardware->identity());
-  AKM_ASSIGN(auto shown, handover_.offer(identity.value, core_.random, core_.now()));
+  AKM_ASSIGN(auto shown, handover_.offer(identity.value, core_.random, core_.now(), core_.root.nmm_id()));
   core_.announce("handover-offered", 5, message_id::kStateChanged,
                  "A Root may hand credentials over the bus; compare the fingerprint with the one it shows.",
                  0, {{"fingerprint", shown.fingerprint}});

@@ -27,9 +27,10 @@ Result<KeyId> key_id(const ControlPort::KeyExport& what, std::uint32_t user) {
 KeyExports::KeyExports(Parts parts, const std::vector<ConsumerRule>& rules)
     : parts_(std::move(parts)), access_(rules) {}
 
-std::size_t KeyExports::count(protocol::AsrId asr_id) const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(exports_, [asr_id](const auto& one) { return one.first.asr_id == asr_id; }));
+std::size_t KeyExports::count(protocol::AsrId asr_id, std::optional<std::uint32_t> user) const {
+  return static_cast<std::size_t>(std::ranges::count_if(exports_, [&](const auto& one) {
+    return one.first.asr_id == asr_id && (!user || one.first.user == *user);
+  }));
 }
 
 /// From the session secret that the kernel holds, so that none comes after a breach has revoked that.
@@ -57,8 +58,8 @@ Result<std::int32_t> KeyExports::add(const ControlPort::KeyExport& what, const C
   if (at != exports_.end() && at->second.bytes != rule->key_bytes)
     return fail(Errc::refused_by_policy, "another program of this user has this key with another length");
   if (at == exports_.end()) {
-    if (count(what.asr_id) >= kExportsPerAsr)
-      return fail(Errc::limit_exceeded, "a relationship has at most 32 exported keys");
+    if (count(what.asr_id, id.user) >= kExportsPerUser || count(what.asr_id, {}) >= kExportsPerAsr)
+      return fail(Errc::limit_exceeded, "a relationship has at most 32 exported keys of a user, 256 of all");
     Export made{.consumer = what.name,
                 .context = what.context,
                 .bytes = rule->key_bytes,

@@ -16,7 +16,8 @@
 
 namespace akm::node {
 
-inline constexpr std::size_t kExportsPerAsr = 32;
+inline constexpr std::size_t kExportsPerUser = 32;  // of one ASR: a user cannot use up what is others'
+inline constexpr std::size_t kExportsPerAsr = 256;
 inline constexpr std::size_t kHoldersPerExport = 32;
 
 class KeyExports {
@@ -57,7 +58,7 @@ class KeyExports {
     std::vector<Holder> holders;
   };
   using Exports = std::map<keyring::KeyId, Export>;
-  [[nodiscard]] std::size_t count(protocol::AsrId asr_id) const;
+  [[nodiscard]] std::size_t count(protocol::AsrId asr_id, std::optional<std::uint32_t> user) const;
   Status derive(const keyring::KeyId& id, Export& one, const protocol::AsrView& view);
   Status renew(const keyring::KeyId& id, Export& one, const protocol::AsrView& view);
   Exports::iterator revoke(Exports::iterator at, bool say);

@@ -157,7 +157,8 @@ class Node final : public ControlPort {
   // node_leftover.cpp: a bundle that was used and not removed
   Status note_leftover(const protocol::BundleContent& content, const service::BundleImport::Found& found,
                        const std::string& receipt);
-  void bundle_removed(const Status& removed);
+  void bundle_removed(const service::BundleImport::Found& found, const Status& removed);
+  [[nodiscard]] std::optional<BundleLeftover> stored_leftover();
   void load_leftover();
   void leave_leftover(BundleLeftover leftover);
   void remove_leftover_aside(std::function<std::vector<service::BundleOffer>()> look);

@@ -5,23 +5,29 @@
 
 namespace akm::node {
 
-/// Before the credentials are stored: after a crash the use id tells whether it came to that.
+std::optional<BundleLeftover> Node::stored_leftover() {
+  auto stored = records_->leftover();
+  return stored ? std::move(*stored) : std::nullopt;
+}
+
+/// Before the credentials are stored: after a crash the use id tells whether it came to that. One that lies
+/// somewhere from before is not forgotten for it.
 Status Node::note_leftover(const protocol::BundleContent& content, const service::BundleImport::Found& found,
                            const std::string& receipt) {
-  if (!found.digest) return {};
+  if (!found.digest || leftover_) return {};
   return records_->save_leftover({*found.digest, content.use_id, found.path, receipt});
 }
 
-void Node::bundle_removed(const Status& removed) {
-  auto left = records_->leftover();
-  const bool of_file = left && *left;  // a token's is not noted
+void Node::bundle_removed(const service::BundleImport::Found& found, const Status& removed) {
+  auto left = stored_leftover();
+  const bool noted = left && found.digest == left->digest;
   if (removed) {
-    if (of_file) leftover_removed();
+    if (noted) leftover_removed();
     return;
   }
   say({.name = "bundle-not-removed", .severity = 4, .fields = {{"error", removed.error().message()}}}, {},
       "The bundle was used, but not wholly removed; remove it by hand");
-  if (of_file) leave_leftover(std::move(**left));
+  if (noted) leave_leftover(std::move(*left));
 }
 
 void Node::load_leftover() {
@@ -59,7 +65,7 @@ void Node::remove_leftover_aside(std::function<std::vector<service::BundleOffer>
 void Node::leftover_removed() {
   leftover_.reset();
   findings_.erase("bundle-left");
-  // Where it stays, the next start looks for what is not there.
+  // Where that fails, the next start finds the receipt and no bundle.
   (void)records_->erase_leftover();
 }
 

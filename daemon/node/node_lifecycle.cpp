@@ -220,7 +220,10 @@ void Node::command_zeroize(protocol::RequestReceived& request) {
     }
     erase_failed(receipt, first);
   };
-  respond(asked, first, std::move(rest), protocol::ZeroizeResponse{line.value_or(std::string())}.encode());
+  // The receipt names what failed; without one the status has to.
+  const bool told = !line.value_or("").empty();
+  respond(asked, told ? Status{} : first, std::move(rest),
+          protocol::ZeroizeResponse{line.value_or(std::string())}.encode());
 }
 
 void Node::generalize(Done done) {

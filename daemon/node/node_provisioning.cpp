@@ -27,7 +27,9 @@ service::BundleImport::Parts Node::import_parts() {
         AKM_TRY(note_leftover(content, found, receipt));
         const Status taken = take_up(content, found.way);
         if (taken) return receipt;
-        (void)records_->erase_leftover();  // where it stays, the use id is not among those that were used
+        // Where it stays, the use id is not among those that were used.
+        if (const auto noted = stored_leftover(); noted && noted->use_id == content.use_id)
+          (void)records_->erase_leftover();
         return std::unexpected(taken.error());
       },
       .wrong_code =
@@ -36,7 +38,8 @@ service::BundleImport::Parts Node::import_parts() {
                 {}, "A one-time code did not open a bundle");
             status_changed();
           },
-      .removed = [this](const Status& removed) { bundle_removed(removed); }};
+      .removed = [this](const service::BundleImport::Found& found,
+                        const Status& removed) { bundle_removed(found, removed); }};
 }
 
 void Node::provision_from_file(const std::string& path, UniqueFd code, Done done) {

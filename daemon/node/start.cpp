@@ -91,7 +91,8 @@ void begin_anew() {
 }
 
 void look_at_hardware(Hardware& hardware, service::OpenedState& state) {
-  if (state.later.opening) return hardware.wait(*state.failure);
+  // It asks the TPM: not where a start has found that out of order, or still waits for it.
+  if (state.later.opening || state.handed_over_failure) return hardware.wait(*state.failure);
   if (state.hardware) (void)hardware.keep(*state.hardware);
   const auto found = hardware.identity();
   if (found) return;

@@ -1,7 +1,9 @@
 #include "daemon/protocol/handover.h"
 
 #include <algorithm>
+#include <array>
 
+#include "daemon/base/cursor.h"
 #include "daemon/crypto/aead.h"
 #include "daemon/crypto/digest.h"
 #include "daemon/crypto/hkdf.h"
@@ -98,8 +100,12 @@ Result<Once> derive(const SecretBytes<crypto::kX25519Bytes>& shared, const crypt
 
 }  // namespace
 
-Result<std::string> handover_fingerprint(const crypto::X25519PublicKey& key, const HardwareValue& hardware) {
-  const crypto::Sha256Digest digest = crypto::sha256({bytes_of(kFingerprintLabel), key, hardware});
+Result<std::string> handover_fingerprint(const crypto::X25519PublicKey& key, const HardwareValue& hardware,
+                                         NodeId nmm_id) {
+  std::array<std::uint8_t, sizeof(NodeId)> id{};
+  Writer(id).u64(nmm_id);
+  const std::span<const std::uint8_t> named = std::span(id).first(nmm_id == 0 ? 0 : id.size());
+  const crypto::Sha256Digest digest = crypto::sha256({bytes_of(kFingerprintLabel), key, hardware, named});
   AKM_ASSIGN(const SecretBuffer shown, in_groups(encode_symbols(digest)));
   const auto text = shown.reveal();
   return std::string(text.begin(), text.end());

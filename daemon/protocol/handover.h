@@ -15,7 +15,9 @@ namespace akm::protocol {
 
 /// As shown to operators: 100 bits in the alphabet and the groups of a one-time code. It covers the
 /// hardware value, so that both are of one machine. crypto_failed.
-Result<std::string> handover_fingerprint(const crypto::X25519PublicKey& key, const HardwareValue& hardware);
+/// `nmm_id`: of an NMM that has one already, under which a Root adopts it; 0: none.
+Result<std::string> handover_fingerprint(const crypto::X25519PublicKey& key, const HardwareValue& hardware,
+                                         NodeId nmm_id = 0);
 /// Case, dashes, spaces and look-alikes do not matter.
 bool same_fingerprint(std::string_view shown, std::string_view typed);
 

@@ -25,11 +25,11 @@ void Receiver::pursue(protocol::NodeId nmm_id) {
   if (record == nullptr || record->state != NmmState::active || telling_.contains(record->asr_id)) return;
   if (record->issue_pending) return issue(*record);
   if (record->policy_pending) return tell_policy(*record);
-  if (must_configure(*record)) return configure(*record);
   const auto view = core_.shell.engine().view(record->asr_id);
-  if (!view) return;
-  if (view->description.generation != record->serial) return send_serial(*record);
-  if (view->failsafe_spent) renew_serial(*record);
+  if (view && view->description.generation != record->serial) return send_serial(*record);
+  if (view && view->failsafe_spent) return renew_serial(*record);
+  // Last: an NMM whose disk is full refuses it again and again.
+  if (must_configure(*record)) configure(*record);
 }
 
 void Receiver::issue(const NmmRecord& record) {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <memory>
 
+#include "daemon/base/log.h"
 #include "daemon/base/open_beneath.h"
 #include "daemon/protocol/bundle.h"
 
@@ -144,7 +145,11 @@ Result<BundleFile> BundleFile::open_in(UniqueFd folder, const std::string& name,
 
 Status BundleFile::consume(std::string_view receipt) {
   const std::string stem = name_.substr(0, name_.size() - kBundleSuffix.size());
-  Status first = write_receipt(folder_.get(), stem + std::string(kReceiptSuffix), receipt);
+  // A drive that is full takes no receipt: the bundle goes all the same, and that it did is what counts.
+  if (const Status written = write_receipt(folder_.get(), stem + std::string(kReceiptSuffix), receipt);
+      !written)
+    log::warning("The receipt of a bundle could not be written", {{"AKM_ERROR", written.error().message()}});
+  Status first;
   const auto note = [&first](const Status& status) {
     if (first && !status) first = status;
   };

@@ -33,8 +33,8 @@ class BundleFile {
 
   [[nodiscard]] const std::vector<std::uint8_t>& bytes() const { return bytes_; }
   [[nodiscard]] const std::string& name() const { return name_; }
-  /// Writes the receipt beside the file, then overwrites and removes it. Each step is tried; the first error
-  /// is returned.
+  /// Writes the receipt beside the file (where there is room), then overwrites and removes it. Each step is
+  /// tried; the first error of the last two is returned.
   Status consume(std::string_view receipt);
 
  private:

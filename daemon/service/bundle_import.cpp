@@ -156,7 +156,7 @@ void BundleImport::take(const Shared& import) {
 }
 
 void BundleImport::consumed(const Shared& import) {
-  parts_.removed(import->consumed);
+  parts_.removed(import->found, import->consumed);
   end(import, {});
 }
 

@@ -33,7 +33,7 @@ class BundleImport {
     /// Whom an operator hears of: a try that was one.
     std::function<void(unsigned tries_left)> wrong_code;
     /// Whether the used bundle was made useless where it was found.
-    std::function<void(const Status&)> removed;
+    std::function<void(const Found&, const Status&)> removed;
   };
   explicit BundleImport(Parts parts) : parts_(std::move(parts)), tries_(parts_.store) {}
   BundleImport(const BundleImport&) = delete;

@@ -88,7 +88,7 @@ void DirectProvisioning::offered(Session& session, Result<dbus::RemoteOffer> off
   protocol::HardwareValue value{};
   std::ranges::copy(offer->key, key.begin());
   std::ranges::copy(offer->value, value.begin());
-  auto fingerprint = protocol::handover_fingerprint(key, value);
+  auto fingerprint = protocol::handover_fingerprint(key, value, offer->nmm_id);
   if (!fingerprint) return finish(session, std::unexpected(fingerprint.error()));
   session.fingerprint = std::move(*fingerprint);
   session.offer = std::move(*offer);

@@ -140,8 +140,9 @@ Erased erase_state(const Settings& settings, store::SealedStore& store, bool mar
     // Before anything is gone. The marker first: an image that is taken after a crash here has no identity,
     // whatever else is in it.
     if (!eraser.note("marker", marker ? Status{} : std::unexpected(marker.error()))) return out;
-    eraser.note("marker",
-                write_file_atomically(settings.state_folder + kMarker, bytes_of(*marker + "\n"), 0600));
+    const Status marked =
+        write_file_atomically(settings.state_folder + kMarker, bytes_of(*marker + "\n"), 0600);
+    if (!eraser.note("marker", marked)) return out;  // else the image would make an identity of its own
   } else {
     eraser.note("used-bundles", leave_behind(settings, store));
   }

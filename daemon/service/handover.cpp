@@ -5,7 +5,7 @@
 namespace akm::service {
 
 Result<Handover::Shown> Handover::offer(std::span<const std::uint8_t> hardware, RandomSource& random,
-                                        Instant now) {
+                                        Instant now, protocol::NodeId nmm_id) {
   if (!lives(now)) {
     crypto::X25519PrivateKey drawn;
     AKM_TRY(random.fill(drawn.reveal_mutable()));
@@ -13,7 +13,7 @@ Result<Handover::Shown> Handover::offer(std::span<const std::uint8_t> hardware, 
     key_ = std::move(drawn);
   }
   AKM_ASSIGN(const crypto::X25519PublicKey shown, crypto::x25519_public(*key_));
-  AKM_ASSIGN(fingerprint_, protocol::handover_fingerprint(shown, hardware_));
+  AKM_ASSIGN(fingerprint_, protocol::handover_fingerprint(shown, hardware_, nmm_id));
   until_ = now + kHandoverLasts;
   return Shown{{shown.begin(), shown.end()}, fingerprint_};
 }

@@ -20,7 +20,9 @@ class Handover {
     std::string fingerprint;        // of key and hardware value, for people
   };
   /// The present key, or a new one; asked for again it lasts anew. `hardware`: 32 bytes.
-  Result<Shown> offer(std::span<const std::uint8_t> hardware, RandomSource& random, Instant now);
+  /// `nmm_id`: of an NMM that has one already; 0: none.
+  Result<Shown> offer(std::span<const std::uint8_t> hardware, RandomSource& random, Instant now,
+                      protocol::NodeId nmm_id = 0);
   /// Empty: nothing is offered.
   [[nodiscard]] std::string fingerprint(Instant now) const;
   /// wrong_state when nothing is offered; errors of open_handover.

@@ -105,28 +105,32 @@ Result<OpenedKey> read(std::span<const std::uint8_t> bytes) {
   return fail(static_cast<Errc>(code), std::move(detail));
 }
 
-UniqueFd make_memory() {
-  // Neither is closed by exec: that is what they are for.
-  UniqueFd fd(static_cast<int>(::syscall(SYS_memfd_secret, 0U)));
-  if (!fd) fd.reset(static_cast<int>(::syscall(SYS_memfd_create, "akm-start", 0U)));
+/// Neither is closed by exec: that is what they are for.
+UniqueFd sized(long made) {
+  UniqueFd fd(static_cast<int>(made));
+  if (fd && ::ftruncate(fd.get(), kBytes) != 0) fd.reset();
   return fd;
 }
 
 }  // namespace
 
 Status hand_over(const Result<OpenedKey>& found) {
-  UniqueFd fd = make_memory();
-  if (!fd || ::ftruncate(fd.get(), kBytes) != 0)
-    return fail_errno(Errc::io_failed, "memory for the next start");
-  Page page(fd.get());
-  if (!page) return fail_errno(Errc::io_failed, "memory for the next start");
-  Writer writer(page.bytes());
+  UniqueFd fd = sized(::syscall(SYS_memfd_secret, 0U));
+  std::optional<Page> page;
+  if (fd) page.emplace(fd.get());
+  if (!page || !*page) {  // there is none, or no more locked memory for it
+    page.reset();
+    fd = sized(::syscall(SYS_memfd_create, "akm-start", 0U));
+    if (fd) page.emplace(fd.get());
+  }
+  if (!page || !*page) return fail_errno(Errc::io_failed, "memory for the next start");
+  Writer writer(page->bytes());
   write(writer, found);
   if (!writer.ok()) return fail(Errc::too_large, "what the next start is to know");
   // NOLINTNEXTLINE(concurrency-mt-unsafe): on the loop thread, and exec follows
   if (::setenv(kVariable, std::to_string(fd.get()).c_str(), 1) != 0)
     return fail_errno(Errc::io_failed, "environment of the next start");
-  page.keep();
+  page->keep();
   (void)fd.release();
   return {};
 }

@@ -133,6 +133,7 @@ Opened opened_key(const Settings& settings, RandomSource& random,
 /// What the start before has found out.
 Opened opened_before(const Settings& settings, RandomSource& random, Result<OpenedKey> found) {
   Opened out;
+  out.handed_over = true;
   if (!found) {
     out.failure = found.error();
     return out;
@@ -177,6 +178,7 @@ Status open_all(const Settings& settings, RandomSource& random, OpenedState& out
   out.key_storage = opened.key.description;
   out.hardware_protected =
       !opened.key.description.empty() && opened.key.kind != keyring::SealerKind::software;
+  out.handed_over_failure = opened.failure && opened.handed_over;
   if (opened.failure) return std::unexpected(*opened.failure);
   AKM_ASSIGN(store::AuditKey audit_key, store::AuditKey::derive(opened.key.key));
   out.audit_key = std::make_shared<const store::AuditKey>(std::move(audit_key));

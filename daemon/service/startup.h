@@ -32,6 +32,7 @@ struct Opened {
   OpenedKey key;  // with a failure: what was found out of it
   std::unique_ptr<store::SealedStore> store;
   std::optional<Error> failure;
+  bool handed_over = false;  // by the start before, which it took too long
 };
 
 /// What is still to be tried, or under way, when a start has no state.
@@ -53,6 +54,7 @@ struct OpenedState {
   std::vector<std::string> findings;  // one sentence each
   /// Where it was asked for and the state is open; none: it could not be had, or is still to be collected.
   std::optional<keyring::HardwareSources> hardware;
+  bool handed_over_failure = false;  // of a start that took too long: the TPM is slow, and does not open
   Later later;
 };
 

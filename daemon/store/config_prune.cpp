@@ -104,6 +104,8 @@ Result<std::uint64_t> ConfigDatabase::prune(std::uint64_t revision, std::string_
   const Status done = impl_->write([&](Impl::Next&) -> Status {
     SqlSession& sql = *impl_->sql;
     AKM_TRY(impl_->verify_again());
+    // Pruned further meanwhile: by a transaction whose answer was lost.
+    if (revision <= impl_->pruned_to) return {};
     AKM_ASSIGN(const SqlRows at,
                sql.run("SELECT digest FROM history WHERE revision = $1", {sql_number(revision)}));
     if (at.size() != 1 || sql_bytes(at[0][0]).size() != 32)

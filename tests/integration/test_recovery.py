@@ -1,5 +1,5 @@
-"""Responses followed to their end and back: the NMM away at the breach, a false alarm undone, a breach in the middle of a
-rekey, half of the members at once."""
+"""Responses followed to their end and back: the NMM away at the breach, a false alarm undone, a breach in the middle
+of a rekey, half of the members at once."""
 import subprocess
 
 from support import BUILD, IntegrationTest, main

@@ -213,6 +213,12 @@ Test(attestations, golden_pcrs_of_the_fleet_stand_before_a_first_quote) {
   cr_assert_eq(attest(), "changed");
   cr_assert_eq(net.event("attestation-failed")->fields.at("reason"),
                "PCRs that are not among the golden ones of nmm.golden_pcrs");
+  // What an operator accepts is this node's from now on, beside the list.
+  std::optional<std::string> accepted;
+  net.nmm->attest(net.nodes[0]->node_id, true, [&](const auto& result) { accepted = result->outcome; });
+  net.run(seconds(60));
+  cr_assert_eq(accepted.value_or(""), "accepted");
+  cr_assert_eq(attest(), "same");
 }
 
 /// The quote of an activation has a nonce that is the same for a whole serial.

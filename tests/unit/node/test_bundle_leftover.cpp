@@ -48,7 +48,17 @@ Test(bundle_leftover, the_same_file_is_removed_and_no_other) {
   cr_assert(remove_leftover(leftover, {}, {}).has_value());
   cr_assert_not(std::filesystem::exists(path));
   cr_assert(std::filesystem::exists(folder.file("a.akmreceipt")));
+  // Again, as after a power cut before that was recorded: the receipt is there, and no bundle.
+  cr_assert(remove_leftover(leftover, {}, {}).has_value());
+  std::filesystem::remove(folder.file("a.akmreceipt"));
   cr_assert_eq(remove_leftover(leftover, {}, {}).error().code, Errc::not_found);
+}
+
+Test(bundle_leftover, what_was_overwritten_and_not_removed_is_removed) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("a.akmbundle", std::string(12, '\0'));
+  cr_assert(remove_leftover(leftover_at(path, "the used one"), {}, {}).has_value());
+  cr_assert_not(std::filesystem::exists(path));
 }
 
 Test(bundle_leftover, it_is_found_under_another_name_of_the_drive) {
@@ -56,8 +66,8 @@ Test(bundle_leftover, it_is_found_under_another_name_of_the_drive) {
   folder.write("b.akmbundle", "the used one");
   const BundleLeftover leftover = leftover_at("/dev/none/a.akmbundle", "the used one");
   const auto look = [&] {
-    return std::vector<BundleOffer>{{folder.path(), "c.akmbundle", {}, {}},
-                                    {folder.path(), "b.akmbundle", leftover.digest, {}}};
+    return std::vector<service::BundleOffer>{{folder.path(), "c.akmbundle", {}, {}},
+                                             {folder.path(), "b.akmbundle", leftover.digest, {}}};
   };
   cr_assert(remove_leftover(leftover, {}, look).has_value());
   cr_assert_not(std::filesystem::exists(folder.file("b.akmbundle")));

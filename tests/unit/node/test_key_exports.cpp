@@ -321,7 +321,7 @@ Test(key_exports, two_programs_of_a_user_share_one_key_and_its_length) {
 
 Test(key_exports, everything_has_a_maximum) {
   Bench bench;
-  for (std::uint8_t i = 0; i < node::kExportsPerAsr; ++i)
+  for (std::uint8_t i = 0; i < node::kExportsPerUser; ++i)
     cr_assert(bench.add({.name = "vpn", .context = {i}, .type = "user", .keyring = kRing}));
   cr_assert(bench.add({.name = "disk", .type = "user", .keyring = kRing}).error().code ==
             Errc::limit_exceeded);
@@ -335,7 +335,7 @@ Test(key_exports, everything_has_a_maximum) {
   cr_assert(bench.add({.name = "vpn", .context = {0}, .type = "user", .keyring = kRing}), "already held");
   bench.exports.revoke_all();
   cr_assert_eq(bench.keys.keys.size(), 1);
-  cr_assert_eq(bench.changes.size(), node::kExportsPerAsr);
+  cr_assert_eq(bench.changes.size(), node::kExportsPerUser);
 }
 
 Test(key_exports, a_key_that_somebody_has_removed_ends) {

@@ -141,6 +141,16 @@ Test(node_commands, zeroize_and_retiring_the_provisioning_relationship_erase_eve
   }
 }
 
+Test(node_commands, a_receipt_that_names_what_failed_is_an_answer) {
+  NodeBench bench;
+  bench.make_member();
+  bench.store.fail_removes = true;
+  ask_empty(bench, Method::zeroize);
+  cr_assert_eq(*bench.last_answer(), ControlStatus::ok,
+               "refused, it would be asked for ever of who has no keys");
+  cr_assert(bench.event("zeroize-failed") != nullptr);
+}
+
 Test(node_commands, a_policy_of_the_node_is_stored) {
   NodeBench bench;
   bench.make_active();

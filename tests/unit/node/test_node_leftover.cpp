@@ -67,7 +67,7 @@ Test(node_leftover, a_drive_that_comes_back_is_cleaned) {
   bool looked = false;
   bench.node->offer_bundles([&looked] {
     looked = true;
-    return std::vector<node::BundleOffer>();
+    return std::vector<service::BundleOffer>();
   });
   bench.pass(std::chrono::seconds(1));
   bench.run_aside();

@@ -59,7 +59,7 @@ Test(control_message, unknown_and_impossible_headers_are_refused) {
   one = header();
   one.method = static_cast<Method>(0);
   cr_assert(refused(one));
-  one.method = static_cast<Method>(18);
+  one.method = static_cast<Method>(static_cast<std::uint8_t>(kLastMethod) + 1);
   cr_assert(refused(one));
   one = header();
   one.status = ControlStatus::busy;

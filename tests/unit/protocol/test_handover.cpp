@@ -70,6 +70,14 @@ Test(handover, other_ways_of_sealing_are_not_taken) {
   cr_assert_eq(decode_direct_bundle(f.sealed()).error().code, Errc::not_supported);
 }
 
+Test(handover, the_fingerprint_names_the_nmm_that_is_adopted) {
+  Fixture f;
+  const std::string none = *handover_fingerprint(f.shown, f.hardware);
+  cr_assert_eq(*handover_fingerprint(f.shown, f.hardware, 0), none);
+  cr_assert_neq(*handover_fingerprint(f.shown, f.hardware, 1), none);
+  cr_assert_neq(*handover_fingerprint(f.shown, f.hardware, 1), *handover_fingerprint(f.shown, f.hardware, 2));
+}
+
 Test(handover, the_fingerprint_is_of_key_and_machine) {
   Fixture f;
   const std::string shown = *handover_fingerprint(f.shown, f.hardware);

@@ -79,6 +79,7 @@ class RootNet final : public nmm::test::Wire {
   void restart_root() {
     root.reset();
     shell.reset();
+    completions_.clear();  // they end with the process
     start_root();
   }
   /// The bundle that the Root makes for the machine; `nmm_id` of one that stands alone.

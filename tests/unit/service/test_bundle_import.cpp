@@ -51,7 +51,8 @@ struct Role {
                          return "receipt\n";
                        },
                        .wrong_code = [this](unsigned left) { tries_left.push_back(left); },
-                       .removed = [this](const Status& removed) { not_removed += removed ? 0U : 1U; }}};
+                       .removed = [this](const BundleImport::Found&,
+                                         const Status& removed) { not_removed += removed ? 0U : 1U; }}};
 
   std::string bundle() {
     const auto bytes = protocol::seal_bundle(akm::test::sample_bundle(), *protocol::parse_code(kRight),
