@@ -69,12 +69,6 @@ std::function<service::Erased(bool)> storage_eraser(const NodeSettings& settings
   };
 }
 
-void say_started(const Node& node) {
-  log::write(
-      log::Level::notice, message_id::kStarted, "akmd has started",
-      {{"AKM_STATE", std::string(node_state_name(node.status().state))}, {"AKM_VERSION", AKM_VERSION}});
-}
-
 std::function<Status(const Endpoint&)> group_joiner(io::Loop& loop, const Endpoint& local,
                                                     io::DatagramHandler receive) {
   return [&loop, local, receive = std::move(receive)](const Endpoint& group) {
