@@ -113,12 +113,12 @@ void BundleImport::aside(const Shared& import, std::function<void(Import&)> work
       });
   if (taken) return;
   if (then == &BundleImport::opened) (void)tries_.give_back(*import->found.digest);  // its code was not tried
-  end(import, taken);
+  end(taken);
 }
 
 void BundleImport::found(const Shared& import) {
-  if (!import->source) return end(import, std::unexpected(import->source.error()));
-  if (const Status may = tries_.begin(*import->found.digest, parts_.now()); !may) return end(import, may);
+  if (!import->source) return end(std::unexpected(import->source.error()));
+  if (const Status may = tries_.begin(*import->found.digest, parts_.now()); !may) return end(may);
   // scrypt takes some tenths of a second.
   aside(
       import, [](Import& one) { one.content = protocol::open_bundle(one.source->bytes(), one.code); },
@@ -133,17 +133,17 @@ void BundleImport::opened(const Shared& import) {
   Error error = import->content.error();
   if (error.code != Errc::wrong_code) {
     (void)tries_.give_back(*import->found.digest);  // else it counts: more cautious, not wrong
-    return end(import, std::unexpected(std::move(error)));
+    return end(std::unexpected(std::move(error)));
   }
   error.detail = tries_.failed(*import->found.digest, parts_.now());
   parts_.wrong_code(tries_.remaining(*import->found.digest));
-  end(import, std::unexpected(std::move(error)));
+  end(std::unexpected(std::move(error)));
 }
 
 void BundleImport::take(const Shared& import) {
-  if (!import->content) return end(import, std::unexpected(import->content.error()));
+  if (!import->content) return end(std::unexpected(import->content.error()));
   auto receipt = parts_.take(*import->content, import->found);
-  if (!receipt) return end(import, std::unexpected(receipt.error()));
+  if (!receipt) return end(std::unexpected(receipt.error()));
   import->receipt = std::move(*receipt);
   // From here on the credentials are there, also if the drive or the token was pulled out.
   const Status started = parts_.run_aside([this, import]() -> keyring::TpmWorker::Completion {
@@ -157,17 +157,16 @@ void BundleImport::take(const Shared& import) {
 
 void BundleImport::consumed(const Shared& import) {
   parts_.removed(import->found, import->consumed);
-  end(import, {});
+  end({});
 }
 
-void BundleImport::end(const Shared& import, const Status& outcome) {
-  const Shared kept = import;  // the argument may be current_ itself
-  current_.reset();
-  std::exchange(kept->done, {})(outcome);
+void BundleImport::end(const Status& outcome) {
+  const Shared ended = std::exchange(current_, {});  // whoever is answered may begin another
+  std::exchange(ended->done, {})(outcome);
 }
 
 void BundleImport::abandon(const Error& why) {
-  if (current_) end(current_, std::unexpected(why));
+  if (current_) end(std::unexpected(why));
 }
 
 }  // namespace akm::service

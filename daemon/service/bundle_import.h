@@ -73,7 +73,7 @@ class BundleImport {
   void opened(const Shared& import);
   void take(const Shared& import);
   void consumed(const Shared& import);
-  void end(const Shared& import, const Status& outcome);
+  void end(const Status& outcome);
 
   Parts parts_;
   BundleTries tries_;

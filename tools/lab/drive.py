@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import subprocess
 
-from tools.lab.lab import LabError, run
+from tools.lab.lab import LabError, run, wait_until
 
 # What a node's drives.also lists, so that loop devices are drives to it.
 LOOP_DEVICES = [f"/dev/loop{number}" for number in range(16)]
@@ -46,8 +46,9 @@ class Drive:
 
     @contextlib.contextmanager
     def mounted(self):
-        """The folder where it is mounted meanwhile."""
-        run("mount", self.device, self.mount_point)
+        """The folder where it is mounted meanwhile. A daemon that looks at it has it mounted read-only for a moment."""
+        wait_until(lambda: run("mount", self.device, self.mount_point, check=False).returncode == 0,
+                   f"{self.device} can be mounted", 20)
         try:
             yield self.mount_point
         finally:
