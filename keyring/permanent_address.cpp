@@ -18,6 +18,8 @@ namespace {
 constexpr std::size_t kAnswerBytes = 32768;
 // The kernel answers at once, within sendto(2); this is for none at all.
 constexpr timeval kPatience{.tv_sec = 1, .tv_usec = 0};
+// Messages of others that are passed over: root can send some to any netlink socket.
+constexpr int kPassedOver = 16;
 
 struct Question {
   nlmsghdr header{};
@@ -82,17 +84,17 @@ Result<std::optional<std::vector<std::uint8_t>>> permanent_address(const std::st
                sizeof kernel) != static_cast<ssize_t>(sizeof asked))
     return fail_errno(Errc::io_failed, "rtnetlink");
   std::vector<std::uint8_t> answer(kAnswerBytes);
-  ssize_t got = -1;
-  do {
+  for (int tried = 0; tried < kPassedOver; ++tried) {
     sockaddr_nl from{};
     socklen_t length = sizeof from;
-    got = ::recvfrom(socket.get(), answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from),
-                     &length);
-    // Anybody can send to a netlink socket; the kernel's number is 0.
-    if (got >= 0 && from.nl_pid == 0) break;
-  } while (got >= 0 || errno == EINTR);
-  if (got < 0) return fail_errno(Errc::io_failed, "rtnetlink");
-  return permanent_address_in({answer.data(), static_cast<std::size_t>(got)});
+    const ssize_t got = ::recvfrom(socket.get(), answer.data(), answer.size(), 0,
+                                   reinterpret_cast<sockaddr*>(&from), &length);
+    if (got < 0 && errno != EINTR) return fail_errno(Errc::io_failed, "rtnetlink");
+    // The kernel's number is 0.
+    if (got >= 0 && from.nl_pid == 0)
+      return permanent_address_in({answer.data(), static_cast<std::size_t>(got)});
+  }
+  return fail(Errc::io_failed, "rtnetlink: the kernel does not answer");
 }
 
 }  // namespace akm::keyring

@@ -1,34 +1,19 @@
 #include "keyring/tpm_worker.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdint>
 #include <iterator>
-#include <system_error>
 
 #include "daemon/base/vector_registers.h"
+#include "daemon/base/worker_thread.h"
 
 namespace akm::keyring {
 
 Result<std::unique_ptr<TpmWorker>> TpmWorker::start(std::size_t most) {
-  UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!event) return fail_errno(Errc::io_failed, "eventfd");
+  AKM_ASSIGN(UniqueFd event, make_eventfd());
   std::unique_ptr<TpmWorker> worker(new TpmWorker(std::move(event), most));
-  // Signals belong to the loop thread; a new thread inherits the mask.
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  Status started;
-  try {
-    worker->thread_ = std::thread([&self = *worker] { self.run(); });
-  } catch (const std::system_error& error) {
-    started = fail_errno(Errc::io_failed, "start the TPM thread", error.code().value());
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  AKM_TRY(started);
+  AKM_ASSIGN(worker->thread_, start_thread("the TPM thread", [&self = *worker] { self.run(); }));
   return worker;
 }
 
@@ -81,9 +66,7 @@ void TpmWorker::run() {
     job = nullptr;
     lock.lock();
     finished_.push_back(std::move(completion));
-    const std::uint64_t one = 1;
-    // Cannot block: the counter holds 2^64 - 2, and there are at most kTpmQueueMax.
-    (void)!::write(event_.get(), &one, sizeof one);
+    signal_eventfd(event_.get());
   }
 }
 

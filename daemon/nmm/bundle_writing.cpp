@@ -21,11 +21,12 @@ struct Writing {
   protocol::BundleContent content;
   WrittenBundle out;
 
-  Status find_place() {
+  Status look() {
     AKM_TRY(check_node_name(name));
     AKM_ASSIGN(target, BundleTarget::open(to.place, to.force));
     return check_bundle_place(*target, name);
   }
+  void make_content(service::BundleReply made) { make(std::move(made)); }
   Status seal() {
     SystemRandom random;
     AKM_ASSIGN(const SecretBuffer code, protocol::generate_code(random));
@@ -42,18 +43,6 @@ struct Writing {
     reply(done ? Result<WrittenBundle>(std::move(out)) : std::unexpected(done.error()));
   }
 };
-using Shared = std::shared_ptr<Writing>;
-
-void seal_aside(const service::RunAside& run_aside, const Shared& work,
-                const Result<protocol::BundleContent>& content) {
-  if (!content) return work->answer(std::unexpected(content.error()));
-  work->content = *content;
-  const Status started = run_aside([work]() -> keyring::TpmWorker::Completion {
-    Status done = work->seal();
-    return [work, done = std::move(done)] { work->answer(done); };
-  });
-  if (!started) work->answer(started);
-}
 
 }  // namespace
 
@@ -65,16 +54,7 @@ void write_bundle(const service::RunAside& run_aside, ControlPort::Destination t
   work->make = std::move(make);
   work->reply = std::move(reply);
   // A drive takes what time it likes, and scrypt half a second: not on the loop thread.
-  const Status started = run_aside([run_aside, work]() -> keyring::TpmWorker::Completion {
-    Status found = work->find_place();
-    return [run_aside, work, found = std::move(found)] {
-      if (!found) return work->answer(found);
-      work->make([run_aside, work](const Result<protocol::BundleContent>& content) {
-        seal_aside(run_aside, work, content);
-      });
-    };
-  });
-  if (!started) work->answer(started);
+  service::make_in_steps(run_aside, work);
 }
 
 }  // namespace akm::nmm

@@ -1,10 +1,15 @@
 #include "daemon/nmm/expectations.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 namespace akm::nmm {
 namespace {
+
+bool is_of_storage(const Error& error) {
+  return error.code == Errc::storage_failed || error.code == Errc::disk_full || error.code == Errc::read_only;
+}
 
 std::string record_of(std::uint32_t part) {
   return "nmm-expected-" + std::to_string(part);
@@ -40,14 +45,21 @@ Status Expectations::take(const protocol::ConfigureRequest& part) {
   ++next_part_;
   coming_.insert(coming_.end(), part.nodes.begin(), part.nodes.end());
   if (!part.more) nodes_ = std::exchange(coming_, {});
+  return set_policies(part);
+}
+
+/// One that cannot be stored now is told by the Root again; one that does not hold is said here.
+Status Expectations::set_policies(const protocol::ConfigureRequest& part) {
+  const auto first = std::make_shared<Status>();
   for (const auto& [asr_id, fields] : part.policies) {
-    set_policy_(asr_id, fields, [this, id = asr_id](const Status& status) {
+    set_policy_(asr_id, fields, [this, first, id = asr_id](const Status& status) {
       // Members that have not answered yet are told until they do; one that is gone was deleted here.
-      const bool matters = !status && status.error().code != Errc::timed_out;
-      if (matters && status.error().code != Errc::not_found) refused_(id, status.error());
+      if (status || status.error().code == Errc::timed_out || status.error().code == Errc::not_found) return;
+      if (!is_of_storage(status.error())) return refused_(id, status.error());
+      if (*first) *first = status;
     });
   }
-  return {};
+  return *first;
 }
 
 /// What an earlier, longer list had.

@@ -35,6 +35,7 @@ class Expectations {
   [[nodiscard]] const std::vector<protocol::ExpectedNode>& nodes() const { return nodes_; }
 
  private:
+  Status set_policies(const protocol::ConfigureRequest& part);
   Status remove_from(std::uint32_t part);
 
   store::SealedStore& store_;

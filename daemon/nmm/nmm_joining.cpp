@@ -69,13 +69,12 @@ void NmmJoining::tpm_identity(Reply<ControlPort::TpmIdentity> reply) {
   if (parts_.hardware == nullptr) return reply(fail(Errc::no_hardware_source));
   auto hardware = parts_.hardware->identity();
   if (!hardware) return reply(std::unexpected(hardware.error()));
-  const auto shared = std::make_shared<Reply<ControlPort::TpmIdentity>>(std::move(reply));
-  const Status begun = core_.run_aside([tpm = parts_.hardware->tpm(), shared,
-                                        hardware = std::move(*hardware)]() -> keyring::TpmWorker::Completion {
-    auto made = node::make_tpm_identity(tpm, hardware);
-    return [shared, made = std::move(made)]() mutable { (*shared)(std::move(made)); };
-  });
-  if (!begun) (*shared)(std::unexpected(begun.error()));
+  service::reply_aside<ControlPort::TpmIdentity>(
+      core_.run_aside,
+      [tpm = parts_.hardware->tpm(), hardware = std::move(*hardware)] {
+        return node::make_tpm_identity(tpm, hardware);
+      },
+      std::move(reply));
 }
 
 void NmmJoining::from_tpm_file(const std::string& path, const std::vector<std::uint8_t>& digest, Done done) {

@@ -61,16 +61,14 @@ service::Schema tpm_schema() {
       {"nmm.ek_certificate_times",
        std::string("told"),
        "What it means that a certificate is out of its time by the wall clock of the NMM's machine, which "
-       "nothing "
-       "proves: it is told, or the certificate does not count.",
+       "nothing proves: it is told, or the certificate does not count.",
        0,
        0,
        {"told", "required"}},
       {"nmm.golden_pcrs",
        Texts{},
        "PCR digests (64 hex digits) of the fleet: a node's quote has to show one of them. Empty: a node's "
-       "first quote "
-       "counts. akmctl nmm attest --golden goes before it, for one node.",
+       "first quote counts. akmctl nmm attest --golden goes before it, for one node.",
        0,
        0,
        {}},

@@ -43,7 +43,7 @@ struct Work {
     return {};
   }
   /// Is it a genuine TPM? What stands against it is told, and the configuration says whether it matters.
-  Status judge() {
+  Status look() {
     AKM_ASSIGN(target, BundleTarget::open(asked.place, false));
     AKM_TRY(check_bundle_place(*target, asked.name));
     if (identity.endorsement_certificate.empty()) {
@@ -61,6 +61,7 @@ struct Work {
       return fail(Errc::refused_by_policy, "endorsement certificate: " + out.certificate);
     return {};
   }
+  void make_content(service::BundleReply made) { make(identity, out, std::move(made)); }
   Status seal() {
     SystemRandom random;
     AKM_ASSIGN(const auto bytes, protocol::seal_tpm_bundle(content, identity, checked, random));
@@ -75,19 +76,6 @@ struct Work {
     reply(done ? Result<WrittenForTpm>(std::move(out)) : std::unexpected(done.error()));
   }
 };
-using Shared = std::shared_ptr<Work>;
-
-/// Wrapping takes milliseconds, and the drive what it likes: not on the loop thread.
-void seal_aside(const service::RunAside& run_aside, const Shared& work,
-                const Result<protocol::BundleContent>& content) {
-  if (!content) return work->answer(std::unexpected(content.error()));
-  work->content = *content;
-  const Status started = run_aside([work]() -> keyring::TpmWorker::Completion {
-    Status done = work->seal();
-    return [work, done = std::move(done)] { work->answer(done); };
-  });
-  if (!started) work->answer(started);
-}
 
 }  // namespace
 
@@ -98,17 +86,8 @@ void write_tpm_bundle(const service::RunAside& run_aside, TpmAsked asked, MakeFo
   work->make = std::move(make);
   work->reply = std::move(reply);
   if (const Status fine = work->check(); !fine) return work->answer(fine);
-  const Status started = run_aside([run_aside, work]() -> keyring::TpmWorker::Completion {
-    Status judged = work->judge();
-    return [run_aside, work, judged = std::move(judged)] {
-      if (!judged) return work->answer(judged);
-      work->make(work->identity, work->out,
-                 [run_aside, work](const Result<protocol::BundleContent>& content) {
-                   seal_aside(run_aside, work, content);
-                 });
-    };
-  });
-  if (!started) work->answer(started);
+  // Wrapping takes milliseconds, and the drive what it likes: not on the loop thread.
+  service::make_in_steps(run_aside, work);
 }
 
 }  // namespace akm::nmm

@@ -132,9 +132,11 @@ Status Receiver::accept(const RequestReceived& request, const NmmRecord& record)
   NmmRecord next = record;
   next.state = NmmState::active;
   if (current) next.activated_serial = next.serial;
-  // New credentials may be on a machine without what was told to the one before.
-  if (first_time && next.told != protocol::Digest32{}) next.told.fill(0xff);
-  next.version = clean_text(body.version);
+  const std::string version = clean_text(body.version);
+  // New credentials may be on a machine without what was told to the one before, and another version may take
+  // what the one before did not know.
+  if ((first_time || next.version != version) && next.told != protocol::Digest32{}) next.told.fill(0xff);
+  next.version = version;
   next.peer = format_endpoint(request.from);
   // Whatever it has: issuing once more does no harm, and an NMM that was restored has perhaps nothing.
   if (current) next.issue_pending = !next.secrets.empty();

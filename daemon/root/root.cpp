@@ -273,8 +273,12 @@ void Root::prepare_nmm_on_token(Prepare what, const std::string& uri, UniqueFd p
 void Root::prepare_nmm_for_tpm(Prepare what, std::vector<std::uint8_t> identity, const std::string& place,
                                const std::string& who, Reply<PreparedForTpm> reply) {
   if (const Status named = name_lost(what); !named) return reply(std::unexpected(named.error()));
-  nmm::TpmAsked asked{what.nmm_name, std::move(identity), place, core_.settings.tpm_roots,
-                      core_.settings.ek_certificate_required};
+  nmm::TpmAsked asked{what.nmm_name,
+                      std::move(identity),
+                      place,
+                      core_.settings.tpm_roots,
+                      core_.settings.ek_certificate_required,
+                      core_.settings.ek_certificate_in_time};
   nmm::write_tpm_bundle(
       core_.run_aside, std::move(asked),
       [this, what = std::move(what), who](const protocol::NodeIdentity& machine, const nmm::WrittenForTpm&,

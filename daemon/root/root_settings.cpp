@@ -27,10 +27,18 @@ service::Schema own_schema() {
        {"none", "required"}},
       {"root.tpm_roots",
        std::string("/etc/akm/tpm-roots.d"),
-       "Folder of the certificates (*.pem) of TPM vendors that are trusted, and of those between.",
+       "Folder of the certificates (*.pem) of TPM vendors that are trusted, of those between, and of their "
+       "revocation lists (*.crl).",
        0,
        0,
        {}},
+      {"root.ek_certificate_times",
+       std::string("told"),
+       "What it means that a certificate is out of its time by the wall clock of the Root's machine, which "
+       "nothing proves: it is told, or the certificate does not count.",
+       0,
+       0,
+       {"told", "required"}},
       {"network.advertise",
        std::vector<std::string>{},
        "Where NMMs reach this Root, \"address:port\", at most 4; written into bundles. Not set: the listen "
@@ -88,6 +96,7 @@ Result<RootSettings> root_settings(const service::Config& config, const service:
   AKM_ASSIGN(out.direct, service::direct_settings(config));
   out.pkcs11_module = common.pkcs11_module;
   out.ek_certificate_required = config.text("root.ek_certificate") == "required";
+  out.ek_certificate_in_time = config.text("root.ek_certificate_times") == "required";
   out.tpm_roots = config.text("root.tpm_roots");
   if (!out.tpm_roots.starts_with('/'))
     return std::unexpected(config.invalid("root.tpm_roots", "must be an absolute path"));

@@ -24,6 +24,7 @@ struct RootSettings {
   service::DirectSettings direct;
   std::string pkcs11_module;                       // as in service::Settings
   bool ek_certificate_required = false;            // of an NMM that is prepared by the identity of its TPM
+  bool ek_certificate_in_time = false;             // by the wall clock of the Root's machine
   std::string tpm_roots = "/etc/akm/tpm-roots.d";  // *.pem: vendors of TPMs that are trusted
   DatabaseChoice database = DatabaseChoice::sqlite;
   std::string database_path;      // SQLite

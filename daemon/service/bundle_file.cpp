@@ -65,6 +65,30 @@ Result<std::vector<std::uint8_t>> read_all(int fd, std::size_t size) {
   return out;
 }
 
+struct PlainFile {
+  UniqueFd fd;
+  std::size_t bytes = 0;
+};
+
+/// A regular file of 1 to `most` bytes, by its name in the folder. O_PATH touches the object without opening
+/// it: opening a device or a FIFO can already act, and hang.
+Result<PlainFile> open_plain(int folder, const std::string& name, int flags, std::size_t most) {
+  AKM_ASSIGN(const UniqueFd seen, open_beneath(folder, name, O_PATH, name));
+  struct stat info{};
+  if (::fstat(seen.get(), &info) != 0) return fail_errno(Errc::io_failed, name);
+  if (!S_ISREG(info.st_mode)) return fail(Errc::invalid_argument, name + " is not a regular file");
+  if (info.st_size <= 0) return fail(Errc::truncated, name);
+  if (static_cast<std::size_t>(info.st_size) > most) return fail(Errc::too_large, name);
+  const std::string same = "/proc/self/fd/" + std::to_string(seen.get());
+  PlainFile out{UniqueFd(::open(same.c_str(), flags | O_CLOEXEC)), static_cast<std::size_t>(info.st_size)};
+  if (!out.fd) return fail_errno(code_of_open(errno), name);
+  return out;
+}
+
+std::string receipt_name(std::string_view bundle) {
+  return std::string(bundle.substr(0, bundle.size() - kBundleSuffix.size())).append(kReceiptSuffix);
+}
+
 Status write_receipt(int folder, const std::string& name, std::string_view text) {
   // A receipt that is there already belongs to an earlier bundle of this name: it is replaced, but never
   // through a link.
@@ -128,26 +152,28 @@ Result<BundleFile> BundleFile::open_in(UniqueFd folder, const std::string& name,
   BundleFile out;
   out.name_ = name;
   out.folder_ = std::move(folder);
-  // O_PATH touches the object without opening it: opening a device or a FIFO can already act.
-  AKM_ASSIGN(const UniqueFd seen, open_beneath(out.folder_.get(), name, O_PATH, name));
-  struct stat info{};
-  if (::fstat(seen.get(), &info) != 0) return fail_errno(Errc::io_failed, name);
-  if (!S_ISREG(info.st_mode)) return fail(Errc::invalid_argument, name + " is not a regular file");
-  if (info.st_size <= 0) return fail(Errc::truncated, name);
-  if (static_cast<std::size_t>(info.st_size) > protocol::kBundleBytes) return fail(Errc::too_large, name);
-  const std::string same = "/proc/self/fd/" + std::to_string(seen.get());
   const int flags = purpose == Purpose::consume ? O_RDWR : O_RDONLY;
-  out.file_.reset(::open(same.c_str(), flags | O_CLOEXEC));
-  if (!out.file_) return fail_errno(code_of_open(errno), name);
-  AKM_ASSIGN(out.bytes_, read_all(out.file_.get(), static_cast<std::size_t>(info.st_size)));
+  AKM_ASSIGN(PlainFile file, open_plain(out.folder_.get(), name, flags, protocol::kBundleBytes));
+  AKM_ASSIGN(out.bytes_, read_all(file.fd.get(), file.bytes));
+  out.file_ = std::move(file.fd);
   return out;
 }
 
+bool has_receipt(const std::string& path, std::string_view receipt) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos || !is_bundle_name(std::string_view(path).substr(slash + 1))) return false;
+  const UniqueFd folder(::open(path.substr(0, slash + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return false;
+  const auto file = open_plain(folder.get(), receipt_name(path.substr(slash + 1)), O_RDONLY, receipt.size());
+  if (!file || file->bytes != receipt.size()) return false;
+  const auto bytes = read_all(file->fd.get(), file->bytes);
+  return bytes &&
+         std::ranges::equal(*bytes, receipt, {}, [](std::uint8_t byte) { return static_cast<char>(byte); });
+}
+
 Status BundleFile::consume(std::string_view receipt) {
-  const std::string stem = name_.substr(0, name_.size() - kBundleSuffix.size());
   // A drive that is full takes no receipt: the bundle goes all the same, and that it did is what counts.
-  if (const Status written = write_receipt(folder_.get(), stem + std::string(kReceiptSuffix), receipt);
-      !written)
+  if (const Status written = write_receipt(folder_.get(), receipt_name(name_), receipt); !written)
     log::warning("The receipt of a bundle could not be written", {{"AKM_ERROR", written.error().message()}});
   Status first;
   const auto note = [&first](const Status& status) {

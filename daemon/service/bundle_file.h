@@ -21,6 +21,10 @@ bool is_bundle_name(std::string_view name);
 /// limit_exceeded, io_failed.
 Result<std::vector<std::string>> list_bundles(int folder);
 
+/// Whether this receipt lies beside where the bundle `path` was. As hostile as the bundle: a link, a FIFO,
+/// another file of that name is none.
+bool has_receipt(const std::string& path, std::string_view receipt);
+
 class BundleFile {
  public:
   /// invalid_argument for a path that is not absolute, holds "." or ".." or does not end in .akmbundle, and

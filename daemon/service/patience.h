@@ -12,25 +12,23 @@
 #include "daemon/base/instant.h"
 #include "daemon/base/result.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/base/worker_thread.h"
 
 namespace akm::service {
-
-/// Runs it on a thread of its own that nobody joins, with all signals blocked. io_failed.
-Status run_detached(std::move_only_function<void()> work);
-/// Non-blocking. io_failed.
-Result<UniqueFd> make_eventfd();
-void signal_eventfd(int fd);
 
 /// What a thread that may hang has found, or will find. Shared by the two sides, so that neither depends on
 /// the other's life.
 template <typename T>
 class Awaited {
  public:
-  /// Starts the work, which must own what it uses.
+  /// Starts the work, which must own what it uses, on a thread that nobody joins. io_failed.
   static Result<std::shared_ptr<Awaited>> start(std::move_only_function<T()> work) {
     auto out = std::make_shared<Awaited>();
     AKM_ASSIGN(out->event_, make_eventfd());
-    AKM_TRY(run_detached([out, work = std::move(work)]() mutable { out->put(work()); }));
+    AKM_ASSIGN(std::thread thread,
+               start_thread("a thread that may hang",
+                            [out, work = std::move(work)]() mutable { out->put(work()); }));
+    thread.detach();
     return out;
   }
   /// Nothing when it is not there after `most`. Gives it once.

@@ -151,8 +151,7 @@ Error slow(const Settings& settings, Duration patience) {
           std::string("the ") + element + " is slow: it has not done within " +
               std::to_string(std::chrono::ceil<std::chrono::seconds>(patience).count()) +
               " s what a start needs of it. Nothing is to be done: the daemon waits for it, and then starts "
-              "with its "
-              "state"};
+              "with its state"};
 }
 
 /// On a thread of its own, which may go on when nobody waits any more: it has nothing of the caller's.

@@ -130,7 +130,7 @@ Result<std::uint64_t> ConfigDatabase::prune(std::uint64_t revision, std::string_
     return {};
   });
   if (!done) return std::unexpected(done.error());
-  impl_->pruned_to = revision;
+  impl_->pruned_to = std::max(impl_->pruned_to, revision);
   return gone;
 }
 

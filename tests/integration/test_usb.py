@@ -52,7 +52,7 @@ class Usb(IntegrationTest):
                              "--endpoint", node.endpoint, "--to", drive.device, "--force")
         self.assertEqual(made["path"], f"{drive.device}/{node.name}.akmbundle")
         self.assertRegex(made["code"], CODE)
-        self.assertTrue(drive.is_free(), "the NMM has let it go")
+        wait_until(drive.is_free, f"{drive.device} is let go", 20)
         return made["code"]
 
     def provision(self, node, place, code, check=True):
@@ -68,7 +68,7 @@ class Usb(IntegrationTest):
         self.assertEqual(node.status()["state"], "unprovisioned")
         self.assertEqual(state_of(node), before)
         self.assertEqual(hashlib.sha256(drive.image.read_bytes()).hexdigest(), image, "the drive was written to")
-        self.assertTrue(drive.is_free(), "a mount was left")
+        wait_until(drive.is_free, f"{drive.device} is let go", 20)
         return done.stderr
 
     def whole_way(self, filesystem):
@@ -90,7 +90,7 @@ class Usb(IntegrationTest):
         self.provision(a, device, code)
         wait_until(lambda: a.status()["state"] == "active", "the node is active")
         self.assertEqual(a.status()["bundles"], [])
-        self.assertTrue(drive.is_free())
+        wait_until(drive.is_free, f"{drive.device} is let go", 20)
         self.assertEqual(drive.names(), ["a.akmreceipt"])
         self.assertNotIn(kept[-64:], drive.image.read_bytes(), "it was overwritten before it was removed")
         # A copy on another drive is the same bundle.
@@ -246,7 +246,7 @@ class Usb(IntegrationTest):
         drive.pull_out()
         refused(gone, "was taken away")
         for one in (full, empty, protected):
-            self.assertTrue(one.is_free(), one.device)
+            wait_until(one.is_free, f"{one.device} is let go", 20)
         self.assertNotIn(full.device, [one["device"] for one in self.nmm.json("nmm", "drives")])
         self.assertLessEqual(len(self.nmm.json("nmm", "nodes")), 1, "a node for each refusal")
         self.assertEqual(a.status()["state"], "unprovisioned")

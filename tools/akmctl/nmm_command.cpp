@@ -7,6 +7,7 @@
 
 #include "daemon/base/atomic_file.h"
 #include "daemon/base/hex.h"
+#include "dbus/limits.h"
 #include "tools/akmctl/code_entry.h"
 #include "tools/akmctl/commands.h"
 #include "tools/akmctl/json.h"
@@ -153,12 +154,10 @@ Status list_drives(Session& session) {
 
 constexpr const char* kToRoot =
     "at the Root: akmctl root nmm prepare NAME --for FILE --to DIRECTORY. It shows the same fingerprint.";
-constexpr std::size_t kIdentityFileBytes = std::size_t{16} << 10;
-
 /// What nobody certifies stands first and in capitals: then only the comparison says which TPM this is.
 Status bundle_for_tpm(Session& session, const Arguments& args) {
   if (args.place.empty() || !args.token.empty()) return fail(Errc::invalid_argument, "--for goes with --to");
-  AKM_ASSIGN(auto identity, read_file(args.identity, kIdentityFileBytes));
+  AKM_ASSIGN(auto identity, read_file(args.identity, dbus::limits::kIdentityBytes));
   AKM_ASSIGN(const std::string place, absolute_path(args.place));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const auto made,

@@ -5,6 +5,7 @@
 
 #include "daemon/base/atomic_file.h"
 #include "daemon/base/hex.h"
+#include "dbus/limits.h"
 #include "dbus/root_proxy.h"
 #include "tools/akmctl/age.h"
 #include "tools/akmctl/code_entry.h"
@@ -140,12 +141,10 @@ Status write_token(Session& session, dbus::RootProxy& root, const Arguments& arg
   return {};
 }
 
-constexpr std::size_t kIdentityFileBytes = std::size_t{16} << 10;
-
 /// What nobody certifies stands first and in capitals: then only the comparison says which TPM this is.
 Status write_for_tpm(Session& session, dbus::RootProxy& root, const Arguments& args,
                      const dbus::RootProxy::Prepare& what) {
-  AKM_ASSIGN(const auto identity, read_file(args.identity, kIdentityFileBytes));
+  AKM_ASSIGN(const auto identity, read_file(args.identity, dbus::limits::kIdentityBytes));
   AKM_ASSIGN(const std::string place, absolute_path(args.directory));
   AKM_ASSIGN(const auto made, root.prepare_nmm_for_tpm(what, identity, place));
   std::string json = json_id("nmm_id", made.nmm_id);

@@ -226,7 +226,9 @@ class Demo:
         self.say("")
         a = self.lab.nodes["a"]
         refused = self.refusals(a)
-        self.lab.inject(self.lab.nodes["c"], a, [frame.bytes for frame in self.lab.captured("c", "a")][-50:])
+        # On a busy machine the recorder is some seconds behind.
+        recorded = wait_until(lambda: self.lab.captured("c", "a"), "frames of c in the record")
+        self.lab.inject(self.lab.nodes["c"], a, [frame.bytes for frame in recorded][-50:])
 
         def more_refused():
             now = self.refusals(a)

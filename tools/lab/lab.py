@@ -357,9 +357,8 @@ class Lab:
                 process.kill()
                 process.wait()
         self.processes.clear()
-        known = run("ip", "netns", "list", check=False).stdout
-        for name in [host.namespace for host in self.hosts] + [self.switch]:
-            if name in known:
-                run("ip", "netns", "delete", name, check=False)
+        for line in run("ip", "netns", "list", check=False).stdout.splitlines():
+            if line.startswith(f"{self.prefix}-"):  # also of hosts that a test has taken out of the lab
+                run("ip", "netns", "delete", line.split()[0], check=False)
         if not keep_folder:
             shutil.rmtree(self.folder, ignore_errors=True)

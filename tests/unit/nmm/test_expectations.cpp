@@ -84,6 +84,17 @@ Test(expectations, a_policy_that_does_not_hold_is_said) {
   cr_assert_eq(f.set.size(), 4U);
 }
 
+Test(expectations, a_policy_that_cannot_be_stored_is_told_again) {
+  Fixture f;
+  f.answer = fail(Errc::disk_full);
+  const auto one = part(0, false, {{1, "a", {}}}, {{7, {{"quorum", "all"}}}});
+  cr_assert_eq(f.expectations.take(one).error().code, Errc::disk_full);
+  cr_assert(f.refused.empty(), "it holds, and is not said to be refused");
+  f.answer = {};
+  cr_assert(f.expectations.take(one).has_value());
+  cr_assert_eq(f.set.size(), 2U);
+}
+
 Test(expectations, a_damaged_record_expects_nothing) {
   Fixture f;
   cr_assert(f.expectations.take(part(0, false, {{1, "a", {}}})).has_value());

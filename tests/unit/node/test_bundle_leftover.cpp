@@ -1,6 +1,7 @@
 #include "daemon/node/bundle_leftover.h"
 
 #include <criterion/criterion.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -51,6 +52,13 @@ Test(bundle_leftover, the_same_file_is_removed_and_no_other) {
   // Again, as after a power cut before that was recorded: the receipt is there, and no bundle.
   cr_assert(remove_leftover(leftover, {}, {}).has_value());
   std::filesystem::remove(folder.file("a.akmreceipt"));
+  cr_assert_eq(remove_leftover(leftover, {}, {}).error().code, Errc::not_found);
+  // What is no receipt says nothing, and nobody waits for it.
+  cr_assert_eq(::mkfifo(folder.file("a.akmreceipt").c_str(), 0600), 0);
+  cr_assert_eq(remove_leftover(leftover, {}, {}).error().code, Errc::not_found);
+  std::filesystem::remove(folder.file("a.akmreceipt"));
+  folder.write("elsewhere", leftover.receipt);
+  std::filesystem::create_symlink(folder.file("elsewhere"), folder.file("a.akmreceipt"));
   cr_assert_eq(remove_leftover(leftover, {}, {}).error().code, Errc::not_found);
 }
 

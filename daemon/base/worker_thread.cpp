@@ -1,29 +1,29 @@
-#include "daemon/service/patience.h"
+#include "daemon/base/worker_thread.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdint>
+#include <string>
 #include <system_error>
-#include <thread>
 
-namespace akm::service {
+namespace akm {
 
-Status run_detached(std::move_only_function<void()> work) {
-  // Signals belong to the loop thread; a new thread inherits the mask.
+Result<std::thread> start_thread(std::string_view what, std::move_only_function<void()> work) {
+  // A new thread inherits the mask.
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  Status started;
+  Result<std::thread> out;
   try {
-    std::thread(std::move(work)).detach();
+    out = std::thread(std::move(work));
   } catch (const std::system_error& error) {
-    started = fail_errno(Errc::io_failed, "start a thread", error.code().value());
+    out = fail_errno(Errc::io_failed, "start " + std::string(what), error.code().value());
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
+  return out;
 }
 
 Result<UniqueFd> make_eventfd() {
@@ -34,7 +34,7 @@ Result<UniqueFd> make_eventfd() {
 
 void signal_eventfd(int fd) {
   const std::uint64_t one = 1;
-  (void)!::write(fd, &one, sizeof one);  // once: it cannot be full
+  (void)!::write(fd, &one, sizeof one);
 }
 
-}  // namespace akm::service
+}  // namespace akm
