@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 
 #include "daemon/store/audit_log.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/unit/akmctl/akmctl_fixture.h"
 
 using namespace akm;

@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "tests/support/temporary_folder.h"
 #include "tests/unit/akmctl/akmctl_fixture.h"
 #include "tools/akmctl/commands.h"
 
