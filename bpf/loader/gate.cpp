@@ -99,6 +99,7 @@ class LoadedGate final : public Gate {
   std::vector<GateScan> take_scans() override;
 
  private:
+  bool add_target(const Endpoint& target);
   void follow_addresses(const std::vector<NetworkInterface>& interfaces);
   void hang(const std::vector<NetworkInterface>& wanted);
   void show(const std::string& missing);
@@ -135,11 +136,15 @@ void LoadedGate::forget(std::uint64_t asr_id) {
   skeleton_->bss->state.ids_complete = complete ? 1 : 0;
 }
 
-void LoadedGate::add_group(const Endpoint& group) {
-  const akm_gate_endpoint key = key_of(group);
+/// Without room its frames pass unjudged.
+bool LoadedGate::add_target(const Endpoint& target) {
+  const akm_gate_endpoint key = key_of(target);
   const std::uint8_t value = 1;
-  // Without room its frames pass unjudged.
-  (void)bpf_map_update_elem(bpf_map__fd(skeleton_->maps.targets), &key, &value, BPF_ANY);
+  return bpf_map_update_elem(bpf_map__fd(skeleton_->maps.targets), &key, &value, BPF_ANY) == 0;
+}
+
+void LoadedGate::add_group(const Endpoint& group) {
+  (void)add_target(group);
 }
 
 void LoadedGate::vouch(const Endpoint& source, Duration lasting) {
@@ -163,9 +168,9 @@ void LoadedGate::follow_addresses(const std::vector<NetworkInterface>& interface
     const akm_gate_endpoint key = key_of(gone);
     if (!present.contains(gone)) (void)bpf_map_delete_elem(map, &key);
   }
-  for (const Endpoint& one : present) {
-    if (!addresses_.contains(one)) add_group(one);
-  }
+  // What finds no room is tried again at the next check.
+  std::erase_if(present,
+                [this](const Endpoint& one) { return !addresses_.contains(one) && !add_target(one); });
   addresses_ = std::move(present);
 }
 

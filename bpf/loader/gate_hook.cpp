@@ -41,7 +41,7 @@ std::span<const HookKind> kinds_of(GateMode mode, const NetworkInterface& interf
     case GateMode::tc:
       return kTc;
   }
-  return interface.driver == kCopyingDriver ? std::span<const HookKind>(kCopied) : kAutomatic;
+  return driver_of(interface.name) == kCopyingDriver ? std::span<const HookKind>(kCopied) : kAutomatic;
 }
 
 bool is_xdp(HookKind kind) {

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "daemon/base/unique_fd.h"
 
@@ -26,24 +27,14 @@ struct FreeList {
   void operator()(ifaddrs* list) const { freeifaddrs(list); }
 };
 
-std::string driver_of(const std::string& name) {
-  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ethtool_drvinfo info{};
-  info.cmd = ETHTOOL_GDRVINFO;
-  ifreq request{};
-  (void)name.copy(request.ifr_name, IFNAMSIZ - 1);
-  request.ifr_data = reinterpret_cast<char*>(&info);
-  if (!socket || ::ioctl(socket.get(), SIOCETHTOOL, &request) != 0) return {};
-  return {info.driver, ::strnlen(info.driver, sizeof info.driver)};
-}
-
 NetworkInterface& entry_of(std::vector<NetworkInterface>& out, const ifaddrs& one) {
-  const auto known = std::ranges::find(out, one.ifa_name, &NetworkInterface::name);
+  const std::string_view labelled = one.ifa_name;  // "eth0:1": an address of eth0
+  const std::string name(labelled.substr(0, labelled.find(':')));
+  const auto known = std::ranges::find(out, name, &NetworkInterface::name);
   if (known != out.end()) return *known;
   NetworkInterface& added = out.emplace_back();
-  added.name = one.ifa_name;
-  added.index = if_nametoindex(one.ifa_name);
-  added.driver = driver_of(added.name);
+  added.name = name;
+  added.index = if_nametoindex(name.c_str());
   added.up = (one.ifa_flags & IFF_UP) != 0;
   added.loopback = (one.ifa_flags & IFF_LOOPBACK) != 0;
   return added;
@@ -80,6 +71,17 @@ Result<std::vector<NetworkInterface>> network_interfaces() {
     if (at->ifa_addr != nullptr) add_address(entry_of(out, *at), *at->ifa_addr);
   }
   return out;
+}
+
+std::string driver_of(const std::string& interface) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_drvinfo info{};
+  info.cmd = ETHTOOL_GDRVINFO;
+  ifreq request{};
+  (void)interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&info);
+  if (!socket || ::ioctl(socket.get(), SIOCETHTOOL, &request) != 0) return {};
+  return {info.driver, ::strnlen(info.driver, sizeof info.driver)};
 }
 
 bool is_any_address(const Endpoint& listen) {

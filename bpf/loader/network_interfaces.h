@@ -14,12 +14,14 @@ struct NetworkInterface {
   bool up = false;
   bool loopback = false;
   bool ethernet = false;            // its packets begin with an Ethernet header
-  std::string driver;               // "e1000e", "veth"; empty where the kernel does not say
   std::vector<Endpoint> addresses;  // port 0
 };
 
 /// io_failed.
 Result<std::vector<NetworkInterface>> network_interfaces();
+/// "e1000e", "veth"; empty where the kernel does not say. Waits for the kernel's lock of all network
+/// configuration.
+std::string driver_of(const std::string& interface);
 
 /// Whether a socket bound to `listen` gets what arrives at `address`. An IPv6 socket on [::] gets IPv4 too.
 bool listens_on(const Endpoint& listen, const Endpoint& address);

@@ -167,6 +167,7 @@ std::unique_ptr<watch::StandardWatches> watch_machine(Node& node, io::Loop& loop
   own.paths = {settings.common.state_folder};
   if (!settings.probes_config_folder.empty()) own.paths.push_back(settings.probes_config_folder);
   if (const auto program = watch::read_link("/proc/self/exe")) own.paths.push_back(*program);
+  own.pin_folder = settings.probes_pin_folder;
   own.run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); };
   own.tcti = settings.hardware.tcti;
   own.hardware = [options = settings.hardware] { return keyring::collect_hardware_sources(options); };

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "daemon/watch/one_look.h"
+
 namespace akm::watch {
 
 AsideWatch::AsideWatch(RunAside run_aside, Duration every, Collect collect, Judge judge,
@@ -13,23 +15,24 @@ AsideWatch::AsideWatch(RunAside run_aside, Duration every, Collect collect, Judg
 
 bool AsideWatch::nudged() {
   if (!nudges_->drain([](const DeviceEvent&) {})) return false;
-  not_before_.reset();
+  state_->not_before.reset();
   return true;
 }
 
 void AsideWatch::look(Instant now, const Tell& tell) {
-  if (state_->under_way || (not_before_ && now < *not_before_)) return;
-  not_before_ = now + every_;
+  if (state_->under_way || (state_->not_before && now < *state_->not_before)) return;
   const Status begun = run_aside_([state = state_, now, tell]() -> keyring::TpmWorker::Completion {
     auto facts = state->collect();
     return [state, now, tell, facts = std::move(facts)] {
       state->under_way = false;
-      if (!facts) return;
+      if (!facts) return state->not_before.reset();  // the next look asks again
       std::vector<Change> changes = state->baseline.compare(*facts);
-      state->judge({std::move(changes), *facts, state->baseline}, now, tell);
+      OneLook one(tell, now);
+      state->judge({std::move(changes), *facts, state->baseline}, now, one.tell());
     };
   });
-  state_->under_way = begun.has_value();  // else the next look tries again
+  state_->under_way = begun.has_value();
+  if (begun) state_->not_before = now + every_;  // else the next look tries again
 }
 
 Judge tell_all(policy::DetectionClass detection) {

@@ -33,6 +33,7 @@ class AsideWatch final : public Watch {
   [[nodiscard]] int fd() const override { return nudges_ ? nudges_->fd() : -1; }
   bool nudged() override;
   void look(Instant now, const Tell& tell) override;
+  [[nodiscard]] bool tells_later() const override { return true; }
 
  private:
   // What a job that ends later needs; it may end when this watch is gone.
@@ -41,12 +42,12 @@ class AsideWatch final : public Watch {
     Judge judge;
     Baseline baseline;
     bool under_way = false;
+    std::optional<Instant> not_before;
   };
   RunAside run_aside_;
   Duration every_;
   std::shared_ptr<State> state_;
   std::unique_ptr<DeviceEvents> nudges_;
-  std::optional<Instant> not_before_;
 };
 
 /// Tells each change as one of `detection`.

@@ -17,9 +17,10 @@ using policy::DetectionClass;
 constexpr auto kServices = std::to_array<const char*>(
     {"systemd-journald.service", "auditd.service", "rsyslog.service", "syslog-ng.service"});
 
-void add_kernel_audit(Facts& facts) {
+/// An answer that does not come is no answer; a kernel that refuses to say, or has no audit, is one.
+Status add_kernel_audit(Facts& facts) {
   auto netlink = Netlink::open(NETLINK_AUDIT);
-  if (!netlink) return;
+  if (!netlink) return {};
   audit_status status{};
   bool answered = false;
   const Status asked =
@@ -28,15 +29,17 @@ void add_kernel_audit(Facts& facts) {
         std::memcpy(&status, payload.data(), std::min(payload.size(), sizeof status));
         answered = true;
       });
-  if (!asked || !answered) return;
+  if (!asked && asked.error().code == Errc::timed_out) return asked;
+  if (!asked || !answered) return {};
   facts["kernel audit"] = status.enabled == 0 ? "off" : "on";
   facts["audit daemon"] = status.pid == 0 ? "none" : "running";
   std::size_t rules = 0;
-  const Status listed = netlink->ask(AUDIT_LIST_RULES, 0, {},
-                                     [&](std::uint16_t type, std::span<const std::uint8_t> /*payload*/) {
-                                       if (type == AUDIT_LIST_RULES) ++rules;
-                                     });
-  if (listed) facts["audit rules"] = std::to_string(rules);
+  AKM_TRY(netlink->ask(AUDIT_LIST_RULES, 0, {},
+                       [&](std::uint16_t type, std::span<const std::uint8_t> /*payload*/) {
+                         if (type == AUDIT_LIST_RULES) ++rules;
+                       }));
+  facts["audit rules"] = std::to_string(rules);
+  return {};
 }
 
 std::size_t number(const std::string& text) {
@@ -63,10 +66,10 @@ void add_running_services(Facts& facts, const std::string& sys, std::span<const 
   }
 }
 
-Facts audit_facts(const std::string& sys) {
+Result<Facts> audit_facts(const std::string& sys) {
   Facts out;
   add_running_services(out, sys, kServices);
-  add_kernel_audit(out);
+  AKM_TRY(add_kernel_audit(out));
   return out;
 }
 
@@ -78,14 +81,6 @@ void judge_audit(const Differences& differences, Instant now, const Tell& tell) 
     }
     tell(seen(DetectionClass::audit_impaired, now, change));
   }
-}
-
-void AuditChain::look(Instant now, const Tell& tell) {
-  const std::string wrong = wrong_();
-  const bool first = !baseline_.ready();
-  if (first) (void)baseline_.compare({{"audit chain", "whole"}});
-  for (const Change& change : baseline_.compare({{"audit chain", wrong.empty() ? "whole" : wrong}}))
-    tell(seen(DetectionClass::audit_impaired, now, change));
 }
 
 }  // namespace akm::watch

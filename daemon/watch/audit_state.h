@@ -12,19 +12,9 @@ namespace akm::watch {
 void add_running_services(Facts& facts, const std::string& sys, std::span<const char* const> services);
 /// journald, auditd and syslog services that run ("systemd-journald.service": "running"), by their control
 /// groups in `sys`/fs/cgroup, and status, daemon and number of rules of the kernel's audit where we may ask.
-Facts audit_facts(const std::string& sys = "/sys");
+/// timed_out where the kernel's audit is too busy to answer: that is not the same as switched off.
+Result<Facts> audit_facts(const std::string& sys = "/sys");
 /// Tells what stopped, went or became fewer.
 void judge_audit(const Differences& differences, Instant now, const Tell& tell);
-
-/// Our own chain: what is wrong with it, empty while it is whole. Asked at each look.
-class AuditChain final : public Watch {
- public:
-  explicit AuditChain(std::function<std::string()> wrong) : wrong_(std::move(wrong)) {}
-  void look(Instant now, const Tell& tell) override;
-
- private:
-  std::function<std::string()> wrong_;
-  Baseline baseline_;
-};
 
 }  // namespace akm::watch

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 
 namespace akm::watch {
 namespace {
@@ -25,33 +26,36 @@ void add_interface(Facts& facts, std::span<const std::uint8_t> payload) {
                 users == 0 ? "plain" : "promiscuous");
 }
 
-}  // namespace
-
-Interfaces::Interfaces() {
-  if (auto events = Netlink::open(NETLINK_ROUTE, RTMGRP_LINK)) events_.emplace(std::move(*events));
-}
-
-void Interfaces::look(Instant now, const Tell& tell) {
-  auto route = Netlink::open(NETLINK_ROUTE);
-  if (!route) return;
+Result<Facts> interface_facts() {
+  AKM_ASSIGN(auto route, Netlink::open(NETLINK_ROUTE));
   Facts facts;
   const ifinfomsg all{};
   const std::span body(reinterpret_cast<const std::uint8_t*>(&all), sizeof all);
-  const Status asked = route->ask(RTM_GETLINK, NLM_F_DUMP, body,
-                                  [&](std::uint16_t type, std::span<const std::uint8_t> payload) {
-                                    if (type == RTM_NEWLINK) add_interface(facts, payload);
-                                  });
-  if (!asked) return;
-  for (const Change& change : baseline_.compare(std::move(facts))) {
+  AKM_TRY(route.ask(RTM_GETLINK, NLM_F_DUMP, body,
+                    [&](std::uint16_t type, std::span<const std::uint8_t> payload) {
+                      if (type == RTM_NEWLINK) add_interface(facts, payload);
+                    }));
+  return facts;
+}
+
+void judge_interfaces(const Differences& differences, Instant now, const Tell& tell) {
+  for (const Change& change : differences.changes) {
     // Interfaces come and go; what counts is the mode.
     if (change.after != "promiscuous" && change.before != "promiscuous") {
-      baseline_.accept(change.name);
+      differences.baseline.accept(change.name);
       continue;
     }
     Change told = change;
     told.back = change.after != "promiscuous";
     tell(seen(policy::DetectionClass::packet_capture, now, told));
   }
+}
+
+}  // namespace
+
+Interfaces::Interfaces(RunAside run_aside)
+    : aside_(std::move(run_aside), Duration{0}, interface_facts, judge_interfaces) {
+  if (auto events = Netlink::open(NETLINK_ROUTE, RTMGRP_LINK)) events_.emplace(std::move(*events));
 }
 
 }  // namespace akm::watch

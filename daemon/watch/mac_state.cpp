@@ -50,30 +50,34 @@ std::size_t enforced_profiles(std::string_view text) {
   return count;
 }
 
-Facts MacState::facts() const {
+Result<Facts> MacState::facts() const {
   Facts out;
   const std::string security = sys_ + "/kernel/security/";
-  const auto take = [&out](const std::string& name, const std::string& path) {
-    if (auto value = read_system_value(path)) out.emplace(name, std::move(*value));
-  };
-  take("security-modules", security + "lsm");
-  take("selinux-enforce", sys_ + "/fs/selinux/enforce");
-  take("apparmor", sys_ + "/module/apparmor/parameters/enabled");
-  take("evm", security + "evm");
-  if (const auto text = read_system_value(security + "lockdown"))
-    out.emplace("lockdown", lockdown_mode(*text));
-  if (const auto text = read_system_file(security + "apparmor/profiles"))
-    out.emplace("apparmor-enforced-profiles", std::to_string(enforced_profiles(*text)));
+  const auto as_it_is = [](const std::string& text) { return text; };
+  const auto count = [](const std::string& text) { return std::to_string(enforced_profiles(text)); };
   // Readable only where the kernel was built so; the rules may be many, their digest is enough.
-  if (const auto text = read_system_file(security + "ima/policy")) {
-    const std::span bytes(reinterpret_cast<const std::uint8_t*>(text->data()), text->size());
-    out.emplace("ima-policy", hex(crypto::sha256({bytes})));
-  }
+  const auto digest = [](const std::string& text) {
+    return hex(crypto::sha256({std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size())}));
+  };
+  const auto take = [&out](const std::string& name, const Result<std::string>& read, auto fact) -> Status {
+    if (read) out.emplace(name, fact(*read));
+    if (!read && read.error().code == Errc::io_failed) return std::unexpected(read.error());
+    return {};
+  };
+  AKM_TRY(take("security-modules", read_system_value(security + "lsm"), as_it_is));
+  AKM_TRY(take("selinux-enforce", read_system_value(sys_ + "/fs/selinux/enforce"), as_it_is));
+  AKM_TRY(take("apparmor", read_system_value(sys_ + "/module/apparmor/parameters/enabled"), as_it_is));
+  AKM_TRY(take("evm", read_system_value(security + "evm"), as_it_is));
+  AKM_TRY(take("lockdown", read_system_value(security + "lockdown"), lockdown_mode));
+  AKM_TRY(take("apparmor-enforced-profiles", read_system_file(security + "apparmor/profiles"), count));
+  AKM_TRY(take("ima-policy", read_system_file(security + "ima/policy"), digest));
   return out;
 }
 
 void MacState::look(Instant now, const Tell& tell) {
-  for (const Change& change : baseline_.compare(facts())) {
+  auto found = facts();
+  if (!found) return;
+  for (const Change& change : baseline_.compare(std::move(*found))) {
     if (!change.back && !is_weaker(change)) {
       baseline_.accept(change.name);
       continue;

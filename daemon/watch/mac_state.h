@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "daemon/base/result.h"
 #include "daemon/watch/baseline.h"
 #include "daemon/watch/watch.h"
 
@@ -15,7 +16,8 @@ class MacState final : public Watch {
   void look(Instant now, const Tell& tell) override;
 
  private:
-  [[nodiscard]] Facts facts() const;
+  /// io_failed where something cannot be looked at now: not the same as gone.
+  [[nodiscard]] Result<Facts> facts() const;
   std::string sys_;
   Baseline baseline_;
 };

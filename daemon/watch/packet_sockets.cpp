@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -17,8 +18,7 @@ namespace akm::watch {
 namespace {
 
 constexpr std::size_t kSocketsMax = 256;
-constexpr std::size_t kProcessesMax = 32768;
-constexpr std::size_t kDescriptorsMax = 4096;  // of one process
+constexpr std::size_t kDescriptorsMax = 131072;  // of all processes, in one look
 
 template <typename T>
 T read_as(std::span<const std::uint8_t> bytes) {
@@ -35,15 +35,28 @@ bool is_promiscuous(std::span<const std::uint8_t> memberships) {
   return false;
 }
 
-bool holds(const std::filesystem::path& process, const std::string& socket) {
+/// The inode of "socket:[123]".
+std::optional<std::uint32_t> socket_inode(std::string_view link) {
+  constexpr std::string_view kBegin = "socket:[";
+  if (!link.starts_with(kBegin)) return std::nullopt;
+  std::uint32_t out = 0;
+  const char* const end = link.data() + link.size();
+  if (std::from_chars(link.data() + kBegin.size(), end, out).ec != std::errc{}) return std::nullopt;
+  return out;
+}
+
+/// Those of `wanted` that a process has open. `left`: descriptors that may be looked at still.
+std::set<std::uint32_t> sockets_of(const std::filesystem::path& process,
+                                   const std::set<std::uint32_t>& wanted, std::size_t& left) {
+  std::set<std::uint32_t> out;
   std::error_code error;
   std::filesystem::directory_iterator at(process / "fd", error);
-  for (std::size_t left = kDescriptorsMax; !error && at != std::filesystem::directory_iterator() && left > 0;
-       --left) {
-    if (read_link(at->path().string()) == socket) return true;
+  for (; !error && at != std::filesystem::directory_iterator() && left > 0; --left) {
+    const auto inode = socket_inode(read_link(at->path().string()).value_or(""));
+    if (inode && wanted.contains(*inode)) out.insert(*inode);
     at.increment(error);
   }
-  return false;
+  return out;
 }
 
 std::string fact_of(const PacketSocket& socket) {
@@ -77,22 +90,23 @@ std::optional<std::vector<PacketSocket>> packet_sockets() {
   return out;
 }
 
-std::optional<SocketOwner> owner_of_socket(const std::string& proc, std::uint32_t inode) {
-  const std::string socket = "socket:[" + std::to_string(inode) + "]";
+std::map<std::uint32_t, SocketOwner> owners_of_sockets(const std::string& proc,
+                                                       const std::set<std::uint32_t>& inodes) {
+  std::map<std::uint32_t, SocketOwner> out;
+  std::size_t left = inodes.empty() ? 0 : kDescriptorsMax;
   std::error_code error;
   std::filesystem::directory_iterator at(proc, error);
-  for (std::size_t left = kProcessesMax; !error && at != std::filesystem::directory_iterator() && left > 0;
-       --left) {
+  for (; !error && at != std::filesystem::directory_iterator() && left > 0 && out.size() < inodes.size();) {
     const std::string pid = at->path().filename().string();
+    const std::string folder = at->path().string();
     const bool number = std::ranges::all_of(pid, [](char one) { return one >= '0' && one <= '9'; });
-    if (number && holds(at->path(), socket)) {
-      const std::string folder = at->path().string();
-      return SocketOwner{pid, read_system_value(folder + "/comm").value_or("unknown"),
-                         read_link(folder + "/exe").value_or("unknown")};
+    for (const std::uint32_t inode : number ? sockets_of(folder, inodes, left) : std::set<std::uint32_t>()) {
+      out.try_emplace(inode, pid, read_system_value(folder + "/comm").value_or("unknown"),
+                      read_link(folder + "/exe").value_or("unknown"));
     }
     at.increment(error);
   }
-  return std::nullopt;
+  return out;
 }
 
 Collect PacketSockets::collect() const {
@@ -101,13 +115,18 @@ Collect PacketSockets::collect() const {
     if (!sockets) return fail(Errc::not_supported, "packet sockets");
     Facts facts;
     std::map<std::string, Known> known;
+    std::set<std::uint32_t> added;
     for (const PacketSocket& one : *sockets) {
       const std::string name = "packet socket " + std::to_string(one.inode);
       facts.emplace(name, fact_of(one));
       const auto before = state->known.find(name);
       // Who held it when it was new: it may be passed on, and be nobody's in the end.
-      known.emplace(name, Known{one, before == state->known.end() ? owner_of_socket(state->proc, one.inode)
-                                                                  : before->second.owner});
+      if (before == state->known.end()) added.insert(one.inode);
+      known.emplace(name, Known{one, before == state->known.end() ? std::nullopt : before->second.owner});
+    }
+    const auto owners = owners_of_sockets(state->proc, added);
+    for (auto& [name, one] : known) {
+      if (const auto found = owners.find(one.socket.inode); found != owners.end()) one.owner = found->second;
     }
     state->known = std::move(known);
     return facts;

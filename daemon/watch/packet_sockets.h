@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,10 @@ struct SocketOwner {
   std::string comm;
   std::string exe;
 };
-/// Who has the socket open, by the descriptors in `proc`; none when nobody is found.
-std::optional<SocketOwner> owner_of_socket(const std::string& proc, std::uint32_t inode);
+/// Who has these sockets open, by the descriptors in `proc`, in one pass over at most 131,072 of them: a
+/// machine with more leaves some without an owner.
+std::map<std::uint32_t, SocketOwner> owners_of_sockets(const std::string& proc,
+                                                       const std::set<std::uint32_t>& inodes);
 
 class PacketSockets {
  public:

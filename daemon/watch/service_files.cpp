@@ -31,9 +31,15 @@ constexpr auto kPlaces = std::to_array<Place>({
     {"/usr/lib/systemd/system", "akm"},
     {"/etc/systemd/system/service.d", ""},
     {"/run/systemd/system/service.d", ""},
+    {"/usr/local/lib/systemd/system/service.d", ""},
+    {"/usr/lib/systemd/system/service.d", ""},
+    {"/etc/systemd/system.conf.d", ""},
+    {"/run/systemd/system.conf.d", ""},
+    {"/usr/lib/systemd/system.conf.d", ""},
     {"/etc/systemd/system-generators", ""},
     {"/run/systemd/system-generators", ""},
     {"/usr/local/lib/systemd/system-generators", ""},
+    {"/usr/lib/systemd/system-generators", ""},
     {"/etc/polkit-1/rules.d", ""},
     {"/usr/share/polkit-1/rules.d", ""},
     {"/usr/share/polkit-1/actions", "org.akm."},
@@ -84,7 +90,7 @@ bool ServiceFiles::nudged() {
 Facts ServiceFiles::facts() {
   Facts out;
   for (const Place& place : kPlaces) {
-    events_.add(root_ + place.folder);
+    events_.add(root_ + place.folder, place.prefix);
     add_folder(out, root_, place.folder, place.prefix, true);
   }
   constexpr auto kOwn = std::to_array<const char*>({"akmd.service", "akm-nmmd.service", "akm-rootd.service"});
@@ -92,7 +98,7 @@ Facts ServiceFiles::facts() {
   // Drop-ins are in folders of their own.
   for (const auto& [path, content] : out) {
     const std::string folder = path.substr(0, path.rfind('/'));
-    if (folder.ends_with(".d")) events_.add(root_ + folder);
+    if (folder.ends_with(".d")) events_.add(root_ + folder, "");
   }
   return out;
 }

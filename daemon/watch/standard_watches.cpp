@@ -44,7 +44,7 @@ StandardWatches::StandardWatches(const WatchSettings& settings, Own own, store::
   if (!settings.enabled) return;
   add_system(settings, own);
   add_devices(settings, own);
-  add_network(settings);
+  add_network(settings, own);
   add_aside(settings, own);
   loop.add_deadline([this] { return watches_.next_deadline(); }, [this] { watches_.deadline_reached(); });
 }
@@ -56,17 +56,15 @@ void StandardWatches::add_system(const WatchSettings& settings, const Own& own) 
   if (settings.looks_for(DetectionClass::mac_disabled)) watches_.add(std::make_unique<MacState>());
   if (settings.looks_for(DetectionClass::hiding_mount) ||
       settings.looks_for(DetectionClass::sensor_tampering))
-    watches_.add(std::make_unique<HidingMounts>(own.paths, settings.pin_folder));
+    watches_.add(std::make_unique<HidingMounts>(own.paths, own.pin_folder));
   if (settings.looks_for(DetectionClass::foreign_code))
     watches_.add(std::make_unique<OwnCode>(settings.library_folders));
   if (settings.looks_for(DetectionClass::service_tampering)) watches_.add(std::make_unique<ServiceFiles>());
   if (settings.looks_for(DetectionClass::clock_jump))
-    watches_.add(
-        std::make_unique<WallClock>(std::chrono::milliseconds(settings.clock_jump_ms), wall_time_ns));
+    watches_.add(std::make_unique<WallClock>(std::chrono::milliseconds(settings.clock_jump_ms),
+                                             [] { return wall_time_ns() - boottime_now().ns; }));
   if (own.tiers && settings.looks_for(DetectionClass::sensor_impaired))
     watches_.add(std::make_unique<Coverage>(own.tiers, memory_));
-  if (own.audit_wrong && settings.looks_for(DetectionClass::audit_impaired))
-    watches_.add(std::make_unique<AuditChain>(own.audit_wrong));
 }
 
 void StandardWatches::add_devices(const WatchSettings& settings, const Own& own) {
@@ -77,8 +75,9 @@ void StandardWatches::add_devices(const WatchSettings& settings, const Own& own)
   if (events) watches_.add(std::make_unique<UsbDevices>(std::move(*events), own.provisioning));
 }
 
-void StandardWatches::add_network(const WatchSettings& settings) {
-  if (settings.looks_for(DetectionClass::packet_capture)) watches_.add(std::make_unique<Interfaces>());
+void StandardWatches::add_network(const WatchSettings& settings, const Own& own) {
+  if (settings.looks_for(DetectionClass::packet_capture))
+    watches_.add(std::make_unique<Interfaces>(own.run_aside));
   if (settings.looks_for(DetectionClass::network_scan))
     watches_.add(std::make_unique<NetworkCounters>(settings.scan_rate));
 }

@@ -17,12 +17,12 @@ namespace akm::watch {
 /// What the daemon says of itself. Functions that are null: there is no such thing here.
 struct Own {
   std::vector<std::string> paths;  // its state, configuration and program
+  std::string pin_folder = {};     // of the sensor, on bpffs; empty: it pins nothing there
   RunAside run_aside;              // a thread, with the TPM among others
   std::string tcti = {};           // empty: the standard TPM, if there is one
   std::function<Result<keyring::HardwareSources>()> hardware = {};  // on the thread aside
   std::function<bool()> provisioning = {};                          // a drive is expected
   std::function<Tiers()> tiers = {};                                // the sensor's
-  std::function<std::string()> audit_wrong = {};                    // what is wrong with the audit chain
 };
 
 /// With their memory of the last run; on the loop until it goes.
@@ -40,7 +40,7 @@ class StandardWatches {
  private:
   void add_system(const WatchSettings& settings, const Own& own);
   void add_devices(const WatchSettings& settings, const Own& own);
-  void add_network(const WatchSettings& settings);
+  void add_network(const WatchSettings& settings, const Own& own);
   void add_aside(const WatchSettings& settings, const Own& own);
 
   WatchMemory memory_;

@@ -19,10 +19,11 @@ namespace {
 
 constexpr std::size_t kEntriesMax = 1024;
 
-std::optional<std::string> switches_of(const std::string& device) {
+Result<std::string> switches_of(const std::string& device) {
   const UniqueFd fd(::open(device.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   std::array<std::uint8_t, (SW_MAX / 8) + 1> states{};
-  if (!fd || ::ioctl(fd.get(), EVIOCGSW(states.size()), states.data()) < 0) return std::nullopt;
+  if (!fd || ::ioctl(fd.get(), EVIOCGSW(states.size()), states.data()) < 0)
+    return fail_errno(Errc::io_failed, device);
   return "switches " + hex(states);
 }
 

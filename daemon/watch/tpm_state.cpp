@@ -56,6 +56,12 @@ void judge_change(Change change, bool slept, Instant now, const Tell& tell) {
   }
 }
 
+/// Before the first look the storage key was unsealed: an interposer has had its chance.
+void tell_failures_of_the_start(const Facts& facts, Instant now, const Tell& tell) {
+  const std::string& failures = facts.at("session-failures");
+  if (number(failures) != 0) judge_change({"session-failures", "0", failures}, false, now, tell);
+}
+
 /// The last run of this daemon, of the same boot. Nobody was there to see how it came about: evidence.
 void compare_with_last_run(const WatchMemory& memory, const Facts& facts, Instant now, const Tell& tell) {
   const std::string boot = facts.at("boot");
@@ -97,7 +103,10 @@ Facts tpm_facts(const keyring::TpmClock& clock, std::uint64_t session_failures, 
 
 Judge judge_tpm(WatchMemory& memory) {
   return [&memory, first = true](const Differences& differences, Instant now, const Tell& tell) mutable {
-    if (first) compare_with_last_run(memory, differences.facts, now, tell);
+    if (first) {
+      tell_failures_of_the_start(differences.facts, now, tell);
+      compare_with_last_run(memory, differences.facts, now, tell);
+    }
     first = false;
     // A second either way is rounding.
     bool slept = false;

@@ -3,6 +3,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <utility>
@@ -21,9 +22,9 @@ bool arm(int timer) {
 
 }  // namespace
 
-WallClock::WallClock(Duration jump, std::function<std::int64_t()> wall_ns)
+WallClock::WallClock(Duration jump, std::function<std::int64_t()> offset_ns)
     : jump_(jump),
-      wall_ns_(std::move(wall_ns)),
+      offset_ns_(std::move(offset_ns)),
       timer_(::timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC)) {
   if (timer_ && !arm(timer_.get())) timer_.reset();
 }
@@ -36,10 +37,12 @@ bool WallClock::nudged() {
 }
 
 void WallClock::look(Instant now, const Tell& tell) {
-  const std::int64_t offset = wall_ns_() - now.ns;
-  const std::int64_t moved = offset_ns_ ? offset - *offset_ns_ : 0;
-  offset_ns_ = offset;
-  if (std::abs(moved) < jump_.count()) return;
+  const std::int64_t offset = offset_ns_();
+  const std::int64_t moved = last_offset_ns_ ? offset - *last_offset_ns_ : 0;
+  const std::int64_t slewed = (now - last_).count() / 1000;  // twice the 500 ppm of adjtimex(2)
+  last_offset_ns_ = offset;
+  last_ = now;
+  if (std::abs(moved) < std::max<std::int64_t>(jump_.count(), slewed)) return;
   policy::Detection detection;
   detection.detection = policy::DetectionClass::clock_jump;
   detection.boottime_ns = now.ns;

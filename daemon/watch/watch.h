@@ -26,7 +26,10 @@ class Watch {
   [[nodiscard]] virtual short events() const { return POLLIN; }
   /// Takes what made the descriptor ready; true when a look is worth it. Bounded: the rest keeps it ready.
   virtual bool nudged() { return true; }
+  /// `tell` is for the length of the call, unless tells_later().
   virtual void look(Instant now, const Tell& tell) = 0;
+  /// What it finds is found aside, and told when look() has long returned; it keeps itself short (OneLook).
+  [[nodiscard]] virtual bool tells_later() const { return false; }
 };
 
 }  // namespace akm::watch

@@ -60,11 +60,6 @@ void add_watch_settings(service::Schema& schema) {
        "Chassis intrusion of hwmon is watched without.");
   list("library_folders",
        "Folders, beside the system's, of libraries that the daemon may load later: a PKCS#11 module's.");
-  schema.push_back(
-      {.name = "watch.pin_folder",
-       .standard = std::string(),
-       .doc = "Folder in bpffs that holds the sensor's pins: replaced or hidden, it is critical.",
-       .choices = {}});
 }
 
 Result<WatchSettings> watch_settings(const service::Config& config) {
@@ -85,10 +80,8 @@ Result<WatchSettings> watch_settings(const service::Config& config) {
   out.scan_rate = number("scan_rate");
   out.tamper_inputs = config.list("watch.tamper_inputs");
   out.library_folders = config.list("watch.library_folders");
-  out.pin_folder = config.text("watch.pin_folder");
   AKM_TRY(check_paths(config, "watch.tamper_inputs", out.tamper_inputs));
   AKM_TRY(check_paths(config, "watch.library_folders", out.library_folders));
-  if (!out.pin_folder.empty()) AKM_TRY(check_paths(config, "watch.pin_folder", {out.pin_folder}));
   return out;
 }
 

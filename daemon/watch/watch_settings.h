@@ -19,7 +19,6 @@ struct WatchSettings {
   std::uint32_t scan_rate = 100;
   std::vector<std::string> tamper_inputs;
   std::vector<std::string> library_folders;
-  std::string pin_folder;
 
   [[nodiscard]] bool looks_for(policy::DetectionClass detection) const;
 };

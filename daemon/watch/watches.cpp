@@ -1,8 +1,9 @@
 #include "daemon/watch/watches.h"
 
 #include <algorithm>
-#include <string>
 #include <utility>
+
+#include "daemon/watch/one_look.h"
 
 namespace akm::watch {
 namespace {
@@ -38,25 +39,9 @@ void Watches::add(std::unique_ptr<Watch> watch) {
 }
 
 void Watches::look(Entry& entry, Instant now) {
-  told_.clear();
-  entry.watch->look(now, [this](const policy::Detection& detection) { hear(detection); });
-  tell_of_rest(now);
-}
-
-void Watches::hear(const policy::Detection& detection) {
-  if (++told_[detection.detection] <= kToldAtOnce) tell_(detection);
-}
-
-void Watches::tell_of_rest(Instant now) {
-  for (const auto& [detection, count] : told_) {
-    if (count <= kToldAtOnce) continue;
-    policy::Detection rest;
-    rest.detection = detection;
-    rest.boottime_ns = now.ns;
-    rest.at_most = policy::Grade::observe;
-    rest.evidence = {{"what", "more of the same look"}, {"count", std::to_string(count - kToldAtOnce)}};
-    tell_(rest);
-  }
+  if (entry.watch->tells_later()) return entry.watch->look(now, tell_);
+  OneLook one(tell_, now);
+  entry.watch->look(now, one.tell());
 }
 
 std::optional<Instant> Watches::next_deadline() const {

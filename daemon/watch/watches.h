@@ -1,6 +1,5 @@
 #pragma once
 // All watches on one loop and one slow timer: no wake-ups of their own beyond it and what happens.
-#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -9,10 +8,6 @@
 #include "daemon/watch/watch.h"
 
 namespace akm::watch {
-
-/// Told of one class in one look; of the rest, how many they are. A package upgrade changes many files at
-/// once.
-inline constexpr std::size_t kToldAtOnce = 8;
 
 class Watches {
  public:
@@ -37,14 +32,11 @@ class Watches {
     std::optional<Instant> due;
   };
   void look(Entry& entry, Instant now);
-  void hear(const policy::Detection& detection);
-  void tell_of_rest(Instant now);
 
   io::Loop& loop_;
   Duration interval_;
   std::function<Instant()> now_;
   Tell tell_;
-  std::map<policy::DetectionClass, std::size_t> told_;  // in this look
   std::vector<std::unique_ptr<Entry>> entries_;
   Instant all_due_;
 };

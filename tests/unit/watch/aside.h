@@ -3,6 +3,7 @@
 #include <deque>
 
 #include "daemon/watch/aside_watch.h"
+#include "tests/unit/watch/heard.h"
 
 namespace akm::test {
 
@@ -26,5 +27,13 @@ struct Aside {
     return true;
   }
 };
+
+/// One look with its job; how many were told by it.
+inline std::size_t looked(Heard& heard, watch::Watch& at, Aside& aside) {
+  const std::size_t before = heard.all.size();
+  (void)heard.look(at);
+  (void)aside.work();
+  return heard.all.size() - before;
+}
 
 }  // namespace akm::test

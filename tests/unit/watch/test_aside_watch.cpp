@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 
+#include "daemon/watch/one_look.h"
 #include "tests/support/loop_drive.h"
 #include "tests/unit/watch/aside.h"
 #include "tests/unit/watch/heard.h"
@@ -64,9 +65,35 @@ Test(aside_watch, a_busy_thread_is_asked_again_and_a_late_job_finds_the_watch_go
         tell_all(policy::DetectionClass::hardware_changed));
     (void)heard.look(watch, 1);
     aside.busy = false;
-    (void)heard.look(watch, 20);
-    cr_assert_eq(aside.jobs.size(), 1);
+    (void)heard.look(watch, 2);
+    cr_assert_eq(aside.jobs.size(), 1, "not only when its interval has passed");
   }
   cr_assert(aside.work());
   cr_assert(heard.all.empty());
+}
+
+Test(aside_watch, what_could_not_be_read_is_read_at_the_next_look) {
+  Aside aside;
+  Heard heard;
+  Result<Facts> facts = fail(Errc::timed_out);
+  AsideWatch watch(
+      aside.run(), std::chrono::seconds(1000), [&facts] { return facts; },
+      tell_all(policy::DetectionClass::hardware_changed));
+  (void)heard.look(watch, 1);
+  cr_assert(aside.work());
+  (void)heard.look(watch, 2);
+  cr_assert_eq(aside.jobs.size(), 1);
+}
+
+Test(aside_watch, many_changes_are_some_and_a_number_too) {
+  Aside aside;
+  Heard heard;
+  Facts facts;
+  AsideWatch watch(
+      aside.run(), Duration{0}, [&facts] { return facts; },
+      tell_all(policy::DetectionClass::hardware_changed));
+  (void)looked(heard, watch, aside);
+  for (int i = 0; i < 20; ++i) facts["device " + std::to_string(i)] = "new";
+  cr_assert_eq(looked(heard, watch, aside), kToldAtOnce + 1);
+  cr_assert_eq(heard.last("count"), std::to_string(20 - kToldAtOnce));
 }

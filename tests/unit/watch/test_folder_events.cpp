@@ -25,6 +25,17 @@ Test(folder_events, changes_make_it_ready_and_reading_does_not) {
   cr_assert_not(events.drain());
 }
 
+Test(folder_events, names_of_others_do_not_count) {
+  const akm::test::TemporaryFolder folder;
+  FolderEvents events;
+  events.add(folder.path(), "akm");
+  folder.write("session-1.scope", "1");
+  cr_assert_not(events.drain());
+  folder.write("session-2.scope", "1");
+  folder.write("akmd.service", "1");
+  cr_assert(events.drain());
+}
+
 Test(folder_events, a_folder_that_came_again_is_taken_again) {
   const akm::test::TemporaryFolder folder;
   const std::string inner = folder.file("inner");

@@ -18,7 +18,6 @@ Own own_of(test::Aside& aside) {
   own.run_aside = aside.run();
   own.hardware = []() -> Result<keyring::HardwareSources> { return keyring::HardwareSources{{"a", "b"}}; };
   own.tiers = [] { return Tiers{}; };
-  own.audit_wrong = [] { return std::string(); };
   return own;
 }
 
@@ -30,7 +29,7 @@ Test(standard_watches, all_on_one_deadline) {
   test::Aside aside;
   test::Heard heard;
   const StandardWatches watches({}, own_of(aside), &store, loop, [] { return Instant{}; }, heard.tell());
-  cr_assert_geq(watches.watches().size(), 14);
+  cr_assert_geq(watches.watches().size(), 13);
   cr_assert_eq(loop.deadlines.size(), 1);
   cr_assert_eq(*loop.deadlines[0].first(), Instant{} + std::chrono::seconds(60));
   while (aside.work()) {

@@ -93,6 +93,17 @@ Test(tpm_state, answers_that_fail_their_check_are_critical) {
   cr_assert_eq(bench.heard.last_grade(), Grade::critical);
 }
 
+Test(tpm_state, answers_that_failed_at_the_start_are_told_at_the_first_look) {
+  test::MemoryStore store;
+  Bench bench(store);
+  Life life;
+  life.session_failures = 1;
+  cr_assert_eq(bench.look(life), 1);
+  cr_assert_eq(bench.heard.last_class(), DetectionClass::tpm_interposed);
+  cr_assert_eq(bench.heard.last_grade(), Grade::critical);
+  cr_assert_eq(bench.look(life), 0);
+}
+
 Test(tpm_state, a_reset_while_the_daemon_was_stopped_is_found_and_a_boot_is_not_one) {
   test::MemoryStore store;
   Life life;

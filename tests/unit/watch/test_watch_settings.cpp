@@ -38,7 +38,7 @@ Test(watch_settings, single_ones_or_all_can_be_switched_off) {
 
 Test(watch_settings, what_makes_no_sense_is_refused) {
   for (const char* text : {"off = [\"nothing\"]", "tamper_inputs = [\"relative\"]", "interval_s = 1",
-                           "library_folders = [\"lib\"]", "pin_folder = \"akm\""}) {
+                           "library_folders = [\"lib\"]"}) {
     const auto settings = read(std::string("[watch]\n") + text + "\n");
     cr_assert_not(settings.has_value(), "%s", text);
     cr_assert_eq(settings.error().code, Errc::config_invalid);

@@ -64,20 +64,6 @@ Test(watches, look_at_first_then_on_the_timer_and_soon_after_a_nudge) {
   cr_assert_eq(heard.all.size(), 5);
 }
 
-Test(watches, many_changes_at_once_are_some_and_a_number) {
-  struct Many final : Watch {
-    void look(Instant, const Tell& tell) override {
-      for (int i = 0; i < 100; ++i) tell({});
-    }
-  };
-  FakeLoop loop;
-  Heard heard;
-  Watches watches(loop, std::chrono::seconds(60), [] { return Instant{}; }, heard.tell());
-  watches.add(std::make_unique<Many>());
-  cr_assert_eq(heard.all.size(), kToldAtOnce + 1);
-  cr_assert_eq(heard.last("count"), std::to_string(100 - kToldAtOnce));
-}
-
 Test(watches, leave_the_loop_when_they_go_and_do_without_it) {
   FakeLoop loop;
   Heard heard;
