@@ -273,7 +273,7 @@ void Nmm::detected(const policy::Detection& detection) {
   fields.emplace("class", policy::detection_name(detection.detection));
   fields.emplace("grade", policy::grade_name(grade));
   core_.announce(grade == policy::Grade::observe ? "observation" : "evidence-detected",
-                 policy::severity_of_grade(grade), message_id::kProbeDegraded,
+                 policy::severity_of_grade(grade), message_id::kDetected,
                  "Something was detected at this NMM", 0, std::move(fields));
 }
 

@@ -102,7 +102,7 @@ void Node::note_decision(const policy::Detection& detection, const policy::Decis
       decision.grade == policy::Grade::critical
           ? message_id::kBreachDetected
           : (detection.detection == policy::DetectionClass::sensor_impaired ? message_id::kProbeDegraded
-                                                                            : std::string_view()),
+                                                                            : message_id::kDetected),
       decision.grade == policy::Grade::critical ? "A breach was detected on this node"
                                                 : "Something was detected on this node",
       wants(decision, Response::signal));

@@ -24,7 +24,7 @@ void MachineGuard::say(const policy::Detection& detection, const policy::Decisio
   record.fields.emplace("reason", decision.reason);
   const bool critical = decision.grade == policy::Grade::critical;
   const bool signal = std::ranges::find(decision.actions, policy::Response::signal) != decision.actions.end();
-  events_.add(std::move(record), critical ? message_id::kBreachDetected : std::string_view(),
+  events_.add(std::move(record), critical ? message_id::kBreachDetected : message_id::kDetected,
               critical ? "A breach was detected on this machine" : "Something was detected on this machine",
               signal);
 }

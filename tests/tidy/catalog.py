@@ -22,16 +22,19 @@ def compare(header, catalog):
         for field in ("Subject", "Defined-By", "Documentation"):
             if not re.search(rf"^{field}: \S", head, re.MULTILINE):
                 yield f"{number} has no {field}"
+    for part in re.split(r"^-- ", catalog, flags=re.MULTILINE)[1:]:
+        if not re.search(r"^To do: \S", part, re.MULTILINE):
+            yield f"{part.split()[0]} does not say what to do"
     if catalog.count("\n-- ") != len(entries):
         yield "an entry of the catalog has no text"
 
 
 def self_test():
-    good = "\n-- " + "a" * 32 + "\nSubject: s\nDefined-By: AKM\nDocumentation: man:x(1)\n\ntext\n"
+    good = "\n-- " + "a" * 32 + "\nSubject: s\nDefined-By: AKM\nDocumentation: man:x(1)\n\ntext\n\nTo do: x\n"
     header = 'kOne = "' + "a" * 32 + '";'
     assert not list(compare(header, good))
     for other, text in ((header + 'kTwo = "' + "b" * 32 + '";', good), ("", good), (header, ""),
-                        (header, good.replace("Subject: s\n", "")), (header, good + good),
+                        (header, good.replace("Subject: s\n", "")), (header, good.replace("To do: x\n", "")), (header, good + good),
                         (header, good + "\n-- " + "a" * 31 + "\n")):
         assert list(compare(other, text)), text
 
