@@ -36,6 +36,7 @@ std::span<const Property<Snapshot>> properties() {
       property<Snapshot, &Snapshot::root_name>("RootName"),
       property<Snapshot, &Snapshot::root_since_ns>("RootSince"),
       property<Snapshot, &Snapshot::findings>("Findings"),
+      property<Snapshot, &Snapshot::probes>("Probes"),
       property<Snapshot, &Snapshot::counters>("Counters", false),
       property<Snapshot, &Snapshot::handover_fingerprint>("HandoverFingerprint"),
   };
@@ -193,6 +194,7 @@ std::span<const sd_bus_vtable> NmmAdaptor::Vtable::properties_and_signals() {
       SD_BUS_PROPERTY("RootName", "s", get, 0, kSignals),
       SD_BUS_PROPERTY("RootSince", "x", get, 0, kSignals),
       SD_BUS_PROPERTY("Findings", "as", get, 0, kSignals),
+      SD_BUS_PROPERTY("Probes", "a{ss}", get, 0, kSignals),
       SD_BUS_PROPERTY("Counters", "a{st}", get, 0, 0),
       SD_BUS_PROPERTY("HandoverFingerprint", "s", get, 0, kSignals),
       SD_BUS_VTABLE_END,

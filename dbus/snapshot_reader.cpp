@@ -251,6 +251,7 @@ Result<nmm::StatusSnapshot> read_nmm_status(Reader& in) {
       field<S, &S::root_name>("RootName", "s"),
       field<S, &S::root_since_ns>("RootSince", "x"),
       field<S, &S::findings>("Findings", "as"),
+      field<S, &S::probes>("Probes", "a{ss}"),
       field<S, &S::counters>("Counters", "a{st}"),
       field<S, &S::handover_fingerprint>("HandoverFingerprint", "s"),
   };

@@ -1,5 +1,7 @@
 #include "daemon/nmm/assembly.h"
 
+#include <poll.h>
+
 #include "daemon/base/loader_environment.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
@@ -60,6 +62,7 @@ Assembly::Assembly(const service::Settings& settings, const NmmSettings& own, io
       opened_(service::open_state(settings, random, own.hardware)),
       events_(settings.event_history),
       aside_(loop),
+      hooks_(loop),
       hardware_([options = own.hardware] { return keyring::collect_hardware_sources(options); },
                 node::tpm_ways(own.hardware.tcti)) {
   if (opened_.hardware) (void)hardware_.keep(*opened_.hardware);
@@ -78,8 +81,8 @@ Result<std::unique_ptr<Assembly>> Assembly::make(const service::Settings& settin
   if (out->opened_.store && !out->opened_.failure) {
     out->opened_.store = std::make_unique<service::PromptStore>(std::move(out->opened_.store), loop);
     out->audit_ = service::make_audit(settings, out->opened_, out->events_, loop, out->aside_);
+    out->assemble(settings, own, std::move(identity));
     out->watch_machine(settings, own);
-    out->assemble(std::move(own), std::move(identity));
   } else {
     const Error why = out->opened_.failure ? *out->opened_.failure : Error{Errc::sealed_unavailable, {}};
     log::write(log::Level::critical, message_id::kSealedUnavailable, why.message());
@@ -116,22 +119,21 @@ void Assembly::check_hardware(const keyring::HardwareOptions& options) {
   if (!same) opened_.failure = same.error();
 }
 
-/// A breach of this machine is one of every node's. It evicts nobody by itself: there is nobody above who
-/// could give the others new keys, except the operator and the Root.
 void Assembly::watch_machine(const service::Settings& settings, const NmmSettings& own) {
-  guard_.emplace(policy::default_node_policy(), events_, boottime_now);
   watch::Own self;
-  self.paths = {settings.state_folder, "/etc/akm"};
+  self.paths = {settings.state_folder};
+  if (!own.probes.config_folder.empty()) self.paths.push_back(own.probes.config_folder);
   if (const auto program = watch::read_link("/proc/self/exe")) self.paths.push_back(*program);
   self.run_aside = [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); };
   self.tcti = own.hardware.tcti;
+  self.tiers = [this] { return role_->guard().health(); };
   self.hardware = [options = own.hardware] { return keyring::collect_hardware_sources(options); };
   watches_ = std::make_unique<watch::StandardWatches>(
       own.watch, std::move(self), opened_.store.get(), loop_, boottime_now,
-      [this](const policy::Detection& detection) { guard_->judge(detection); });
+      [this](const policy::Detection& detection) { role_->guard().judge(detection); });
 }
 
-void Assembly::assemble(NmmSettings own, NmmIdentity identity) {
+void Assembly::assemble(const service::Settings& settings, NmmSettings own, NmmIdentity identity) {
   service::Shell::Parts parts{*opened_.store, nullptr, random_,
                               [this](const Endpoint& to, auto frame) { loop_.send(socket_, to, frame); }};
   parts.news = {[this](auto asr_id) { gate_->stored(asr_id); },
@@ -146,6 +148,7 @@ void Assembly::assemble(NmmSettings own, NmmIdentity identity) {
       boottime_now, [this](const policy::Detection& one) { role_->detected(one); }});
   const auto findings = shell_->restore();
   identity.findings.insert(identity.findings.end(), findings.begin(), findings.end());
+  auto probes = sentry::open_probes(own.probes, settings.state_folder, identity.findings);
   role_ = std::make_unique<Nmm>(
       Core::Parts{*opened_.store, random_, *shell_, events_,
                   [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); }, audit_.get()},
@@ -156,10 +159,19 @@ void Assembly::assemble(NmmSettings own, NmmIdentity identity) {
                               "The daemon starts anew, to speak for the machine before it");
                    if (const Status failed = start_anew(); !failed) log::error(failed.error().message());
                  },
-                 [this](StatusSnapshot& out) { show_gate(out); }});
+                 [this](StatusSnapshot& out) { show_gate(out); }, std::move(probes),
+                 [this](keyring::TpmWorker::Job job) { return hooks_.run(std::move(job)); }});
+  on_loop();
+}
+
+void Assembly::on_loop() {
   loop_.add_deadline([this] { return shell_->next_deadline(); }, [this] { shell_->deadline_reached(); });
   loop_.add_deadline([this] { return role_->next_deadline(); }, [this] { role_->deadline_reached(); });
   loop_.add_deadline([this] { return gate_->next_deadline(); }, [this] { gate_->deadline_reached(); });
+  MachineGuard& guard = role_->guard();
+  if (guard.fd() < 0) return;
+  const auto watched = loop_.watch(guard.fd(), POLLIN, [&guard](std::uint32_t) { guard.readable(); });
+  if (!watched) log::error("Detections wait for the next check", {{"AKM_ERROR", watched.error().message()}});
 }
 
 void Assembly::show_gate(StatusSnapshot& out) const {

@@ -10,7 +10,6 @@
 #include "daemon/service/aside_worker.h"
 #include "daemon/service/gate_keeper.h"
 #include "daemon/service/startup.h"
-#include "daemon/watch/machine_guard.h"
 #include "daemon/watch/standard_watches.h"
 
 namespace akm::nmm {
@@ -40,7 +39,8 @@ class Assembly {
   Assembly(const service::Settings& settings, const NmmSettings& own, io::Loop& loop, RandomSource& random);
   void check_hardware(const keyring::HardwareOptions& options);
   void watch_machine(const service::Settings& settings, const NmmSettings& own);
-  void assemble(NmmSettings own, NmmIdentity identity);
+  void assemble(const service::Settings& settings, NmmSettings own, NmmIdentity identity);
+  void on_loop();
   void show_gate(StatusSnapshot& out) const;
 
   io::Loop& loop_;
@@ -48,6 +48,7 @@ class Assembly {
   service::OpenedState opened_;
   service::EventLog events_;
   service::AsideWorker aside_;
+  service::AsideWorker hooks_;
   std::unique_ptr<service::AuditTrail> audit_;
   node::Hardware hardware_;
   io::Loop::SocketId socket_ = 0;
@@ -57,7 +58,6 @@ class Assembly {
   std::unique_ptr<Unavailable> unavailable_;
   std::optional<OwnHardware> own_hardware_;
   std::optional<Instant> leave_due_;
-  std::optional<watch::MachineGuard> guard_;
   std::unique_ptr<watch::StandardWatches> watches_;
 };
 

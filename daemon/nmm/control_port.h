@@ -30,6 +30,7 @@ struct StatusSnapshot {
   std::string root_name;
   std::int64_t root_since_ns = 0;  // since boot: how long the Root is reached, or not; 0: not known
   std::vector<std::string> findings;
+  std::vector<std::pair<std::string, std::string>> probes = {};  // detection, tier and health
   std::map<std::string, std::uint64_t> counters;
   std::string handover_fingerprint;  // of the offer to a Root that stands; empty: none
 };

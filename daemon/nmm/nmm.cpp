@@ -42,7 +42,10 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
                   },
                   machine_.start_anew,
                   [this](const protocol::ConfigureRequest& part) { return expectations_.take(part); }}),
-      joining_({core_, root_link_, parts.store, machine_.hardware, [this] { settle(); }}) {
+      joining_({core_, root_link_, parts.store, machine_.hardware, [this] { settle(); }}),
+      guard_({core_, recovery_, std::move(machine_.probes), std::move(machine_.run_hooks),
+              [this] { return !root_link_.stopped(); },
+              [this](const EventRecord& event) { root_link_.note(event); }, [this] { settle(); }}) {
   core_.witness = [this](const EventRecord& event) { root_link_.note(event); };
   core_.expected = [this](std::string_view name) { return expectations_.node(name); };
   core_.generations.on_news([this](const GenerationNews& news) { this->news(news); });
@@ -154,6 +157,7 @@ std::optional<Instant> Nmm::next_deadline() const {
   next.consider(core_.requests.next_deadline());
   next.consider(root_link_.next_deadline());
   next.consider(joining_.next_deadline());
+  next.consider(guard_.next_deadline());
   if (root_link_.stopped()) return next.at();
   next.consider(upkeep_.next_deadline());
   next.consider(lifecycle_.next_deadline());
@@ -169,6 +173,7 @@ void Nmm::deadline_reached() {
   core_.requests.deadline_reached(now);
   root_link_.deadline_reached(now);
   joining_.deadline_reached(now);
+  guard_.deadline_reached(now);
   if (!root_link_.stopped()) {
     core_.departures.deadline_reached(now);
     core_.policy_changes.deadline_reached(now);
@@ -198,8 +203,10 @@ void Nmm::handle(protocol::ChainsExhausted& report) {
 void Nmm::handle(service::KeysChanged&) {}
 
 void Nmm::handle(protocol::SessionCommitted& report) {
-  if (const NodeRecord* node = core_.registry.node_by_provisioning_asr(report.asr_id))
-    upkeep_.provisioning_rekeyed(node->node_id);
+  const NodeRecord* node = core_.registry.node_by_provisioning_asr(report.asr_id);
+  if (node == nullptr) return;
+  upkeep_.provisioning_rekeyed(node->node_id);
+  guard_.provisioning_rekeyed(node->node_id);
 }
 
 void Nmm::handle(protocol::GenerationSwitched& report) {

@@ -11,6 +11,7 @@
 #include "daemon/nmm/expectations.h"
 #include "daemon/nmm/incoming.h"
 #include "daemon/nmm/lifecycle.h"
+#include "daemon/nmm/machine_guard.h"
 #include "daemon/nmm/membership.h"
 #include "daemon/nmm/nmm_joining.h"
 #include "daemon/nmm/provisioner.h"
@@ -40,6 +41,8 @@ struct NmmMachine {
   node::Hardware* hardware = nullptr;
   std::function<void()> start_anew = {};
   std::function<void(StatusSnapshot&)> add_to_status = {};
+  std::unique_ptr<bpf::ProbeSet> probes = nullptr;  // null: the kernel says nothing of this machine
+  service::RunAside run_hooks = {};                 // for programs of the response hook alone
 };
 
 class Nmm final : public ControlPort {
@@ -97,7 +100,9 @@ class Nmm final : public ControlPort {
   Result<HandoverOffer> offer_handover() override { return joining_.offer_handover(); }
   void provision_sealed(std::vector<std::uint8_t> sealed, Done done) override;
 
-  /// Something was seen on the NMM's own machine or port.
+  /// What watches this NMM's own machine.
+  MachineGuard& guard() { return guard_; }
+  /// Something was seen at the NMM's port, that anybody can cause.
   void detected(const policy::Detection& detection);
 
   /// Where its nodes were last heard, or are to be reached first.
@@ -149,6 +154,7 @@ class Nmm final : public ControlPort {
   Expectations expectations_;
   RootLink root_link_;
   NmmJoining joining_;
+  MachineGuard guard_;
   std::optional<service::DirectProvisioning> direct_;
   bool settling_ = false;
 };

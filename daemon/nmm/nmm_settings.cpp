@@ -4,6 +4,7 @@
 
 #include "daemon/base/hex.h"
 #include "daemon/service/hardware_settings.h"
+#include "daemon/service/policy_file.h"
 #include "daemon/service/policy_text.h"
 #include "daemon/service/recovery_text.h"
 
@@ -98,6 +99,15 @@ service::Schema nmm_schema() {
   service::add_direct_settings(schema);
   service::add_hardware_settings(schema);
   watch::add_watch_settings(schema);
+  sentry::add_probe_settings(schema);
+  schema.push_back(
+      {"policy.file",
+       std::string(service::kDefaultPolicyPath),
+       "What follows a detection on the NMM's own machine (akm-policy(5)); where there is no such file "
+       "the defaults hold.",
+       0,
+       0,
+       {}});
   service::add_gate_settings(schema, protocol::limits::kRelationships);
   for (Setting& setting : service::policy_schema()) schema.push_back(std::move(setting));
   return schema;
@@ -127,6 +137,12 @@ Result<NmmSettings> nmm_settings(const service::Config& config, const service::S
   AKM_ASSIGN(out.hardware, service::hardware_settings(config, common));
   AKM_ASSIGN(out.recovery, service::recovery_from(config));
   AKM_ASSIGN(out.watch, watch::watch_settings(config));
+  AKM_ASSIGN(out.probes, sentry::probe_settings(config));
+  const std::string& policy_file = config.text("policy.file");
+  if (!policy_file.starts_with('/'))
+    return std::unexpected(config.invalid("policy.file", "must be an absolute path"));
+  AKM_ASSIGN(const service::Config policy_text, service::load_policy_file(policy_file));
+  AKM_ASSIGN(out.responses, service::node_policy(policy_text));
   return out;
 }
 

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "daemon/policy/adjudication.h"
+#include "daemon/policy/node_policy.h"
 #include "daemon/protocol/asr.h"
+#include "daemon/sentry/probe_settings.h"
 #include "daemon/service/config.h"
 #include "daemon/service/direct_settings.h"
 #include "daemon/service/gate_settings.h"
@@ -39,6 +41,8 @@ struct NmmSettings {
   policy::AdjudicationPolicy recovery;   // never_evict is resolved from the names below at each decision
   std::vector<std::string> never_evict;  // node names
   watch::WatchSettings watch;            // of the NMM's own machine
+  sentry::ProbeSettings probes;
+  policy::NodePolicy responses = policy::default_node_policy();  // to what is detected on it
 };
 
 /// Everything that may stand in akm-nmmd's configuration file.

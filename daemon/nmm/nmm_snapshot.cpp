@@ -176,6 +176,7 @@ StatusSnapshot Nmm::status() const {
   out.counters["relationships"] = core_.registry.asrs().size();
   out.handover_fingerprint = joining_.fingerprint();
   root_link_.show(out);
+  guard_.show(out);
   if (machine_.add_to_status) machine_.add_to_status(out);
   return out;
 }

@@ -265,6 +265,12 @@ bool NodePolicies::in_maintenance(protocol::NodeId node_id, protocol::AsrId asr_
          windows_->window(asr_scope(asr_id), now) != nullptr;
 }
 
+std::optional<Instant> NodePolicies::domain_window(Instant now) const {
+  const auto* window = windows_ ? windows_->window(std::string(kDomainScope), now) : nullptr;
+  if (window == nullptr) return std::nullopt;
+  return window->until;
+}
+
 Result<std::map<std::string, std::string>> NodePolicies::policy_facts(const std::string& scope) const {
   const std::string which = scope.empty() ? std::string(kDomainScope) : scope;
   AKM_TRY(check_scope(which, false));

@@ -56,6 +56,8 @@ class NodePolicies final : public PolicyPort {
                                                     std::vector<std::string>& names) const;
   /// A window of the domain, the ASR or the node is open.
   [[nodiscard]] bool in_maintenance(protocol::NodeId node_id, protocol::AsrId asr_id, Instant now) const;
+  /// When the domain's window ends, which is one of the NMM's own machine too; none: it is not open.
+  [[nodiscard]] std::optional<Instant> domain_window(Instant now) const;
 
   // PolicyPort
   [[nodiscard]] Result<std::map<std::string, std::string>> policy_facts(

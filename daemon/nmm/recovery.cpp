@@ -127,8 +127,8 @@ BreachOutcome Recovery::breach(Breach breach) {
   return outcome;
 }
 
-/// What could not be carried out is taken out of the sets. What failed does not count against the limits: the next
-/// report is to try the same again.
+/// What could not be carried out is taken out of the sets. What failed does not count against the limits: the
+/// next report is to try the same again.
 void Recovery::carry_out(const Breach& breach, std::set<protocol::AsrId>& evictions,
                          std::set<protocol::AsrId>& rekeys, BreachOutcome& outcome) {
   const Instant now = core_.now();
@@ -178,6 +178,31 @@ BreachOutcome Recovery::accuse(const Breach& breach, protocol::NodeId accuser) {
     }
   }
   announce(breach, outcome);
+  return outcome;
+}
+
+BreachOutcome Recovery::own_breach(const Breach& breach) {
+  const Instant now = core_.now();
+  BreachOutcome outcome;
+  outcome.reason = "there is no relationship";
+  std::set<protocol::AsrId> rekeys;
+  for (const auto& [asr_id, record] : core_.registry.asrs()) {
+    if (record.deleted) continue;
+    policy::AdjudicationPolicy policy = policy_of(asr_id);
+    policy.on_critical = policy.on_evidence = policy::Verdict::rekey;  // nobody of it is at fault
+    const policy::AsrVerdict verdict =
+        policy::decide({breach.node_id, breach.detection, breach.grade},
+                       {{asr_id, record.description.roster.size()}}, policy, history_, now)
+            .front();
+    outcome.reason = verdict.reason;
+    track_.verdict(breach.incident, breach.node_id, verdict, policy.mode == policy::Mode::observe);
+    if (verdict.verdict == policy::Verdict::rekey) rekeys.insert(asr_id);
+  }
+  std::set<protocol::AsrId> none;
+  carry_out(breach, none, rekeys, outcome);
+  outcome.asrs.assign(rekeys.begin(), rekeys.end());
+  if (!rekeys.empty()) outcome.verdict = policy::Verdict::rekey;
+  for (const protocol::AsrId asr_id : rekeys) track_.sent(breach.incident, breach.node_id, asr_id);
   return outcome;
 }
 

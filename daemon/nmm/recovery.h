@@ -48,6 +48,9 @@ class Recovery {
   /// A member saw two live copies of another one in an ASR that they share. Members hold the same secrets, so
   /// one member's word may be a lie: it takes kAccusers of them within the window.
   BreachOutcome accuse(const Breach& breach, protocol::NodeId accuser);
+  /// The NMM's own machine is breached (`node_id` is the NMM's): a new generation of every ASR, within the
+  /// limits on rekeys, with the same members.
+  BreachOutcome own_breach(const Breach& breach);
   /// By the operator: from all ASRs, whatever the limits of automatic eviction say.
   void quarantine(protocol::NodeId node_id, Done done);
   void readmit(protocol::NodeId node_id, Done done);

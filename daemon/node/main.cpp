@@ -50,7 +50,7 @@ Status run(const NodeSettings& settings) {
              .join_group = group_joiner(*loop, settings.common.listen, receive),
              .events = events,
              .hardware = hardware,
-             .probes = open_probes(settings, state.findings),
+             .probes = sentry::open_probes(settings.probes, settings.common.state_folder, state.findings),
              .gate = service::open_gate(settings.gate, loop->local_endpoint(socket), state.findings),
              .run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); },
              .run_hooks = [&hooks](keyring::TpmWorker::Job job) { return hooks.run(std::move(job)); },

@@ -29,11 +29,13 @@ Node::Node(const NodeSettings& settings, Parts parts)
       link_([this](protocol::Event event, service::AfterStep after) {
         shell_->post(std::move(event), std::move(after));
       }),
-      sentry_(settings.responses, std::move(parts_.probes),
-              std::chrono::seconds(settings.probes_check_interval_s), parts_.now,
-              [this](const policy::Detection& detection, const policy::Decision& decision) {
-                decided(detection, decision);
-              }),
+      sentry_(
+          settings.responses, std::move(parts_.probes),
+          std::chrono::seconds(settings.probes.check_interval_s), parts_.now,
+          [this](const policy::Detection& detection, const policy::Decision& decision) {
+            decided(detection, decision);
+          },
+          sentry::OurPrograms(settings.probes.programs())),
       rules_({.store = parts_.store,
               .boot = parts_.machine.boot_id,
               .own = settings.responses,

@@ -18,11 +18,11 @@
 #include "daemon/node/node_record.h"
 #include "daemon/node/node_settings.h"
 #include "daemon/node/rules.h"
-#include "daemon/node/sentry.h"
 #include "daemon/policy/incident.h"
 #include "daemon/protocol/bundle.h"
 #include "daemon/protocol/control_body.h"
 #include "daemon/protocol/zeroize_receipt.h"
+#include "daemon/sentry/sentry.h"
 #include "daemon/service/aside_worker.h"
 #include "daemon/service/audit_trail.h"
 #include "daemon/service/bundle_import.h"
@@ -36,6 +36,9 @@ namespace akm::node {
 
 /// What an answer needs to know of a request whose body has been read.
 protocol::RequestReceived head_of(const protocol::RequestReceived& request);
+
+/// Section 4: another member holds its keys twice, or an old copy of it runs.
+policy::Detection detection_of(const protocol::ContradictionSeen& seen, Instant now);
 
 /// Who takes what other members send, and says how that goes.
 struct DataPort {
@@ -90,7 +93,7 @@ class Node final : public ControlPort {
 
   /// Null while sealed-unavailable.
   [[nodiscard]] service::Shell* shell() { return shell_ ? &*shell_ : nullptr; }
-  [[nodiscard]] Sentry& sentry() { return sentry_; }
+  [[nodiscard]] sentry::Sentry& sentry() { return sentry_; }
   [[nodiscard]] PolicyPort& policy_port() { return rules_; }
   [[nodiscard]] const ConsumerAccess& consumers() const { return exports_.access(); }
   /// Of the role alone: heartbeats, retries, probes. The engine's are the shell's.
@@ -254,7 +257,7 @@ class Node final : public ControlPort {
   std::optional<service::Shell> shell_;
   KeyExports exports_;
   NmmLink link_;
-  Sentry sentry_;
+  sentry::Sentry sentry_;
   policy::IncidentBook incidents_;
   Rules rules_;
   std::optional<service::GateKeeper> gate_;  // of the shell

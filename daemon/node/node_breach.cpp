@@ -6,22 +6,15 @@
 #include "daemon/base/message_ids.h"
 #include "daemon/node/node.h"
 #include "daemon/policy/grading.h"
+#include "daemon/sentry/decision_event.h"
 
 namespace akm::node {
+
+using sentry::wants;
+
 namespace {
 
 constexpr Duration kSaveAgain = std::chrono::seconds(5);
-
-bool wants(const policy::Decision& decision, policy::Response response) {
-  return std::ranges::find(decision.actions, response) != decision.actions.end();
-}
-
-std::string names_of(const std::vector<policy::Response>& responses) {
-  std::string out;
-  for (const policy::Response one : responses)
-    out += (out.empty() ? "" : " ") + std::string(policy::response_name(one));
-  return out;
-}
 
 /// Texts of a report are bounded (section 6); what does not fit is cut, the classes of facts stay.
 std::map<std::string, std::string> bounded(const std::map<std::string, std::string>& facts,
@@ -48,22 +41,7 @@ std::string_view event_name(policy::Grade grade) {
 
 EventRecord event_of(const policy::Detection& detection, const policy::Decision& decision,
                      std::uint64_t incident) {
-  EventRecord out;
-  out.name = event_name(decision.grade);
-  out.severity = policy::severity_of_grade(decision.grade);
-  out.boottime_ns = detection.boottime_ns;
-  out.fields = detection.evidence;
-  for (const auto& [name, value] : detection.subject) {
-    if (out.fields.emplace(name, value).second) out.subject.push_back(name);
-  }
-  out.fields.emplace("class", policy::detection_name(detection.detection));
-  out.fields.emplace("grade", policy::grade_name(decision.grade));
-  out.fields.emplace("outcome", policy::outcome_name(detection.outcome));
-  out.fields.emplace("actions", names_of(decision.actions));
-  if (!decision.would_do.empty()) out.fields.emplace("not_done", names_of(decision.would_do));
-  out.fields.emplace("reason", decision.reason);
-  if (incident != 0) out.fields.emplace("incident", hex_id(incident));
-  return out;
+  return sentry::decision_event(std::string(event_name(decision.grade)), detection, decision, incident);
 }
 
 }  // namespace

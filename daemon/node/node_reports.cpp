@@ -9,6 +9,18 @@
 
 namespace akm::node {
 
+policy::Detection detection_of(const protocol::ContradictionSeen& seen, Instant now) {
+  policy::Detection detection;
+  detection.detection = seen.what == protocol::Contradiction::cloned_identity
+                            ? policy::DetectionClass::cloned_identity
+                            : policy::DetectionClass::stale_incarnation;
+  detection.boottime_ns = now.ns;
+  detection.subject = {{"node_id", hex_id(seen.node_id)}, {"member", std::to_string(seen.member)}};
+  detection.evidence = {{"asr", hex_id(seen.asr_id)}, {"from", format_endpoint(seen.from)}};
+  if (seen.expected) detection.evidence.emplace("expected_at", format_endpoint(*seen.expected));
+  return detection;
+}
+
 void Node::report(service::Report& report) {
   std::visit([this](auto& one) { on(one); }, report);
 }
@@ -119,7 +131,7 @@ void Node::ask_for_generation(protocol::AsrId asr_id) {
 }
 
 void Node::on(protocol::ContradictionSeen& seen) {
-  sentry_.contradiction(seen);
+  sentry_.judge(detection_of(seen, parts_.now()));
 }
 
 void Node::on(protocol::EventRefused& refused) {

@@ -1,24 +1,13 @@
 // Responses that only a policy asks for: the operator's program, and the end of this node.
 #include <chrono>
-#include <string_view>
 #include <utility>
 
 #include "daemon/base/hex.h"
 #include "daemon/node/node.h"
+#include "daemon/sentry/decision_event.h"
 #include "daemon/service/hook.h"
 
 namespace akm::node {
-namespace {
-
-/// Numbers only: what the kernel counts, nobody else's text.
-std::string number_in(const std::map<std::string, std::string>& facts, const std::string& name) {
-  const auto found = facts.find(name);
-  if (found == facts.end()) return {};
-  return found->second.find_first_not_of("0123456789") == std::string::npos ? found->second : std::string();
-}
-
-}  // namespace
-
 /// The NMM says which policy on detections holds here.
 void Node::command_detection_policy(const protocol::RequestReceived& request) {
   const Status taken = rules_.take(request.body.reveal());
@@ -28,14 +17,8 @@ void Node::command_detection_policy(const protocol::RequestReceived& request) {
 
 void Node::run_hook(const policy::Detection& detection, const policy::Decision& decision) {
   const policy::Hook& hook = sentry_.policy().hook;
-  std::map<std::string, std::string> environment{
-      {"AKM_CLASS", std::string(policy::detection_name(detection.detection))},
-      {"AKM_GRADE", std::string(policy::grade_name(decision.grade))},
-      {"AKM_OUTCOME", std::string(policy::outcome_name(detection.outcome))},
-      {"AKM_BOOTTIME_NS", std::to_string(detection.boottime_ns)},
-      {"AKM_NODE_ID", record_ ? hex_id(record_->identity.node_id) : ""}};
-  for (const auto& [variable, fact] : {std::pair{"AKM_PID", "pid"}, std::pair{"AKM_UID", "uid"}})
-    environment.emplace(variable, number_in(detection.subject, fact));
+  auto environment =
+      sentry::hook_environment(detection, decision, record_ ? hex_id(record_->identity.node_id) : "");
   if (!parts_.run_hooks) return hook_ended(fail(Errc::not_supported));
   const Status taken = parts_.run_hooks(
       [this, hook, environment = std::move(environment)]() -> keyring::TpmWorker::Completion {

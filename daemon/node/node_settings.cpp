@@ -134,27 +134,7 @@ service::Schema node_schema() {
                            "as a replaced one, "
                            "or a sign of another machine where no source is as it was.",
                     .choices = {"part", "another-machine"}});
-  schema.push_back(
-      {.name = "probes.enabled",
-       .standard = true,
-       .doc = "Watch keys, process and folders with BPF. Without it nothing is detected locally.",
-       .choices = {}});
-  schema.push_back({.name = "probes.config_folder",
-                    .standard = std::string("/etc/akm"),
-                    .doc = "Folder whose changes are evidence; empty for none.",
-                    .choices = {}});
-  schema.push_back({.name = "probes.check_interval_s",
-                    .standard = std::int64_t{5},
-                    .doc = "Seconds between heartbeats of the probes.",
-                    .minimum = 1,
-                    .maximum = 3600,
-                    .choices = {}});
-  schema.push_back(
-      {.name = "probes.pin_folder",
-       .standard = std::string(),
-       .doc = "Folder on a mounted bpffs, /sys/fs/bpf/akm say, in which the probes outlive the daemon; "
-              "empty: they end with it.",
-       .choices = {}});
+  sentry::add_probe_settings(schema);
   schema.push_back({.name = "activation.automatic",
                     .standard = true,
                     .doc = "Activate as soon as credentials are there; else akmctl node activate does.",
@@ -180,10 +160,7 @@ Result<NodeSettings> node_settings(const Config& config) {
   out.erase_on_another_machine = config.text("hardware.on_another_machine") == "erase";
   out.missing_source = config.text("hardware.on_missing_source") == "part" ? protocol::MissingSource::part
                                                                            : protocol::MissingSource::other;
-  out.probes_enabled = config.boolean("probes.enabled");
-  out.probes_config_folder = config.text("probes.config_folder");
-  out.probes_pin_folder = config.text("probes.pin_folder");
-  out.probes_check_interval_s = static_cast<std::uint32_t>(config.integer("probes.check_interval_s"));
+  AKM_ASSIGN(out.probes, sentry::probe_settings(config));
   out.gate = service::gate_settings(config);
   out.activate_automatically = config.boolean("activation.automatic");
   out.drives_watch = config.boolean("drives.watch");

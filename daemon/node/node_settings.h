@@ -8,6 +8,7 @@
 #include "daemon/policy/node_policy.h"
 #include "daemon/protocol/detection_policy.h"
 #include "daemon/protocol/machine_evidence.h"
+#include "daemon/sentry/probe_settings.h"
 #include "daemon/service/gate_settings.h"
 #include "daemon/service/settings.h"
 #include "daemon/watch/watch_settings.h"
@@ -31,10 +32,7 @@ struct DataSettings {
 struct NodeSettings {
   service::Settings common;
   keyring::HardwareOptions hardware;
-  bool probes_enabled = true;
-  std::string probes_config_folder;
-  std::uint32_t probes_check_interval_s = 5;
-  std::string probes_pin_folder;
+  sentry::ProbeSettings probes;
   service::GateSettings gate;
   std::string policy_file;
   policy::NodePolicy responses = policy::default_node_policy();  // of that file

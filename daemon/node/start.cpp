@@ -94,24 +94,6 @@ void look_at_hardware(Hardware& hardware, service::OpenedState& state) {
   log::warning("No hardware identity yet", {{"AKM_ERROR", found.error().message()}});
 }
 
-std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::vector<std::string>& findings) {
-  if (!settings.probes_enabled) {
-    findings.emplace_back("Probes are switched off by the configuration: nothing is detected locally");
-    return nullptr;
-  }
-  bpf::ProbeOptions options;
-  options.state_folders = {settings.common.state_folder};
-  if (!settings.probes_config_folder.empty()) options.config_folders = {settings.probes_config_folder};
-  options.pin_folder = settings.probes_pin_folder;
-  // Three missed heartbeats and a moment: then nobody watches.
-  options.heartbeat_limit = std::chrono::seconds(3 * settings.probes_check_interval_s + 10);
-  auto probes = bpf::ProbeSet::open(options);
-  if (probes) return std::move(*probes);
-  findings.push_back("No probes, nothing is detected locally: " + probes.error().message());
-  log::error("No probes", {{"AKM_ERROR", probes.error().message()}});
-  return nullptr;
-}
-
 void say_started(const Node& node) {
   log::write(
       log::Level::notice, message_id::kStarted, "akmd has started",
@@ -165,9 +147,9 @@ std::unique_ptr<watch::StandardWatches> watch_machine(Node& node, io::Loop& loop
                                                       store::SealedStore* store) {
   watch::Own own;
   own.paths = {settings.common.state_folder};
-  if (!settings.probes_config_folder.empty()) own.paths.push_back(settings.probes_config_folder);
+  if (!settings.probes.config_folder.empty()) own.paths.push_back(settings.probes.config_folder);
   if (const auto program = watch::read_link("/proc/self/exe")) own.paths.push_back(*program);
-  own.pin_folder = settings.probes_pin_folder;
+  own.pin_folder = settings.probes.pin_folder;
   own.run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); };
   own.tcti = settings.hardware.tcti;
   own.hardware = [options = settings.hardware] { return keyring::collect_hardware_sources(options); };

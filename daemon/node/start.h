@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "bpf/loader/probe_set.h"
 #include "daemon/io/loop.h"
 #include "daemon/node/data_service.h"
 #include "daemon/node/drive_watch.h"
@@ -38,8 +37,6 @@ void begin_anew();
 /// What the start has collected, or collects it now, and says when there is none; not while the TPM is still
 /// being waited for.
 void look_at_hardware(Hardware& hardware, service::OpenedState& state);
-/// The probes; null with a finding when they are switched off or cannot be loaded.
-std::unique_ptr<bpf::ProbeSet> open_probes(const NodeSettings& settings, std::vector<std::string>& findings);
 /// In the log.
 void say_started(const Node& node);
 void say_stopped();

@@ -34,7 +34,7 @@ void as_node(const std::string& path) {
   const auto config = service::Config::load(path, schema);
   if (!config) return;
   if (const auto settings = node::node_settings(*config)) {
-    require(settings->probes_check_interval_s > 0, "an interval is never 0");
+    require(settings->probes.check_interval_s > 0, "an interval is never 0");
     require(settings->consumers.size() <= service::kConfigTables, "tables are bounded");
     for (const node::ConsumerRule& rule : settings->consumers)
       require(!rule.name.empty() && rule.executable.starts_with('/'), "a consumer is named whole");

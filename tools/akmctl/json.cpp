@@ -141,6 +141,7 @@ std::string json_of(const nmm::StatusSnapshot& s) {
                {"root_name", s.root_name},
                {"root_since_ns", s.root_since_ns},
                {"findings", s.findings},
+               {"probes", pairs(s.probes)},
                {"counters", Json(s.counters)},
                {"handover_fingerprint", s.handover_fingerprint}});
 }

@@ -51,7 +51,10 @@ std::string status_text(const nmm::StatusSnapshot& s) {
   });
   out += s.findings.empty() ? "\nNothing is degraded.\n" : "\nFindings:\n";
   for (const std::string& finding : s.findings) out += "  - " + finding + "\n";
-  return out;
+  if (s.probes.empty()) return out;
+  Table probes({"DETECTION", "PROBE"});
+  for (const auto& [detection, health] : s.probes) probes.row({detection, health});
+  return out + "\nProbes on this machine:\n" + probes.text();
 }
 
 Status show_status(Session& session) {

@@ -3,6 +3,9 @@
 #include <criterion/criterion.h>
 #include <criterion/logging.h>
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -24,6 +27,7 @@ struct Fixture {
   std::unique_ptr<Assembly> assembly;
   service::Settings settings;
   bool gate = false;  // at the loopback of this machine
+  bool probes = false;
 
   Fixture() {
     cr_assert_not_null(::mkdtemp(folder.data()));
@@ -45,6 +49,8 @@ struct Fixture {
     own.name = "north";
     own.endpoints = {"127.0.0.1:7400"};
     own.gate.enabled = gate;
+    own.probes.enabled = probes;
+    own.probes.config_folder.clear();
     AKM_ASSIGN(assembly, Assembly::make(settings, own, *loop, random));
     return assembly->start({});
   }
@@ -116,4 +122,33 @@ Test(assembly, its_gate_is_in_the_status) {
   }
   cr_assert_eq(status.counters.at("gate_known_ids"), 0);
   cr_assert_eq(status.counters.at("frames_forged"), 0);
+}
+
+Test(assembly, its_probes_are_in_the_status_or_a_finding_says_why_not) {
+  Fixture f;
+  f.probes = true;
+  cr_assert(f.start());
+  const StatusSnapshot status = f.assembly->port().status();
+  if (status.probes.empty()) {
+    cr_assert(std::ranges::any_of(status.findings, [](const std::string& one) {
+      return one.starts_with("No probes, nothing is detected locally: ");
+    }));
+    cr_skip_test("%s", status.findings.back().c_str());
+  }
+  cr_assert(status.counters.contains("probe_links"));
+}
+
+Test(assembly, without_rights_it_starts_and_says_so) {
+  Fixture f;
+  f.probes = true;
+  std::filesystem::permissions(f.folder, std::filesystem::perms::all);
+  if (::geteuid() == 0) cr_assert_eq(::seteuid(65534), 0);
+  cr_assert(f.start());
+  const StatusSnapshot status = f.assembly->port().status();
+  cr_assert_eq(status.state, "no-root-secret");
+  cr_assert(status.probes.empty());
+  cr_assert(std::ranges::any_of(status.findings, [](const std::string& one) {
+    return one.starts_with("No probes, nothing is detected locally: ");
+  }));
+  if (::getuid() == 0) cr_assert_eq(::seteuid(0), 0);
 }

@@ -178,12 +178,13 @@ Test(node_breach, another_members_contradiction_is_reported_and_our_keys_stay) {
   bench.make_member();
   bench.asked.clear();
   bench.asked_bodies.clear();
-  bench.node->sentry().contradiction({.what = protocol::Contradiction::cloned_identity,
-                                      .asr_id = kOperationalAsr,
-                                      .member = 1,
-                                      .node_id = 0xa002,
-                                      .from = *parse_endpoint("10.0.0.9:7400"),
-                                      .expected = parse_endpoint("10.0.0.2:7400").value()});
+  bench.node->sentry().judge(node::detection_of({.what = protocol::Contradiction::cloned_identity,
+                                                 .asr_id = kOperationalAsr,
+                                                 .member = 1,
+                                                 .node_id = 0xa002,
+                                                 .from = *parse_endpoint("10.0.0.9:7400"),
+                                                 .expected = parse_endpoint("10.0.0.2:7400").value()},
+                                                Instant{1}));
   bench.settle();
   cr_assert_eq(bench.state(), NodeState::active);
   cr_assert(bench.keys.has_keys_of(kOperationalAsr));

@@ -38,14 +38,6 @@ Test(start, a_node_without_probes_is_wired_too) {
   cr_assert(loop.watches.empty());
 }
 
-Test(start, probes_that_are_off_are_a_finding) {
-  node::NodeSettings settings = *node::node_settings(default_config());
-  settings.probes_enabled = false;
-  std::vector<std::string> findings;
-  cr_assert(node::open_probes(settings, findings) == nullptr);
-  cr_assert_eq(findings.size(), 1);
-}
-
 Test(start, a_missing_hardware_identity_is_a_finding) {
   node::Hardware none([]() -> Result<keyring::HardwareSources> { return fail(Errc::no_hardware_source); });
   service::OpenedState state;

@@ -1,6 +1,6 @@
 #pragma once
-// Watches over this node: probes and protocol contradictions come in, decisions of the policy come out. What
-// a decision does is the role's.
+// Watches over this machine for its daemon: the kernel's probes come in, decisions of the policy come out.
+// What a decision does is the role's.
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,17 +12,17 @@
 #include "bpf/loader/probe_set.h"
 #include "daemon/base/instant.h"
 #include "daemon/policy/decision.h"
-#include "daemon/protocol/effect.h"
+#include "daemon/sentry/our_programs.h"
 #include "keyring/key_store.h"
 
-namespace akm::node {
+namespace akm::sentry {
 
 class Sentry {
  public:
   using Handler = std::function<void(const policy::Detection&, const policy::Decision&)>;
   /// `probes` may be null: nothing is watched then, which is a finding of the role's.
   Sentry(policy::NodePolicy policy, std::unique_ptr<bpf::ProbeSet> probes, Duration check_interval,
-         std::function<Instant()> now, Handler handler);
+         std::function<Instant()> now, Handler handler, OurPrograms ours = OurPrograms());
 
   /// For the loop; -1 without probes.
   [[nodiscard]] int fd() const { return probes_ ? probes_->fd() : -1; }
@@ -33,9 +33,7 @@ class Sentry {
   void deadline_reached();
   /// The keys changed: foreign use of these is D1 from now on.
   void guard(const keyring::KeyStore& keys);
-  /// Section 4: another member holds its keys twice, or an old copy of it runs.
-  void contradiction(const protocol::ContradictionSeen& seen);
-  /// Unauthenticated frames: counted and said, never more.
+  /// What somebody else has noticed: a watch in user space, the gate, the protocol.
   void judge(const policy::Detection& detection);
 
   /// Another policy, and a maintenance window (none: closed), from now on.
@@ -60,6 +58,7 @@ class Sentry {
   Duration check_interval_;
   std::function<Instant()> now_;
   Handler handler_;
+  OurPrograms ours_;
   Instant next_check_;
   std::uint64_t lost_ = 0;
   std::uint64_t guard_failures_ = 0;
@@ -67,6 +66,6 @@ class Sentry {
 };
 
 /// The class, outcome and evidence of a kernel record.
-policy::Detection detection_of(const bpf::ProbeRecord& record);
+policy::Detection detection_of(const bpf::ProbeRecord& record, const OurPrograms& ours);
 
-}  // namespace akm::node
+}  // namespace akm::sentry

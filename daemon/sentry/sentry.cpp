@@ -1,6 +1,5 @@
-#include "daemon/node/sentry.h"
+#include "daemon/sentry/sentry.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,11 +7,9 @@
 #include <string_view>
 #include <utility>
 
-#include "bpf/loader/watch_list.h"
-#include "daemon/base/hex.h"
-#include "daemon/node/cgroup_path.h"
+#include "daemon/sentry/cgroup_path.h"
 
-namespace akm::node {
+namespace akm::sentry {
 namespace {
 
 using policy::DetectionClass;
@@ -99,17 +96,8 @@ bool only_a_name(const bpf::ProbeRecord& record) {
   return record.source == "tracepoint" && std::ranges::find(kNamed, record.operation) != std::end(kNamed);
 }
 
-/// The daemons of a machine load programs of their own: another akmd, akm-nmmd and akm-rootd of the same
-/// file.
-bool is_our_program(const bpf::ProbeRecord& record) {
-  struct stat status{};
-  if (::stat("/proc/self/exe", &status) != 0) return false;
-  return record.executable_inode == status.st_ino &&
-         record.executable_device == bpf::kernel_device(status.st_dev);
-}
-
 /// What weighs less than its class may.
-policy::Grade at_most(const bpf::ProbeRecord& record) {
+policy::Grade at_most(const bpf::ProbeRecord& record, const OurPrograms& ours) {
   constexpr std::uint64_t kPollingThread = 2;  // IORING_SETUP_SQPOLL: works on without system calls
   constexpr std::uint64_t kPacketFamily =
       17;  // AF_PACKET sees everybody's packets, a raw socket one protocol's
@@ -124,7 +112,7 @@ policy::Grade at_most(const bpf::ProbeRecord& record) {
     case bpf::Watch::packet:
       return record.argument >> 32 == kPacketFamily ? policy::Grade::evidence : policy::Grade::observe;
     case bpf::Watch::bpf_use:
-      return manager || is_our_program(record) ? policy::Grade::observe : policy::Grade::critical;
+      return manager || ours.ran(record) ? policy::Grade::observe : policy::Grade::critical;
     case bpf::Watch::tpm:
     case bpf::Watch::mount:
     case bpf::Watch::core_dump:
@@ -155,14 +143,14 @@ policy::Grade at_most(const bpf::ProbeRecord& record) {
 
 }  // namespace
 
-policy::Detection detection_of(const bpf::ProbeRecord& record) {
+policy::Detection detection_of(const bpf::ProbeRecord& record, const OurPrograms& ours) {
   policy::Detection out;
   out.detection = class_of(record.watch);
   out.outcome = outcome_of(record.outcome);
   out.privileged = record.uid && (*record.uid == 0 || *record.uid == ::geteuid());
   if (!out.privileged && only_a_name(record) && out.outcome == policy::Outcome::succeeded)
     out.outcome = policy::Outcome::unknown;
-  out.at_most = at_most(record);
+  out.at_most = at_most(record, ours);
   out.boottime_ns = record.boottime_ns;
   out.subject = record.subject();
   out.evidence = record.evidence();
@@ -170,12 +158,13 @@ policy::Detection detection_of(const bpf::ProbeRecord& record) {
 }
 
 Sentry::Sentry(policy::NodePolicy policy, std::unique_ptr<bpf::ProbeSet> probes, Duration check_interval,
-               std::function<Instant()> now, Handler handler)
+               std::function<Instant()> now, Handler handler, OurPrograms ours)
     : responder_(std::move(policy)),
       probes_(std::move(probes)),
       check_interval_(check_interval),
       now_(std::move(now)),
       handler_(std::move(handler)),
+      ours_(std::move(ours)),
       next_check_(now_()) {}
 
 void Sentry::judge(const policy::Detection& detection) {
@@ -183,7 +172,7 @@ void Sentry::judge(const policy::Detection& detection) {
 }
 
 void Sentry::record(const bpf::ProbeRecord& record) {
-  policy::Detection detection = detection_of(record);
+  policy::Detection detection = detection_of(record, ours_);
   // Only where somebody goes by it: the number is all that the kernel records.
   const auto& allowed = responder_.policy().allowances;
   const bool by_cgroup = std::ranges::any_of(allowed, [&](const policy::Allowance& one) {
@@ -240,18 +229,6 @@ void Sentry::guard(const keyring::KeyStore& keys) {
   }
 }
 
-void Sentry::contradiction(const protocol::ContradictionSeen& seen) {
-  policy::Detection detection;
-  detection.detection = seen.what == protocol::Contradiction::cloned_identity
-                            ? DetectionClass::cloned_identity
-                            : DetectionClass::stale_incarnation;
-  detection.boottime_ns = now_().ns;
-  detection.subject = {{"node_id", hex_id(seen.node_id)}, {"member", std::to_string(seen.member)}};
-  detection.evidence = {{"asr", hex_id(seen.asr_id)}, {"from", format_endpoint(seen.from)}};
-  if (seen.expected) detection.evidence.emplace("expected_at", format_endpoint(*seen.expected));
-  judge(detection);
-}
-
 std::vector<std::pair<std::string, std::string>> Sentry::health() const {
   std::vector<std::pair<std::string, std::string>> out;
   if (!probes_) return out;
@@ -291,4 +268,4 @@ std::string Sentry::tier() const {
   return out.empty() ? "none" : out;
 }
 
-}  // namespace akm::node
+}  // namespace akm::sentry

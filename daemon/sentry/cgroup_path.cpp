@@ -1,4 +1,4 @@
-#include "daemon/node/cgroup_path.h"
+#include "daemon/sentry/cgroup_path.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -12,7 +12,7 @@
 
 #include "daemon/base/unique_fd.h"
 
-namespace akm::node {
+namespace akm::sentry {
 namespace {
 
 constexpr int kKernfsHandle = 0xfe;  // FILEID_KERNFS: its handle is the number of the inode
@@ -48,4 +48,4 @@ std::optional<std::string> cgroup_path(std::uint64_t id, const std::string& moun
   return path.empty() ? "/" : path;
 }
 
-}  // namespace akm::node
+}  // namespace akm::sentry

@@ -4,10 +4,10 @@
 #include <optional>
 #include <string>
 
-namespace akm::node {
+namespace akm::sentry {
 
 /// As /proc/PID/cgroup has it, "/system.slice/x.service", from the root of the hierarchy (cgroup v2) that is
 /// mounted at `mount`. None when it is gone, or where there is no such hierarchy.
 std::optional<std::string> cgroup_path(std::uint64_t id, const std::string& mount = "/sys/fs/cgroup");
 
-}  // namespace akm::node
+}  // namespace akm::sentry

@@ -1,4 +1,4 @@
-#include "daemon/node/sentry.h"
+#include "daemon/sentry/sentry.h"
 
 #include <criterion/criterion.h>
 
@@ -10,7 +10,7 @@
 #include "tests/support/memory_key_store.h"
 
 using namespace akm;
-using namespace akm::node;
+using namespace akm::sentry;
 using policy::DetectionClass;
 using policy::Grade;
 
@@ -71,7 +71,8 @@ Test(sentry, each_watch_has_its_class) {
   for (std::size_t i = 0; i < bpf::kWatchCount; ++i) {
     bpf::ProbeRecord record = test::foreign_key_read(5);
     record.watch = static_cast<bpf::Watch>(i);
-    cr_assert(classes.insert(detection_of(record).detection).second, "no two watches share a class");
+    cr_assert(classes.insert(detection_of(record, OurPrograms()).detection).second,
+              "no two watches share a class");
   }
   cr_assert_not(classes.contains(DetectionClass::sensor_impaired));
 }
@@ -85,7 +86,7 @@ Test(sentry, what_honest_programs_do_weighs_less) {
     record.operation = operation;
     record.argument = argument;
     record.tgid = tgid;
-    return policy::grade(detection_of(record));
+    return policy::grade(detection_of(record, OurPrograms()));
   };
   cr_assert_eq(grade_of(bpf::Watch::bpf_ours, "bpf-map-get-fd", 14, 99), Grade::evidence);
   cr_assert_eq(grade_of(bpf::Watch::bpf_ours, "bpf-map-update", 2, 99), Grade::critical);
@@ -133,14 +134,6 @@ Test(sentry, guards_the_keys_and_says_when_it_cannot) {
   bench.sentry.guard(keys);
   cr_assert_eq(bench.sentry.findings().size(), 1);
   cr_assert_eq(bench.sentry.counters().at("probe_guard_failures"), 1);
-}
-
-Test(sentry, a_contradiction_names_the_other_member) {
-  Bench bench;
-  bench.sentry.contradiction({protocol::Contradiction::cloned_identity, 9, 2, 0xa002});
-  cr_assert_eq(bench.seen.at(0).first.subject.at("node_id"), "000000000000a002");
-  cr_assert_eq(bench.seen[0].second.grade, Grade::critical);
-  cr_assert_neq(bench.seen[0].second.actions.front(), policy::Response::revoke_local);
 }
 
 Test(sentry, without_probes_it_is_blind_and_says_so) {

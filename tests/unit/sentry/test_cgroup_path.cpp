@@ -1,4 +1,4 @@
-#include "daemon/node/cgroup_path.h"
+#include "daemon/sentry/cgroup_path.h"
 
 #include <criterion/criterion.h>
 #include <sched.h>

@@ -1,0 +1,46 @@
+#pragma once
+// After a breach of the NMM's own machine: whoever read its memory has the session keys of its relationships
+// with the nodes, and everything that was sent under them. New session keys come first, so that what is sent
+// after it is nobody else's; then every ASR gets a new generation. Nobody is put out, and nothing is erased:
+// the NMM is what the nodes are reached by.
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <set>
+
+#include "daemon/nmm/core.h"
+#include "daemon/nmm/recovery.h"
+
+namespace akm::nmm {
+
+class KeyReplacement {
+ public:
+  KeyReplacement(Core& core, Recovery& recovery) : core_(core), recovery_(recovery) {}
+
+  /// Soon after the one before it waits, and several that wait are one.
+  void begin(const Breach& breach);
+  /// The generations alone.
+  void renew(const Breach& breach) { recovery_.own_breach(breach); }
+  /// The relationship with this node has a new session key.
+  void rekeyed(protocol::NodeId node_id);
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  void deadline_reached(Instant now);
+
+ private:
+  void start(const Breach& breach, Instant now);
+  void ask_more();
+  void finish();
+
+  Core& core_;
+  Recovery& recovery_;
+  Breach breach_;                         // of the replacement under way
+  std::optional<Instant> patience_ends_;  // under way: the generations come then at the latest
+  std::deque<protocol::NodeId> waiting_;  // to be asked for new session keys
+  std::set<protocol::NodeId> asked_;
+  std::size_t nodes_ = 0;
+  std::size_t rekeyed_ = 0;
+  std::optional<Instant> started_;
+  std::optional<Breach> next_;
+};
+
+}  // namespace akm::nmm

@@ -1,0 +1,72 @@
+#include "daemon/sentry/probe_settings.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "daemon/base/log.h"
+
+namespace akm::sentry {
+
+void add_probe_settings(service::Schema& schema) {
+  schema.push_back(
+      {.name = "probes.enabled",
+       .standard = true,
+       .doc = "Watch keys, process and folders with BPF. Without it nothing is detected locally.",
+       .choices = {}});
+  schema.push_back({.name = "probes.config_folder",
+                    .standard = std::string("/etc/akm"),
+                    .doc = "Folder whose changes are evidence; empty for none.",
+                    .choices = {}});
+  schema.push_back({.name = "probes.check_interval_s",
+                    .standard = std::int64_t{5},
+                    .doc = "Seconds between heartbeats of the probes.",
+                    .minimum = 1,
+                    .maximum = 3600,
+                    .choices = {}});
+  schema.push_back(
+      {.name = "probes.pin_folder",
+       .standard = std::string(),
+       .doc = "Folder on a mounted bpffs, /sys/fs/bpf/akm say, in which the probes outlive the daemon; "
+              "empty: they end with it. Each daemon has its own.",
+       .choices = {}});
+  schema.push_back({.name = "probes.our_programs",
+                    .standard = std::vector<std::string>(),
+                    .doc = "Files of AKM's daemons on this machine, whose BPF programs are no news; empty: "
+                           "akmd, akm-nmmd and akm-rootd in this one's folder.",
+                    .choices = {}});
+}
+
+Result<ProbeSettings> probe_settings(const service::Config& config) {
+  ProbeSettings out;
+  out.enabled = config.boolean("probes.enabled");
+  out.config_folder = config.text("probes.config_folder");
+  out.pin_folder = config.text("probes.pin_folder");
+  out.check_interval_s = static_cast<std::uint32_t>(config.integer("probes.check_interval_s"));
+  out.our_programs = config.list("probes.our_programs");
+  const bool absolute =
+      std::ranges::all_of(out.our_programs, [](const std::string& one) { return one.starts_with('/'); });
+  if (!absolute || out.our_programs.size() > kOurProgramsMax)
+    return std::unexpected(config.invalid("probes.our_programs", "at most 16 absolute paths"));
+  return out;
+}
+
+std::unique_ptr<bpf::ProbeSet> open_probes(const ProbeSettings& settings, const std::string& state_folder,
+                                           std::vector<std::string>& findings) {
+  if (!settings.enabled) {
+    findings.emplace_back("Probes are switched off by the configuration: nothing is detected locally");
+    return nullptr;
+  }
+  bpf::ProbeOptions options;
+  options.state_folders = {state_folder};
+  if (!settings.config_folder.empty()) options.config_folders = {settings.config_folder};
+  options.pin_folder = settings.pin_folder;
+  // Three missed heartbeats and a moment: then nobody watches.
+  options.heartbeat_limit = std::chrono::seconds(3 * settings.check_interval_s + 10);
+  auto probes = bpf::ProbeSet::open(options);
+  if (probes) return std::move(*probes);
+  findings.push_back("No probes, nothing is detected locally: " + probes.error().message());
+  log::error("No probes", {{"AKM_ERROR", probes.error().message()}});
+  return nullptr;
+}
+
+}  // namespace akm::sentry

@@ -1,0 +1,76 @@
+#include "daemon/nmm/key_replacement.h"
+
+#include <criterion/criterion.h>
+
+#include <chrono>
+
+#include "tests/unit/nmm/nmm_net.h"
+
+using namespace akm;
+using namespace akm::nmm;
+using namespace akm::nmm::test;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TestSuite(key_replacement, .init = quiet);
+
+namespace {
+
+void breach(NmmNet& net) {
+  policy::Detection out;
+  out.detection = policy::DetectionClass::foreign_code;
+  out.boottime_ns = net.now.ns;
+  net.nmm->guard().judge(out);
+}
+
+}  // namespace
+
+Test(key_replacement, a_node_that_is_away_holds_up_nobody_for_long) {
+  NmmNet net(3, {}, true);
+  net.activate_all();
+  const auto asr = net.create(2);
+  net.nodes[2]->down = true;
+  breach(net);
+  net.run(seconds(5));
+  cr_assert(net.agreed(asr, 1, {0, 1}), "it still waits");
+  net.run(seconds(8));
+  cr_assert(net.agreed(asr, 2, {0, 1}));
+  cr_assert_eq(net.event("machine-keys-replaced")->fields.at("rekeyed"), "2");
+  cr_assert_eq(net.event("machine-keys-replaced")->fields.at("nodes"), "3");
+}
+
+Test(key_replacement, several_at_once_are_one_and_later_ones_one_more) {
+  NmmNet net(2, {}, true);
+  net.activate_all();
+  const auto asr = net.create(2);
+  for (int i = 0; i < 5; ++i) {
+    breach(net);
+    net.run(milliseconds(500));
+  }
+  net.run(seconds(10));
+  cr_assert(net.agreed(asr, 2, {0, 1}));
+  net.run(seconds(60));
+  cr_assert(net.agreed(asr, 3, {0, 1}), "what came after the first one began is answered too");
+  net.run(seconds(120));
+  cr_assert(net.agreed(asr, 3, {0, 1}));
+}
+
+Test(key_replacement, the_limit_on_rekeys_holds) {
+  NmmSettings settings;
+  settings.recovery.rekeys_per_window = 1;
+  NmmNet net(2, std::move(settings), true);
+  net.activate_all();
+  const auto asr = net.create(2);
+  breach(net);
+  net.run(seconds(61));
+  breach(net);
+  net.run(seconds(20));
+  cr_assert(net.agreed(asr, 2, {0, 1}));
+  cr_assert_eq(net.event("machine-keys-replaced")->fields.at("relationships"), "0");
+}
+
+Test(key_replacement, without_nodes_there_is_nothing_to_wait_for) {
+  NmmNet net(0, {}, true);
+  breach(net);
+  cr_assert_eq(net.event("machine-keys-replaced")->fields.at("reason"), "there is no relationship");
+}
