@@ -123,7 +123,11 @@ void Assembly::watch_machine(const service::Settings& settings, const NmmSetting
   watch::Own self;
   self.paths = {settings.state_folder};
   if (!own.probes.config_folder.empty()) self.paths.push_back(own.probes.config_folder);
-  if (const auto program = watch::read_link("/proc/self/exe")) self.paths.push_back(*program);
+  if (const auto program = watch::read_link("/proc/self/exe")) {
+    self.paths.push_back(*program);
+    self.program = *program;
+  }
+  self.pin_folder = own.probes.pin_folder;
   self.run_aside = [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); };
   self.tcti = own.hardware.tcti;
   self.tiers = [this] { return role_->guard().health(); };

@@ -148,7 +148,10 @@ std::unique_ptr<watch::StandardWatches> watch_machine(Node& node, io::Loop& loop
   watch::Own own;
   own.paths = {settings.common.state_folder};
   if (!settings.probes.config_folder.empty()) own.paths.push_back(settings.probes.config_folder);
-  if (const auto program = watch::read_link("/proc/self/exe")) own.paths.push_back(*program);
+  if (const auto program = watch::read_link("/proc/self/exe")) {
+    own.paths.push_back(*program);
+    own.program = *program;
+  }
   own.pin_folder = settings.probes.pin_folder;
   own.run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); };
   own.tcti = settings.hardware.tcti;

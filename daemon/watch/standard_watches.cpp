@@ -11,6 +11,7 @@
 #include "daemon/watch/mac_state.h"
 #include "daemon/watch/network_counters.h"
 #include "daemon/watch/own_code.h"
+#include "daemon/watch/own_program.h"
 #include "daemon/watch/packet_sockets.h"
 #include "daemon/watch/service_files.h"
 #include "daemon/watch/tamper_inputs.h"
@@ -59,7 +60,10 @@ void StandardWatches::add_system(const WatchSettings& settings, const Own& own) 
     watches_.add(std::make_unique<HidingMounts>(own.paths, own.pin_folder));
   if (settings.looks_for(DetectionClass::foreign_code))
     watches_.add(std::make_unique<OwnCode>(settings.library_folders));
-  if (settings.looks_for(DetectionClass::service_tampering)) watches_.add(std::make_unique<ServiceFiles>());
+  if (settings.looks_for(DetectionClass::service_tampering)) {
+    watches_.add(std::make_unique<ServiceFiles>());
+    if (!own.program.empty()) watches_.add(std::make_unique<OwnProgram>(own.program));
+  }
   if (settings.looks_for(DetectionClass::clock_jump))
     watches_.add(std::make_unique<WallClock>(std::chrono::milliseconds(settings.clock_jump_ms),
                                              [] { return wall_time_ns() - boottime_now().ns; }));

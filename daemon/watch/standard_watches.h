@@ -17,6 +17,7 @@ namespace akm::watch {
 /// What the daemon says of itself. Functions that are null: there is no such thing here.
 struct Own {
   std::vector<std::string> paths;  // its state, configuration and program
+  std::string program = {};        // where it was started from
   std::string pin_folder = {};     // of the sensor, on bpffs; empty: it pins nothing there
   RunAside run_aside;              // a thread, with the TPM among others
   std::string tcti = {};           // empty: the standard TPM, if there is one
