@@ -1,5 +1,5 @@
-"""Attacks on the daemon itself: each is done to a real akmd, and somebody notices. Prints who and how fast; with AKM_TABLE
-the same goes to that file, as docs/detections.md has it."""
+"""Attacks on the daemon itself: each is done to a real akmd, and somebody notices. Prints who and how fast; with
+AKM_TABLE the same goes to that file, as docs/detections.md has it."""
 import contextlib
 import ctypes
 import json

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,7 +15,6 @@
 #include "daemon/nmm/nmm.h"
 #include "daemon/protocol/attestation.h"
 #include "daemon/protocol/control_body.h"
-#include "tests/support/fake_probe_set.h"
 #include "tests/support/paper_tpm.h"
 #include "tests/unit/nmm/memory_store.h"
 
@@ -89,9 +89,9 @@ class FakeNode {
 
 class NmmNet : public Wire {
  public:
-  /// `watched`: with probes on the NMM's machine, that see what `probes` says.
-  explicit NmmNet(std::size_t count, NmmSettings settings = {}, bool watched = false)
-      : settings_(std::move(settings)), watched_(watched) {
+  /// `machine`: of the NMM; null: one that nothing watches.
+  explicit NmmNet(std::size_t count, NmmSettings settings = {}, std::function<NmmMachine()> machine = {})
+      : settings_(std::move(settings)), machine_(std::move(machine)) {
     settings_.endpoints = {"10.0.0.1:7400"};
     start_nmm();
     nmm->create_root_secret([](const Status&) {});
@@ -175,8 +175,6 @@ class NmmNet : public Wire {
   std::unique_ptr<Nmm> nmm;
   std::vector<std::unique_ptr<FakeNode>> nodes;
   bool nmm_down = false;
-  akm::test::FakeProbeSet::Script probes;
-  std::vector<keyring::TpmWorker::Job> hooks;
   std::vector<keyring::TpmWorker::Job> aside;  // what the NMM has a thread do: run_aside() is that thread
   bool aside_full = false;
 
@@ -210,18 +208,8 @@ class NmmNet : public Wire {
                                               aside.push_back(std::move(job));
                                               return {};
                                             }},
-                                settings_, NmmIdentity{}, machine());
+                                settings_, NmmIdentity{}, machine_ ? machine_() : NmmMachine{});
     (void)nmm->start(RunningClock::BootId{7}, nullptr);
-  }
-  NmmMachine machine() {
-    NmmMachine out;
-    if (!watched_) return out;
-    out.probes = std::make_unique<akm::test::FakeProbeSet>(probes);
-    out.run_hooks = [this](keyring::TpmWorker::Job job) -> Status {
-      hooks.push_back(std::move(job));
-      return {};
-    };
-    return out;
   }
   std::optional<Instant> next() const {
     std::optional<Instant> at;
@@ -263,7 +251,7 @@ class NmmNet : public Wire {
   }
 
   NmmSettings settings_;
-  bool watched_ = false;
+  std::function<NmmMachine()> machine_;
   SeededRandom random_{1};
   std::uint32_t incarnation_ = 0;
   std::size_t labels_ = 0;

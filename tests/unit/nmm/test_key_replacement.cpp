@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "tests/unit/nmm/nmm_net.h"
+#include "tests/unit/nmm/watched_net.h"
 
 using namespace akm;
 using namespace akm::nmm;
@@ -26,7 +26,7 @@ void breach(NmmNet& net) {
 }  // namespace
 
 Test(key_replacement, a_node_that_is_away_holds_up_nobody_for_long) {
-  NmmNet net(3, {}, true);
+  WatchedNet net(3);
   net.activate_all();
   const auto asr = net.create(2);
   net.nodes[2]->down = true;
@@ -40,7 +40,7 @@ Test(key_replacement, a_node_that_is_away_holds_up_nobody_for_long) {
 }
 
 Test(key_replacement, several_at_once_are_one_and_later_ones_one_more) {
-  NmmNet net(2, {}, true);
+  WatchedNet net(2);
   net.activate_all();
   const auto asr = net.create(2);
   for (int i = 0; i < 5; ++i) {
@@ -58,7 +58,7 @@ Test(key_replacement, several_at_once_are_one_and_later_ones_one_more) {
 Test(key_replacement, the_limit_on_rekeys_holds) {
   NmmSettings settings;
   settings.recovery.rekeys_per_window = 1;
-  NmmNet net(2, std::move(settings), true);
+  WatchedNet net(2, std::move(settings));
   net.activate_all();
   const auto asr = net.create(2);
   breach(net);
@@ -70,7 +70,7 @@ Test(key_replacement, the_limit_on_rekeys_holds) {
 }
 
 Test(key_replacement, without_nodes_there_is_nothing_to_wait_for) {
-  NmmNet net(0, {}, true);
+  WatchedNet net(0);
   breach(net);
   cr_assert_eq(net.event("machine-keys-replaced")->fields.at("reason"), "there is no relationship");
 }

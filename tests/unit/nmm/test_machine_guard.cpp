@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "tests/unit/nmm/nmm_net.h"
+#include "tests/unit/nmm/watched_net.h"
 
 using namespace akm;
 using namespace akm::nmm;
@@ -36,7 +36,7 @@ bpf::ProbeRecord memory_opened() {
 }  // namespace
 
 Test(machine_guard, a_breach_of_the_machine_is_told_and_every_key_replaced) {
-  NmmNet net(3, {}, true);
+  WatchedNet net(3);
   net.activate_all();
   const auto asr = net.create(3);
   const auto epoch = net.nodes[0]->view(net.nodes[0]->provisioning)->epoch;
@@ -61,7 +61,7 @@ Test(machine_guard, a_breach_of_the_machine_is_told_and_every_key_replaced) {
 }
 
 Test(machine_guard, evidence_and_observations_cost_nobody_anything) {
-  NmmNet net(3, {}, true);
+  WatchedNet net(3);
   net.activate_all();
   const auto asr = net.create(3);
   std::size_t signals = 0;
@@ -77,7 +77,7 @@ Test(machine_guard, evidence_and_observations_cost_nobody_anything) {
 }
 
 Test(machine_guard, a_flood_is_logged_and_not_signalled) {
-  NmmNet net(0, {}, true);
+  WatchedNet net(0);
   std::size_t signals = 0;
   net.nmm->set_observer(
       {.status_changed = {}, .asr_changed = {}, .event = [&signals](const EventRecord&) { ++signals; }});
@@ -87,7 +87,7 @@ Test(machine_guard, a_flood_is_logged_and_not_signalled) {
 }
 
 Test(machine_guard, an_open_window_of_the_domain_excuses_evidence) {
-  NmmNet net(0, {}, true);
+  WatchedNet net(0);
   cr_assert(net.nmm->policy_port().start_maintenance("domain", 60, "upgrade").has_value());
   net.nmm->guard().judge(detection(policy::DetectionClass::service_tampering));
   cr_assert_null(net.event("machine-evidence"));
@@ -101,7 +101,7 @@ Test(machine_guard, its_policy_may_ask_for_less_and_for_a_hook) {
   settings.responses.of(policy::DetectionClass::process_access).on_critical = {policy::Response::hook,
                                                                                policy::Response::log};
   settings.responses.hook.program = "/no/such/program";
-  NmmNet net(3, std::move(settings), true);
+  WatchedNet net(3, std::move(settings));
   net.activate_all();
   const auto asr = net.create(3);
   net.probes.records.push_back(memory_opened());
@@ -114,7 +114,7 @@ Test(machine_guard, its_policy_may_ask_for_less_and_for_a_hook) {
 }
 
 Test(machine_guard, its_probes_are_in_the_status) {
-  NmmNet net(0, {}, true);
+  WatchedNet net(0);
   const StatusSnapshot status = net.nmm->status();
   cr_assert_eq(status.probes.at(0).first, "D1");
   cr_assert(status.counters.contains("probe_records"));
