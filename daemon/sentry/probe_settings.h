@@ -13,9 +13,9 @@ namespace akm::sentry {
 
 struct ProbeSettings {
   bool enabled = true;
-  std::string config_folder;
+  std::string config_folder = {};
   std::uint32_t check_interval_s = 5;
-  std::string pin_folder;
+  std::string pin_folder = {};
   std::vector<std::string> our_programs = {};  // empty: those beside us
   [[nodiscard]] std::vector<std::string> programs() const {
     return our_programs.empty() ? OurPrograms::beside_us() : our_programs;

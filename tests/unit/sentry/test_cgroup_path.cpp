@@ -33,10 +33,10 @@ Test(cgroup_path, a_number_becomes_the_path) {
   const std::string path = folder.path() + name;
   cr_assert(std::filesystem::create_directory(path));
   const std::uint64_t id = inode(path);
-  const auto found = node::cgroup_path(id, folder.path());
-  const auto root = node::cgroup_path(inode(folder.path()), folder.path());
+  const auto found = sentry::cgroup_path(id, folder.path());
+  const auto root = sentry::cgroup_path(inode(folder.path()), folder.path());
   cr_assert_eq(::rmdir(path.c_str()), 0);
-  const auto gone = node::cgroup_path(id, folder.path());
+  const auto gone = sentry::cgroup_path(id, folder.path());
   cr_assert_eq(::umount2(folder.path().c_str(), MNT_DETACH), 0);
   cr_assert(found.has_value());
   cr_assert_eq(*found, name);
@@ -45,6 +45,6 @@ Test(cgroup_path, a_number_becomes_the_path) {
 }
 
 Test(cgroup_path, without_a_hierarchy_there_is_none) {
-  cr_assert_not(node::cgroup_path(1, "/proc").has_value());
-  cr_assert_not(node::cgroup_path(1, "/nonexistent").has_value());
+  cr_assert_not(sentry::cgroup_path(1, "/proc").has_value());
+  cr_assert_not(sentry::cgroup_path(1, "/nonexistent").has_value());
 }
