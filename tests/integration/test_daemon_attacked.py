@@ -36,6 +36,8 @@ class DaemonAttacked(IntegrationTest):
             self.skipTest("no bpffs is mounted")
         self.undo = contextlib.ExitStack()
         self.addCleanup(self.undo.close)
+        self.watchers = {}
+        self.undo.callback(lambda: [one.process.stdout.close() for one in self.watchers.values()])  # after the lab
         self.lab = self.undo.enter_context(Lab(BUILD, nodes=tuple("abcdefg")))
         self.rows = []
         self.lab.nmm.overrides = dict(HASTY_NMM)
@@ -51,8 +53,6 @@ class DaemonAttacked(IntegrationTest):
             node.wrapper = ["sh", "-c", f'shift; exec {node.program} "$@"', "sh"]
         cluster.activate_all(self.lab)
         self.watchers = {host.name: Watcher(host) for host in (self.lab.nmm, *self.lab.nodes.values())}
-        for watcher in self.watchers.values():
-            self.undo.callback(watcher.process.stdout.close)
 
     @staticmethod
     def remove_pins(pins):

@@ -18,6 +18,7 @@ class NmmWatched(IntegrationTest):
     def setUp(self):
         self.lab = Lab(BUILD, nodes=("a", "b"), root=True)
         self.lab.__enter__()
+        self.addCleanup(lambda: self.watcher.process.stdout.close())  # when the lab has ended the process
         self.addCleanup(self.lab.close)
         self.root, self.nmm, self.nodes = self.lab.root, self.lab.nmm, self.lab.nodes
         for host in (self.root, self.nmm):
@@ -28,6 +29,7 @@ class NmmWatched(IntegrationTest):
             self.nmm.akmctl("nmm", "provision", name, "--bus-address", node.bus_address, "--endpoint", node.endpoint)
         wait_until(lambda: all(node.status()["state"] == "active" for node in self.nodes.values()), "the nodes", 60)
         self.key = cluster.create(self.lab)
+        self.watcher = Watcher(self.nmm)
 
     def join(self):
         self.root.akmctl("root", "init")
@@ -51,7 +53,6 @@ class NmmWatched(IntegrationTest):
         self.assertTrue(any(row[0].startswith("D2") if isinstance(row, list) else row.startswith("D2")
                             for row in status["probes"]), status["probes"])
         self.assertIn("Probes on this machine", self.nmm.akmctl("nmm", "status").stdout)
-        watcher = Watcher(self.nmm)
         pid = self.nmm.daemon.pid
         pathlib.Path(f"/proc/{pid}/status").read_text()
         os.listdir(f"/proc/{pid}/fd")
@@ -67,16 +68,16 @@ class NmmWatched(IntegrationTest):
 
         epoch = self.provisioning_epoch("a")
         for detection, attack in ATTACKS:
-            seen = len(watcher.events)
+            seen = len(self.watcher.events)
             attack(self.nmm)
             told = wait_until(lambda seen=seen, detection=detection: next(
-                (event for event in watcher.events[seen:] if event["name"] == "machine-critical" and
+                (event for event in self.watcher.events[seen:] if event["name"] == "machine-critical" and
                  event["fields"]["class"] == detection), None), f"{detection} by {attack.__name__} on D-Bus", 10)
             incident = told["fields"]["incident"]
             self.assertIn(incident, [one["id"] for one in self.incidents()])
         cluster.wait_agreed(self.lab, list(self.nodes), "asr-1", generation=self.key[0] + 1)
         self.assertGreater(self.provisioning_epoch("a"), epoch, "new session keys between node and NMM too")
-        watcher.wait("machine-keys-replaced")
+        self.watcher.wait("machine-keys-replaced")
         for detection in ("process-access", "state-tampering"):
             wait_until(lambda detection=detection: self.told_to_root(detection), f"{detection} at the Root", 15)
         self.assertEqual({node["state"] for node in self.nmm.json("nmm", "nodes")}, {"active"})
