@@ -1,5 +1,5 @@
 """A breach of the NMM's own machine: akm-nmmd runs the sensor that akmd runs. Who reads its memory or writes into its
-state is told on D-Bus, in an incident and to the Root, and every key is replaced. Daemons and honest tools are silent."""
+state is told on D-Bus, in an incident and to the Root; every key is replaced. Daemons and honest tools are silent."""
 import json
 import os
 import pathlib
