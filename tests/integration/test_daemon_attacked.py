@@ -83,6 +83,7 @@ class DaemonAttacked(IntegrationTest):
         told = wait_until(find, f"{fields or event} on {host} after: {attack}", seconds, step=0.01)
         took = (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - since) / 1e6
         what = told["fields"].get("class") or told["name"]
+        what += f", {told['fields']['finding']}" if "finding" in told["fields"] else ""
         self.rows.append((attack, by, what, told["fields"].get("grade", "-"), f"{took:.0f} ms"))
         return told
 
@@ -120,7 +121,9 @@ class DaemonAttacked(IntegrationTest):
         detached = bpf(BPF_LINK_DETACH, link)
         os.close(link)
         attack = "link detached by its id" + ("" if detached == 0 else " (refused by the kernel)")
-        self.seen(name, attack, "akmd's own programs", since, **{"class": "tampering", "operation": "link"})
+        self.seen(name, "link opened by its id", "akmd's own programs", since,
+                  **{"class": "bpf-tampering", "operation": "get-fd"})
+        self.seen(name, attack, "akmd's own programs", since, **{"class": "sensor-tampering", "operation": "detach"})
 
     def unpinned(self, name):
         pin, _ = self.links(name)[0]
@@ -140,7 +143,8 @@ class DaemonAttacked(IntegrationTest):
         run("mount", "-t", "tmpfs", "none", self.pins(name))
         self.seen(name, "pin folder mounted over", "akmd's own programs", since,
                   **{"class": "tampering", "operation": "mount"})
-        self.seen(name, "pin folder mounted over", "akmd, by the mount table", since, what="mount")
+        self.seen(name, "pin folder mounted over", "akmd, by the mount table", since,
+                  **{"class": "sensor-tampering", "what": str(self.pins(name))})
 
     def replaced(self, name):
         program = self.lab.nodes[name].program
@@ -172,14 +176,15 @@ class DaemonAttacked(IntegrationTest):
                 self.lab.nodes[name].daemon.send_signal(signal.SIGCONT)
             who = "the next akmd" if name == "a" else "akmd, when it goes on"
             log = self.lab.nodes[name].log
-            for detection, words in (("daemon-signal", "AKM_CLASS=daemon-signal"), ("unwatched", "unwatched")):
-                if name == "b" and detection == "unwatched":
+            for detection, words in (("daemon-signal", "AKM_CLASS=daemon-signal"),
+                                     ("sensor-impaired, unwatched", "AKM_FINDING=unwatched")):
+                if name == "b" and detection != "daemon-signal":
                     continue  # its own clock tells nothing of that; the NMM did
                 wait_until(lambda log=log, words=words: words in log.read_text(), f"{detection} in the log of {name}",
                            20, step=0.01)
                 took = (self.now() - since) / 1e6
                 self.rows.append((f"{number}, then the daemon again", f"{who}, by the records that waited", detection,
-                                  "evidence", f"{took:.0f} ms from then"))
+                                  "evidence", f"{took:.0f} ms from its return"))
 
     def show(self):
         lines = ["| attack | noticed by | as | grade | after |", "| --- | --- | --- | --- | --- |"]
