@@ -16,6 +16,7 @@ using policy::DetectionClass;
 
 // Records of one turn of the loop: a flood of them must not keep the protocol from its deadlines.
 constexpr std::size_t kBudget = 256;
+constexpr std::size_t kOursTold = 64;  // as many as a machine can have
 
 DetectionClass class_of(bpf::Watch watch) {
   switch (watch) {
@@ -171,7 +172,17 @@ void Sentry::judge(const policy::Detection& detection) {
   for (const policy::Judged& one : responder_.judge(detection, now_())) handler_(one.detection, one.decision);
 }
 
+/// A daemon of ours loads some eighty programs when it starts. One record of that between two checks says it;
+/// all of them would crowd others out of the audit log.
+bool Sentry::told_already(const bpf::ProbeRecord& record) {
+  if (record.watch != bpf::Watch::bpf_use || !ours_.ran(record)) return false;
+  if (ours_told_.size() < kOursTold && ours_told_.insert(record.tgid).second) return false;
+  ++of_ours_;
+  return true;
+}
+
 void Sentry::record(const bpf::ProbeRecord& record) {
+  if (told_already(record)) return;
   policy::Detection detection = detection_of(record, ours_);
   // Only where somebody goes by it: the number is all that the kernel records.
   const auto& allowed = responder_.policy().allowances;
@@ -199,6 +210,7 @@ std::optional<Instant> Sentry::next_deadline() const {
 void Sentry::deadline_reached() {
   if (!probes_ || now_() < next_check_) return;
   next_check_ = now_() + check_interval_;
+  ours_told_.clear();
   for (const bpf::SensorFinding& finding :
        probes_->check([this](const bpf::ProbeRecord& one) { record(one); })) {
     impaired(finding);
@@ -244,6 +256,7 @@ std::map<std::string, std::uint64_t> Sentry::counters() const {
   if (!probes_) return {};
   auto out = probes_->counters();
   out.emplace("probe_guard_failures", guard_failures_);
+  out.emplace("probe_records_of_ours", of_ours_);
   return out;
 }
 

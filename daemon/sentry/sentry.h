@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,6 +53,7 @@ class Sentry {
  private:
   void record(const bpf::ProbeRecord& record);
   void impaired(const bpf::SensorFinding& finding);
+  [[nodiscard]] bool told_already(const bpf::ProbeRecord& record);
 
   policy::Responder responder_;
   std::unique_ptr<bpf::ProbeSet> probes_;
@@ -62,6 +64,8 @@ class Sentry {
   Instant next_check_;
   std::uint64_t lost_ = 0;
   std::uint64_t guard_failures_ = 0;
+  std::set<std::uint32_t> ours_told_;  // processes, since the last check
+  std::uint64_t of_ours_ = 0;          // records that were counted alone
   std::map<std::string, std::string> standing_;
 };
 

@@ -234,8 +234,17 @@ void AuditTrail::tell_gap() {
   lost_ = 0;
 }
 
+/// Before each record too: one that is written behind a cut would give the file its length back.
+void AuditTrail::leave_if_touched() {
+  const Status same = log_->untouched();
+  if (same) return;
+  log_->leave_file();
+  damaged(same.error().message());
+}
+
 bool AuditTrail::append(AuditRecord record) {
   const bool critical = record.severity <= kCritical;
+  leave_if_touched();
   tell_gap();
   const Status written = lost_ == 0 ? log_->append(std::move(record)) : std::unexpected(*failing_);
   if (!written) {
@@ -262,10 +271,7 @@ void AuditTrail::seal() {
     if (const Status opened = open_log(); !opened) failed(opened.error());
     return;
   }
-  if (const Status same = log_->untouched(); !same) {
-    log_->leave_file();
-    damaged(same.error().message());
-  }
+  leave_if_touched();
   tell_gap();
   if (lost_ > 0) return;
   if (log_->unsealed() == 0) return failing_.reset();
@@ -337,10 +343,7 @@ void AuditTrail::aside(std::move_only_function<Result<T>()> work, Reply<T> reply
 
 void AuditTrail::verify(Reply<AuditVerdict> reply) {
   if (!log_) return reply(fail(Errc::sealed_unavailable));
-  if (const Status same = log_->untouched(); !same) {
-    log_->leave_file();
-    damaged(same.error().message());
-  }
+  leave_if_touched();
   verify_again(false, std::move(reply));
 }
 

@@ -80,6 +80,7 @@ class AuditTrail final : public AuditPort {
 
   void note(const EventRecord& event);
   bool let_through(std::uint8_t severity);
+  void leave_if_touched();
   bool append(AuditRecord record);
   void tell_gap();
   void make_due(bool critical);

@@ -2,7 +2,11 @@
 
 #include <criterion/criterion.h>
 
+#include <sys/stat.h>
+
 #include <set>
+
+#include "bpf/loader/watch_list.h"
 
 #include "daemon/policy/grading.h"
 
@@ -97,6 +101,32 @@ Test(sentry, what_honest_programs_do_weighs_less) {
   cr_assert_eq(grade_of(bpf::Watch::bpf_use, "bpf-prog-load", 5, 1), Grade::observe);
   cr_assert_eq(grade_of(bpf::Watch::bpf_use, "bpf-prog-load", 5, 99), Grade::evidence);
   cr_assert_eq(grade_of(bpf::Watch::kernel_memory, "open", 0, 1), Grade::critical);
+}
+
+Test(sentry, a_daemon_of_ours_that_loads_its_programs_is_one_record_a_check) {
+  Bench bench;
+  bpf::ProbeRecord load = test::foreign_key_read(5);
+  load.watch = bpf::Watch::bpf_use;
+  load.operation = "bpf-prog-load";
+  bpf::ProbeRecord ours = load;
+  struct stat status{};
+  cr_assert_eq(::stat("/proc/self/exe", &status), 0);
+  ours.executable_device = bpf::kernel_device(status.st_dev);
+  ours.executable_inode = status.st_ino;
+  bench.sentry.deadline_reached();
+  for (int i = 0; i < 80; ++i) bench.script.records.push_back(ours);
+  bench.script.records.push_back(load);
+  bench.script.records.push_back(load);
+  bench.sentry.readable();
+  cr_assert_eq(bench.seen.size(), 3, "of others each one");
+  cr_assert_eq(bench.seen[0].second.grade, Grade::observe);
+  cr_assert_eq(bench.seen[1].second.grade, Grade::evidence);
+  cr_assert_eq(bench.sentry.counters().at("probe_records_of_ours"), 79);
+  bench.now = bench.now + std::chrono::seconds(6);
+  bench.sentry.deadline_reached();
+  bench.script.records.push_back(ours);
+  bench.sentry.readable();
+  cr_assert_eq(bench.seen.size(), 4);
 }
 
 Test(sentry, what_the_budget_leaves_comes_in_the_next_turn) {

@@ -140,6 +140,19 @@ Test(audit_trail, a_log_that_was_cut_is_told_once_and_evidence) {
   cr_assert_eq(evidence.size(), 1);
 }
 
+Test(audit_trail, a_record_behind_a_cut_does_not_cover_it) {
+  Bench bench;
+  bench.open();
+  bench.event("breach-detected", 2);
+  bench.pass(std::chrono::seconds(1));
+  const std::string file = bench.folder() + "/" + store::audit_file_name(1);
+  const auto length = std::filesystem::file_size(file);
+  std::filesystem::resize_file(file, length / 2);
+  bench.event("state-changed", 5);
+  cr_assert_eq(bench.trail->findings().size(), 1);
+  cr_assert_eq(std::filesystem::file_size(file), length / 2, "what comes next is in another file");
+}
+
 Test(audit_trail, no_room_is_said_and_the_gap_is_a_record) {
   Bench bench;
   bench.open();
