@@ -59,6 +59,10 @@ EventRecord event_of(const policy::Detection& detection, const policy::Decision&
   out.fields.emplace("class", policy::detection_name(detection.detection));
   out.fields.emplace("grade", policy::grade_name(decision.grade));
   out.fields.emplace("outcome", policy::outcome_name(detection.outcome));
+  // What the grade came of, for who tries another policy on it.
+  if (detection.at_most < policy::grade_ceiling(detection.detection))
+    out.fields.emplace("weight", policy::grade_name(detection.at_most));
+  if (detection.privileged) out.fields.emplace("privileged", "yes");
   out.fields.emplace("actions", names_of(decision.actions));
   if (!decision.would_do.empty()) out.fields.emplace("not_done", names_of(decision.would_do));
   out.fields.emplace("reason", decision.reason);
@@ -84,10 +88,11 @@ void Node::decided(const policy::Detection& detection, const policy::Decision& d
   // Before the erasure, whose writes to the disk would hold it up.
   if (wants(decision, Response::report)) report_breach(detection, decision, revoke, incident);
   if (revoke) erase_operational();
+  if (revoke && first && has_nmm()) quarantine();
+  keep_policy_memory(decision);
   if (wants(decision, Response::rekey)) {
     for (const protocol::AsrId id : operational()) shell_->post(protocol::RequestRekey{id});
   }
-  if (revoke && first && has_nmm()) quarantine();
   if (wants(decision, Response::hook)) run_hook(detection, decision);
   note_decision(detection, decision, incident);
   if (wants(decision, Response::zeroize) && !of_other) zeroize_by_policy();

@@ -101,6 +101,15 @@ std::size_t ActionHistory::recent(std::uint64_t asr_id, Verdict verdict, Instant
   }));
 }
 
+std::vector<ActionHistory::Entry> ActionHistory::entries() const {
+  std::vector<Entry> out;
+  for (const auto& [asr_id, actions] : actions_) {
+    for (const Action& one : actions) out.push_back({asr_id, one.verdict, one.at});
+  }
+  std::ranges::stable_sort(out, {}, &Entry::at);
+  return out;
+}
+
 std::vector<AsrVerdict> decide(const BreachFacts& facts, const std::vector<AsrFacts>& asrs,
                                const AdjudicationPolicy& policy, const ActionHistory& history, Instant now) {
   std::vector<AsrVerdict> verdicts;

@@ -69,6 +69,13 @@ class ActionHistory {
   [[nodiscard]] std::size_t recent(std::uint64_t asr_id, Verdict verdict, Instant now,
                                    std::uint32_t window_s) const;
   void forget(std::uint64_t asr_id) { actions_.erase(asr_id); }
+  struct Entry {
+    std::uint64_t asr_id = 0;
+    Verdict verdict{};
+    Instant at;
+  };
+  /// All of them, the oldest first.
+  [[nodiscard]] std::vector<Entry> entries() const;
 
  private:
   struct Action {
