@@ -37,7 +37,8 @@ std::uint64_t IncidentTrack::admit(std::uint64_t named, protocol::NodeId reporte
 bool IncidentTrack::has_room(protocol::NodeId reporter) {
   const Instant now = core_.now();
   Reporter& one = reporters_[reporter];
-  const auto back = static_cast<std::uint32_t>(std::min<std::int64_t>((now - one.since) / kReportEvery, one.spent));
+  const auto back =
+      static_cast<std::uint32_t>(std::min<std::int64_t>((now - one.since) / kReportEvery, one.spent));
   one.since = one.spent == back ? now : one.since + back * kReportEvery;
   one.spent -= back;
   if (one.spent >= kReportsAtOnce) {
@@ -57,10 +58,12 @@ bool IncidentTrack::has_room(protocol::NodeId reporter) {
 
 namespace {
 
-/// Names by which the log tells whose story a record belongs to, and who has which keys: a node may not say these.
+/// Names by which the log tells whose story a record belongs to, and who has which keys: a node may not say
+/// these.
 bool is_ours(std::string_view name) {
-  for (const std::string_view one : {"incident", "node", "node_id", "reported_by", "class", "grade", "generation",
-                                     "epoch", "breach_boottime_ns", "actions", "not_done", "reason"}) {
+  for (const std::string_view one :
+       {"incident", "node", "node_id", "reported_by", "class", "grade", "generation", "epoch",
+        "breach_boottime_ns", "actions", "not_done", "reason"}) {
     if (name == one) return true;
   }
   return name.starts_with("member.") || name.starts_with("lacks.") || name.starts_with("subject.");

@@ -24,10 +24,11 @@ class IncidentTrack {
   std::uint64_t admit(std::uint64_t named, protocol::NodeId reporter, std::string_view what,
                       std::int64_t boottime_ns);
   /// A report has come: what it says goes to the log, if it is `recorded`. The incident that it belongs to.
-  std::uint64_t received(const protocol::BreachReport& report, protocol::NodeId reporter, bool recorded = true);
-  /// Whether another report of this node has a place in the log. A member that sends one after the other must not
-  /// push the story of others out of it: kReportsAtOnce, and one more each kReportEvery. What is left out is
-  /// counted and said, and decided on all the same.
+  std::uint64_t received(const protocol::BreachReport& report, protocol::NodeId reporter,
+                         bool recorded = true);
+  /// Whether another report of this node has a place in the log. A member that sends one after the other must
+  /// not push the story of others out of it: kReportsAtOnce, and one more each kReportEvery. What is left out
+  /// is counted and said, and decided on all the same.
   bool has_room(protocol::NodeId reporter);
   /// From now on this is the incident of the node.
   void concerns(protocol::NodeId node_id, std::uint64_t incident);

@@ -339,7 +339,8 @@ std::vector<MaintenanceFacts> NodePolicies::maintenance() const {
 bool NodePolicies::lets_node_open(protocol::NodeId node_id) const {
   const protocol::DetectionPolicy policy = meant_for(node_id, parts_.now());
   const auto said = policy.set.find("maintenance.at_node");
-  return said == policy.set.end() || !std::holds_alternative<bool>(said->second) || std::get<bool>(said->second);
+  return said == policy.set.end() || !std::holds_alternative<bool>(said->second) ||
+         std::get<bool>(said->second);
 }
 
 Status NodePolicies::start_maintenance(const std::string& scope, std::uint32_t seconds,

@@ -33,33 +33,29 @@ const Values& standards() {
   return all;
 }
 
-bool has(const Texts& list, const std::string& one) {
-  return std::ranges::find(list, one) != list.end();
-}
-
 Texts both(const Texts& one, const Texts& other) {
-  Texts out = one;
-  for (const std::string& text : other) {
-    if (!has(out, text)) out.push_back(text);
-  }
-  return out;
+  std::set<std::string> out(one.begin(), one.end());
+  out.insert(other.begin(), other.end());
+  return {out.begin(), out.end()};
 }
 
 Texts common(const Texts& one, const Texts& other) {
-  Texts out;
-  std::ranges::copy_if(one, std::back_inserter(out), [&](const std::string& text) { return has(other, text); });
-  return out;
+  std::set<std::string> out(one.begin(), one.end());
+  std::erase_if(out, [&](const std::string& text) { return std::ranges::find(other, text) == other.end(); });
+  return {out.begin(), out.end()};
 }
 
 Value stricter(const std::string& name, const std::string& one, const std::string& other) {
   if (name.ends_with(".mode")) return one == "enforce" ? one : other;
-  if (name.ends_with(".at_most")) return policy::grade_by_name(one) < policy::grade_by_name(other) ? other : one;
+  if (name.ends_with(".at_most"))
+    return policy::grade_by_name(one) < policy::grade_by_name(other) ? other : one;
   return one.empty() ? other : one;  // the hook's program
 }
 
 /// Both are of the schema, and so of one type.
 Value stricter(const std::string& name, const Value& one, const Value& other) {
-  if (const auto* text = std::get_if<std::string>(&one)) return stricter(name, *text, std::get<std::string>(other));
+  if (const auto* text = std::get_if<std::string>(&one))
+    return stricter(name, *text, std::get<std::string>(other));
   if (const auto* number = std::get_if<std::int64_t>(&one)) {
     const auto more = std::get<std::int64_t>(other);
     const bool most = name.ends_with(".limit_count") || name == "hook.timeout_s";
@@ -96,7 +92,8 @@ Values stricter(const Values& one, const Values& other) {
       if (out.contains(name) || standard == standards().end()) continue;
       const auto word = [&](const Values& set) {
         const auto at = set.find(name);
-        return at == set.end() || at->second.index() != standard->second.index() ? standard->second : at->second;
+        return at == set.end() || at->second.index() != standard->second.index() ? standard->second
+                                                                                 : at->second;
       };
       out.emplace(name, stricter(name, word(one), word(other)));
     }

@@ -47,13 +47,10 @@ policy::AdjudicationPolicy Recovery::policy_of(protocol::AsrId asr_id) const {
 policy::AsrVerdict Recovery::judge(const Breach& breach, const policy::AsrFacts& asr, Instant now) const {
   const policy::AdjudicationPolicy policy = policy_of(asr.asr_id);
   policy::AsrVerdict out =
-      policy::decide({breach.node_id, breach.detection, breach.grade}, {asr}, policy, memory_.history, now).front();
+      policy::decide({breach.node_id, breach.detection, breach.grade}, {asr}, policy, memory_.history, now)
+          .front();
   const bool critical = breach.grade == policy::Grade::critical;
-  // Two members, and one of them is breached: new keys for both would help nobody but the intruder.
-  const bool pair = asr.members <= kLeastMembers && !policy.never_evict.contains(breach.node_id);
   policy::Verdict& verdict = out.verdict;
-  if (verdict == policy::Verdict::rekey && critical && pair && policy.on_critical == policy::Verdict::evict)
-    verdict = policy::Verdict::evict;
   // What a window may lower is never critical; evidence is all that it keeps from costing new keys.
   if (verdict != policy::Verdict::log && !critical && policy::may_be_excused(breach.detection) &&
       core_.node_policies.in_maintenance(breach.node_id, asr.asr_id, now)) {
@@ -137,20 +134,22 @@ BreachOutcome Recovery::breach(Breach breach) {
   return outcome;
 }
 
-/// Of an eviction the memory is stored with it, in one writing: a crash between the two would give the limit back.
-/// `all`: nothing else is to be done, so that the report is answered with it.
+/// Of an eviction the memory is stored with it, in one writing: a crash between the two would give the limit
+/// back. `all`: nothing else is to be done, so that the report is answered with it.
 Status Recovery::evict_remembering(const Breach& breach, const std::set<protocol::AsrId>& asrs, bool all) {
   const Instant now = core_.now();
   policy::RecoveryMemory next = memory_;
   for (const protocol::AsrId asr_id : asrs) next.history.record(asr_id, policy::Verdict::evict, now);
   next.history.record(policy::kDomain, policy::Verdict::evict, now);
-  if (all && breach.boottime_ns > 0) next.incidents.add({breach.node_id, breach.detection, breach.boottime_ns});
+  if (all && breach.boottime_ns > 0)
+    next.incidents.add({breach.node_id, breach.detection, breach.boottime_ns});
   AKM_TRY(evict(breach.node_id, asrs, Reason::breach, {}, &next));
   memory_ = std::move(next);
   return {};
 }
 
-/// The memory first: a rekey that counts and was not made costs less than one that was made and does not count.
+/// The memory first: a rekey that counts and was not made costs less than one that was made and does not
+/// count.
 Status Recovery::rekey_remembering(protocol::AsrId asr_id) {
   const Instant now = core_.now();
   policy::RecoveryMemory next = memory_;
@@ -161,8 +160,8 @@ Status Recovery::rekey_remembering(protocol::AsrId asr_id) {
   return {};
 }
 
-/// What could not be carried out is taken out of the sets. What failed does not count against the limits: the next
-/// report is to try the same again.
+/// What could not be carried out is taken out of the sets. What failed does not count against the limits: the
+/// next report is to try the same again.
 void Recovery::carry_out(const Breach& breach, std::set<protocol::AsrId>& evictions,
                          std::set<protocol::AsrId>& rekeys, BreachOutcome& outcome) {
   if (!evictions.empty()) {

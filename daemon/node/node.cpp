@@ -249,8 +249,8 @@ void Node::answer_rekey(protocol::AsrId asr_id, const Status& outcome) {
 std::optional<Instant> Node::next_deadline() const {
   std::optional<Instant> out = sentry_.next_deadline();
   for (const auto& due :
-       {save_due_, memory_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_, handover_.ends(),
-        rules_.next_deadline(), gate_ ? gate_->next_deadline() : std::nullopt}) {
+       {save_due_, memory_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_,
+        handover_.ends(), rules_.next_deadline(), gate_ ? gate_->next_deadline() : std::nullopt}) {
     if (due && (!out || *due < *out)) out = due;
   }
   return out;

@@ -287,7 +287,7 @@ class Node final : public ControlPort {
   Backoff report_backoff_;
   std::optional<Instant> report_due_;
   bool report_under_way_ = false;
-  std::optional<Instant> save_due_;  // the record is newer than what is stored
+  std::optional<Instant> save_due_;    // the record is newer than what is stored
   std::optional<Instant> memory_due_;  // and what the policy remembers
   Instant memory_saved_{};
   std::map<protocol::AsrId, Instant> resync_not_before_;

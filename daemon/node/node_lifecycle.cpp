@@ -151,8 +151,7 @@ void Node::erase_rest() {
   for (const protocol::AsrId id : shell_->engine().relationships()) shell_->post(protocol::RetireAsr{id});
   link_.use(0);
   record_.reset();
-  for (auto* due : {&activation_due_, &heartbeat_due_, &report_due_, &save_due_, &memory_due_})
-    due->reset();
+  for (auto* due : {&activation_due_, &heartbeat_due_, &report_due_, &save_due_, &memory_due_}) due->reset();
   findings_.clear();
   changed_sources_.clear();
   resync_not_before_.clear();

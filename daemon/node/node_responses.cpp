@@ -27,15 +27,15 @@ std::string number_in(const std::map<std::string, std::string>& facts, const std
 void Node::load_policy_memory() {
   const auto stored = parts_.store->read(kPolicyMemory);
   if (!stored && stored.error().code == Errc::not_found) return;
-  const Status taken = stored ? sentry_.remember(stored->reveal(), parts_.machine.boot_id)
-                              : std::unexpected(stored.error());
+  const Status taken =
+      stored ? sentry_.remember(stored->reveal(), parts_.machine.boot_id) : std::unexpected(stored.error());
   if (!taken)
     say({.name = "policy-memory-lost", .severity = 4, .fields = {{"error", taken.error().message()}}}, {},
         "What the policy remembers of earlier answers cannot be read");
 }
 
-/// A program and a rekey are done once: they are stored as done before they are. Keys that are revoked twice and a
-/// report that is sent twice change nothing, so that these do not wait for the disk.
+/// A program and a rekey are done once: they are stored as done before they are. Keys that are revoked twice
+/// and a report that is sent twice change nothing, so that these do not wait for the disk.
 void Node::keep_policy_memory(const policy::Decision& decision) {
   if (!decision.remember || leaving_) return;
   const auto& done = decision.actions;
@@ -45,7 +45,8 @@ void Node::keep_policy_memory(const policy::Decision& decision) {
   if (!memory_due_) memory_due_ = std::max(parts_.now(), memory_saved_ + kMemoryAgain);
 }
 
-/// After the node's own record: an answer that is remembered must not have left its report and its quarantine behind.
+/// After the node's own record: an answer that is remembered must not have left its report and its quarantine
+/// behind.
 void Node::save_policy_memory() {
   if (parts_.store == nullptr) return;
   if (std::exchange(save_due_, std::nullopt)) save_record();

@@ -180,8 +180,9 @@ Status Rules::start_maintenance(const std::string& scope, std::uint32_t seconds,
   if (!windows_) return fail(Errc::sealed_unavailable, kNoState);
   if (!scope.empty()) return fail(Errc::not_found, "at a node the scope is empty");
   if (!in_force_.maintenance.at_node)
-    return fail(Errc::refused_by_policy,
-                "windows of this node are opened at its NMM (maintenance.at_node): akmctl maintenance start --node");
+    return fail(
+        Errc::refused_by_policy,
+        "windows of this node are opened at its NMM (maintenance.at_node): akmctl maintenance start --node");
   if (seconds > in_force_.maintenance.longest_s)
     return fail(Errc::invalid_argument, "a window lasts at most " +
                                             std::to_string(in_force_.maintenance.longest_s) +

@@ -20,14 +20,15 @@ std::optional<std::string> objection(std::uint64_t node_id, const AsrFacts& asr,
                                      const AdjudicationPolicy& policy, const ActionHistory& history,
                                      Instant now) {
   if (policy.never_evict.contains(node_id)) return "the node is on the never-evict list";
-  if (asr.members == 0 || asr.members - 1 < policy.quorum_floor) {
-    return "fewer than quorum_floor members would remain";
-  }
   if (history.recent(asr.asr_id, Verdict::evict, now, policy.window_s) >= policy.evictions_per_window) {
     return "too many evictions in the window";
   }
   if (history.recent(kDomain, Verdict::evict, now, policy.window_s) >= policy.domain_evictions_per_window) {
     return "too many evictions in the domain in the window";
+  }
+  if (asr.members == kPair) return std::nullopt;
+  if (asr.members == 0 || asr.members - 1 < policy.quorum_floor) {
+    return "fewer than quorum_floor members would remain";
   }
   return std::nullopt;
 }

@@ -51,6 +51,10 @@ struct AdjudicationPolicy {
   [[nodiscard]] Status check() const;
 };
 
+/// Two members, and one of them is breached: new keys for both would help nobody but the intruder, so that
+/// the floor does not hold for them. An eviction ends such an ASR.
+inline constexpr std::size_t kPair = 2;
+
 struct AsrVerdict {
   std::uint64_t asr_id = 0;
   Verdict verdict = Verdict::log;

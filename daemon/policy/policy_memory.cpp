@@ -108,7 +108,8 @@ std::vector<std::uint8_t> encode_memory(const NodePolicy& policy, const PolicySt
   writer.bytes(boot);
   std::size_t used = 0;
   for (const auto& of_class : state.answered)
-    used += static_cast<std::size_t>(std::ranges::count_if(of_class, [](const auto& a) { return !a.empty(); }));
+    used +=
+        static_cast<std::size_t>(std::ranges::count_if(of_class, [](const auto& a) { return !a.empty(); }));
   writer.array(used);
   for (const DetectionClass detection : kDetectionClasses) {
     const auto& of_class = state.answered.at(static_cast<std::size_t>(detection));

@@ -1,7 +1,7 @@
 #pragma once
-// What of a policy's memory outlives a restart of the daemon: without it a crash would give back the limits that were
-// used up, and a record that comes again would be answered again (docs/policy.md). Times are of one boot: after
-// another one, what was done counts as done at the start, so that no limit is passed.
+// What of a policy's memory outlives a restart of the daemon: without it a crash would give back the limits
+// that were used up, and a record that comes again would be answered again (docs/policy.md). Times are of one
+// boot: after another one, what was done counts as done at the start, so that no limit is passed.
 #include <array>
 #include <cstdint>
 #include <span>

@@ -142,6 +142,14 @@ class Audit(IntegrationTest):
             file.unlink()
         b.start()
         self.assertFalse(verify(b)[0])
+        # All of it, with the sealed record that says how long it was.
+        c = self.lab.nodes["c"]
+        c.stop()
+        (c.state / "records" / "audit").unlink()
+        for file in files(c):
+            file.unlink()
+        c.start()
+        self.assertTrue(any("audit log" in one for one in c.status()["findings"]))
         # A tail that is cut off under a running daemon.
         with files(nmm)[-1].open("r+b") as file:
             file.truncate(200)

@@ -1,5 +1,5 @@
-// What holds for every text that may stand in a policy file: it is refused with its place, or what anybody can cause
-// costs nobody anything under it, at the node and at the NMM.
+// What holds for every text that may stand in a policy file: it is refused with its place, or what anybody
+// can cause costs nobody anything under it, at the node and at the NMM.
 #include <rapidcheck.h>
 
 #include <algorithm>
@@ -25,7 +25,8 @@ const Schema& schema() {
 
 std::string any_word() {
   static const std::vector<std::string> all = [] {
-    std::vector<std::string> out{"enforce", "observe", "evidence", "critical", "evict", "rekey", "log", "", "x"};
+    std::vector<std::string> out{"enforce", "observe", "evidence", "critical", "evict",
+                                 "rekey",   "log",     "",         "x"};
     for (const Response one : policy::kResponses) out.emplace_back(policy::response_name(one));
     for (const DetectionClass one : policy::kDetectionClasses) out.emplace_back(policy::detection_name(one));
     return out;
@@ -57,13 +58,15 @@ std::string any_text() {
   }
   for (const char* name : {"forged-frames", "network-scan", "clock-jump"}) {
     const auto grade = *rc::gen::element<std::string>("observe", "evidence", "critical");
-    const auto answer = *rc::gen::element<std::string>("rekey", "report", "zeroize", "revoke-local", "signal", "hook");
+    const auto answer =
+        *rc::gen::element<std::string>("rekey", "report", "zeroize", "revoke-local", "signal", "hook");
     if (*rc::gen::inRange(0, 3) == 0)
       out += "responses." + std::string(name) + ".on_" + grade + " = [\"" + answer + "\"]\n";
   }
   if (*rc::gen::inRange(0, 3) == 0)
     out += "[[combinations]]\nname = \"c\"\nfirst = [" + any_word() + "]\nthen = [" + any_word() + "]\n";
-  if (*rc::gen::inRange(0, 10) == 0) out += *rc::gen::container<std::string>(rc::gen::inRange(' ', '~')) + "\n";
+  if (*rc::gen::inRange(0, 10) == 0)
+    out += *rc::gen::container<std::string>(rc::gen::inRange(' ', '~')) + "\n";
   return out;
 }
 

@@ -131,7 +131,8 @@ std::string names_of(const auto& map, std::uint64_t count) {
   return out.empty() ? "nobody" : out;
 }
 
-/// Times since two boots are not compared. Between the clock of the boot and the wall clock lies when it began.
+/// Times since two boots are not compared. Between the clock of the boot and the wall clock lies when it
+/// began.
 bool of_one_boot(const std::vector<AuditRecord>& records) {
   for (std::size_t i = 1; i < records.size(); ++i) {
     const AuditRecord& one = records[i - 1];
@@ -152,7 +153,8 @@ void tell_generation(const AuditRecord& record, const std::string& node, Inciden
       if (name.starts_with(kMember)) out.lack.emplace(name.substr(kMember.size()), "");
     }
   }
-  if (record.name == "generation-switched") out.have.emplace(node.empty() ? "this node" : node, record.boottime_ns);
+  if (record.name == "generation-switched")
+    out.have.emplace(node.empty() ? "this node" : node, record.boottime_ns);
   for (const auto& [name, value] : record.fields) {
     if (record.name == "members-switched" && name.starts_with(kMember)) {
       out.have[name.substr(kMember.size())] = number(value);
@@ -235,10 +237,11 @@ std::string IncidentView::text() const {
   }
   for (const IncidentGeneration& one : generations()) {
     const std::string label = one.label.empty() ? hex_id(one.asr_id) : one.label;
-    out += one.members == 0 ? fmt::format("Generation {} of {}: {} has it", one.generation, label,
-                                          names_of(one.have, one.have_count))
-                            : fmt::format("Generation {} of {}: {} of {} members have it ({})", one.generation, label,
-                                          one.have_count, one.members, names_of(one.have, one.have_count));
+    out += one.members == 0
+               ? fmt::format("Generation {} of {}: {} has it", one.generation, label,
+                             names_of(one.have, one.have_count))
+               : fmt::format("Generation {} of {}: {} of {} members have it ({})", one.generation, label,
+                             one.have_count, one.members, names_of(one.have, one.have_count));
     const std::int64_t last =
         one.have.empty()
             ? 0

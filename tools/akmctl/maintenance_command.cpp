@@ -170,7 +170,9 @@ void add_running_policy_commands(CLI::App& group, Session& session) {
   for (const bool clear : {false, true}) {
     one = clear ? group.add_subcommand("clear", "Let the nodes' own files hold again")
                 : group.add_subcommand("set", "Send a policy file to the nodes of an NMM");
-    if (!clear) one->add_option("FILE", args->file, "As /etc/akm/policy.toml; drop-ins of FILE.d are sent with it")->required();
+    if (!clear)
+      one->add_option("FILE", args->file, "As /etc/akm/policy.toml; drop-ins of FILE.d are sent with it")
+          ->required();
     add_scope(*one, args, false);
     one->callback([&session, args, clear] {
       session.command = [&session, args, clear] { return set_policy(session, *args, clear); };

@@ -50,10 +50,11 @@ Test(incident_file, what_its_grade_came_of) {
   cr_assert_eq(records->at(0).detection.at_most, policy::Grade::evidence);
   cr_assert(records->at(0).detection.privileged, "the daemon's own user, say");
   cr_assert_eq(records->at(1).detection.at_most, policy::Grade::evidence);
+  cr_assert(error_of(R"({"class":"x","outcome":"refused"})").contains("no such class"));
   cr_assert(
-      error_of(R"({"class":"x","outcome":"refused"})").contains("no such class"));
-  cr_assert(error_of(R"({"class":"key-access","outcome":"refused","grade":"evidence","boottime_ns":1,"weight":"y"})")
-                .contains("weight must be"));
+      error_of(
+          R"({"class":"key-access","outcome":"refused","grade":"evidence","boottime_ns":1,"weight":"y"})")
+          .contains("weight must be"));
 }
 
 Test(incident_file, what_is_wrong_is_named_by_its_line) {

@@ -33,7 +33,8 @@ Test(maintenance_command, drop_ins_are_sent_with_their_policy) {
   const std::string path = write(folder, "p.toml", "# as it is\n[policy]\nmode = \"observe\"\n");
   cr_assert(ctl::policy_text(path)->starts_with("# as it is"), "one alone goes as it is");
   std::filesystem::create_directory(path + ".d");
-  write(folder, "p.toml.d/10.toml", "[policy]\nmode = \"enforce\"\n[responses.key-access]\nlimit_count = 4\n");
+  write(folder, "p.toml.d/10.toml",
+        "[policy]\nmode = \"enforce\"\n[responses.key-access]\nlimit_count = 4\n");
   cr_assert_eq(*ctl::policy_text(path), "policy.mode = \"enforce\"\nresponses.key-access.limit_count = 4\n");
   write(folder, "p.toml.d/20.toml", "[policy]\nmood = 1\n");
   cr_assert(ctl::policy_text(path).error().detail.contains("20.toml:2"));

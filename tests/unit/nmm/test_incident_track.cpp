@@ -121,7 +121,8 @@ Test(incident_track, a_node_pushes_out_nobody_else_s_incidents) {
   IncidentTrack track(core);
   cr_assert_eq(track.admit(7, 1, "key-access", 5), 7);
   for (std::uint64_t id = 100; id < 6000; ++id) (void)track.admit(id, 2, "key-access", 5);
-  cr_assert_eq(track.admit(7, 2, "key-access", 5), policy::incident_id(2, "key-access", 5), "it is still the other's");
+  cr_assert_eq(track.admit(7, 2, "key-access", 5), policy::incident_id(2, "key-access", 5),
+               "it is still the other's");
 }
 
 Test(incident_track, what_a_hostile_node_says_stays_in_its_own_record) {
@@ -134,9 +135,14 @@ Test(incident_track, what_a_hostile_node_says_stays_in_its_own_record) {
   report.severity = 4;
   report.boottime_ns = 5;
   report.subject = {{"pid", "7"}, {"class", "usb-insertion"}, {"node_id", hex_id(net.nodes[1]->node_id)}};
-  report.evidence = {{"node_id", hex_id(net.nodes[1]->node_id)}, {"node", "n1"},       {"generation", "9"},
-                     {"member.n1", "1"},                         {"lacks.n1", "said"}, {"outcome", "won"},
-                     {"subject.uid", "0"},                       {"key", "77"}};
+  report.evidence = {{"node_id", hex_id(net.nodes[1]->node_id)},
+                     {"node", "n1"},
+                     {"generation", "9"},
+                     {"member.n1", "1"},
+                     {"lacks.n1", "said"},
+                     {"outcome", "won"},
+                     {"subject.uid", "0"},
+                     {"key", "77"}};
   net.nodes[2]->send(protocol::Method::breach_report, report.encode());
   net.run(seconds(1));
   const auto received = heard.named("report-received");

@@ -52,8 +52,9 @@ Test(incoming, a_window_that_was_opened_at_a_node_is_told_and_shown) {
   cr_assert_eq(windows.size(), 1);
   cr_assert_eq(windows[0].scope, "at-node:" + hex_id(net.nodes[1]->node_id));
   const auto findings = net.nmm->status().findings;
-  cr_assert(std::ranges::any_of(
-      findings, [](const std::string& one) { return one.contains("A maintenance window was opened at n1"); }));
+  cr_assert(std::ranges::any_of(findings, [](const std::string& one) {
+    return one.contains("A maintenance window was opened at n1");
+  }));
   // It excuses nothing here, and a breach's record says that it was open.
   net.nodes[1]->report_breach("key-access", 2);
   net.run(std::chrono::seconds(1));

@@ -122,8 +122,8 @@ Test(node_policies, an_asr_s_policy_is_for_its_members) {
 
 Test(node_policies, of_several_relationships_the_strictest_word_holds) {
   Fixture f;
-  cr_assert(f.registry.put(asr_record(7, {1, 3})));
-  f.set("asr:" + hex_id(7), "[responses.key-access]\nmode = \"enforce\"\nlimit_count = 20\n");
+  cr_assert(f.registry.put(asr_record(8, {1, 3})));
+  f.set("asr:" + hex_id(8), "[responses.key-access]\nmode = \"enforce\"\nlimit_count = 20\n");
   f.answer_all();
   f.sent.clear();
   f.set(kAsr, "[policy]\nmode = \"observe\"\n");

@@ -23,8 +23,7 @@ DetectionPolicy of(const std::string& text) {
 
 /// As the node reads it.
 policy::NodePolicy read(const DetectionPolicy& policy) {
-  const auto config =
-      service::Config::of(policy.set, policy.tables, "merged", service::policy_file_schema());
+  const auto config = service::Config::of(policy.set, policy.tables, "merged", service::policy_file_schema());
   cr_assert(config.has_value());
   auto out = service::node_policy(*config);
   cr_assert(out.has_value(), "%s", out ? "" : out.error().detail.c_str());
@@ -49,7 +48,8 @@ Test(policy_merge, one_alone_stays_as_it_is) {
 }
 
 Test(policy_merge, enforced_is_what_one_enforces) {
-  const auto policy = of_both("[policy]\nmode = \"observe\"\n", "[responses.module-load]\nmode = \"observe\"\n");
+  const auto policy =
+      of_both("[policy]\nmode = \"observe\"\n", "[responses.module-load]\nmode = \"observe\"\n");
   cr_assert_eq(policy.of(kKeys).mode, policy::Mode::enforce, "the other one says nothing of it: its default");
   cr_assert_eq(policy.of(kModules).mode, policy::Mode::observe, "both say so");
 }
@@ -63,8 +63,8 @@ Test(policy_merge, grades_responses_and_limits) {
   cr_assert_eq(policy.of(kKeys).at_most, policy::Grade::critical);
   std::vector<policy::Response> all = policy.of(kKeys).on_evidence;
   std::ranges::sort(all);
-  cr_assert(all == std::vector({policy::Response::revoke_local, policy::Response::report, policy::Response::rekey,
-                                policy::Response::log}));
+  cr_assert(all == std::vector({policy::Response::revoke_local, policy::Response::report,
+                                policy::Response::rekey, policy::Response::log}));
   cr_assert_eq(policy.of(kKeys).limit.count, 10U);
   cr_assert_eq(policy.of(kKeys).limit.window_s, 30U);
   cr_assert(policy.of(kModules).on_evidence == std::vector{policy::Response::log});
@@ -73,9 +73,9 @@ Test(policy_merge, grades_responses_and_limits) {
 Test(policy_merge, only_what_all_excuse_is_excused) {
   const std::string agent = "[[allow]]\nname = \"agent\"\nclasses = [\"bpf-use\"]\ncgroup = \"/a\"\n";
   const std::string tool = "[[allow]]\nname = \"tool\"\nclasses = [\"bpf-use\"]\ncgroup = \"/b\"\n";
-  const auto policy =
-      of_both("[maintenance]\nlowers = [\"module-load\", \"usb-insertion\"]\nlongest_s = 600\n" + agent + tool,
-              "[maintenance]\nlowers = [\"module-load\"]\nat_node = false\n" + agent);
+  const auto policy = of_both(
+      "[maintenance]\nlowers = [\"module-load\", \"usb-insertion\"]\nlongest_s = 600\n" + agent + tool,
+      "[maintenance]\nlowers = [\"module-load\"]\nat_node = false\n" + agent);
   cr_assert_eq(policy.allowances.size(), 1);
   cr_assert_eq(policy.allowances[0].name, "agent");
   cr_assert(policy.maintenance.lowers == std::vector{kModules});
@@ -85,12 +85,13 @@ Test(policy_merge, only_what_all_excuse_is_excused) {
 
 Test(policy_merge, all_combinations_count) {
   const auto rule = [](const std::string& within) {
-    return "[[combinations]]\nname = \"x\"\nfirst = [\"bpf-use\"]\nthen = [\"module-load\"]\nwithin_s = " + within +
-           "\n";
+    return "[[combinations]]\nname = \"x\"\nfirst = [\"bpf-use\"]\nthen = [\"module-load\"]\nwithin_s = " +
+           within + "\n";
   };
   const auto same = read(strictest({of(rule("60")), of(rule("60"))}));
   cr_assert_eq(same.combinations.size(), 3, "the two that are built in, and one");
-  const auto other = read(strictest({of("[policy]\nstandard_combinations = false\n" + rule("60")), of(rule("90"))}));
+  const auto other =
+      read(strictest({of("[policy]\nstandard_combinations = false\n" + rule("60")), of(rule("90"))}));
   cr_assert_eq(other.combinations.size(), 4);
   cr_assert_eq(other.combinations[2].name, "x");
   cr_assert_eq(other.combinations[3].name, "x-2");
@@ -100,6 +101,7 @@ Test(policy_merge, all_combinations_count) {
 Test(policy_merge, of_two_hooks_the_first_holds) {
   const auto policy = read(strictest({of("[hook]\nprogram = \"/a\"\n"), of("[hook]\nprogram = \"/b\"\n")}));
   cr_assert_eq(policy.hook.program, "/a");
-  cr_assert_eq(read(strictest({of("[policy]\nmode = \"enforce\"\n"), of("[hook]\nprogram = \"/b\"\n")})).hook.program,
-               "/b");
+  cr_assert_eq(
+      read(strictest({of("[policy]\nmode = \"enforce\"\n"), of("[hook]\nprogram = \"/b\"\n")})).hook.program,
+      "/b");
 }

@@ -39,7 +39,8 @@ Test(policy_memory, a_restart_does_not_give_a_limit_back) {
     state = after_restart(policy, state, at(i));
   }
   cr_assert(decide(policy, state, seen(DetectionClass::module_load), at(10)).rate_limited);
-  cr_assert_not(decide(policy, state, seen(DetectionClass::module_load), at(61)).rate_limited, "the first is 60 s old");
+  cr_assert_not(decide(policy, state, seen(DetectionClass::module_load), at(61)).rate_limited,
+                "the first is 60 s old");
 }
 
 Test(policy_memory, a_record_that_comes_again_was_answered) {
@@ -136,9 +137,11 @@ Test(policy_memory, of_an_nmm) {
 
 Test(policy_memory, a_full_one_can_be_stored) {
   RecoveryMemory memory;
-  for (std::uint64_t asr = 1; asr <= kActionsKept + 10; ++asr) memory.history.record(asr, Verdict::evict, at(1000));
+  for (std::uint64_t asr = 1; asr <= kActionsKept + 10; ++asr)
+    memory.history.record(asr, Verdict::evict, at(1000));
   for (std::size_t i = 0; i < kIncidentsRemembered; ++i)
-    memory.incidents.add({UINT64_MAX, DetectionClass::hardware_changed, static_cast<std::int64_t>(INT64_MAX - i)});
+    memory.incidents.add(
+        {UINT64_MAX, DetectionClass::hardware_changed, static_cast<std::int64_t>(INT64_MAX - i)});
   const auto bytes = memory.encode(kBoot, at(1001));
   cr_assert_lt(bytes.size(), 512 * 1024);
   cr_assert_eq(RecoveryMemory::decode(bytes, kBoot, at(1001))->history.entries().size(), kActionsKept);

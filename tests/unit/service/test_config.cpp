@@ -196,7 +196,8 @@ Test(config, tables_of_an_array_add_up_over_all_files) {
 Test(config, what_was_set_comes_back_from_its_text) {
   const TemporaryFolder folder;
   const auto config = Config::load(
-      folder.write("a.toml", "[network]\nlisten = \"\\u00e9 \\U0001F511 \\\\ \\\" \\t\"\n[[users]]\nname = \"x\"\n"),
+      folder.write("a.toml",
+                   "[network]\nlisten = \"\\u00e9 \\U0001F511 \\\\ \\\" \\t\"\n[[users]]\nname = \"x\"\n"),
       with_tables());
   cr_assert(config.has_value(), "%s", config ? "" : config.error().detail.c_str());
   const std::string text = text_of(config->set_values(), config->set_tables());
