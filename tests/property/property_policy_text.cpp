@@ -45,14 +45,19 @@ std::string any_value(const Setting& setting) {
   if (std::holds_alternative<std::string>(setting.standard)) return any_word();
   std::string out = "[";
   const int words = *rc::gen::inRange(0, 4);
-  for (int i = 0; i < words; ++i) out += (i == 0 ? "" : ", ") + any_word();
+  const bool answers = setting.name.find(".on_") != std::string::npos && *rc::gen::inRange(0, 8) != 0;
+  const auto word = [&] {
+    if (!answers) return any_word();
+    return "\"" + std::string(policy::response_name(*rc::gen::elementOf(policy::kResponses))) + "\"";
+  };
+  for (int i = 0; i < words; ++i) out += (i == 0 ? "" : ", ") + word();
   return out + "]";
 }
 
 /// Keys of the schema, a bias for what anybody can cause, and sometimes a line that is none.
 std::string any_text() {
   std::string out;
-  for (int left = *rc::gen::inRange(0, 8); left > 0; --left) {
+  for (int left = *rc::gen::inRange(0, 4); left > 0; --left) {
     const Setting& one = *rc::gen::elementOf(schema());
     if (one.name.find("[]") == std::string::npos) out += one.name + " = " + any_value(one) + "\n";
   }
@@ -60,10 +65,10 @@ std::string any_text() {
     const auto grade = *rc::gen::element<std::string>("observe", "evidence", "critical");
     const auto answer =
         *rc::gen::element<std::string>("rekey", "report", "zeroize", "revoke-local", "signal", "hook");
-    if (*rc::gen::inRange(0, 3) == 0)
+    if (*rc::gen::inRange(0, 6) == 0)
       out += "responses." + std::string(name) + ".on_" + grade + " = [\"" + answer + "\"]\n";
   }
-  if (*rc::gen::inRange(0, 3) == 0)
+  if (*rc::gen::inRange(0, 8) == 0)
     out += "[[combinations]]\nname = \"c\"\nfirst = [" + any_word() + "]\nthen = [" + any_word() + "]\n";
   if (*rc::gen::inRange(0, 10) == 0)
     out += *rc::gen::container<std::string>(rc::gen::inRange(' ', '~')) + "\n";
