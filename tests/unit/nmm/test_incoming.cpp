@@ -31,10 +31,10 @@ Test(incoming, a_window_that_was_opened_at_a_node_is_told_and_shown) {
   NmmNet net(3);
   net.activate_all();
   (void)net.create(3);
-  const auto beat = [&](std::uint32_t seconds) {
+  const auto beat = [&](std::uint32_t left) {
     protocol::Heartbeat one;
-    one.maintenance_s = seconds;
-    one.maintenance_why = seconds == 0 ? "" : "field service";
+    one.maintenance_s = left;
+    one.maintenance_why = left == 0 ? "" : "field service";
     net.nodes[1]->send(protocol::Method::heartbeat, one.encode());
     net.run(std::chrono::milliseconds(100));
   };
