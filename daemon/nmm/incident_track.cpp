@@ -1,5 +1,6 @@
 #include "daemon/nmm/incident_track.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "daemon/base/hex.h"
@@ -16,29 +17,87 @@ std::map<std::string, std::string> with_incident(std::map<std::string, std::stri
 
 std::uint64_t IncidentTrack::admit(std::uint64_t named, protocol::NodeId reporter, std::string_view what,
                                    std::int64_t boottime_ns) {
-  const auto known = reporters_.find(named);
+  const auto known = ids_.find(named);
   // A breached node must not be able to write into the story of another one.
-  if (named == 0 || (known != reporters_.end() && known->second != reporter))
+  if (named == 0 || (known != ids_.end() && known->second != reporter))
     named = policy::incident_id(reporter, what, boottime_ns);
-  if (reporters_.size() >= kRemembered) reporters_.erase(reporters_.begin());
-  reporters_.emplace(named, reporter);
+  if (ids_.contains(named)) return named;
+  // It pushes out its own, as long as it has any, and nobody else's.
+  std::deque<std::uint64_t>& own = reporters_[reporter].ids;
+  if (own.size() >= kIdsOfOne || (ids_.size() >= kRemembered && !own.empty())) {
+    ids_.erase(own.front());
+    own.pop_front();
+  }
+  if (ids_.size() >= kRemembered) ids_.erase(ids_.begin());
+  ids_.emplace(named, reporter);
+  own.push_back(named);
   return named;
 }
 
-std::uint64_t IncidentTrack::received(const protocol::BreachReport& report, protocol::NodeId reporter) {
+bool IncidentTrack::has_room(protocol::NodeId reporter) {
+  const Instant now = core_.now();
+  Reporter& one = reporters_[reporter];
+  const auto back =
+      static_cast<std::uint32_t>(std::min<std::int64_t>((now - one.since) / kReportEvery, one.spent));
+  one.since = one.spent == back ? now : one.since + back * kReportEvery;
+  one.spent -= back;
+  if (one.spent >= kReportsAtOnce) {
+    if (one.left_out++ == 0)
+      core_.announce("reports-left-out", 4, {}, "A node reports more than the log has room for.", 0,
+                     {{"node", core_.name_of(reporter)}, {"node_id", hex_id(reporter)}});
+    return false;
+  }
+  ++one.spent;
+  if (one.left_out != 0)
+    core_.announce("reports-left-out", 5, {}, "Reports of a node were decided on and not recorded.", 0,
+                   {{"node", core_.name_of(reporter)},
+                    {"node_id", hex_id(reporter)},
+                    {"reports", std::to_string(std::exchange(one.left_out, 0))}});
+  return true;
+}
+
+namespace {
+
+/// Names by which the log tells whose story a record belongs to, and who has which keys: a node may not say
+/// these.
+bool is_ours(std::string_view name) {
+  for (const std::string_view one :
+       {"incident", "node", "node_id", "reported_by", "class", "grade", "generation", "epoch",
+        "breach_boottime_ns", "actions", "not_done", "reason"}) {
+    if (name == one) return true;
+  }
+  return name.starts_with("member.") || name.starts_with("lacks.") || name.starts_with("subject.");
+}
+
+bool is_outcome(std::string_view text) {
+  return text == policy::outcome_name(policy::Outcome::succeeded) ||
+         text == policy::outcome_name(policy::Outcome::refused);
+}
+
+}  // namespace
+
+std::uint64_t IncidentTrack::received(const protocol::BreachReport& report, protocol::NodeId reporter,
+                                      bool recorded) {
   const auto said = report.evidence.find("incident");
   const auto named = said == report.evidence.end() ? Result<std::uint64_t>(0) : parse_hex_id(said->second);
   const std::uint64_t incident =
       admit(named ? *named : 0, reporter, report.detection, static_cast<std::int64_t>(report.boottime_ns));
+  if (!recorded) return incident;
   EventRecord event;
   event.name = "report-received";
   event.severity = 6;
   event.boottime_ns = core_.now().ns;
   // A member's words: the log takes nothing of them that is no clean text, and so much and no more.
-  event.fields = report.evidence;
-  for (const auto& [name, value] : report.subject) {
-    if (event.fields.emplace(name, value).second) event.subject.push_back(name);
+  for (const auto& [name, value] : report.evidence) {
+    if (!is_ours(name)) event.fields.emplace(name, value);
   }
+  for (const auto& [name, value] : report.subject) {
+    const bool whom = name == "node_id";  // it accuses; told as its word
+    if ((whom || !is_ours(name)) && event.fields.emplace(name, value).second) event.subject.push_back(name);
+  }
+  const auto outcome = event.fields.find("outcome");
+  if (outcome != event.fields.end() && !is_outcome(outcome->second))
+    outcome->second = policy::outcome_name(policy::Outcome::unknown);
   const auto grade = policy::grade_of_severity(report.severity);
   event.fields.insert_or_assign("incident", hex_id(incident));
   event.fields.insert_or_assign("node", core_.name_of(reporter));

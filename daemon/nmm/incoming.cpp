@@ -7,6 +7,7 @@
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/policy/excuse.h"
 #include "daemon/protocol/cbor.h"
 #include "daemon/protocol/control_body.h"
 
@@ -265,9 +266,41 @@ Incoming::Answer Incoming::heartbeat(const protocol::RequestReceived& request, c
   NodeRecord* record = core_.registry.volatile_part(node_id);
   record->tier = clean_text(body->tier);
   record->dropped_events = body->dropped;
+  note_window(*record, *body);
   take_over(*record, reported);
   compare(node_id, reported);
   return {ControlStatus::ok, protocol::empty_body()};
+}
+
+/// A window that was opened at the node excuses nothing here; who looks at the node's silence is to know of
+/// it.
+void Incoming::note_window(NodeRecord& node, const protocol::Heartbeat& beat) {
+  constexpr Duration kSame = std::chrono::seconds(30);  // a heartbeat may be that long on its way
+  const Instant now = core_.now();
+  const Instant until =
+      beat.maintenance_s == 0
+          ? Instant{}
+          : now + std::chrono::seconds(std::min<std::uint32_t>(beat.maintenance_s, policy::kMaintenanceMaxS));
+  const std::string why = clean_text(beat.maintenance_why);
+  const bool open = node.window_until > now;
+  const bool same = open && why == node.window_why && until - node.window_until < kSame &&
+                    node.window_until - until < kSame;
+  if (same) return;
+  if (beat.maintenance_s == 0 && node.window_until.ns == 0) return;
+  node.window_until = until;
+  node.window_why = why;
+  std::map<std::string, std::string> fields{{"node", node.name}, {"node_id", hex_id(node.node_id)}};
+  if (beat.maintenance_s == 0) {
+    core_.announce("node-maintenance-ended", 5, {}, "A maintenance window at a node is over.", 0,
+                   std::move(fields));
+  } else {
+    fields.emplace("why", why);
+    fields.emplace("seconds", std::to_string(beat.maintenance_s));
+    fields.emplace("allowed", core_.node_policies.lets_node_open(node.node_id) ? "yes" : "no");
+    core_.announce("node-maintenance", 4, {}, "A maintenance window was opened at a node.", 0,
+                   std::move(fields));
+  }
+  core_.status_changed();
 }
 
 /// What the node is known to hold: what it reports, but for what it has answered to an install since it wrote

@@ -51,6 +51,7 @@ class Incoming {
   Answer resync(const protocol::RequestReceived& request, const NodeRecord& node);
   Answer refuse_activation(const NodeRecord& node, protocol::ControlStatus status, std::string_view why);
   void follow_binding(const protocol::RequestReceived& request, const NodeRecord& node);
+  void note_window(NodeRecord& node, const protocol::Heartbeat& beat);
   void take_over(NodeRecord& node, std::map<protocol::AsrId, ReportedAsr> reported);
   void compare(protocol::NodeId node_id, const std::map<protocol::AsrId, ReportedAsr>& reported);
   void stray(protocol::NodeId node_id, protocol::AsrId asr_id, std::uint32_t generation);

@@ -26,7 +26,10 @@ Incoming::Answer Incoming::breach_report(const protocol::RequestReceived& reques
   if (!body) return {ControlStatus::malformed, {}, {}};
   const auto detection = policy::detection_by_name(body->detection);
   const auto grade = policy::grade_of_severity(body->severity);
+  IncidentTrack& track = parts_.recovery.track();
+  const bool recorded = track.has_room(node.node_id);
   if (!detection || !grade) {
+    if (!recorded) return {ControlStatus::ok, protocol::BreachDecision{"log", {}}.encode()};
     core_.announce("breach-unknown", 4, message_id::kBreachReported, "A breach report of an unknown class.",
                    0, {{"node", node.name}, {"class", clean_text(body->detection)}});
     return {ControlStatus::ok, protocol::BreachDecision{"log", {}}.encode()};
@@ -40,7 +43,8 @@ Incoming::Answer Incoming::breach_report(const protocol::RequestReceived& reques
   // nonsense.
   const auto now_ns = static_cast<std::uint64_t>(core_.now().ns);
   breach.boottime_ns = body->boottime_ns <= now_ns ? static_cast<std::int64_t>(body->boottime_ns) : 0;
-  breach.incident = parts_.recovery.track().received(*body, node.node_id);
+  breach.incident = track.received(*body, node.node_id, recorded);
+  breach.quiet = !recorded;
   const auto accused = body->subject.find("node_id");
   BreachOutcome outcome;
   if (accused == body->subject.end()) {

@@ -102,7 +102,7 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   core_.policy_changes.resume(now);
   if (const Status policies = core_.node_policies.load(boot, now); !policies)
     find("Policies on detections, or maintenance windows, cannot be read: " + policies.error().message());
-  recovery_.resume();
+  recovery_.resume(boot);
   upkeep_.resume(now);
   if (core_.audit != nullptr) {
     core_.audit->on_impaired([this](std::map<std::string, std::string> evidence) {

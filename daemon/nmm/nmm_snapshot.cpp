@@ -112,6 +112,13 @@ void show_leaving(const Departures& departures, const AsrRecord& record, const N
 
 /// What the members say, and the records do not know.
 void Nmm::add_doubts(std::vector<std::string>& findings) const {
+  std::set<protocol::NodeId> in_window;
+  for (const auto& [node_id, node] : core_.registry.nodes()) {
+    if (node.window_until > core_.now()) in_window.insert(node_id);
+  }
+  if (!in_window.empty())
+    findings.push_back("A maintenance window was opened at " + core_.registry.names_of(in_window) +
+                       " (akmctl maintenance show)");
   for (const auto& [asr_id, generation] : core_.generations.ahead()) {
     const AsrRecord* record = core_.registry.asr(asr_id);
     if (record == nullptr) continue;

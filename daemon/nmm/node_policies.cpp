@@ -6,6 +6,7 @@
 
 #include "daemon/base/hex.h"
 #include "daemon/crypto/digest.h"
+#include "daemon/nmm/policy_merge.h"
 #include "daemon/protocol/cbor.h"
 #include "daemon/service/policy_file.h"
 #include "daemon/service/recovery_text.h"
@@ -16,6 +17,8 @@ namespace {
 constexpr std::string_view kRecord = "detection-policies";
 constexpr Duration kErrandDeadline = std::chrono::seconds(10);
 constexpr std::string_view kRecovery = "recovery.";  // the NMM's part, which no node is told
+
+constexpr std::size_t kWindowsShown = 512;
 
 std::string asr_scope(protocol::AsrId asr_id) {
   return "asr:" + hex_id(asr_id);
@@ -139,15 +142,21 @@ std::optional<service::MaintenanceWindow> NodePolicies::window_of(protocol::Node
 }
 
 protocol::DetectionPolicy NodePolicies::meant_for(protocol::NodeId node_id, Instant now) const {
-  protocol::DetectionPolicy out;
-  const auto add = [&](const std::string& scope) {
+  const auto add = [&](protocol::DetectionPolicy& to, const std::string& scope) {
     const auto found = policies_.find(scope);
-    if (found == policies_.end()) return;
-    out.own = false;
-    lay_over(out, found->second);
+    if (found == policies_.end()) return false;
+    to.own = false;
+    lay_over(to, found->second);
+    return true;
   };
-  add(std::string(kDomainScope));
-  for (const protocol::AsrId asr_id : parts_.registry.asrs_of(node_id)) add(asr_scope(asr_id));
+  protocol::DetectionPolicy domain;
+  (void)add(domain, std::string(kDomainScope));
+  std::vector<protocol::DetectionPolicy> each;
+  for (const protocol::AsrId asr_id : parts_.registry.asrs_of(node_id)) {
+    protocol::DetectionPolicy one = domain;
+    if (add(one, asr_scope(asr_id))) each.push_back(std::move(one));
+  }
+  protocol::DetectionPolicy out = each.empty() ? std::move(domain) : strictest(each);
   if (const auto window = window_of(node_id, now)) {
     const auto left = std::chrono::ceil<std::chrono::seconds>(window->until - now).count();
     out.maintenance_s = static_cast<std::uint32_t>(left);
@@ -324,7 +333,20 @@ std::vector<MaintenanceFacts> NodePolicies::maintenance() const {
   if (!windows_) return out;
   for (const auto& [scope, window] : windows_->windows(parts_.now()))
     out.push_back({scope, window.since.ns, window.until.ns, window.why});
+  const Instant now = parts_.now();
+  for (const auto& [node_id, node] : parts_.registry.nodes()) {
+    if (out.size() >= kWindowsShown) break;
+    if (node.window_until > now)
+      out.push_back({std::string(kAtNodeScope) + hex_id(node_id), 0, node.window_until.ns, node.window_why});
+  }
   return out;
+}
+
+bool NodePolicies::lets_node_open(protocol::NodeId node_id) const {
+  const protocol::DetectionPolicy policy = meant_for(node_id, parts_.now());
+  const auto said = policy.set.find("maintenance.at_node");
+  return said == policy.set.end() || !std::holds_alternative<bool>(said->second) ||
+         std::get<bool>(said->second);
 }
 
 Status NodePolicies::start_maintenance(const std::string& scope, std::uint32_t seconds,

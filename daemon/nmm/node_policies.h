@@ -22,6 +22,7 @@
 namespace akm::nmm {
 
 inline constexpr std::string_view kDomainScope = "domain";
+inline constexpr std::string_view kAtNodeScope = "at-node:";  // a window that was opened there
 inline constexpr std::size_t kScopedPolicies = 256;
 
 class NodePolicies final : public PolicyPort {
@@ -58,6 +59,9 @@ class NodePolicies final : public PolicyPort {
   [[nodiscard]] bool in_maintenance(protocol::NodeId node_id, protocol::AsrId asr_id, Instant now) const;
   /// When the domain's window ends, which is one of the NMM's own machine too; none: it is not open.
   [[nodiscard]] std::optional<Instant> domain_window(Instant now) const;
+
+  /// Whether its policy lets a window be opened at the node itself.
+  [[nodiscard]] bool lets_node_open(protocol::NodeId node_id) const;
 
   // PolicyPort
   [[nodiscard]] Result<std::map<std::string, std::string>> policy_facts(

@@ -12,6 +12,8 @@
 namespace akm::nmm {
 namespace {
 
+constexpr std::string_view kMemory = "nmm-recovery";
+
 std::string microseconds(Duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
 }
@@ -45,13 +47,10 @@ policy::AdjudicationPolicy Recovery::policy_of(protocol::AsrId asr_id) const {
 policy::AsrVerdict Recovery::judge(const Breach& breach, const policy::AsrFacts& asr, Instant now) const {
   const policy::AdjudicationPolicy policy = policy_of(asr.asr_id);
   policy::AsrVerdict out =
-      policy::decide({breach.node_id, breach.detection, breach.grade}, {asr}, policy, history_, now).front();
+      policy::decide({breach.node_id, breach.detection, breach.grade}, {asr}, policy, memory_.history, now)
+          .front();
   const bool critical = breach.grade == policy::Grade::critical;
-  // Two members, and one of them is breached: new keys for both would help nobody but the intruder.
-  const bool pair = asr.members <= kLeastMembers && !policy.never_evict.contains(breach.node_id);
   policy::Verdict& verdict = out.verdict;
-  if (verdict == policy::Verdict::rekey && critical && pair && policy.on_critical == policy::Verdict::evict)
-    verdict = policy::Verdict::evict;
   // What a window may lower is never critical; evidence is all that it keeps from costing new keys.
   if (verdict != policy::Verdict::log && !critical && policy::may_be_excused(breach.detection) &&
       core_.node_policies.in_maintenance(breach.node_id, asr.asr_id, now)) {
@@ -61,7 +60,15 @@ policy::AsrVerdict Recovery::judge(const Breach& breach, const policy::AsrFacts&
   return out;
 }
 
-void Recovery::resume() {
+void Recovery::resume(const policy::BootId& boot) {
+  boot_ = boot;
+  if (const auto stored = core_.registry.store().read(kMemory)) {
+    auto known = policy::RecoveryMemory::decode(stored->reveal(), boot_, core_.now());
+    if (known) memory_ = std::move(*known);
+    if (!known) log::error("what was decided before the restart cannot be read: " + known.error().message());
+  } else if (stored.error().code != Errc::not_found) {
+    log::error("what was decided before the restart cannot be read: " + stored.error().message());
+  }
   std::vector<std::pair<protocol::NodeId, std::set<protocol::AsrId>>> unfinished;
   for (const auto& [node_id, node] : core_.registry.nodes()) {
     if (node.state != NodeState::quarantined) continue;
@@ -92,7 +99,7 @@ BreachOutcome Recovery::breach(Breach breach) {
   const Instant now = core_.now();
   // A report that comes again, after a restart of who sent it say. One that failed was not remembered.
   const policy::IncidentId incident{breach.node_id, breach.detection, breach.boottime_ns};
-  if (breach.boottime_ns > 0 && incidents_.contains(incident)) {
+  if (breach.boottime_ns > 0 && memory_.incidents.contains(incident)) {
     outcome.reason = "this incident was answered before";
     announce(breach, outcome);
     return outcome;
@@ -117,27 +124,48 @@ BreachOutcome Recovery::breach(Breach breach) {
     verdicts.push_back(verdict);
   }
   carry_out(breach, evictions, rekeys, outcome);
-  if (breach.boottime_ns > 0 && !outcome.failed && outcome.verdict != policy::Verdict::log)
-    incidents_.add(incident);
   announce(breach, outcome);
-  for (const policy::AsrVerdict& one : verdicts)
+  for (const policy::AsrVerdict& one : verdicts) {
+    if (breach.quiet && one.verdict == policy::Verdict::log) continue;
     track_.verdict(breach.incident, breach.node_id, one, policy_of(one.asr_id).mode == policy::Mode::observe);
+  }
   for (const protocol::AsrId asr_id : rekeys) track_.sent(breach.incident, breach.node_id, asr_id);
   if (!evictions.empty()) follow(breach, evictions, std::string(policy::detection_name(breach.detection)));
   return outcome;
+}
+
+/// Of an eviction the memory is stored with it, in one writing: a crash between the two would give the limit
+/// back. `all`: nothing else is to be done, so that the report is answered with it.
+Status Recovery::evict_remembering(const Breach& breach, const std::set<protocol::AsrId>& asrs, bool all) {
+  const Instant now = core_.now();
+  policy::RecoveryMemory next = memory_;
+  for (const protocol::AsrId asr_id : asrs) next.history.record(asr_id, policy::Verdict::evict, now);
+  next.history.record(policy::kDomain, policy::Verdict::evict, now);
+  if (all && breach.boottime_ns > 0)
+    next.incidents.add({breach.node_id, breach.detection, breach.boottime_ns});
+  AKM_TRY(evict(breach.node_id, asrs, Reason::breach, {}, &next));
+  memory_ = std::move(next);
+  return {};
+}
+
+/// The memory first: a rekey that counts and was not made costs less than one that was made and does not
+/// count.
+Status Recovery::rekey_remembering(protocol::AsrId asr_id) {
+  const Instant now = core_.now();
+  policy::RecoveryMemory next = memory_;
+  next.history.record(asr_id, policy::Verdict::rekey, now);
+  AKM_TRY(core_.registry.store().write(kMemory, next.encode(boot_, now)));
+  AKM_TRY(core_.generations.start(*core_.registry.asr(asr_id), Reason::breach, true, now));
+  memory_ = std::move(next);
+  return {};
 }
 
 /// What could not be carried out is taken out of the sets. What failed does not count against the limits: the
 /// next report is to try the same again.
 void Recovery::carry_out(const Breach& breach, std::set<protocol::AsrId>& evictions,
                          std::set<protocol::AsrId>& rekeys, BreachOutcome& outcome) {
-  const Instant now = core_.now();
   if (!evictions.empty()) {
-    const Status status = evict(breach.node_id, evictions, Reason::breach, {});
-    if (status) {
-      for (const protocol::AsrId asr_id : evictions) history_.record(asr_id, policy::Verdict::evict, now);
-      history_.record(policy::kDomain, policy::Verdict::evict, now);
-    } else {
+    if (const Status status = evict_remembering(breach, evictions, rekeys.empty()); !status) {
       evictions.clear();
       outcome.failed = true;
       outcome.reason += "; it failed: " + status.error().message();
@@ -145,15 +173,16 @@ void Recovery::carry_out(const Breach& breach, std::set<protocol::AsrId>& evicti
     }
   }
   std::erase_if(rekeys, [&](protocol::AsrId asr_id) {
-    const Status status = core_.generations.start(*core_.registry.asr(asr_id), Reason::breach, true, now);
-    if (status) {
-      history_.record(asr_id, policy::Verdict::rekey, now);
-      return false;
-    }
+    const Status status = rekey_remembering(asr_id);
+    if (status) return false;
     outcome.failed = true;
     log::error("a rekey after a breach failed: " + status.error().message());
     return true;
   });
+  if (rekeys.empty() || outcome.failed || breach.boottime_ns == 0) return;
+  memory_.incidents.add({breach.node_id, breach.detection, breach.boottime_ns});
+  if (const Status kept = core_.registry.store().write(kMemory, memory_.encode(boot_, core_.now())); !kept)
+    log::error("that a report was answered could not be stored: " + kept.error().message());
 }
 
 BreachOutcome Recovery::accuse(const Breach& breach, protocol::NodeId accuser) {
@@ -192,7 +221,7 @@ BreachOutcome Recovery::own_breach(const Breach& breach) {
     policy.on_critical = policy.on_evidence = policy::Verdict::rekey;  // nobody of it is at fault
     const policy::AsrVerdict verdict =
         policy::decide({breach.node_id, breach.detection, breach.grade},
-                       {{asr_id, record.description.roster.size()}}, policy, history_, now)
+                       {{asr_id, record.description.roster.size()}}, policy, memory_.history, now)
             .front();
     outcome.reason = verdict.reason;
     track_.verdict(breach.incident, breach.node_id, verdict, policy.mode == policy::Mode::observe);
@@ -207,6 +236,7 @@ BreachOutcome Recovery::own_breach(const Breach& breach) {
 }
 
 void Recovery::announce(const Breach& breach, const BreachOutcome& outcome) {
+  if (breach.quiet && outcome.verdict == policy::Verdict::log) return;
   std::map<std::string, std::string> fields{{"node", core_.name_of(breach.node_id)},
                                             {"node_id", hex_id(breach.node_id)},
                                             {"class", std::string(policy::detection_name(breach.detection))},
@@ -217,6 +247,9 @@ void Recovery::announce(const Breach& breach, const BreachOutcome& outcome) {
                                             {"reason", outcome.reason},
                                             {"asrs", list_of(outcome.asrs)}};
   fields = with_incident(std::move(fields), breach.incident);
+  // Whoever works there may be the cause: said, and no excuse.
+  const NodeRecord* node = core_.registry.node(breach.node_id);
+  if (node != nullptr && node->window_until > core_.now()) fields.emplace("maintenance", node->window_why);
   if (!breach.from.empty()) fields.emplace("from", breach.from);
   if (!breach.expected_at.empty()) fields.emplace("expected_at", breach.expected_at);
   core_.announce("breach-reported", policy::severity_of_grade(breach.grade), message_id::kBreachReported,
@@ -245,7 +278,7 @@ void Recovery::follow(const Breach& breach, const std::set<protocol::AsrId>& asr
 }
 
 Status Recovery::evict(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs, Reason reason,
-                       Done done) {
+                       Done done, const policy::RecoveryMemory* memory) {
   Registry::Change change;
   change.node = *core_.registry.node(node_id);
   change.node->evicted_from.insert(asrs.begin(), asrs.end());
@@ -264,6 +297,11 @@ Status Recovery::evict(protocol::NodeId node_id, const std::set<protocol::AsrId>
   for (const Generations::Prepared& one : generations) {
     change.others.push_back({one.credentials.name, one.credentials.record.reveal()});
     change.asrs.push_back(one.record);
+  }
+  std::vector<std::uint8_t> remembered;
+  if (memory != nullptr) {
+    remembered = memory->encode(boot_, core_.now());
+    change.others.push_back({std::string(kMemory), remembered});
   }
   // One writing, the node's record first: whatever happens after it, the eviction is finished at the next
   // start.

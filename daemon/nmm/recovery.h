@@ -12,7 +12,7 @@
 #include "daemon/nmm/incident_track.h"
 #include "daemon/nmm/membership.h"
 #include "daemon/policy/adjudication.h"
-#include "daemon/policy/incident_memory.h"
+#include "daemon/policy/policy_memory.h"
 
 namespace akm::nmm {
 
@@ -26,6 +26,7 @@ struct Breach {
   std::string from = {};         // of a second holder of its keys: where it was heard,
   std::string expected_at = {};  // and where the node is
   std::uint64_t incident = 0;    // 0: one of its own
+  bool quiet = false;            // only said where it costs somebody something
 };
 
 struct BreachOutcome {
@@ -41,8 +42,9 @@ class Recovery {
 
   [[nodiscard]] IncidentTrack& track() { return track_; }
 
-  /// At start: an eviction that a crash cut short is finished.
-  void resume();
+  /// At start: what was decided before counts against the limits, and an eviction that a crash cut short is
+  /// finished.
+  void resume(const policy::BootId& boot);
   /// Decides and acts. Evictions are durable when it returns; they run in the background.
   BreachOutcome breach(Breach breach);
   /// A member saw two live copies of another one in an ASR that they share. Members hold the same secrets, so
@@ -80,7 +82,11 @@ class Recovery {
   static constexpr std::size_t kAccusers = 2;
   static constexpr std::size_t kAccused = 256;
 
-  Status evict(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs, Reason reason, Done done);
+  /// `memory` is stored in the same writing; may be null.
+  Status evict(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs, Reason reason, Done done,
+               const policy::RecoveryMemory* memory = nullptr);
+  Status evict_remembering(const Breach& breach, const std::set<protocol::AsrId>& asrs, bool all);
+  Status rekey_remembering(protocol::AsrId asr_id);
   Status prepare_without(protocol::AsrId asr_id, protocol::NodeId node_id, Reason reason,
                          std::vector<Generations::Prepared>& generations,
                          std::vector<protocol::AsrId>& too_small);
@@ -98,9 +104,10 @@ class Recovery {
   Core& core_;
   Membership& membership_;
   IncidentTrack track_;
-  policy::ActionHistory history_;
-  policy::IncidentMemory incidents_;
+  policy::RecoveryMemory memory_;
   std::deque<Eviction> followed_;
+  policy::BootId boot_{};
+  // Not stored: words that a restart forgets are to be said again before they cost anybody anything.
   std::map<protocol::NodeId, std::map<protocol::NodeId, Instant>> accusations_;
 };
 

@@ -77,6 +77,8 @@ struct NodeRecord {
   bool out_of_reach = false;  // no chain of its provisioning ASR has led to it
   std::string tier;           // of its probes, and their health, in its own words
   std::uint64_t dropped_events = 0;
+  Instant window_until{};  // a maintenance window that was opened at the node itself; 0: none
+  std::string window_why;
   std::map<protocol::AsrId, ReportedAsr> reported;
   std::map<protocol::AsrId, std::uint32_t> behind;  // the generation that a heartbeat has missed once
 
@@ -102,6 +104,7 @@ class Registry {
  public:
   explicit Registry(store::SealedStore& store) : store_(store) {}
 
+  [[nodiscard]] store::SealedStore& store() { return store_; }
   /// Reads everything. A record that does not open or decode is kept and named in the result.
   Result<std::vector<std::string>> load();
 

@@ -42,7 +42,11 @@ Node::Node(const NodeSettings& settings, Parts parts)
               .file = settings.policy_words,
               .now = parts_.now,
               .use = [this](const policy::NodePolicy& policy) { sentry_.policy(policy); },
-              .maintain = [this](std::optional<Instant> until) { sentry_.maintenance(until); },
+              .maintain =
+                  [this](std::optional<Instant> until) {
+                    sentry_.maintenance(until);
+                    heartbeat_soon();  // the NMM is to know
+                  },
               .say = [this](EventRecord event,
                             std::string_view sentence) { say(std::move(event), {}, sentence); }}),
       activation_backoff_(kActivationPauseFirst, kActivationPauseMost),
@@ -66,6 +70,7 @@ Node::Node(const NodeSettings& settings, Parts parts)
 void Node::start() {
   if (!shell_) return;
   rules_.start();
+  load_policy_memory();
   resume();
   gate_->start();
   if (parts_.keys != nullptr) sentry_.guard(*parts_.keys);
@@ -246,8 +251,8 @@ void Node::answer_rekey(protocol::AsrId asr_id, const Status& outcome) {
 std::optional<Instant> Node::next_deadline() const {
   std::optional<Instant> out = sentry_.next_deadline();
   for (const auto& due :
-       {save_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_, handover_.ends(),
-        rules_.next_deadline(), gate_ ? gate_->next_deadline() : std::nullopt}) {
+       {save_due_, memory_due_, activation_due_, heartbeat_due_, report_due_, look_due_, leave_due_,
+        handover_.ends(), rules_.next_deadline(), gate_ ? gate_->next_deadline() : std::nullopt}) {
     if (due && (!out || *due < *out)) out = due;
   }
   return out;
@@ -262,6 +267,7 @@ void Node::deadline_reached() {
   };
   if (take(leave_due_) && parts_.begin_anew) return parts_.begin_anew();
   if (take(save_due_)) save_record();
+  if (take(memory_due_)) save_policy_memory();
   if (take(report_due_)) send_pending_report();
   if (take(activation_due_)) try_activation();
   if (take(heartbeat_due_)) send_heartbeat();

@@ -245,6 +245,9 @@ class Node final : public ControlPort {
   }
 
   // node_responses.cpp: what a policy may ask for beside
+  void load_policy_memory();
+  void keep_policy_memory(const policy::Decision& decision);
+  void save_policy_memory();
   void run_hook(const policy::Detection& detection, const policy::Decision& decision);
   void hook_ended(const Status& status);
   void zeroize_by_policy();
@@ -287,7 +290,9 @@ class Node final : public ControlPort {
   Backoff report_backoff_;
   std::optional<Instant> report_due_;
   bool report_under_way_ = false;
-  std::optional<Instant> save_due_;  // the record is newer than what is stored
+  std::optional<Instant> save_due_;    // the record is newer than what is stored
+  std::optional<Instant> memory_due_;  // and what the policy remembers
+  Instant memory_saved_{};
   std::map<protocol::AsrId, Instant> resync_not_before_;
   std::set<Endpoint> groups_;          // joined, until the daemon ends
   Instant export_refusal_not_before_;  // is an event again

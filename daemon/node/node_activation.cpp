@@ -122,6 +122,11 @@ void Node::send_heartbeat() {
     beat.refused.emplace(protocol::refusal_name(static_cast<protocol::Refusal>(i)), counters.refused[i]);
   }
   beat.uptime_s = static_cast<std::uint64_t>(parts_.now().ns / 1'000'000'000);
+  if (const service::MaintenanceWindow* window = rules_.own_window()) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(window->until - parts_.now()).count();
+    beat.maintenance_s = static_cast<std::uint32_t>(left);
+    beat.maintenance_why = window->why;
+  }
   heartbeat_under_way_ = true;
   link_.send(protocol::Method::heartbeat, beat.encode(), interval,
              [this](Result<NmmLink::Answer> outcome) { heartbeat_ended(outcome); });

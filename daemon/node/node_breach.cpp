@@ -62,10 +62,11 @@ void Node::decided(const policy::Detection& detection, const policy::Decision& d
   // Before the erasure, whose writes to the disk would hold it up.
   if (wants(decision, Response::report)) report_breach(detection, decision, revoke, incident);
   if (revoke) erase_operational();
+  if (revoke && first && has_nmm()) quarantine();
+  keep_policy_memory(decision);
   if (wants(decision, Response::rekey)) {
     for (const protocol::AsrId id : operational()) shell_->post(protocol::RequestRekey{id});
   }
-  if (revoke && first && has_nmm()) quarantine();
   if (wants(decision, Response::hook)) run_hook(detection, decision);
   note_decision(detection, decision, incident);
   if (wants(decision, Response::zeroize) && !of_other) zeroize_by_policy();

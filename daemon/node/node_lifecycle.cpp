@@ -116,6 +116,7 @@ protocol::ZeroizeReceipt Node::erase_all_but_provisioning(Status& first) {
   link_.abandon();
   note("node-record", records_->erase());
   if (const Status gone = rules_.forget(); !gone && first) first = gone;
+  if (const Status gone = parts_.store->remove(kPolicyMemory); !gone && first) first = gone;
   const std::vector<protocol::AsrId> groups = operational();
   struct Outcome {
     std::size_t open;
@@ -150,7 +151,7 @@ void Node::erase_rest() {
   for (const protocol::AsrId id : shell_->engine().relationships()) shell_->post(protocol::RetireAsr{id});
   link_.use(0);
   record_.reset();
-  for (auto* due : {&activation_due_, &heartbeat_due_, &report_due_, &save_due_}) due->reset();
+  for (auto* due : {&activation_due_, &heartbeat_due_, &report_due_, &save_due_, &memory_due_}) due->reset();
   findings_.clear();
   changed_sources_.clear();
   resync_not_before_.clear();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/node/control_port.h"
@@ -17,6 +18,9 @@ namespace akm::node {
 /// life.
 inline constexpr std::size_t kUsedBundles = 256;
 inline constexpr std::size_t kPendingReportBytes = 16 * 1024;
+
+/// What the policy remembers (policy_memory.h), in the sealed store.
+inline constexpr std::string_view kPolicyMemory = "policy-memory";
 
 struct NodeRecord {
   protocol::ProvisioningIdentity identity;   // its policy is the node's own

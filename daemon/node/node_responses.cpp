@@ -1,4 +1,5 @@
 // Responses that only a policy asks for: the operator's program, and the end of this node.
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -8,6 +9,55 @@
 #include "daemon/service/hook.h"
 
 namespace akm::node {
+namespace {
+
+// A flood of detections is no flood of writes.
+constexpr Duration kMemoryAgain = std::chrono::seconds(1);
+
+}  // namespace
+
+/// A record of it that cannot be read is said, and begins anew with the next answer.
+void Node::load_policy_memory() {
+  const auto stored = parts_.store->read(kPolicyMemory);
+  if (!stored && stored.error().code == Errc::not_found) return;
+  const Status taken =
+      stored ? sentry_.remember(stored->reveal(), parts_.machine.boot_id) : std::unexpected(stored.error());
+  if (!taken)
+    say({.name = "policy-memory-lost", .severity = 4, .fields = {{"error", taken.error().message()}}}, {},
+        "What the policy remembers of earlier answers cannot be read");
+}
+
+/// A program and a rekey are done once: they are stored as done before they are. Keys that are revoked twice
+/// and a report that is sent twice change nothing, so that these do not wait for the disk.
+void Node::keep_policy_memory(const policy::Decision& decision) {
+  if (!decision.remember || leaving_) return;
+  const auto& done = decision.actions;
+  const bool once = std::ranges::find(done, policy::Response::rekey) != done.end() ||
+                    std::ranges::find(done, policy::Response::hook) != done.end();
+  if (once) return save_policy_memory();
+  if (!memory_due_) memory_due_ = std::max(parts_.now(), memory_saved_ + kMemoryAgain);
+}
+
+/// After the node's own record: an answer that is remembered must not have left its report and its quarantine
+/// behind.
+void Node::save_policy_memory() {
+  if (parts_.store == nullptr) return;
+  if (std::exchange(save_due_, std::nullopt)) save_record();
+  memory_due_.reset();
+  if (save_due_) {
+    memory_due_ = save_due_;
+    return;
+  }
+  memory_saved_ = parts_.now();
+  const Status saved = parts_.store->write(kPolicyMemory, sentry_.memory(parts_.machine.boot_id));
+  if (saved) {
+    findings_.erase("policy-memory");
+    return;
+  }
+  findings_["policy-memory"] = saved.error().message();
+  memory_due_ = parts_.now() + kMemoryAgain;
+}
+
 /// The NMM says which policy on detections holds here.
 void Node::command_detection_policy(const protocol::RequestReceived& request) {
   const Status taken = rules_.take(request.body.reveal());

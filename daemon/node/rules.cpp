@@ -43,7 +43,23 @@ void Rules::start() {
       parts_.say({.name = "policy-lost", .severity = 3, .fields = {{"error", used.error().message()}}},
                  "The NMM's policy cannot be read: the node's own holds");
   }
+  close_what_is_refused();
   windows_changed();
+}
+
+const service::MaintenanceWindow* Rules::own_window() const {
+  return windows_ ? windows_->window("", parts_.now()) : nullptr;
+}
+
+/// The policy may have changed since it was opened.
+void Rules::close_what_is_refused() {
+  if (in_force_.maintenance.at_node || own_window() == nullptr) return;
+  const Status closed = windows_->close("", parts_.now());
+  parts_.say({.name = "maintenance-refused",
+              .severity = 4,
+              .fields = closed ? std::map<std::string, std::string>{}
+                               : std::map<std::string, std::string>{{"error", closed.error().message()}}},
+             "The policy does not let a maintenance window be opened at this node");
 }
 
 /// Takes effect, and is not stored.
@@ -85,6 +101,7 @@ Status Rules::take(protocol::BodyView body) {
 Status Rules::window_of_nmm(const protocol::DetectionPolicy& policy) {
   const std::string scope(kNmmScope);
   const Instant now = parts_.now();
+  close_what_is_refused();
   if (policy.maintenance_s == 0) {
     if (windows_->window(scope, now) != nullptr) AKM_TRY(windows_->close(scope, now));
   } else {
@@ -162,6 +179,10 @@ std::vector<MaintenanceFacts> Rules::maintenance() const {
 Status Rules::start_maintenance(const std::string& scope, std::uint32_t seconds, const std::string& why) {
   if (!windows_) return fail(Errc::sealed_unavailable, kNoState);
   if (!scope.empty()) return fail(Errc::not_found, "at a node the scope is empty");
+  if (!in_force_.maintenance.at_node)
+    return fail(
+        Errc::refused_by_policy,
+        "windows of this node are opened at its NMM (maintenance.at_node): akmctl maintenance start --node");
   if (seconds > in_force_.maintenance.longest_s)
     return fail(Errc::invalid_argument, "a window lasts at most " +
                                             std::to_string(in_force_.maintenance.longest_s) +

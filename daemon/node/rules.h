@@ -39,6 +39,8 @@ class Rules final : public PolicyPort {
   /// The node belongs to nobody any more.
   Status forget();
 
+  /// The window that was opened at this node; null: none is open.
+  [[nodiscard]] const service::MaintenanceWindow* own_window() const;
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   void deadline_reached();
 
@@ -53,6 +55,7 @@ class Rules final : public PolicyPort {
  private:
   Status use(const protocol::DetectionPolicy& policy);
   Status window_of_nmm(const protocol::DetectionPolicy& policy);
+  void close_what_is_refused();
   void windows_changed();
 
   Parts parts_;

@@ -20,14 +20,15 @@ std::optional<std::string> objection(std::uint64_t node_id, const AsrFacts& asr,
                                      const AdjudicationPolicy& policy, const ActionHistory& history,
                                      Instant now) {
   if (policy.never_evict.contains(node_id)) return "the node is on the never-evict list";
-  if (asr.members == 0 || asr.members - 1 < policy.quorum_floor) {
-    return "fewer than quorum_floor members would remain";
-  }
   if (history.recent(asr.asr_id, Verdict::evict, now, policy.window_s) >= policy.evictions_per_window) {
     return "too many evictions in the window";
   }
   if (history.recent(kDomain, Verdict::evict, now, policy.window_s) >= policy.domain_evictions_per_window) {
     return "too many evictions in the domain in the window";
+  }
+  if (asr.members == kPair) return std::nullopt;
+  if (asr.members == 0 || asr.members - 1 < policy.quorum_floor) {
+    return "fewer than quorum_floor members would remain";
   }
   return std::nullopt;
 }
@@ -99,6 +100,15 @@ std::size_t ActionHistory::recent(std::uint64_t asr_id, Verdict verdict, Instant
   return static_cast<std::size_t>(std::ranges::count_if(found->second, [&](const Action& action) {
     return action.verdict == verdict && now - action.at < window;
   }));
+}
+
+std::vector<ActionHistory::Entry> ActionHistory::entries() const {
+  std::vector<Entry> out;
+  for (const auto& [asr_id, actions] : actions_) {
+    for (const Action& one : actions) out.push_back({asr_id, one.verdict, one.at});
+  }
+  std::ranges::stable_sort(out, {}, &Entry::at);
+  return out;
 }
 
 std::vector<AsrVerdict> decide(const BreachFacts& facts, const std::vector<AsrFacts>& asrs,

@@ -51,6 +51,10 @@ struct AdjudicationPolicy {
   [[nodiscard]] Status check() const;
 };
 
+/// Two members, and one of them is breached: new keys for both would help nobody but the intruder, so that
+/// the floor does not hold for them. An eviction ends such an ASR.
+inline constexpr std::size_t kPair = 2;
+
 struct AsrVerdict {
   std::uint64_t asr_id = 0;
   Verdict verdict = Verdict::log;
@@ -69,6 +73,13 @@ class ActionHistory {
   [[nodiscard]] std::size_t recent(std::uint64_t asr_id, Verdict verdict, Instant now,
                                    std::uint32_t window_s) const;
   void forget(std::uint64_t asr_id) { actions_.erase(asr_id); }
+  struct Entry {
+    std::uint64_t asr_id = 0;
+    Verdict verdict{};
+    Instant at;
+  };
+  /// All of them, the oldest first.
+  [[nodiscard]] std::vector<Entry> entries() const;
 
  private:
   struct Action {

@@ -42,11 +42,18 @@ class CombinationProgress {
   const Combination* note(const std::vector<Combination>& rules, DetectionClass detection,
                           bool in_maintenance, Instant now);
 
- private:
   struct Seen {
     std::optional<Instant> first;
     std::optional<Instant> then;
   };
+  /// In the order of the rules; shorter where nothing was noted yet.
+  [[nodiscard]] const std::vector<Seen>& seen() const { return seen_; }
+  void restore(std::size_t rule, const Seen& seen) {
+    if (seen_.size() <= rule) seen_.resize(rule + 1);
+    seen_[rule] = seen;
+  }
+
+ private:
   std::vector<Seen> seen_;  // one for each of the rules
 };
 

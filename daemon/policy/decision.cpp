@@ -40,7 +40,8 @@ std::string excuse(const NodePolicy& policy, const PolicyState& state, const Det
   return state.in_maintenance(now) && lowered ? "maintenance" : "";
 }
 
-void choose(const ClassPolicy& policy, std::deque<Instant>& answered, Decision& decision, bool actionable,
+/// True when something was done that others notice.
+bool choose(const ClassPolicy& policy, std::deque<Instant>& answered, Decision& decision, bool actionable,
             Instant now) {
   const Duration window = std::chrono::seconds(policy.limit.window_s);
   while (!answered.empty() && now - answered.front() >= window) answered.pop_front();
@@ -61,6 +62,7 @@ void choose(const ClassPolicy& policy, std::deque<Instant>& answered, Decision& 
     spent = spent || (done && !is_passive(response));
   }
   if (spent && !decision.rate_limited) answered.push_back(now);
+  return spent;
 }
 
 std::string reason_of(const Detection& detection, const Decision& decision, const ClassPolicy& policy) {
@@ -90,13 +92,14 @@ Decision decide(const NodePolicy& policy, PolicyState& state, const Detection& d
   const bool actionable = ActionableEvidence::from(detection.detection, decision.grade).has_value();
   std::deque<Instant>& answered =
       state.answered[static_cast<std::size_t>(detection.detection)][static_cast<std::size_t>(decision.grade)];
-  choose(of_class, answered, decision, actionable, now);
+  decision.remember = choose(of_class, answered, decision, actionable, now);
   // Any user can make a call that is refused: what was not done counts for nothing unless root tried it.
   const bool serious = detection.outcome == Outcome::succeeded || detection.privileged;
   if (actionable && serious && !decision.repeated) {
     const Combination* completed =
         state.combinations.note(policy.combinations, detection.detection, state.in_maintenance(now), now);
     if (completed != nullptr) decision.combination = completed->name;
+    decision.remember = true;
   }
   // What was only observed had no answer that could be given twice.
   if (has_time && actionable) state.incidents.add(id);

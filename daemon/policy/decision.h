@@ -19,6 +19,7 @@ struct Decision {
   std::vector<Response> would_do;  // in mode observe, or over the limit: what was left out
   bool rate_limited = false;
   bool repeated = false;    // this very incident was answered before
+  bool remember = false;    // the state has changed in what is to outlive a restart (policy_memory.h)
   std::string excused;      // "maintenance", or the name of the allow-list's entry
   std::string combination;  // that this one completes
   std::string reason;       // one sentence for the audit record
@@ -67,6 +68,8 @@ class Responder {
   }
   void maintenance(std::optional<Instant> until) { state_.maintenance_until = until; }
   [[nodiscard]] const NodePolicy& policy() const { return policy_; }
+  [[nodiscard]] const PolicyState& state() const { return state_; }
+  PolicyState& state() { return state_; }
 
  private:
   NodePolicy policy_;

@@ -38,6 +38,7 @@ bool matches(const Allowance& allowance, const Detection& detection);
 struct MaintenanceRules {
   std::vector<DetectionClass> lowers;  // evidence of these is an observation in a window
   std::uint32_t longest_s = 8 * 3600;  // of one window
+  bool at_node = true;                 // one may be opened at the node; false: its NMM's alone count
   bool operator==(const MaintenanceRules&) const = default;
 };
 /// All that may be excused.

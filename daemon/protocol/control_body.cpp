@@ -16,6 +16,7 @@ constexpr std::size_t kNonceMinBytes = 16;
 constexpr std::size_t kNonceMaxBytes = 64;
 constexpr std::uint64_t kHighestPcr = 23;
 constexpr std::size_t kShortTextBytes = 64;
+constexpr std::size_t kMaintenanceWhyBytes = 256;
 
 }  // namespace
 
@@ -109,7 +110,7 @@ Result<ActivateResponse> ActivateResponse::decode(BodyView body) {
 
 Body Heartbeat::encode() const {
   CborWriter writer;
-  writer.map(5);
+  writer.map(maintenance_s == 0 ? 5 : 7);
   writer.text("asrs");
   writer.array(asrs.size());
   for (const HeartbeatAsr& asr : asrs) {
@@ -133,6 +134,11 @@ Body Heartbeat::encode() const {
   }
   writer.text("uptime_s");
   writer.unsigned_integer(uptime_s);
+  if (maintenance_s == 0) return writer.take();
+  writer.text("maintenance_s");
+  writer.unsigned_integer(maintenance_s);
+  writer.text("maintenance_why");
+  writer.text(maintenance_why);
   return writer.take();
 }
 
@@ -160,6 +166,8 @@ Result<Heartbeat> Heartbeat::decode(BodyView body) {
     if (key == "dropped") return out.dropped = reader.unsigned_integer(), 0b100;
     if (key == "refused") return read_refused(reader), 0b1000;
     if (key == "uptime_s") return out.uptime_s = reader.unsigned_integer(), 0b10000;
+    if (key == "maintenance_s") return out.maintenance_s = read_u32(reader), 0;
+    if (key == "maintenance_why") return out.maintenance_why = reader.text(kMaintenanceWhyBytes), 0;
     return kUnknown;
   }));
   return out;

@@ -59,6 +59,8 @@ struct Heartbeat {
   std::uint64_t dropped = 0;
   std::map<std::string, std::uint64_t> refused;  // by refusal_name
   std::uint64_t uptime_s = 0;
+  std::uint32_t maintenance_s = 0;   // a window opened at the node itself is open for so long; 0: none
+  std::string maintenance_why = {};  // of that window
   [[nodiscard]] Body encode() const;
   static Result<Heartbeat> decode(BodyView body);
   bool operator==(const Heartbeat&) const = default;

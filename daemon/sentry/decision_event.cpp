@@ -42,6 +42,10 @@ EventRecord decision_event(std::string name, const policy::Detection& detection,
   out.fields.emplace("class", policy::detection_name(detection.detection));
   out.fields.emplace("grade", policy::grade_name(decision.grade));
   out.fields.emplace("outcome", policy::outcome_name(detection.outcome));
+  // What the grade came of, for who tries another policy on it.
+  if (detection.at_most < policy::grade_ceiling(detection.detection))
+    out.fields.emplace("weight", policy::grade_name(detection.at_most));
+  if (detection.privileged) out.fields.emplace("privileged", "yes");
   out.fields.emplace("actions", names_of(decision.actions));
   if (!decision.would_do.empty()) out.fields.emplace("not_done", names_of(decision.would_do));
   out.fields.emplace("reason", decision.reason);

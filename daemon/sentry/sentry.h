@@ -13,6 +13,7 @@
 #include "bpf/loader/probe_set.h"
 #include "daemon/base/instant.h"
 #include "daemon/policy/decision.h"
+#include "daemon/policy/policy_memory.h"
 #include "daemon/sentry/our_programs.h"
 #include "keyring/key_store.h"
 
@@ -41,6 +42,13 @@ class Sentry {
   void policy(policy::NodePolicy policy) { responder_.replace(std::move(policy)); }
   void maintenance(std::optional<Instant> until) { responder_.maintenance(until); }
   [[nodiscard]] const policy::NodePolicy& policy() const { return responder_.policy(); }
+  /// What is to outlive a restart, and what did. state_corrupt.
+  [[nodiscard]] std::vector<std::uint8_t> memory(const policy::BootId& boot) const {
+    return policy::encode_memory(responder_.policy(), responder_.state(), boot);
+  }
+  Status remember(std::span<const std::uint8_t> memory, const policy::BootId& boot) {
+    return policy::take_memory(memory, responder_.policy(), boot, now_(), responder_.state());
+  }
 
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> health() const;
   [[nodiscard]] std::map<std::string, std::uint64_t> counters() const;

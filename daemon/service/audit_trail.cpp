@@ -85,6 +85,10 @@ Result<std::optional<store::AuditAnchor>> AuditTrail::load_anchor() {
 /// A log without an anchor is that of a state that was erased, or its anchor is what was erased: then its
 /// seals are by this state's key.
 Status AuditTrail::set_former_aside() {
+  if (parts_.state_in_use) {
+    damaged("the sealed record that says how long the log is was removed");
+    return {};
+  }
   const auto found = store::check_audit(parts_.folder, {.key = parts_.key.get(), .anchor = {}, .visit = {}});
   if (!found && found.error().code == Errc::not_found) return {};
   if (!found) return std::unexpected(found.error());
@@ -388,6 +392,20 @@ Result<std::vector<std::uint64_t>> AuditTrail::check_seals(const std::vector<Aud
   return bad;
 }
 
+namespace {
+
+/// A node that is provisioned, an NMM that has its root secret: these records nobody can remove without
+/// ending what they stand for.
+bool in_use(store::SealedStore& store) {
+  return std::ranges::any_of(std::initializer_list<std::string_view>{"node", "nmm-root"},
+                             [&](std::string_view name) {
+                               const auto record = store.read(name);
+                               return record || record.error().code != Errc::not_found;
+                             });
+}
+
+}  // namespace
+
 std::unique_ptr<AuditTrail> make_audit(const Settings& settings, const OpenedState& opened, EventLog& events,
                                        io::Loop& loop, AsideWorker& worker) {
   const bool has_state = opened.store && !opened.failure;
@@ -398,6 +416,7 @@ std::unique_ptr<AuditTrail> make_audit(const Settings& settings, const OpenedSta
       .store = opened.store.get(),
       .events = events,
       .start = opened.engine.incarnation,
+      .state_in_use = has_state && in_use(*opened.store),
       .limits = {.file_bytes = settings.audit_file_bytes, .files = settings.audit_files},
       .seal_after = std::chrono::seconds(settings.audit_seal_s),
       .run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); }});

@@ -35,7 +35,8 @@ class AuditTrail final : public AuditPort {
     std::shared_ptr<const store::AuditKey> key;  // null: there is no state, and no log
     store::SealedStore* store = nullptr;
     EventLog& events;
-    std::uint32_t start = 0;  // the incarnation
+    std::uint32_t start = 0;    // the incarnation
+    bool state_in_use = false;  // it belongs to somebody already, and so had a log
     store::AuditLimits limits = {};
     Duration seal_after = std::chrono::seconds(60);
     RunAside run_aside = {};  // null: on the spot

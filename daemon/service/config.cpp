@@ -165,11 +165,26 @@ Status check_letters(const std::string& text, const std::string& path) {
   return {};
 }
 
+/// A character beyond ASCII, or one that no line may hold, by its number; `text` is UTF-8.
+std::string escaped(const std::string& text, std::size_t& at) {
+  const auto first = static_cast<unsigned char>(text[at]);
+  const std::size_t more = first < 0xc0 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+  std::uint32_t number = more == 0 ? first : first & (0x3fU >> more);
+  for (std::size_t left = more; left > 0 && at + 1 < text.size(); --left)
+    number = number << 6 | (static_cast<unsigned char>(text[++at]) & 0x3fU);
+  return number > 0xffff ? fmt::format("\\U{:08X}", number) : fmt::format("\\u{:04X}", number);
+}
+
 std::string quoted(const std::string& text) {
   std::string out = "\"";
-  for (const char c : text) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const auto c = static_cast<unsigned char>(text[at]);
+    if (c < 0x20 || c >= 0x7f) {
+      out += escaped(text, at);
+      continue;
+    }
     if (c == '"' || c == '\\') out += '\\';
-    out += c;
+    out += text[at];
   }
   return out + "\"";
 }
@@ -390,6 +405,18 @@ std::string Config::origin(std::string_view name) const {
 
 Error Config::invalid(std::string_view name, std::string_view what) const {
   return Error{Errc::config_invalid, fmt::format("{}: {}: {}", origin(name), name, what)};
+}
+
+std::string text_of(const Values& values, const Tables& tables) {
+  std::string out;
+  for (const auto& [name, value] : values) out += fmt::format("{} = {}\n", name, toml_text(value));
+  for (const auto& [name, rows] : tables) {
+    for (const Values& row : rows) {
+      out += fmt::format("\n[[{}]]\n", name);
+      for (const auto& [key, value] : row) out += fmt::format("{} = {}\n", key, toml_text(value));
+    }
+  }
+  return out;
 }
 
 std::string example_config(std::string_view title, const Schema& schema) {

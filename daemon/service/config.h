@@ -76,6 +76,8 @@ class Config {
   std::map<std::string, std::vector<Config>, std::less<>> tables_;
 };
 
+/// A file that sets just these: parse() of it makes the same. Dotted keys, one a line.
+std::string text_of(const Values& values, const Tables& tables);
 /// A documented file with every key at its default, commented out.
 std::string example_config(std::string_view title, const Schema& schema);
 

@@ -99,6 +99,8 @@ void add_rules(Schema& schema, const policy::NodePolicy& standard) {
                         "Classes whose evidence is an observation only while a window is open."));
   schema.push_back(number("maintenance.longest_s", standard.maintenance.longest_s,
                           "Seconds that one window lasts at most.", 60, policy::kMaintenanceMaxS));
+  schema.push_back(text("maintenance.at_node", true,
+                        "A window may be opened at the node itself; false: by its NMM alone."));
   schema.push_back(
       text("hook.program", std::string(),
            "Program of the response hook, an absolute path; it and its folders belong to root "
@@ -169,6 +171,7 @@ Status read_rules(const Config& config, policy::NodePolicy& out) {
   }
   AKM_ASSIGN(out.maintenance.lowers, classes(config, "maintenance.lowers"));
   out.maintenance.longest_s = static_cast<std::uint32_t>(config.integer("maintenance.longest_s"));
+  out.maintenance.at_node = config.boolean("maintenance.at_node");
   out.hook.program = config.text("hook.program");
   out.hook.timeout_s = static_cast<std::uint32_t>(config.integer("hook.timeout_s"));
   return {};

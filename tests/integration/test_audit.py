@@ -64,11 +64,29 @@ class Audit(IntegrationTest):
         self.assertEqual(set(shown["generations"][1]["have"]), {"a", "b", "c"})
         self.assertIn("node-readmitted", [one["event"] for one in shown["records"]])
         self.assertIn("generation-switched", [one["event"] for one in self.lines(b, "incident", "export", incident)])
-        print(nmm.akmctl("incident", "show", incident).stdout)
+        for host in (nmm, b):
+            print(host.akmctl("incident", "show", incident).stdout)
+            self.simulated(host, incident)
         for host in (nmm, a, b, c):
             self.assertTrue(verify(host)[0], verify(host))
         self.killed_while_it_writes(c)
         self.touched(a, b, nmm)
+
+    def simulated(self, host, incident):
+        """What is exported of the real incident is what `policy simulate` reads, of the node and of the NMM."""
+        exported = self.lab.folder / f"incident-{host.name}.jsonl"
+        exported.write_text(host.akmctl("incident", "export", incident).stdout)
+        steps = self.lines(host, "policy", "simulate", str(exported), "--file", "/nonexistent", "--members", "3")
+        breach, = [one for one in steps if one["class"] == "key-access"]
+        self.assertEqual((breach["node"], breach["was"], breach["grade"]), ("b", "critical", "critical"))
+        self.assertEqual(breach["actions"], ["revoke-local", "report", "signal", "log"])
+        self.assertEqual(breach["verdict"], "evict")
+        tried = self.lab.folder / "tried.toml"
+        tried.write_text('[responses.key-access]\nmode = "observe"\n')
+        steps = self.lines(host, "policy", "simulate", str(exported), "--file", str(tried))
+        breach, = [one for one in steps if one["class"] == "key-access"]
+        self.assertEqual((breach["actions"], breach["verdict"]), (["signal", "log"], ""))
+        self.assertIn("revoke-local", breach["not_done"])
 
     def check_before(self, incident):
         """The breach up to the last member's key, as both tell it."""
@@ -124,6 +142,14 @@ class Audit(IntegrationTest):
             file.unlink()
         b.start()
         self.assertFalse(verify(b)[0])
+        # All of it, with the sealed record that says how long it was.
+        c = self.lab.nodes["c"]
+        c.stop()
+        (c.state / "records" / "audit").unlink()
+        for file in files(c):
+            file.unlink()
+        c.start()
+        self.assertTrue(any("audit log" in one for one in c.status()["findings"]))
         # A tail that is cut off under a running daemon.
         with files(nmm)[-1].open("r+b") as file:
             file.truncate(200)

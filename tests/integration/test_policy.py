@@ -88,13 +88,29 @@ class Policy(IntegrationTest):
         node.start()
         windows = node.json("maintenance", "show")
         self.assertEqual([window["why"] for window in windows], ["an update"])
+        wait_until(lambda: [window["why"] for window in self.nmm.json("maintenance", "show")] == ["an update"],
+                   "the NMM knows of it", 20)
+        self.assertTrue(any("window was opened at a" in one for one in self.nmm.status()["findings"]))
         node.akmctl("maintenance", "stop")
         self.assertEqual(node.json("maintenance", "show"), [])
+        wait_until(lambda: self.nmm.json("maintenance", "show") == [], "and of its end", 20)
         self.nmm.akmctl("maintenance", "start", "--for", "5m", "--why", "field service", "--node", "a")
         wait_until(lambda: [window["scope"] for window in node.json("maintenance", "show")] == ["nmm"],
                    "the NMM's window is open at the node", 20)
         self.nmm.akmctl("maintenance", "stop", "--node", "a")
         wait_until(lambda: node.json("maintenance", "show") == [], "and closed", 20)
+        self.refused_by_a_drop_in(node)
+
+    def refused_by_a_drop_in(self, node):
+        """What stands in a drop-in is sent with the policy; here, that nobody opens a window at a node."""
+        node.akmctl("maintenance", "start", "--for", "5m", "--why", "an update")
+        drop_ins = self.folder / "domain.toml.d"
+        drop_ins.mkdir()
+        (drop_ins / "10-windows.toml").write_text("[maintenance]\nat_node = false\n")
+        self.nmm.akmctl("policy", "set", str(self.folder / "domain.toml"), "--domain")
+        wait_until(lambda: node.json("maintenance", "show") == [], "the NMM's policy closes it", 20)
+        again = node.akmctl("maintenance", "start", "--for", "5m", "--why", "an update", check=False)
+        self.assertIn("maintenance.at_node", again.stderr)
 
 
 class Files(unittest.TestCase):

@@ -10,6 +10,7 @@
 #include "daemon/policy/adjudication.h"
 #include "daemon/policy/decision.h"
 #include "daemon/policy/grading.h"
+#include "daemon/policy/policy_memory.h"
 
 namespace akm::policy {
 namespace {
@@ -77,6 +78,16 @@ bool is_of_revoking(Response response) {
          response == Response::report;
 }
 
+/// The daemon ends and starts again, at any time and on this boot or another one.
+PolicyState perhaps_restarted(const NodePolicy& policy, PolicyState state, Instant now, bool same_boot) {
+  if (*rc::gen::inRange(0, 3) != 0) return state;
+  PolicyState out;
+  const auto memory = encode_memory(policy, state, BootId{1});
+  RC_ASSERT(take_memory(memory, policy, BootId{same_boot ? std::uint8_t{1} : std::uint8_t{2}}, now, out)
+                .has_value());
+  return out;
+}
+
 void never_costs_anybody() {
   const NodePolicy policy = any_policy();
   PolicyState state;
@@ -133,6 +144,7 @@ void nothing_is_answered_twice() {
     }
     if (known) RC_ASSERT(decision.repeated || decision.grade == Grade::observe);
     seen.push_back(detection);
+    state = perhaps_restarted(policy, std::move(state), Instant{second * 1'000'000'000}, true);
   }
 }
 
@@ -155,6 +167,10 @@ void limits_hold() {
     std::erase_if(spent, [&](std::int64_t at) { return second - at >= limit.window_s; });
     spent.push_back(second);
     RC_ASSERT(spent.size() <= limit.count);
+    RC_ASSERT(decision.remember);
+    // Of another boot what was done counts longer, and never shorter.
+    state = perhaps_restarted(policy, std::move(state), Instant{second * 1'000'000'000},
+                              *rc::gen::arbitrary<bool>());
   }
 }
 
@@ -224,13 +240,19 @@ AdjudicationPolicy any_recovery() {
 /// One ASR, whose members are reported one after the other.
 void the_nmm_keeps_floor_and_limits() {
   const AdjudicationPolicy policy = any_recovery();
-  ActionHistory history;
+  RecoveryMemory memory;
+  ActionHistory& history = memory.history;
   std::set<std::uint64_t> members{1, 2, 3, 4, 5, 6, 7, 8};
+  if (*rc::gen::inRange(0, 4) == 0) members = {1, 2};
   std::vector<std::int64_t> evictions;
   std::int64_t second = 1;
   for (int left = 40; left > 0; --left) {
     second += *rc::gen::inRange(0, 30);
     const Instant now{second * 1'000'000'000};
+    if (*rc::gen::inRange(0, 4) == 0) {
+      const BootId boot{*rc::gen::arbitrary<bool>() ? std::uint8_t{1} : std::uint8_t{2}};
+      memory = *RecoveryMemory::decode(memory.encode(BootId{1}, now), boot, now);
+    }
     const std::uint64_t node =
         *rc::gen::elementOf(std::vector<std::uint64_t>(members.begin(), members.end()));
     const BreachFacts facts{node, any_class(), one_of<Grade>(kGradeCount)};
@@ -244,10 +266,12 @@ void the_nmm_keeps_floor_and_limits() {
     RC_ASSERT(most == Grade::critical && policy.on_critical == Verdict::evict);
     RC_ASSERT(!policy.never_evict.contains(node));
     members.erase(node);
-    RC_ASSERT(members.size() >= policy.quorum_floor);
+    // Of a pair nothing is left: an eviction ends it.
+    RC_ASSERT(members.size() >= policy.quorum_floor || members.size() == kPair - 1);
     std::erase_if(evictions, [&](std::int64_t at) { return second - at >= policy.window_s; });
     evictions.push_back(second);
     RC_ASSERT(evictions.size() <= std::min(policy.evictions_per_window, policy.domain_evictions_per_window));
+    if (members.size() < kPair) return;
   }
 }
 

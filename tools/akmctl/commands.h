@@ -31,6 +31,9 @@ void add_running_policy_commands(CLI::App& group, Session& session);
 void add_maintenance_commands(CLI::App& app, Session& session);
 /// "90s", "30m", "2h": at most a day. invalid_argument.
 Result<std::uint32_t> window_seconds(const std::string& text);
+/// A policy file as it is sent: with the drop-ins of its folder, where it has one, merged into it. io_failed,
+/// too_large, config_invalid naming file and line.
+Result<std::string> policy_text(const std::string& path);
 
 /// The whole command line. Does not throw; returns the exit code.
 int run(int argc, const char* const* argv);

@@ -52,8 +52,16 @@ Result<IncidentRecord> record_of(const json& line) {
   out.detection.subject = texts_of(line, "subject");
   out.detection.evidence = texts_of(line, "evidence");
   const auto uid = out.detection.subject.find("uid");
-  out.detection.privileged = uid != out.detection.subject.end() && uid->second == "0";
+  const bool root = uid != out.detection.subject.end() && uid->second == "0";
+  out.detection.privileged = root || text_of(line, "privileged") == "yes";
+  if (const std::string weight = text_of(line, "weight"); !weight.empty()) {
+    const auto most = policy::grade_by_name(weight);
+    if (!most) return fail(Errc::malformed, "weight must be observe, evidence or critical");
+    out.detection.at_most = *most;
+  }
   out.recorded = *grade;
+  // The NMM's record of it has the grade that the node gave, and nothing of what it came of.
+  if (text_of(line, "event") == "report-received") out.detection.at_most = *grade;
   out.node = text_of(line, "node");
   out.asr = text_of(line, "asr");
   return out;

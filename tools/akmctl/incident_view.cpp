@@ -23,9 +23,12 @@ constexpr std::string_view kSubject = "subject.";
 // A node's boot time that lies closer than this before the NMM's own is one of the same machine, or as good
 // as.
 constexpr std::int64_t kOneClockNs = 60'000'000'000;
+// Wall clocks are corrected by less than this between two starts of a daemon of one boot.
+constexpr std::int64_t kSameBeginNs = 10'000'000'000;
+constexpr std::size_t kNamed = 16;
 // Of a detection's record: what is said of it as a whole, and not its evidence.
-constexpr std::array<std::string_view, 8> kSaid{"class",   "grade",   "outcome",  "node",
-                                                "node_id", "actions", "not_done", "reason"};
+constexpr std::array<std::string_view, 10> kSaid{"class",   "grade",    "outcome", "node",   "node_id",
+                                                 "actions", "not_done", "reason",  "weight", "privileged"};
 
 std::string line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -116,10 +119,59 @@ std::vector<Moment> moments_of(const std::vector<AuditRecord>& records) {
   return out;
 }
 
-std::string names_of(const auto& map) {
+/// A few of them for people; `count` is how many there are.
+std::string names_of(const auto& map, std::uint64_t count) {
   std::string out;
-  for (const auto& [name, value] : map) out += (out.empty() ? "" : ", ") + name;
+  std::size_t named = 0;
+  for (const auto& [name, value] : map) {
+    if (named == kNamed) break;
+    out += (named++ == 0 ? "" : ", ") + name;
+  }
+  if (count > named) out += fmt::format("{}{} more", named == 0 ? "" : " and ", count - named);
   return out.empty() ? "nobody" : out;
+}
+
+/// Times since two boots are not compared. Between the clock of the boot and the wall clock lies when it
+/// began.
+bool of_one_boot(const std::vector<AuditRecord>& records) {
+  for (std::size_t i = 1; i < records.size(); ++i) {
+    const AuditRecord& one = records[i - 1];
+    const AuditRecord& next = records[i];
+    const std::int64_t apart = (next.unix_ns - next.boottime_ns) - (one.unix_ns - one.boottime_ns);
+    if (next.start != one.start && (apart > kSameBeginNs || apart < -kSameBeginNs)) return false;
+  }
+  return true;
+}
+
+/// What its name says of a generation. The NMM's records name its members, a member's own only itself.
+void tell_generation(const AuditRecord& record, const std::string& node, IncidentGeneration& out) {
+  if (record.name == "generation-sent") {
+    out.label = field(record, "label");
+    out.members = static_cast<std::uint64_t>(number(field(record, "members")));
+    out.lack_count = out.members;
+    for (const auto& [name, value] : record.fields) {
+      if (name.starts_with(kMember)) out.lack.emplace(name.substr(kMember.size()), "");
+    }
+  }
+  if (record.name == "generation-switched")
+    out.have.emplace(node.empty() ? "this node" : node, record.boottime_ns);
+  for (const auto& [name, value] : record.fields) {
+    if (record.name == "members-switched" && name.starts_with(kMember)) {
+      out.have[name.substr(kMember.size())] = number(value);
+      out.lack.erase(name.substr(kMember.size()));
+    } else if (name.starts_with(kLacks)) {
+      out.lack[name.substr(kLacks.size())] = value;
+    }
+  }
+  const bool complete = record.name == "generation-complete";
+  if (complete) out.lack.clear();
+  // Not all are named: how many there are is a number of its own. What comes after it adds to it.
+  if (complete || record.name == "generation-settled") {
+    out.have_count = static_cast<std::uint64_t>(number(field(record, "have")));
+    out.lack_count = static_cast<std::uint64_t>(number(field(record, "lack")));
+  }
+  out.have_count = std::max<std::uint64_t>(out.have_count, out.have.size());
+  if (out.members != 0) out.lack_count = out.members - std::min(out.members, out.have_count);
 }
 
 }  // namespace
@@ -156,25 +208,13 @@ std::vector<IncidentGeneration> IncidentView::generations() const {
       return one.asr_id == record.asr_id && one.generation == record.generation;
     };
     auto at = std::ranges::find_if(out, same);
-    if (record.name == "generation-sent") {
-      if (at == out.end())
-        at = out.insert(out.end(), IncidentGeneration{record.asr_id, record.generation, {}, 0, {}, {}});
-      at->label = field(record, "label");
-      at->members = static_cast<std::uint64_t>(number(field(record, "members")));
-      for (const auto& [name, value] : record.fields) {
-        if (name.starts_with(kMember)) at->lack.emplace(name.substr(kMember.size()), "");
-      }
+    const bool begins = record.name == "generation-sent" || record.name == "generation-switched";
+    if (begins && at == out.end()) {
+      at = out.insert(out.end(), IncidentGeneration{});
+      at->asr_id = record.asr_id;
+      at->generation = record.generation;
     }
-    if (at == out.end()) continue;
-    for (const auto& [name, value] : record.fields) {
-      if (record.name == "members-switched" && name.starts_with(kMember)) {
-        at->have[name.substr(kMember.size())] = number(value);
-        at->lack.erase(name.substr(kMember.size()));
-      } else if (name.starts_with(kLacks)) {
-        at->lack[name.substr(kLacks.size())] = value;
-      }
-    }
-    if (record.name == "generation-complete") at->lack.clear();
+    if (at != out.end()) tell_generation(record, node, *at);
   }
   return out;
 }
@@ -182,8 +222,8 @@ std::vector<IncidentGeneration> IncidentView::generations() const {
 std::string IncidentView::text() const {
   if (records.empty()) return {};
   std::vector<Moment> moments = moments_of(records);
-  // Boot times of two boots are not compared: then the order of writing is all there is.
-  const bool one_boot = std::ranges::is_sorted(records, {}, &AuditRecord::start) &&
+  // Else the order of writing is all there is.
+  const bool one_boot = of_one_boot(records) &&
                         std::ranges::all_of(moments, [](const Moment& one) { return one.boottime_ns > 0; });
   if (one_boot) {
     for (std::size_t i = 0; i < moments.size(); ++i) moments[i].order = i;
@@ -196,15 +236,18 @@ std::string IncidentView::text() const {
                        one.name, one.facts);
   }
   for (const IncidentGeneration& one : generations()) {
-    out += fmt::format("Generation {} of {}: {} of {} members have it ({})", one.generation,
-                       one.label.empty() ? hex_id(one.asr_id) : one.label, one.have.size(), one.members,
-                       names_of(one.have));
+    const std::string label = one.label.empty() ? hex_id(one.asr_id) : one.label;
+    out += one.members == 0
+               ? fmt::format("Generation {} of {}: {} has it", one.generation, label,
+                             names_of(one.have, one.have_count))
+               : fmt::format("Generation {} of {}: {} of {} members have it ({})", one.generation, label,
+                             one.have_count, one.members, names_of(one.have, one.have_count));
     const std::int64_t last =
         one.have.empty()
             ? 0
             : std::ranges::max_element(one.have, {}, [](const auto& e) { return e.second; })->second;
     if (last > 0) out += fmt::format(", the last at {:+.3f} ms", static_cast<double>(last - first) / 1e6);
-    if (one.have.size() < one.members) out += fmt::format("; lacking: {}", names_of(one.lack));
+    if (one.lack_count > 0) out += fmt::format("; lacking: {}", names_of(one.lack, one.lack_count));
     out += "\n";
   }
   return out;
@@ -222,6 +265,8 @@ std::string IncidentView::json() const {
                                   {"label", one.label},
                                   {"generation", one.generation},
                                   {"members", one.members},
+                                  {"have_count", one.have_count},
+                                  {"lack_count", one.lack_count},
                                   {"have", have},
                                   {"lack", lack}});
   }

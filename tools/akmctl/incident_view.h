@@ -20,7 +20,9 @@ struct IncidentGeneration {
   std::uint64_t asr_id = 0;
   std::uint32_t generation = 0;
   std::string label;
-  std::uint64_t members = 0;                 // that it was meant for
+  std::uint64_t members = 0;     // that it was meant for; 0: a member's log, which knows of itself
+  std::uint64_t have_count = 0;  // exact, also where not all of them are named
+  std::uint64_t lack_count = 0;
   std::map<std::string, std::int64_t> have;  // name to boot time
   std::map<std::string, std::string> lack;   // name to why, where that is known
 };

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "daemon/base/hex.h"
 #include "daemon/base/instant.h"
+#include "daemon/service/policy_file.h"
 #include "tools/akmctl/commands.h"
 #include "tools/akmctl/names.h"
 #include "tools/akmctl/table.h"
@@ -100,10 +102,7 @@ Status set_policy(Session& session, const Arguments& args, bool clear) {
   AKM_ASSIGN(const Place place, place_of(session, args));
   std::string text;
   if (!clear) {
-    std::ifstream in(args.file, std::ios::binary);
-    text.assign(std::istreambuf_iterator<char>(in), {});
-    if (!in.is_open() || in.bad()) return fail(Errc::io_failed, args.file);
-    if (text.size() > kFileBytes) return fail(Errc::too_large, args.file);
+    AKM_ASSIGN(text, policy_text(args.file));
     if (text.empty()) return fail(Errc::invalid_argument, args.file + " is empty: see akmctl policy clear");
   }
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(place.service));
@@ -121,6 +120,19 @@ void add_scope(CLI::App& app, const Shared& args, bool nodes) {
 }
 
 }  // namespace
+
+Result<std::string> policy_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  if (!in.is_open() || in.bad()) return fail(Errc::io_failed, path);
+  std::error_code none;
+  if (std::filesystem::is_directory(path + ".d", none)) {
+    AKM_ASSIGN(const service::Config config, service::Config::load(path, service::policy_file_schema()));
+    text = service::text_of(config.set_values(), config.set_tables());
+  }
+  if (text.size() > kFileBytes) return fail(Errc::too_large, path);
+  return text;
+}
 
 Result<std::uint32_t> window_seconds(const std::string& text) {
   std::uint64_t number = 0;
@@ -158,7 +170,9 @@ void add_running_policy_commands(CLI::App& group, Session& session) {
   for (const bool clear : {false, true}) {
     one = clear ? group.add_subcommand("clear", "Let the nodes' own files hold again")
                 : group.add_subcommand("set", "Send a policy file to the nodes of an NMM");
-    if (!clear) one->add_option("FILE", args->file, "As /etc/akm/policy.toml; without drop-ins")->required();
+    if (!clear)
+      one->add_option("FILE", args->file, "As /etc/akm/policy.toml; drop-ins of FILE.d are sent with it")
+          ->required();
     add_scope(*one, args, false);
     one->callback([&session, args, clear] {
       session.command = [&session, args, clear] { return set_policy(session, *args, clear); };

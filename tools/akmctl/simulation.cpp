@@ -21,6 +21,8 @@ class Nmm {
     constexpr std::uint64_t kAsr = 1;
     if (evicted_.contains(record.node))
       return {kAsr, policy::Verdict::log, "the node is quarantined already"};
+    if (members_ - evicted_.size() < policy::kPair)
+      return {kAsr, policy::Verdict::log, "the relationship has ended"};
     // Contradictions tell of another member; what the NMM makes of one member's word is not decided here.
     if (judged.detection.subject.contains("node_id"))
       return {kAsr, policy::Verdict::log, "one member's word about another"};

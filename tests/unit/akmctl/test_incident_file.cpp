@@ -37,6 +37,26 @@ Test(incident_file, records_are_detections) {
   cr_assert_eq(one.asr, "00aa");
 }
 
+Test(incident_file, what_its_grade_came_of) {
+  const test::TemporaryFolder folder;
+  const auto records = read_incident(folder.write(
+      "a.jsonl",
+      R"({"class":"bpf-tampering","grade":"evidence","outcome":"refused","boottime_ns":5,"weight":"evidence",)"
+      R"("privileged":"yes","subject":{"uid":"990"}})"
+      "\n"
+      R"({"event":"report-received","class":"bpf-tampering","grade":"evidence","outcome":"succeeded","boottime_ns":5})"
+      "\n"));
+  cr_assert_eq(records->size(), 2);
+  cr_assert_eq(records->at(0).detection.at_most, policy::Grade::evidence);
+  cr_assert(records->at(0).detection.privileged, "the daemon's own user, say");
+  cr_assert_eq(records->at(1).detection.at_most, policy::Grade::evidence);
+  cr_assert(error_of(R"({"class":"x","outcome":"refused"})").contains("no such class"));
+  cr_assert(
+      error_of(
+          R"({"class":"key-access","outcome":"refused","grade":"evidence","boottime_ns":1,"weight":"y"})")
+          .contains("weight must be"));
+}
+
 Test(incident_file, what_is_wrong_is_named_by_its_line) {
   cr_assert_eq(error_of("\nno json\n"), "incident.jsonl:2: not a JSON object");
   cr_assert_eq(error_of(R"({"class":"x","outcome":"refused"})"), "incident.jsonl:1: no such class: x");

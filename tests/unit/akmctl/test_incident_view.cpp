@@ -55,6 +55,51 @@ Test(incident_view, who_has_the_new_generation_and_who_lacks_it) {
   cr_assert(later.generations()[0].lack.empty());
 }
 
+Test(incident_view, counts_are_exact_where_not_everybody_is_named) {
+  IncidentView view{.id = 0xabc, .node = {}, .records = {}};
+  view.records = {
+      record(1, "generation-sent", 3, {{"label", "ring"}, {"members", "1000"}}),
+      record(2, "members-switched", 9, {{"member.b", "1005000000"}, {"member.c", "1004000000"}}),
+      record(3, "generation-settled", 10, {{"have", "970"}, {"lack", "30"}, {"lacks.d", "no answer"}})};
+  for (AuditRecord& one : view.records) {
+    one.asr_id = 0x11;
+    one.generation = 2;
+  }
+  const IncidentGeneration one = view.generations().at(0);
+  cr_assert_eq(one.have_count, 970);
+  cr_assert_eq(one.lack_count, 30);
+  const std::string text = view.text();
+  cr_assert_neq(text.find("970 of 1000 members have it (b, c and 968 more)"), std::string::npos, "%s",
+                text.c_str());
+  cr_assert_neq(text.find("lacking: d and 29 more"), std::string::npos, "%s", text.c_str());
+  view.records.push_back(record(4, "generation-complete", 90, {{"have", "1000"}, {"lack", "0"}}));
+  view.records.back().asr_id = 0x11;
+  view.records.back().generation = 2;
+  cr_assert_eq(view.generations().at(0).lack_count, 0);
+  cr_assert_eq(view.generations().at(0).have_count, 1000);
+}
+
+Test(incident_view, a_member_knows_of_itself) {
+  IncidentView view{.id = 0xabc, .node = "pump", .records = {}};
+  view.records = {record(1, "generation-switched", 7)};
+  view.records[0].asr_id = 0x11;
+  view.records[0].generation = 3;
+  const std::string text = view.text();
+  cr_assert_neq(text.find("Generation 3 of 0000000000000011: pump has it"), std::string::npos, "%s",
+                text.c_str());
+  cr_assert_eq(text.find("lacking"), std::string::npos);
+}
+
+Test(incident_view, times_of_two_boots_are_not_mixed) {
+  IncidentView view{.id = 0xabc, .node = {}, .records = {}};
+  view.records = {record(1, "breach-detected", 5000), record(2, "node-readmitted", 100)};
+  for (AuditRecord& one : view.records) one.unix_ns = 1'700'000'000'000'000'000 + one.boottime_ns;
+  cr_assert_lt(view.text().find("node-readmitted"), view.text().find("breach-detected"), "one boot: by time");
+  view.records[1].start = 2;
+  view.records[1].unix_ns += 3'600'000'000'000;
+  cr_assert_lt(view.text().find("breach-detected"), view.text().find("node-readmitted"));
+}
+
 Test(incident_view, the_timeline_is_in_the_order_of_time) {
   const std::string text = sample().text();
   const std::size_t c = text.find("+3.000 ms  member-switched");

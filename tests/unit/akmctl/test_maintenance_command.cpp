@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "tests/support/temporary_folder.h"
@@ -25,6 +26,19 @@ Test(maintenance_command, lengths) {
   cr_assert_eq(*ctl::window_seconds("24h"), 86400);
   for (const char* text : {"", "30", "0m", "25h", "-1s", "1d", "1m1s", "99999999999999999999s"})
     cr_assert_not(ctl::window_seconds(text).has_value(), "%s", text);
+}
+
+Test(maintenance_command, drop_ins_are_sent_with_their_policy) {
+  const TemporaryFolder folder;
+  const std::string path = write(folder, "p.toml", "# as it is\n[policy]\nmode = \"observe\"\n");
+  cr_assert(ctl::policy_text(path)->starts_with("# as it is"), "one alone goes as it is");
+  std::filesystem::create_directory(path + ".d");
+  write(folder, "p.toml.d/10.toml",
+        "[policy]\nmode = \"enforce\"\n[responses.key-access]\nlimit_count = 4\n");
+  cr_assert_eq(*ctl::policy_text(path), "policy.mode = \"enforce\"\nresponses.key-access.limit_count = 4\n");
+  write(folder, "p.toml.d/20.toml", "[policy]\nmood = 1\n");
+  cr_assert(ctl::policy_text(path).error().detail.contains("20.toml:2"));
+  cr_assert_not(ctl::policy_text(folder.path() + "/none").has_value());
 }
 
 Test(maintenance_command, a_window_of_this_node) {

@@ -35,10 +35,14 @@ Test(simulation, the_floor_holds_for_many_nodes) {
   std::vector<IncidentRecord> records;
   for (const char* node : {"a", "b", "c", "d"})
     records.push_back(record(DetectionClass::key_access, 1, node));
-  const auto steps = with_default(records, 4);
+  policy::AdjudicationPolicy floor_of_three;
+  floor_of_three.quorum_floor = 3;
+  auto steps = simulate(records, policy::default_node_policy(), floor_of_three, 5);
   cr_assert_eq(steps[1].verdict, "evict");
-  cr_assert_eq(steps[2].verdict, "rekey", "two remain");
-  cr_assert_eq(steps[3].verdict, "rekey");
+  cr_assert_eq(steps[2].verdict, "rekey", "three remain");
+  steps = with_default(records, 4);
+  cr_assert_eq(steps[2].verdict, "evict", "of a pair nothing is left");
+  cr_assert_eq(steps[3].verdict, "log", "and that is its end");
 }
 
 Test(simulation, combinations_are_of_one_node) {

@@ -114,6 +114,76 @@ Test(incident_track, an_id_is_of_who_named_it_first) {
   cr_assert_eq(track.received(report, 3), 0xff);
 }
 
+Test(incident_track, a_node_pushes_out_nobody_else_s_incidents) {
+  NmmNet net(1);
+  SeededRandom random(1);
+  Core core({net.store, random, *net.shell, *net.events, {}}, {});
+  IncidentTrack track(core);
+  cr_assert_eq(track.admit(7, 1, "key-access", 5), 7);
+  for (std::uint64_t id = 100; id < 6000; ++id) (void)track.admit(id, 2, "key-access", 5);
+  cr_assert_eq(track.admit(7, 2, "key-access", 5), policy::incident_id(2, "key-access", 5),
+               "it is still the other's");
+}
+
+Test(incident_track, what_a_hostile_node_says_stays_in_its_own_record) {
+  NmmNet net(4);
+  net.activate_all();
+  (void)net.create(4);
+  Heard heard(net);
+  protocol::BreachReport report;
+  report.detection = "key-access";
+  report.severity = 4;
+  report.boottime_ns = 5;
+  report.subject = {{"pid", "7"}, {"class", "usb-insertion"}, {"node_id", hex_id(net.nodes[1]->node_id)}};
+  report.evidence = {{"node_id", hex_id(net.nodes[1]->node_id)},
+                     {"node", "n1"},
+                     {"generation", "9"},
+                     {"member.n1", "1"},
+                     {"lacks.n1", "said"},
+                     {"outcome", "won"},
+                     {"subject.uid", "0"},
+                     {"key", "77"}};
+  net.nodes[2]->send(protocol::Method::breach_report, report.encode());
+  net.run(seconds(1));
+  const auto received = heard.named("report-received");
+  cr_assert_eq(received.size(), 1);
+  cr_assert_eq(field(received[0], "node"), "n2");
+  cr_assert_eq(field(received[0], "key"), "77");
+  cr_assert_eq(field(received[0], "class"), "key-access");
+  cr_assert(std::ranges::find(received[0]->subject, "class") == received[0]->subject.end());
+  cr_assert_eq(field(received[0], "outcome"), "unknown");
+  for (const char* name : {"generation", "member.n1", "lacks.n1", "subject.uid"})
+    cr_assert_not(received[0]->fields.contains(name), "%s", name);
+  cr_assert(std::ranges::find(received[0]->subject, "node_id") != received[0]->subject.end(),
+            "whom it accuses is said as its word");
+}
+
+Test(incident_track, a_flood_of_reports_leaves_the_log_to_others) {
+  NmmNet net(4);
+  net.activate_all();
+  (void)net.create(4);
+  Heard heard(net);
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    protocol::BreachReport report;
+    report.detection = i % 3 == 0 ? "of-another-version" : "module-load";
+    report.severity = 4;
+    report.boottime_ns = 1 + i;
+    report.evidence["incident"] = hex_id(1000 + i);
+    net.nodes[2]->send(protocol::Method::breach_report, report.encode());
+    net.run(std::chrono::milliseconds(50));
+  }
+  cr_assert_leq(heard.records.size(), 30 * 3 + 10);
+  cr_assert_eq(heard.named("reports-left-out").size(), 1);
+  const auto asr = net.nmm->asrs().front().id;
+  net.nodes[1]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert_eq(field(heard.named("node-evicted").at(0), "node"), "n1", "another one's breach is told");
+  net.nodes[2]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert_eq(field(heard.named("node-evicted").at(1), "node"), "n2", "and what costs it its place");
+  cr_assert(net.agreed(asr, 3, {0, 3}));
+}
+
 Test(incident_track, a_quarantine_by_hand_is_an_incident_too) {
   NmmNet net(3);
   net.activate_all();

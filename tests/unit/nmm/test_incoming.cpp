@@ -27,6 +27,47 @@ void claim(NmmNet& net, std::size_t member, protocol::AsrId asr, std::uint32_t g
 
 }  // namespace
 
+Test(incoming, a_window_that_was_opened_at_a_node_is_told_and_shown) {
+  NmmNet net(3);
+  net.activate_all();
+  (void)net.create(3);
+  const auto beat = [&](std::uint32_t left) {
+    protocol::Heartbeat one;
+    one.maintenance_s = left;
+    one.maintenance_why = left == 0 ? "" : "field service";
+    net.nodes[1]->send(protocol::Method::heartbeat, one.encode());
+    net.run(std::chrono::milliseconds(100));
+  };
+  const auto told = [&](std::string_view name) {
+    return std::ranges::count(net.events->history(), name, &EventRecord::name);
+  };
+  beat(0);
+  cr_assert_eq(told("node-maintenance") + told("node-maintenance-ended"), 0);
+  beat(600);
+  beat(600);
+  cr_assert_eq(told("node-maintenance"), 1, "said once");
+  cr_assert_eq(net.event("node-maintenance")->fields.at("allowed"), "yes");
+  cr_assert_eq(net.event("node-maintenance")->fields.at("why"), "field service");
+  const auto windows = net.nmm->policy_port().maintenance();
+  cr_assert_eq(windows.size(), 1);
+  cr_assert_eq(windows[0].scope, "at-node:" + hex_id(net.nodes[1]->node_id));
+  const auto findings = net.nmm->status().findings;
+  cr_assert(std::ranges::any_of(findings, [](const std::string& one) {
+    return one.contains("A maintenance window was opened at n1");
+  }));
+  // It excuses nothing here, and a breach's record says that it was open.
+  net.nodes[1]->report_breach("key-access", 2);
+  net.run(std::chrono::seconds(1));
+  cr_assert_eq(net.event("breach-reported")->fields.at("maintenance"), "field service");
+  cr_assert_eq(net.state_of("n1"), "quarantined");
+  beat(0);
+  cr_assert_eq(told("node-maintenance-ended"), 1);
+  cr_assert(net.nmm->policy_port().maintenance().empty());
+  cr_assert(net.nmm->policy_port().set_policy_text("domain", "[maintenance]\nat_node = false\n").has_value());
+  beat(60);
+  cr_assert_eq(net.event("node-maintenance")->fields.at("allowed"), "no");
+}
+
 Test(incoming, a_stray_relationship_is_retired) {
   NmmNet net(3);
   net.activate_all();

@@ -120,6 +120,22 @@ Test(node_policies, an_asr_s_policy_is_for_its_members) {
   cr_assert(f.told(f.sent.size() - 1).own, "its own file holds again");
 }
 
+Test(node_policies, of_several_relationships_the_strictest_word_holds) {
+  Fixture f;
+  cr_assert(f.registry.put(asr_record(8, {1, 3})));
+  f.set("asr:" + hex_id(8), "[responses.key-access]\nmode = \"enforce\"\nlimit_count = 20\n");
+  f.answer_all();
+  f.sent.clear();
+  f.set(kAsr, "[policy]\nmode = \"observe\"\n");
+  cr_assert_eq(f.sent.size(), 2, "who is in it");
+  const auto mode = [&](std::size_t i, const char* name) {
+    const auto at = f.told(i).set.find(name);
+    return at == f.told(i).set.end() ? std::string() : std::get<std::string>(at->second);
+  };
+  cr_assert_eq(mode(0, "responses.key-access.mode"), "enforce", "node 1 is in both");
+  cr_assert_eq(mode(1, "policy.mode"), "observe", "node 2 in this one alone");
+}
+
 Test(node_policies, who_leaves_or_joins_is_told_when_it_is_heard) {
   Fixture f;
   f.set(kAsr, kObserve);

@@ -227,6 +227,106 @@ Test(recovery, a_report_that_comes_again_is_not_answered_again) {
   cr_assert_eq(net.state_of("n2"), "quarantined", "another one is another incident");
 }
 
+Test(recovery, half_of_the_members_at_once) {
+  NmmNet net(10);
+  net.activate_all();
+  const auto asr = net.create(10);
+  for (std::size_t i = 0; i < 5; ++i) net.nodes[i]->report_breach("key-access", 2);
+  net.run(seconds(5));
+  for (std::size_t i = 0; i < 4; ++i) {
+    cr_assert_eq(net.state_of("n" + std::to_string(i)), "quarantined");
+    cr_assert_eq(net.nodes[i]->generation(asr), 0U);
+  }
+  cr_assert_eq(net.state_of("n4"), "active", "four in the window: new keys, and an operator's word for more");
+  const std::uint32_t last = net.nodes[9]->generation(asr);
+  cr_assert_geq(last, 2U);
+  cr_assert(net.agreed(asr, last, {4, 5, 6, 7, 8, 9}));
+  for (std::size_t i = 0; i < 4; ++i) net.nmm->readmit(net.nodes[i]->node_id, [](const Status&) {});
+  net.run(seconds(10));
+  cr_assert(net.agreed(asr, net.nodes[9]->generation(asr), {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}), "and back");
+}
+
+Test(recovery, a_breach_in_the_middle_of_a_rekey) {
+  NmmNet net(5);
+  net.activate_all();
+  const auto asr = net.create(5);
+  net.nodes[4]->down = true;  // so that the rollout is under way
+  net.nmm->rekey(asr, [](const Status&) {});
+  net.run(milliseconds(100));
+  net.nodes[2]->report_breach("key-access", 2);
+  net.run(seconds(5));
+  net.nodes[4]->down = false;
+  net.nodes[4]->heartbeat();
+  net.run(minutes(2));
+  cr_assert_eq(net.nodes[2]->generation(asr), 0U);
+  const std::uint32_t last = net.nodes[0]->generation(asr);
+  cr_assert_geq(last, 3U, "not the one that was on its way, which the node was to have");
+  cr_assert(net.agreed(asr, last, {0, 1, 3, 4}));
+}
+
+Test(recovery, a_false_alarm_is_undone_before_its_end) {
+  NmmNet net(5);
+  net.activate_all();
+  const auto asr = net.create(5);
+  net.nodes[4]->down = true;  // the eviction is not complete without its answer
+  net.nodes[2]->report_breach("key-access", 2);
+  net.run(milliseconds(50));
+  std::optional<Status> done;
+  net.nmm->readmit(net.nodes[2]->node_id, into(done));
+  net.run(seconds(2));
+  net.nodes[4]->down = false;
+  net.nodes[4]->heartbeat();
+  net.run(minutes(2));
+  cr_assert(done.has_value());
+  cr_assert(net.agreed(asr, net.nodes[0]->generation(asr), {0, 1, 2, 3, 4}));
+  cr_assert_neq(net.state_of("n2"), "quarantined");
+}
+
+Test(recovery, a_restart_gives_no_limit_back) {
+  NmmSettings settings;
+  settings.recovery.evictions_per_window = 1;
+  NmmNet net(6, settings);
+  net.activate_all();
+  const auto asr = net.create(6);
+  net.nodes[0]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 2, {1, 2, 3, 4, 5}));
+  net.restart_nmm();
+  net.run(seconds(5));
+  net.nodes[1]->report_breach("key-access", 2);
+  net.run(seconds(1));
+  cr_assert_eq(net.state_of("n1"), "active", "one eviction in the window");
+  cr_assert(net.agreed(asr, 3, {1, 2, 3, 4, 5}), "it costs new keys");
+  // Rekeys have a limit as well, and the restart is in the middle of it.
+  for (int i = 0; i < 8; ++i) {
+    net.nodes[1]->report_breach("key-access", 2);
+    net.run(seconds(1));
+    net.restart_nmm();
+    net.run(seconds(5));
+  }
+  cr_assert_eq(net.nodes[2]->generation(asr), 6U, "four rekeys in the window");
+}
+
+Test(recovery, a_restart_does_not_let_a_report_be_answered_again) {
+  NmmNet net(4);
+  net.activate_all();
+  const auto asr = net.create(4);
+  protocol::BreachReport report;
+  report.detection = "key-access";
+  report.severity = 2;
+  report.boottime_ns = static_cast<std::uint64_t>(net.now.ns);
+  net.nodes[2]->send(protocol::Method::breach_report, report.encode());
+  net.run(seconds(1));
+  net.nmm->readmit(net.nodes[2]->node_id, [](const Status&) {});
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 3, {0, 1, 2, 3}));
+  net.restart_nmm();
+  net.run(seconds(5));
+  net.nodes[2]->send(protocol::Method::breach_report, report.encode());
+  net.run(seconds(1));
+  cr_assert(net.agreed(asr, 3, {0, 1, 2, 3}), "it is still in");
+}
+
 Test(recovery, a_window_keeps_evidence_from_costing_new_keys) {
   NmmSettings settings;
   settings.recovery.on_evidence = policy::Verdict::rekey;

@@ -70,6 +70,19 @@ Test(node_responses, quarantine_takes_the_keys_away) {
   cr_assert_not(bench.keys.has_keys_of(kOperationalAsr));
 }
 
+Test(node_responses, rekey_asks_for_new_keys_and_costs_no_place) {
+  NodeBench bench;
+  with(bench, {Response::rekey, Response::log});
+  bench.settle();
+  const auto phase = [&] { return bench.node->shell()->engine().view(kOperationalAsr)->phase; };
+  const auto before = phase();
+  attack(bench);
+  cr_assert(phase() != before, "an establishment has begun");
+  cr_assert_eq(bench.state(), NodeState::active);
+  cr_assert(bench.store.records.contains("policy-memory"), "before it is done");
+  cr_assert_eq(bench.event("breach-detected")->fields.at("actions"), "rekey log");
+}
+
 Test(node_responses, zeroize_comes_after_all_that_tells_of_it) {
   NodeBench bench;
   with(bench, {Response::zeroize, Response::report, Response::signal, Response::log});
@@ -79,7 +92,58 @@ Test(node_responses, zeroize_comes_after_all_that_tells_of_it) {
   cr_assert_eq(bench.state(), NodeState::unprovisioned);
   cr_assert(bench.event("breach-detected") != nullptr);
   cr_assert(bench.event("zeroize-by-policy") != nullptr);
+  cr_assert_geq(bench.count(Method::breach_report), 1, "the NMM was told");
   cr_assert(bench.store.records.empty() || !bench.store.records.contains("node"));
+  bench.start();
+  bench.use_id = 2;
+  cr_assert(bench.provision().has_value(), "and it may be provisioned anew");
+}
+
+Test(node_responses, a_crash_gives_no_limit_back_and_no_answer_twice) {
+  NodeBench bench;
+  bench.settings.responses.of(policy::DetectionClass::key_access).on_evidence = {
+      policy::Response::hook, policy::Response::signal, policy::Response::log};
+  bench.settings.responses.of(policy::DetectionClass::key_access).limit = {.count = 2, .window_s = 3600};
+  bench.settings.responses.hook.program = "/bin/true";
+  bench.start();
+  bench.make_member();
+  const auto attempt = [&](std::int64_t boottime_ns) {
+    bpf::ProbeRecord record = foreign_key_read(77);
+    record.uid = 12345;
+    record.boottime_ns = boottime_ns;
+    bench.probes.records.push_back(record);
+    bench.node->sentry().readable();
+    bench.start();  // killed in the very next moment
+  };
+  attempt(101);
+  cr_assert_eq(bench.hooks.size(), 1);
+  attempt(101);
+  cr_assert_eq(bench.hooks.size(), 1, "the same record, out of a ring that outlives the daemon");
+  attempt(102);
+  cr_assert_eq(bench.hooks.size(), 2);
+  for (std::int64_t i = 0; i < 5; ++i) attempt(103 + i);
+  cr_assert_eq(bench.hooks.size(), 2, "two an hour");
+  bench.store.records["policy-memory"].resize(3);
+  bench.start();
+  cr_assert(bench.event("policy-memory-lost") != nullptr);
+}
+
+Test(node_responses, a_flood_is_no_flood_of_writes) {
+  NodeBench bench;
+  bench.make_member();
+  bench.settle();
+  bench.store.log.clear();
+  for (std::int64_t i = 0; i < 50; ++i) {
+    bpf::ProbeRecord record = foreign_key_read(bench.probes.guarded.front());
+    record.uid = 12345;
+    record.boottime_ns = 1000 + i;
+    bench.probes.records.push_back(record);
+    bench.node->sentry().readable();
+    bench.pass(std::chrono::milliseconds(20));
+  }
+  const auto writes = std::ranges::count(bench.store.log, "write policy-memory");
+  cr_assert_geq(writes, 1);
+  cr_assert_leq(writes, 2, "50 within a second");
 }
 
 Test(node_responses, by_default_nothing_is_zeroized) {

@@ -120,6 +120,23 @@ Test(rules, the_nmm_opens_and_closes_one_of_its_own) {
   cr_assert_not(bench.until.has_value());
 }
 
+Test(rules, the_nmm_may_refuse_windows_of_the_node_s_own) {
+  Bench bench;
+  cr_assert(bench.rules->start_maintenance("", 600, "mine").has_value());
+  cr_assert_eq(bench.rules->own_window()->why, "mine");
+  auto policy = observing();
+  policy.set["maintenance.at_node"] = false;
+  policy.maintenance_s = 300;
+  policy.why = "field service";
+  cr_assert(bench.rules->take(policy.encode()).has_value());
+  cr_assert_null(bench.rules->own_window(), "it is closed");
+  cr_assert_eq(bench.rules->maintenance().size(), 1, "the NMM's own is open");
+  cr_assert(std::ranges::find(bench.events, "maintenance-refused") != bench.events.end());
+  cr_assert_eq(bench.rules->start_maintenance("", 600, "mine").error().code, Errc::refused_by_policy);
+  bench.start();
+  cr_assert_eq(bench.rules->start_maintenance("", 600, "mine").error().code, Errc::refused_by_policy);
+}
+
 Test(rules, who_belongs_to_nobody_has_no_policy_of_an_nmm) {
   Bench bench;
   auto policy = observing();

@@ -67,6 +67,21 @@ Test(adjudication, quorum_floor_holds_at_its_edge) {
   cr_assert_eq(one(kCritical, 0, policy).verdict, Verdict::rekey);
 }
 
+Test(adjudication, of_a_pair_nothing_is_left_but_within_the_limits) {
+  AdjudicationPolicy policy;
+  policy.quorum_floor = 3;
+  policy.domain_evictions_per_window = 1;
+  cr_assert_eq(one(kCritical, kPair, policy).verdict, Verdict::evict);
+  cr_assert_eq(one({kNode, DetectionClass::key_access, Grade::evidence}, kPair, policy).verdict,
+               Verdict::log);
+  ActionHistory history;
+  history.record(kDomain, Verdict::evict, at(0));
+  cr_assert_eq(one(kCritical, kPair, policy, history, at(1)).verdict, Verdict::rekey,
+               "a wave of reports does not end every pair of the domain");
+  policy.never_evict = {kNode};
+  cr_assert_eq(one(kCritical, kPair, policy).verdict, Verdict::rekey);
+}
+
 Test(adjudication, never_evict_list_rekeys_instead) {
   AdjudicationPolicy policy;
   policy.never_evict = {kNode};
@@ -103,7 +118,9 @@ Test(adjudication, mode_observe_only_says_so) {
 }
 
 Test(adjudication, one_verdict_for_each_asr_in_order) {
-  const auto verdicts = decide(kCritical, {{3, 5}, {1, 2}, {2, 9}}, {}, {}, at(1));
+  AdjudicationPolicy policy;
+  policy.quorum_floor = 3;
+  const auto verdicts = decide(kCritical, {{3, 5}, {1, 3}, {2, 9}}, policy, {}, at(1));
   cr_assert_eq(verdicts.size(), 3u);
   cr_assert_eq(verdicts[0].asr_id, 3u);
   cr_assert_eq(verdicts[0].verdict, Verdict::evict);

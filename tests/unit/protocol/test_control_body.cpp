@@ -87,6 +87,12 @@ Test(control_body, heartbeat) {
                         .refused = {{"not-authentic", 7}, {"too-long", 1}, {"replayed", 2}},
                         .uptime_s = 99});
   check_codec(Heartbeat{});
+  Heartbeat window;
+  window.maintenance_s = 600;
+  window.maintenance_why = "field service";
+  check_codec(window, 2);
+  window.maintenance_why.assign(257, 'x');
+  cr_assert(!Heartbeat::decode(window.encode()).has_value(), "too long a reason");
   Heartbeat beyond;
   beyond.asrs = {{1, 2, 3, 4}};
   cr_assert(!Heartbeat::decode(beyond.encode()).has_value(), "phase 4");

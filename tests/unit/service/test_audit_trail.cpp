@@ -21,6 +21,7 @@ struct Bench {
   std::shared_ptr<const store::AuditKey> key = std::make_shared<const store::AuditKey>(audit_key());
   Instant now{1'000'000'000};
   std::string below = "audit";
+  bool in_use = false;
   store::AuditLimits limits{};
   std::unique_ptr<AuditTrail> trail;
 
@@ -34,6 +35,7 @@ struct Bench {
                                                            .store = &store,
                                                            .events = events,
                                                            .start = 3,
+                                                           .state_in_use = in_use,
                                                            .limits = limits,
                                                            .now = [this] { return now; }});
     trail->open();
@@ -247,6 +249,22 @@ Test(audit_trail, the_log_of_another_state_is_set_aside_and_a_lost_anchor_is_not
   cr_assert(bench.trail->findings().empty());
   cr_assert(std::filesystem::exists(bench.place.file("audit.former")));
   cr_assert(bench.verdict().findings.empty());
+}
+
+Test(audit_trail, log_and_anchor_that_were_removed_together_are_missed) {
+  Bench bench;
+  bench.open();
+  bench.event("breach-detected", 2);
+  bench.trail->end();
+  bench.store.records.clear();
+  std::filesystem::remove_all(bench.folder());
+  bench.in_use = true;
+  bench.open();
+  cr_assert_eq(bench.trail->findings().size(), 1, "a state that belongs to somebody had a log");
+  cr_assert_not(std::filesystem::exists(bench.place.file("audit.former")));
+  bench.trail->end();
+  bench.open();
+  cr_assert(bench.trail->findings().empty(), "it has one again");
 }
 
 Test(audit_trail, the_end_seals_and_may_erase) {

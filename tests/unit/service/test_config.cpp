@@ -193,6 +193,21 @@ Test(config, tables_of_an_array_add_up_over_all_files) {
   cr_assert(Config(with_tables()).tables("users").empty());
 }
 
+Test(config, what_was_set_comes_back_from_its_text) {
+  const TemporaryFolder folder;
+  const auto config = Config::load(
+      folder.write("a.toml",
+                   "[network]\nlisten = \"\\u00e9 \\U0001F511 \\\\ \\\"\"\n[[users]]\nname = \"x\"\n"),
+      with_tables());
+  cr_assert(config.has_value(), "%s", config ? "" : config.error().detail.c_str());
+  const std::string text = text_of(config->set_values(), config->set_tables());
+  const auto again = Config::parse(text, "text", with_tables());
+  cr_assert(again.has_value(), "%s", again ? "" : again.error().detail.c_str());
+  cr_assert_eq(again->text("network.listen"), config->text("network.listen"));
+  cr_assert(again->set_values() == config->set_values());
+  cr_assert(again->set_tables() == config->set_tables());
+}
+
 Test(config, tables_of_an_array_are_checked_like_all_else) {
   cr_assert_eq(error_of_tables("[[users]]\nsize = 10\n"), "a.toml:2: size must be an integer from 1 to 9");
   cr_assert_eq(error_of_tables("[[users]]\nother = 1\n"), "a.toml:2: unknown key other");

@@ -122,6 +122,9 @@ Test(policy_file, values_that_travel_make_the_same_policy) {
   const auto again = Config::of(config->set_values(), config->set_tables(), "the NMM", schema);
   cr_assert(again.has_value(), "%s", again ? "" : again.error().message().c_str());
   cr_assert(*node_policy(*again) == *node_policy(*config));
+  const auto by_text = Config::parse(text_of(config->set_values(), config->set_tables()), "text", schema);
+  cr_assert(by_text.has_value(), "%s", by_text ? "" : by_text.error().message().c_str());
+  cr_assert(*node_policy(*by_text) == *node_policy(*config));
   cr_assert_not(
       Config::of({{"responses.x.mode", std::string("observe")}}, {}, "the NMM", schema).has_value());
   cr_assert_not(Config::of({{"hook.timeout_s", std::int64_t{0}}}, {}, "the NMM", schema).has_value());
