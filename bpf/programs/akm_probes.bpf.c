@@ -20,6 +20,7 @@
 #include "bpf/programs/sockets.bpf.h"
 #include "bpf/programs/io_uring.bpf.h"
 #include "bpf/programs/clock.bpf.h"
+#include "bpf/programs/logs.bpf.h"
 // clang-format on
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

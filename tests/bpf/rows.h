@@ -37,6 +37,7 @@ class Row {
     }
   }
 
+  [[nodiscard]] const std::string& tier() const { return tier_; }
   /// A thread of the child that gave itself this name may be the one. What the child starts is known by its
   /// parent.
   Row& by(std::string comm) {
