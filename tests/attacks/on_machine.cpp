@@ -181,8 +181,9 @@ int ask_generic(int fd, std::uint16_t type, std::uint8_t command, std::uint16_t 
     nlattr attribute{};
     char value[32]{};
   } question;
+  const std::size_t attribute_bytes = (sizeof(nlattr) + bytes + 3) / 4 * 4;
   question.header.nlmsg_len =
-      static_cast<std::uint32_t>(sizeof(nlmsghdr) + sizeof(genlmsghdr) + NLA_ALIGN(sizeof(nlattr) + bytes));
+      static_cast<std::uint32_t>(sizeof(nlmsghdr) + sizeof(genlmsghdr) + attribute_bytes);
   question.header.nlmsg_type = type;
   question.header.nlmsg_flags = NLM_F_REQUEST;
   question.generic.cmd = command;
