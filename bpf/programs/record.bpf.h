@@ -131,7 +131,9 @@ static __always_inline struct akm_event* open_event(__u8 watch, __u8 operation, 
     event = bpf_ringbuf_reserve(&critical_ring, sizeof(*event), 0);
   } else {
     __u64 filled = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
-    if (outcome == AKM_OUTCOME_REFUSED && filled > bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2) {
+    int attempt =
+        outcome == AKM_OUTCOME_REFUSED || (outcome == AKM_OUTCOME_UNKNOWN && tier != AKM_TIER_IO_URING);
+    if (attempt && filled > bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2) {
       count(watch, AKM_COUNT_REFUSED);
       return 0;
     }
