@@ -1,6 +1,6 @@
 #pragma once
 // One row of docs/detections.md at a time: an attack must give a record, a benign act none. Each test prints
-// a line that table.py reads: "@row D3 tracepoint attack detected opens /proc/PID/maps".
+// a line: "@row D3 tracepoint attack detected opens /proc/PID/maps".
 #include <sys/prctl.h>
 
 #include <set>
