@@ -136,6 +136,19 @@ struct task_struct {
   char comm[16];
 };
 
+struct vm_area_struct {
+  struct file* vm_file;
+};
+
+struct iattr {
+  unsigned int ia_valid;
+};
+
+/* Which hooks there are. */
+union security_list_options {
+  void* inode_post_setattr;
+};
+
 struct linux_binprm {
   struct file* file;
 };

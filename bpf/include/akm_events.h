@@ -31,6 +31,10 @@
 /* Records of a source (process, user) a second, and at once; more are counted and dropped. */
 #define AKM_PROCESS_RATE 50
 #define AKM_USER_RATE 200
+/* The same of what may be critical: of a process against one watch, and of all against one watch. The ring
+ * that is kept for it holds three times the latter, so none of them hides another. */
+#define AKM_CRITICAL_PROCESS_RATE 20
+#define AKM_CRITICAL_WATCH_RATE 100
 
 /* keyctl() operation of the heartbeat: no kernel knows it, so it fails and changes nothing. */
 #define AKM_SELF_PROBE 0x414b4d31u /* "AKM1" */
@@ -63,7 +67,8 @@ enum akm_watch {
   AKM_WATCH_PACKET = 25,        /* D25 */
   AKM_WATCH_CLOCK = 26,         /* D29 */
   AKM_WATCH_PRIVILEGE = 27,     /* D31 */
-  AKM_WATCHES = 28,
+  AKM_WATCH_LOG = 28,           /* D30 */
+  AKM_WATCHES = 29,
 };
 /* Beside the watch in the values of watched_prefixes, watched_folders and watched_names. */
 #define AKM_WATCH_MASK 0x3f
@@ -108,7 +113,10 @@ enum akm_operation {
   AKM_OP_CAPABILITY = 35,     /* argument: the capabilities gained */
   AKM_OP_KEY_PERMISSION = 36, /* argument: KEY_NEED_*, as the kernel asks its security modules */
   AKM_OP_PTRACE_ACCESS = 37,  /* argument: PTRACE_MODE_* */
-  AKM_OP_MAX = 37,
+  AKM_OP_ATTRIBUTES = 38,     /* times, chattr */
+  AKM_OP_CREDENTIALS = 39,    /* of another, taken on by a request of io_uring */
+  AKM_OP_LOG = 40,            /* argument: the syslog() action, or the type of the audit message */
+  AKM_OP_MAX = 40,
 };
 
 /* Values of the guarded-keys map. Reading a keyring lists its keys and shows no secret: `keyctl show` does

@@ -65,6 +65,11 @@ constexpr Name kBpfNames[] = {
     {34, "link-detach"},
 };
 
+/// Of syslog(), and types of audit messages.
+constexpr Name kLogNames[] = {
+    {4, "clear"}, {5, "clear"}, {6, "console-off"}, {1001, "audit-set"}, {1012, "audit-rule-deleted"},
+};
+
 /// KEY_NEED_*: what the kernel asks its security modules.
 constexpr Name kNeedNames[] = {
     {2, "read"}, {3, "write"}, {4, "search"}, {5, "link"}, {6, "setattr"}, {7, "unlink"},
@@ -109,6 +114,8 @@ constexpr Name kPlainNames[] = {
     {AKM_OP_SET_CLOCK, "set-clock"},
     {AKM_OP_CAPABILITY, "capabilities"},
     {AKM_OP_PTRACE_ACCESS, "ptrace-access"},
+    {AKM_OP_ATTRIBUTES, "attributes"},
+    {AKM_OP_CREDENTIALS, "io-uring-credentials"},
 };
 
 /// Empty for a number that no program of ours writes: it comes from outside.
@@ -127,6 +134,8 @@ std::string operation_name(const akm_event& event) {
       return named("bpf-", kBpfNames, event.argument);
     case AKM_OP_SIGNAL:
       return "signal-" + std::to_string(event.argument);
+    case AKM_OP_LOG:
+      return named("log-", kLogNames, event.argument);
     case AKM_OP_KEY_PERMISSION:
       return named("key-", kNeedNames, event.argument);
     default:
@@ -142,7 +151,7 @@ constexpr std::uint8_t kWatches[kWatchCount] = {
     AKM_WATCH_MOUNT,      AKM_WATCH_CORE_DUMP,     AKM_WATCH_HARDENING,     AKM_WATCH_MAC,
     AKM_WATCH_KEXEC,      AKM_WATCH_DEBUGGER,      AKM_WATCH_FILELESS,      AKM_WATCH_FOREIGN_CODE,
     AKM_WATCH_SERVICE,    AKM_WATCH_IO_URING,      AKM_WATCH_CONSUMER_KEYS, AKM_WATCH_PACKET,
-    AKM_WATCH_CLOCK,      AKM_WATCH_PRIVILEGE,
+    AKM_WATCH_CLOCK,      AKM_WATCH_PRIVILEGE,     AKM_WATCH_LOG,
 };
 
 std::string tier_of(std::uint8_t tier) {

@@ -19,6 +19,7 @@ constexpr Group kCode[] = {Group::files, Group::exec};
 constexpr Group kRings[] = {Group::rings};
 constexpr Group kSockets[] = {Group::sockets};
 constexpr Group kClock[] = {Group::clock};
+constexpr Group kLogs[] = {Group::logs, Group::sockets};
 constexpr Group kCapabilities[] = {Group::capabilities, Group::exec};
 
 constexpr std::string_view kAttempts = "attempts that the kernel refuses are not seen";
@@ -33,7 +34,7 @@ constexpr WatchedRow kRows[] = {
     {"D7", kPins, "relative names of pins are not seen as they are removed, but at the next check"},
     {"D8", kSignals, kAttempts},
     {"D9", kFiles, kAttempts},
-    {"D10", kFolders, "chattr by ioctl is not seen"},
+    {"D10", kFolders, "chattr by a descriptor that another thread replaces meanwhile is not seen"},
     {"D11", kMounts, "relative names and mounts by descriptor are not seen"},
     {"D12", kFiles, kAttempts},
     {"D13", kFiles, kAttempts},
@@ -47,6 +48,7 @@ constexpr WatchedRow kRows[] = {
     {"D24", kSockets, "WireGuard is not seen; XFRM by the opened socket, whatever is asked over it"},
     {"D25", kSockets, "an interface that is made promiscuous without such a socket is not seen"},
     {"D29", kClock, ""},
+    {"D30", kLogs, "changes of audit rules are not seen; their number is compared"},
     {"D31", kCapabilities, "seen as capset() and as programs that bring them; not what an exploit gains"},
 };
 
@@ -62,13 +64,17 @@ void append(std::string& text, std::string_view more) {
   text += more;
 }
 
+/// The weakest of its groups is what a row can be trusted with.
+int strength(std::string_view tier) {
+  return tier == "none" ? 0 : tier == "tracepoint" ? 1 : tier == "fentry" ? 2 : 3;
+}
+
 ProbeHealth health_of(const WatchedRow& row, const ProbeObject& object) {
   ProbeHealth out{std::string(row.row), {}, true, {}};
   bool by_calls = false;
   for (const Group group : row.groups) {
     const GroupState& state = object.state(group);
-    // The weakest of its groups is what it can be trusted with.
-    if (out.tier.empty() || state.tier == "tracepoint" || state.tier == "none") out.tier = state.tier;
+    if (out.tier.empty() || strength(state.tier) < strength(out.tier)) out.tier = state.tier;
     by_calls = by_calls || state.tier == "tracepoint";
     if (!state.attached) {
       out.attached = false;

@@ -156,7 +156,7 @@ class LoadedObject final : public ProbeObject {
 
 Result<UniqueFd> hang(int program_fd, const Attachment& attachment, const Tracefs& tracefs) {
   const std::string event(attachment.event);
-  if (attachment.category == "lsm" || attachment.category == "fentry") {
+  if (attachment.category == "lsm" || attachment.category == "fentry" || attachment.category == "fexit") {
     UniqueFd link(bpf_raw_tracepoint_open(nullptr, program_fd));
     if (!link) return fail_errno(Errc::probe_failed, event);
     return link;
@@ -394,7 +394,9 @@ Result<std::unique_ptr<ProbeObject>> ProbeObject::load(const ProbeChoice& choice
   for (const Group group : kGroups) states[group] = {};
   for (const auto& [variant, reason] : tried.refused) {
     GroupState& state = states[variant.first];
-    (chosen.contains(variant.first) ? state.better : state.reason) = reason;
+    // In order: of the best that is missing.
+    std::string& told = chosen.contains(variant.first) ? state.better : state.reason;
+    if (told.empty()) told = reason;
   }
   if (!pins) {
     if (auto opened = PinFolder::open()) pins = std::make_shared<const PinFolder>(std::move(*opened));

@@ -58,6 +58,8 @@ std::string_view watch_name(Watch watch) {
       return "clock";
     case Watch::privilege:
       return "privilege";
+    case Watch::log:
+      return "log";
   }
   return "unknown";
 }

@@ -39,8 +39,9 @@ enum class Watch : std::uint8_t {
   packet,         // D25
   clock,          // D29
   privilege,      // D31
+  log,            // D30
 };
-inline constexpr std::size_t kWatchCount = static_cast<std::size_t>(Watch::privilege) + 1;
+inline constexpr std::size_t kWatchCount = static_cast<std::size_t>(Watch::log) + 1;
 std::string_view watch_name(Watch watch);  // "key", ...
 
 /// `refused`: the kernel returned an error to the caller, nothing happened. `unknown`: only the attempt was

@@ -15,6 +15,7 @@
 #include "bpf/include/akm_events.h"
 #include "bpf/loader/decode.h"
 #include "bpf/loader/folder_watch.h"
+#include "bpf/loader/generic_netlink.h"
 #include "bpf/loader/pin_folder.h"
 #include "bpf/loader/probe_counts.h"
 #include "bpf/loader/probe_object.h"
@@ -210,6 +211,10 @@ Status Probes::start(const SelfIdentity& identity) {
 Status Probes::write_control() {
   const std::uint32_t zero = 0;
   control_.heartbeat_ns = static_cast<std::uint64_t>(boottime_now().ns);
+  // It comes and goes with its module. Only who sees the message can compare it.
+  const auto sockets = object_->tier(Group::sockets);
+  if (sockets && *sockets != Tier::tracepoint)
+    control_.wireguard_family = generic_family("wireguard").value_or(0);
   if (bpf_map_update_elem(object_->map_fd("control"), &zero, &control_, BPF_ANY) != 0)
     return fail_errno(Errc::probe_failed, "control map");
   return {};

@@ -64,13 +64,14 @@ constexpr Attachment kFolderTracepoints[] = {
     AKM_PATH_CALL("setxattrat", AKM_OP_XATTR, 1, AKM_NONE),
     AKM_PATH_CALL("removexattr", AKM_OP_XATTR, 0, AKM_NONE),
     AKM_PATH_CALL("lremovexattr", AKM_OP_XATTR, 0, AKM_NONE),
-    AKM_PATH_CALL("file_setattr", AKM_OP_XATTR, 1, AKM_NONE),
+    AKM_PATH_CALL("file_setattr", AKM_OP_ATTRIBUTES, 1, AKM_NONE),
     AKM_PATH_CALL("link", AKM_OP_LINK, 0, 1),
     AKM_PATH_CALL("linkat", AKM_OP_LINK, 1, 3),
     AKM_PATH_CALL("symlink", AKM_OP_SYMLINK, 1, AKM_NONE),
     AKM_PATH_CALL("symlinkat", AKM_OP_SYMLINK, 2, AKM_NONE),
     AKM_PATH_CALL("mkdir", AKM_OP_MKDIR, 0, AKM_NONE),
     AKM_PATH_CALL("mkdirat", AKM_OP_MKDIR, 1, AKM_NONE),
+    AKM_CALL("enter_ioctl", "ioctl"),
 };
 
 constexpr Attachment kMountTracepoints[] = {
@@ -91,6 +92,7 @@ constexpr Attachment kBpfTracepoints[] = {AKM_CALL("enter_bpf", "bpf")};
 constexpr Attachment kSignalTracepoints[] = {{"generate_signal", "raw", "signal_generate"}};
 constexpr Attachment kExecTracepoints[] = {{"exec_program", "raw", "sched_process_exec"}};
 constexpr Attachment kCapabilityTracepoints[] = {AKM_CALL("enter_capset", "capset")};
+constexpr Attachment kLogTracepoints[] = {AKM_CALL("enter_syslog", "syslog")};
 constexpr Attachment kSocketTracepoints[] = {AKM_CALL("enter_socket", "socket")};
 constexpr Attachment kRingTracepoints[] = {{"create_ring", "raw", "io_uring_create"}};
 
@@ -110,57 +112,97 @@ constexpr Attachment kUringTracepoints[] = {
     {"complete_request", "io_uring", "io_uring_complete", 0, Need::optional},
 };
 
-// The event of an LSM program is its hook; the program knows it too.
-constexpr Attachment kKeyGuards[] = {{"guard_key", "lsm", "key_permission"}};
-constexpr Attachment kProcessGuards[] = {{"guard_process", "lsm", "ptrace_access_check"},
-                                         {"daemon_ends", "raw", "sched_process_exit"}};
-constexpr Attachment kFileGuards[] = {{"guard_open", "lsm", "file_open"}};
-constexpr Attachment kFolderGuards[] = {
-    {"guard_unlink", "lsm", "inode_unlink"},   {"guard_rmdir", "lsm", "inode_rmdir"},
-    {"guard_create", "lsm", "inode_create"},   {"guard_mkdir", "lsm", "inode_mkdir"},
-    {"guard_symlink", "lsm", "inode_symlink"}, {"guard_link", "lsm", "inode_link"},
-    {"guard_rename", "lsm", "inode_rename"},   {"guard_truncate", "lsm", "path_truncate"},
-    {"guard_chmod", "lsm", "path_chmod"},      {"guard_chown", "lsm", "path_chown"},
-};
-constexpr Attachment kMountGuards[] = {{"guard_mount", "lsm", "sb_mount"},
-                                       {"guard_move_mount", "lsm", "move_mount"}};
-constexpr Attachment kKernelCodeGuards[] = {{"guard_read_file", "lsm", "kernel_read_file"},
-                                            {"guard_load_data", "lsm", "kernel_load_data"}};
-constexpr Attachment kBpfGuards[] = {{"guard_bpf", "lsm", "bpf"}};
-constexpr Attachment kSignalGuards[] = {{"guard_signal", "lsm", "task_kill"}};
-constexpr Attachment kExecGuards[] = {{"guard_exec", "lsm", "bprm_check_security"},
-                                      {"guard_mmap", "lsm", "mmap_file"}};
-constexpr Attachment kSocketGuards[] = {{"guard_socket", "lsm", "socket_create"},
-                                        {"guard_netlink", "lsm", "netlink_send"}};
-constexpr Attachment kClockGuards[] = {{"guard_clock", "lsm", "settime"}};
-constexpr Attachment kCapabilityTraces[] = {{"commit_credentials", "fentry", "commit_creds"}};
+// The event of an LSM program is its hook; the program knows it too. Beside each stands the function that
+// asks the security modules, for kernels that do not have BPF among them.
+#define AKM_GUARDS(group, ...) constexpr Attachment group##Guards[] = {__VA_ARGS__}
+#define AKM_TRACES(group, ...) constexpr Attachment group##Traces[] = {__VA_ARGS__}
+#define AKM_LSM(name, hook) {"guard_" name, "lsm", hook}
+#define AKM_FEXIT(name, function) {"watch_" name, "fexit", function}
+
+AKM_GUARDS(kKey, AKM_LSM("key", "key_permission"));
+AKM_TRACES(kKey, AKM_FEXIT("key", "security_key_permission"));
+AKM_GUARDS(kProcess, AKM_LSM("process", "ptrace_access_check"), {"daemon_ends", "raw", "sched_process_exit"});
+AKM_TRACES(kProcess, AKM_FEXIT("process", "security_ptrace_access_check"));
+AKM_GUARDS(kFile, AKM_LSM("open", "file_open"));
+AKM_TRACES(kFile, AKM_FEXIT("open", "security_file_open"));
+AKM_GUARDS(kFolder, AKM_LSM("unlink", "inode_unlink"), AKM_LSM("rmdir", "inode_rmdir"),
+           AKM_LSM("create", "inode_create"), AKM_LSM("mkdir", "inode_mkdir"),
+           AKM_LSM("symlink", "inode_symlink"), AKM_LSM("link", "inode_link"),
+           AKM_LSM("rename", "inode_rename"), AKM_LSM("setattr", "inode_setattr"),
+           AKM_LSM("setxattr", "inode_setxattr"), AKM_LSM("removexattr", "inode_removexattr"),
+           AKM_LSM("ioctl", "file_ioctl"));
+AKM_TRACES(kFolder, AKM_FEXIT("unlink", "security_inode_unlink"), AKM_FEXIT("rmdir", "security_inode_rmdir"),
+           AKM_FEXIT("create", "security_inode_create"), AKM_FEXIT("mkdir", "security_inode_mkdir"),
+           AKM_FEXIT("symlink", "security_inode_symlink"), AKM_FEXIT("link", "security_inode_link"),
+           AKM_FEXIT("rename", "security_inode_rename"), AKM_FEXIT("setattr", "notify_change"),
+           AKM_FEXIT("setxattr", "security_inode_setxattr"),
+           AKM_FEXIT("removexattr", "security_inode_removexattr"), AKM_FEXIT("ioctl", "security_file_ioctl"));
+AKM_GUARDS(kMount, AKM_LSM("mount", "sb_mount"), AKM_LSM("move_mount", "move_mount"));
+AKM_TRACES(kMount, AKM_FEXIT("mount", "security_sb_mount"), AKM_FEXIT("move_mount", "security_move_mount"));
+AKM_GUARDS(kKernelCode, AKM_LSM("read_file", "kernel_read_file"), AKM_LSM("load_data", "kernel_load_data"));
+AKM_TRACES(kKernelCode, AKM_FEXIT("read_file", "security_kernel_read_file"),
+           AKM_FEXIT("load_data", "security_kernel_load_data"));
+AKM_GUARDS(kBpf, AKM_LSM("bpf", "bpf"));
+AKM_TRACES(kBpf, AKM_FEXIT("bpf", "security_bpf"));
+AKM_GUARDS(kSignal, AKM_LSM("signal", "task_kill"));
+AKM_TRACES(kSignal, AKM_FEXIT("signal", "security_task_kill"));
+AKM_GUARDS(kExec, AKM_LSM("exec", "bprm_check_security"), AKM_LSM("mmap", "mmap_file"),
+           AKM_LSM("mprotect", "file_mprotect"));
+AKM_TRACES(kExec, AKM_FEXIT("exec", "security_bprm_check"), AKM_FEXIT("mmap", "security_mmap_file"),
+           AKM_FEXIT("mprotect", "security_file_mprotect"));
+AKM_GUARDS(kSocket, AKM_LSM("socket", "socket_create"), AKM_LSM("netlink", "netlink_send"));
+AKM_TRACES(kSocket, AKM_FEXIT("socket", "security_socket_create"),
+           AKM_FEXIT("netlink", "security_netlink_send"));
+AKM_GUARDS(kClock, AKM_LSM("clock", "settime"));
+AKM_TRACES(kClock, AKM_FEXIT("clock", "security_settime64"));
+AKM_GUARDS(kLog, AKM_LSM("syslog", "syslog"));
+AKM_TRACES(kLog, AKM_FEXIT("syslog", "security_syslog"));
+AKM_GUARDS(kRing, AKM_LSM("credentials", "uring_override_creds"));
+AKM_TRACES(kRing, AKM_FEXIT("credentials", "security_uring_override_creds"));
+AKM_TRACES(kCapability, {"commit_credentials", "fentry", "commit_creds"});
 
 // Refused attempts never reach a security module, so the calls' tracepoints stay beside it where they count.
 constexpr Variant kVariants[] = {
     {Group::keys, Tier::lsm, kKeyGuards, kKeyTracepoints},
+    {Group::keys, Tier::fentry, kKeyTraces, kKeyTracepoints},
     {Group::keys, Tier::tracepoint, kKeyTracepoints},
     {Group::process, Tier::lsm, kProcessGuards, kProcessTracepoints},
+    {Group::process, Tier::fentry, kProcessTraces, kProcessTracepoints},
     {Group::process, Tier::tracepoint, kProcessTracepoints},
     {Group::files, Tier::lsm, kFileGuards},
+    {Group::files, Tier::fentry, kFileTraces},
     {Group::files, Tier::tracepoint, kFileTracepoints},
     {Group::folders, Tier::lsm, kFolderGuards, kFolderTracepoints},
+    {Group::folders, Tier::fentry, kFolderTraces, kFolderTracepoints},
     {Group::folders, Tier::tracepoint, kFolderTracepoints},
     {Group::mounts, Tier::lsm, kMountGuards, kMountTracepoints},
+    {Group::mounts, Tier::fentry, kMountTraces, kMountTracepoints},
     {Group::mounts, Tier::tracepoint, kMountTracepoints},
     {Group::kernel_code, Tier::lsm, kKernelCodeGuards, kKernelCodeTracepoints},
+    {Group::kernel_code, Tier::fentry, kKernelCodeTraces, kKernelCodeTracepoints},
     {Group::kernel_code, Tier::tracepoint, kKernelCodeTracepoints},
     {Group::bpf_use, Tier::lsm, kBpfGuards},
+    {Group::bpf_use, Tier::fentry, kBpfTraces},
     {Group::bpf_use, Tier::tracepoint, kBpfTracepoints},
     {Group::signals, Tier::lsm, kSignalGuards},
+    {Group::signals, Tier::fentry, kSignalTraces},
     {Group::signals, Tier::tracepoint, kSignalTracepoints},
-    {Group::exec, Tier::lsm, kExecGuards},
+    {Group::exec, Tier::lsm, kExecGuards, kExecTracepoints},
+    {Group::exec, Tier::fentry, kExecTraces, kExecTracepoints},
     {Group::exec, Tier::tracepoint, kExecTracepoints},
     {Group::capabilities, Tier::fentry, kCapabilityTraces},
     {Group::capabilities, Tier::tracepoint, kCapabilityTracepoints},
     {Group::sockets, Tier::lsm, kSocketGuards},
+    {Group::sockets, Tier::fentry, kSocketTraces},
     {Group::sockets, Tier::tracepoint, kSocketTracepoints},
     {Group::clock, Tier::lsm, kClockGuards, kAdjustTracepoints},
+    {Group::clock, Tier::fentry, kClockTraces, kAdjustTracepoints},
     {Group::clock, Tier::tracepoint, kClockTracepoints, kAdjustTracepoints},
+    {Group::logs, Tier::lsm, kLogGuards},
+    {Group::logs, Tier::fentry, kLogTraces},
+    {Group::logs, Tier::tracepoint, kLogTracepoints},
+    {Group::rings, Tier::lsm, kRingGuards, kRingTracepoints},
+    {Group::rings, Tier::fentry, kRingTraces, kRingTracepoints},
     {Group::rings, Tier::tracepoint, kRingTracepoints},
     {Group::io_uring, Tier::tracepoint, kUringTracepoints},
 };
@@ -193,6 +235,8 @@ std::string_view group_name(Group group) {
       return "sockets";
     case Group::clock:
       return "clock";
+    case Group::logs:
+      return "logs";
     case Group::rings:
       return "rings";
     case Group::io_uring:

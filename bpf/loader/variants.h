@@ -21,13 +21,14 @@ enum class Group : std::uint8_t {
   capabilities,  // D31
   sockets,       // D24, D25
   clock,         // D29
+  logs,          // D30
   rings,         // D20
   io_uring,      // what io_uring does instead of system calls: pairs files and folders
 };
 inline constexpr Group kGroups[] = {Group::keys,   Group::process,      Group::files,   Group::folders,
                                     Group::mounts, Group::kernel_code,  Group::bpf_use, Group::signals,
                                     Group::exec,   Group::capabilities, Group::sockets, Group::clock,
-                                    Group::rings,  Group::io_uring};
+                                    Group::logs,   Group::rings,        Group::io_uring};
 std::string_view group_name(Group group);
 
 enum class Tier : std::uint8_t { lsm, fentry, tracepoint };
@@ -40,7 +41,7 @@ enum class Need : std::uint8_t {
 
 struct Attachment {
   std::string_view program;   // in bpf/programs
-  std::string_view category;  // of the tracepoint; "raw"; "lsm" or "fentry": the program says where
+  std::string_view category;  // of the tracepoint; "raw"; "lsm", "fentry" or "fexit": the program says where
   std::string_view event;     // unique within a variant: it names the link
   std::uint64_t cookie = 0;   // AKM_COOKIE, for programs that serve many calls
   Need need = Need::required;

@@ -87,8 +87,15 @@ struct akm_bucket {
   __u64 filled_ns;
 };
 
+enum {
+  SOURCE_PROCESS = 0,
+  SOURCE_USER = 1,
+  SOURCE_CRITICAL_WATCH = 2,
+  SOURCE_CRITICAL_PROCESS = 3, /* and the watch: each has a bucket of its own */
+};
+
 struct akm_source {
-  __u32 kind; /* 0: process, 1: user */
+  __u32 kind;
   __u32 id;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-// The sensor: one object, one signal a file. Programs of the tracepoint tier tell; those of the LSM tier are asked
-// first and can deny. What each cannot see is said in docs/detections.md. Arguments that are numbers cannot change
-// under us; paths and other user memory can, which is why opened files are judged by the object, at the end of the
-// call, and the folders are watched by fanotify too.
+// The sensor: one object, one signal a file. Programs of the tracepoint tier tell; those of the LSM tier are
+// asked first and can deny. What each cannot see is said in docs/detections.md. Arguments that are numbers
+// cannot change under us; paths and other user memory can, which is why opened files are judged by the
+// object, at the end of the call, and the folders are watched by fanotify too.
 // clang-format off
 #include "bpf/programs/akm_common.bpf.h"
 #include <linux/keyctl.h>
@@ -20,6 +20,7 @@
 #include "bpf/programs/sockets.bpf.h"
 #include "bpf/programs/io_uring.bpf.h"
 #include "bpf/programs/clock.bpf.h"
+#include "bpf/programs/logs.bpf.h"
 // clang-format on
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -73,14 +73,16 @@ int enter_bpf(struct akm_sys_enter* call) {
   return 0;
 }
 
-SEC("lsm/bpf")
-int guard_bpf(unsigned long long* context) {
+static __always_inline int judge_bpf(unsigned long long* context, __u8 tier) {
   __u32 first = 0;
   __u32 command = (__u32)context[0];
+  if ((int)context[3]) return 0;
   (void)bpf_probe_read_kernel(&first, sizeof(first), (const void*)context[1]);
   __u8 watch = watch_of_command(command, first);
   if (!watch || is_ours()) return 0;
-  return judge(watch, AKM_OP_BPF, command, 0, 0);
+  return judge_early(tier, watch, AKM_OP_BPF, command, 0, 0);
 }
+
+AKM_GUARD(bpf, "bpf", judge_bpf)
 
 #endif

@@ -36,11 +36,13 @@ int enter_clock_adjtime(struct akm_sys_enter* call) {
   return 0;
 }
 
-SEC("lsm/settime")
-int guard_clock(unsigned long long* context) {
+static __always_inline int judge_clock(unsigned long long* context, __u8 tier) {
   int result = (int)context[2];
   if (result || !context[0] || is_ours()) return result;
-  return judge(AKM_WATCH_CLOCK, AKM_OP_SET_CLOCK, 0, 0, 0);
+  return judge(tier, AKM_WATCH_CLOCK, AKM_OP_SET_CLOCK, 0, 0, 0);
 }
+
+AKM_LSM(clock, "settime", judge_clock)
+AKM_FEXIT(clock, "security_settime64", judge_clock)
 
 #endif

@@ -59,6 +59,17 @@ int guard_exec(unsigned long long* context) {
   return verdict(denied);
 }
 
+/* The same beside the function that asks, without a digest. */
+SEC("fexit/security_bprm_check")
+int watch_exec(unsigned long long* context) {
+  struct file* file = BPF_CORE_READ((struct linux_binprm*)context[0], file);
+  __u8 watch = watch_of_program(file);
+  if ((int)context[1] || !watch || is_ours()) return 0;
+  (void)judge(AKM_TIER_FENTRY, watch, AKM_OP_EXEC, 0, 0,
+              (const void*)BPF_CORE_READ(file, f_path.dentry, d_name.name));
+  return 0;
+}
+
 /* D18: code that is mapped into us and that somebody else than root could have written. */
 static __always_inline int is_foreign_code(struct file* file) {
   if (!file) return 1;
@@ -69,14 +80,30 @@ static __always_inline int is_foreign_code(struct file* file) {
 
 #define PROT_EXEC 4
 
-SEC("lsm/mmap_file")
-int guard_mmap(unsigned long long* context) {
-  struct file* file = (struct file*)context[0];
-  __u64 protection = context[2];
-  int result = (int)context[4];
+static __always_inline int judge_code_of(struct file* file, __u64 protection, int result, __u8 tier) {
   if (result || !(protection & PROT_EXEC) || !is_ours() || !is_foreign_code(file)) return result;
-  return judge(AKM_WATCH_FOREIGN_CODE, AKM_OP_MAP_CODE, protection, 0,
+  return judge(tier, AKM_WATCH_FOREIGN_CODE, AKM_OP_MAP_CODE, protection, 0,
                file ? (const void*)BPF_CORE_READ(file, f_path.dentry, d_name.name) : 0);
 }
+
+/* What is asked for, and what the kernel makes of it; the function has only the former. */
+SEC("lsm/mmap_file")
+int guard_mmap(unsigned long long* context) {
+  return judge_code_of((struct file*)context[0], context[2], (int)context[4], AKM_TIER_LSM);
+}
+
+SEC("fexit/security_mmap_file")
+int watch_mmap(unsigned long long* context) {
+  (void)judge_code_of((struct file*)context[0], context[1], (int)context[3], AKM_TIER_FENTRY);
+  return 0;
+}
+
+static __always_inline int judge_mprotect(unsigned long long* context, __u8 tier) {
+  struct vm_area_struct* area = (struct vm_area_struct*)context[0];
+  if (!(context[2] & PROT_EXEC)) return (int)context[3];
+  return judge_code_of(BPF_CORE_READ(area, vm_file), context[2], (int)context[3], tier);
+}
+
+AKM_GUARD(mprotect, "file_mprotect", judge_mprotect)
 
 #endif

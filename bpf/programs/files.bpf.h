@@ -18,7 +18,8 @@ static __always_inline int tell_opened(const struct akm_opened* opened, __u8 wat
   struct dentry* dentry = opened->dentry;
   const void* name = (const void*)BPF_CORE_READ(dentry, d_name.name);
   if (is_ours()) return 0;
-  if (opened->tier == AKM_TIER_LSM) return judge(watch, operation, 0, 0, name);
+  if (opened->tier == AKM_TIER_LSM || opened->tier == AKM_TIER_FENTRY)
+    return judge(opened->tier, watch, operation, 0, 0, name);
   struct akm_event* event = open_event(watch, operation, AKM_OUTCOME_SUCCEEDED, opened->tier);
   if (!event) return 0;
   event->result = opened->fd;
@@ -110,12 +111,13 @@ int exit_open(struct akm_sys_exit* call) {
   return 0;
 }
 
-SEC("lsm/file_open")
-int guard_open(unsigned long long* context) {
+static __always_inline int judge_open(unsigned long long* context, __u8 tier) {
   struct akm_name_key key;
   int result = (int)context[1];
   if (result) return result;
-  return judge_file((struct file*)context[0], &key, 0, AKM_TIER_LSM);
+  return judge_file((struct file*)context[0], &key, 0, tier);
 }
+
+AKM_GUARD(open, "file_open", judge_open)
 
 #endif

@@ -138,46 +138,111 @@ static __always_inline int bears_our_name(struct dentry* dentry) {
   return 0;
 }
 
-static __always_inline int judge_dentry(struct dentry* dentry, __u8 operation, int result) {
-  if (result) return result;
+static __always_inline __u8 foreign_watch_of(struct dentry* dentry) {
   __u8 watch = watch_of_dentry(dentry);
-  if (!watch || (watch == AKM_WATCH_SERVICE && !bears_our_name(dentry)) || is_ours()) return result;
-  return judge(watch, operation, 0, 0, BPF_CORE_READ(dentry, d_name.name));
+  return !watch || (watch == AKM_WATCH_SERVICE && !bears_our_name(dentry)) || is_ours() ? 0 : watch;
 }
 
-#define GUARD_DENTRY(program, hook, operation, which, returned)                             \
-  SEC("lsm/" hook)                                                                          \
-  int program(unsigned long long* context) {                                                \
-    return judge_dentry((struct dentry*)context[which], operation, (int)context[returned]); \
-  }
+static __always_inline int judge_dentry(struct dentry* dentry, __u8 operation, int result, __u8 tier) {
+  __u8 watch = result ? 0 : foreign_watch_of(dentry);
+  if (!watch) return result;
+  return judge(tier, watch, operation, 0, 0, BPF_CORE_READ(dentry, d_name.name));
+}
 
-GUARD_DENTRY(guard_unlink, "inode_unlink", AKM_OP_UNLINK, 1, 2)
-GUARD_DENTRY(guard_rmdir, "inode_rmdir", AKM_OP_UNLINK, 1, 2)
-GUARD_DENTRY(guard_create, "inode_create", AKM_OP_CREATE, 1, 3)
-GUARD_DENTRY(guard_mkdir, "inode_mkdir", AKM_OP_MKDIR, 1, 3)
-GUARD_DENTRY(guard_symlink, "inode_symlink", AKM_OP_SYMLINK, 1, 3)
+#define GUARD_DENTRY(name, hook, operation, which, returned)                                      \
+  static __always_inline int judge_##name(unsigned long long* context, __u8 tier) {               \
+    return judge_dentry((struct dentry*)context[which], operation, (int)context[returned], tier); \
+  }                                                                                               \
+  AKM_GUARD(name, hook, judge_##name)
 
-SEC("lsm/inode_link")
-int guard_link(unsigned long long* context) {
-  int result = judge_dentry((struct dentry*)context[0], AKM_OP_LINK, (int)context[3]);
-  return result ? result : judge_dentry((struct dentry*)context[2], AKM_OP_LINK, 0);
+GUARD_DENTRY(unlink, "inode_unlink", AKM_OP_UNLINK, 1, 2)
+GUARD_DENTRY(rmdir, "inode_rmdir", AKM_OP_UNLINK, 1, 2)
+GUARD_DENTRY(create, "inode_create", AKM_OP_CREATE, 1, 3)
+GUARD_DENTRY(mkdir, "inode_mkdir", AKM_OP_MKDIR, 1, 3)
+GUARD_DENTRY(symlink, "inode_symlink", AKM_OP_SYMLINK, 1, 3)
+GUARD_DENTRY(setxattr, "inode_setxattr", AKM_OP_XATTR, 1, 6)
+GUARD_DENTRY(removexattr, "inode_removexattr", AKM_OP_XATTR, 1, 3)
+
+static __always_inline int judge_link(unsigned long long* context, __u8 tier) {
+  int result = judge_dentry((struct dentry*)context[0], AKM_OP_LINK, (int)context[3], tier);
+  return result ? result : judge_dentry((struct dentry*)context[2], AKM_OP_LINK, 0, tier);
+}
+
+AKM_GUARD(link, "inode_link", judge_link)
+
+/* The function has the flags between names and answer. */
+static __always_inline int judge_rename(unsigned long long* context, int result, __u8 tier) {
+  result = judge_dentry((struct dentry*)context[1], AKM_OP_RENAME, result, tier);
+  return result ? result : judge_dentry((struct dentry*)context[3], AKM_OP_RENAME, 0, tier);
 }
 
 SEC("lsm/inode_rename")
 int guard_rename(unsigned long long* context) {
-  int result = judge_dentry((struct dentry*)context[1], AKM_OP_RENAME, (int)context[4]);
-  return result ? result : judge_dentry((struct dentry*)context[3], AKM_OP_RENAME, 0);
+  return judge_rename(context, (int)context[4], AKM_TIER_LSM);
 }
 
-#define GUARD_PATH(program, hook, operation, returned)                                   \
-  SEC("lsm/" hook)                                                                       \
-  int program(unsigned long long* context) {                                             \
-    struct path* path = (struct path*)context[0];                                        \
-    return judge_dentry(BPF_CORE_READ(path, dentry), operation, (int)context[returned]); \
-  }
+SEC("fexit/security_inode_rename")
+int watch_rename(unsigned long long* context) {
+  (void)judge_rename(context, (int)context[5], AKM_TIER_FENTRY);
+  return 0;
+}
 
-GUARD_PATH(guard_truncate, "path_truncate", AKM_OP_TRUNCATE, 1)
-GUARD_PATH(guard_chmod, "path_chmod", AKM_OP_CHMOD, 2)
-GUARD_PATH(guard_chown, "path_chown", AKM_OP_CHOWN, 3)
+enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8 };
+
+static __always_inline __u8 operation_of(const struct iattr* changed) {
+  unsigned int valid = BPF_CORE_READ(changed, ia_valid);
+  if (valid & ATTR_SIZE) return AKM_OP_TRUNCATE;
+  if (valid & (ATTR_UID | ATTR_GID)) return AKM_OP_CHOWN;
+  return valid & ATTR_MODE ? AKM_OP_CHMOD : AKM_OP_ATTRIBUTES;
+}
+
+/* Linux 6.9 put an argument before the others, and brought the hook that is asked for here. */
+SEC("lsm/inode_setattr")
+int guard_setattr(unsigned long long* context) {
+  struct dentry* dentry = (struct dentry*)context[0];
+  struct iattr* changed = (struct iattr*)context[1];
+  if (bpf_core_field_exists(((union security_list_options*)0)->inode_post_setattr)) {
+    dentry = (struct dentry*)context[1];
+    changed = (struct iattr*)context[2];
+  }
+  __u8 watch = foreign_watch_of(dentry);
+  if (!watch) return 0;
+  return judge_early(AKM_TIER_LSM, watch, operation_of(changed), 0, 0, BPF_CORE_READ(dentry, d_name.name));
+}
+
+/* Not the function that asks: its arguments changed more often. */
+SEC("fexit/notify_change")
+int watch_setattr(unsigned long long* context) {
+  (void)judge_dentry((struct dentry*)context[1], operation_of((struct iattr*)context[2]), (int)context[4],
+                     AKM_TIER_FENTRY);
+  return 0;
+}
+
+/* chattr: by the descriptor, which another thread can give another file meanwhile (the security module's
+ * program has the file). */
+#define IOC_SETFLAGS 0x40086602
+#define IOC_SETFLAGS_32 0x40046602
+#define IOC_SETXATTR 0x401c5820
+
+static __always_inline int sets_attributes(__u32 command) {
+  return command == IOC_SETFLAGS || command == IOC_SETFLAGS_32 || command == IOC_SETXATTR;
+}
+
+SEC("tracepoint")
+int enter_ioctl(struct akm_sys_enter* call) {
+  if (!sets_attributes((__u32)call->args[1])) return 0;
+  struct file* file = file_of((int)call->args[0]);
+  __u8 watch = file ? watch_of_dentry(BPF_CORE_READ(file, f_path.dentry)) : 0;
+  if (watch) hold_call(watch, AKM_OP_ATTRIBUTES, 0, 0);
+  return 0;
+}
+
+static __always_inline int judge_ioctl(unsigned long long* context, __u8 tier) {
+  struct file* file = (struct file*)context[0];
+  if (!sets_attributes((__u32)context[1])) return (int)context[3];
+  return judge_dentry(BPF_CORE_READ(file, f_path.dentry), AKM_OP_ATTRIBUTES, (int)context[3], tier);
+}
+
+AKM_GUARD(ioctl, "file_ioctl", judge_ioctl)
 
 #endif

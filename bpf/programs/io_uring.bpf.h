@@ -107,4 +107,12 @@ int create_ring(struct bpf_raw_tracepoint_args* call) {
   return 0;
 }
 
+/* A request that takes on another's credentials. */
+static __always_inline int judge_credentials(unsigned long long* context, __u8 tier) {
+  int result = (int)context[1];
+  return result || is_ours() ? result : judge(tier, AKM_WATCH_IO_URING, AKM_OP_CREDENTIALS, 0, 0, 0);
+}
+
+AKM_GUARD(credentials, "uring_override_creds", judge_credentials)
+
 #endif

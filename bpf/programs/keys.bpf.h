@@ -134,8 +134,7 @@ int exit_key(struct akm_sys_exit* call) {
 enum { NEED_VIEW = 1, NEED_READ = 2, NEED_PUT_OFF = 10 };
 
 /* The reference is a tagged pointer, which the verifier lets nobody mask: it is read as a number. */
-SEC("lsm/key_permission")
-int guard_key(unsigned long long* context) {
+static __always_inline int judge_key(unsigned long long* context, __u8 tier) {
   unsigned long long reference = 0;
   bpf_probe_read_kernel(&reference, sizeof(reference), &context[0]);
   __u32 need = (__u32)context[2];
@@ -147,7 +146,10 @@ int guard_key(unsigned long long* context) {
    * that an attempt that is refused anyway is seen. */
   if (kind == AKM_GUARDED_KEYRING && (need == NEED_READ || need == NEED_PUT_OFF)) return result;
   if (is_ours()) return result;
-  return judge(AKM_WATCH_KEY, AKM_OP_KEY_PERMISSION, need, serial, 0);
+  if (need == NEED_PUT_OFF) return judge_early(tier, AKM_WATCH_KEY, AKM_OP_KEY_PERMISSION, need, serial, 0);
+  return judge(tier, AKM_WATCH_KEY, AKM_OP_KEY_PERMISSION, need, serial, 0);
 }
+
+AKM_GUARD(key, "key_permission", judge_key)
 
 #endif

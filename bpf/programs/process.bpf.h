@@ -47,15 +47,16 @@ int exit_call(struct akm_sys_exit* call) {
 }
 
 /* Reading /proc/PID/status and the like asks for PTRACE_MODE_READ: ps and top, noise. */
-SEC("lsm/ptrace_access_check")
-int guard_process(unsigned long long* context) {
+static __always_inline int judge_process(unsigned long long* context, __u8 tier) {
   struct task_struct* child = (struct task_struct*)context[0];
   __u32 mode = (__u32)context[1];
   int result = (int)context[2];
   if (result || !(mode & PTRACE_MODE_ATTACH)) return result;
   if (!is_our_struct_pid(BPF_CORE_READ(child, thread_pid)) || is_ours()) return result;
-  return judge(AKM_WATCH_PROCESS, AKM_OP_PTRACE_ACCESS, mode, 0, 0);
+  return judge(tier, AKM_WATCH_PROCESS, AKM_OP_PTRACE_ACCESS, mode, 0, 0);
 }
+
+AKM_GUARD(process, "ptrace_access_check", judge_process)
 
 /* When we end, nothing is denied any more: who takes our place could not begin. What happens is still told.
  */

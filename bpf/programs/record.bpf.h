@@ -11,11 +11,12 @@
 /* An attempt of root that was refused weighs as much there: the kernel lets nobody in. */
 #define SECRET_WATCHES (1u << AKM_WATCH_KEY | 1u << AKM_WATCH_PROCESS | 1u << AKM_WATCH_BPF_OURS)
 
-static __always_inline int is_critical(__u8 watch, __u8 outcome) {
+/* So does what we denied root ourselves: nothing else would have kept it from happening. */
+static __always_inline int is_critical(__u8 watch, __u8 outcome, __u8 tier) {
   __u32 bit = 1u << (watch & 31);
   int of_root = (__u32)bpf_get_current_uid_gid() == 0;
   if (!(CRITICAL_WATCHES & bit)) return 0;
-  return outcome == AKM_OUTCOME_SUCCEEDED || (of_root && (SECRET_WATCHES & bit));
+  return outcome == AKM_OUTCOME_SUCCEEDED || (of_root && ((SECRET_WATCHES & bit) || tier == AKM_TIER_LSM));
 }
 
 /* A bucket fills at `rate` a second and holds one second's worth. Races between processors cost or give a
@@ -38,6 +39,19 @@ static __always_inline int take_token(__u32 kind, __u32 id, __s64 rate) {
   }
   if (bucket->tokens <= 0) return 0;
   return (__s64)__sync_fetch_and_add(&bucket->tokens, -1) > 0;
+}
+
+/* Whoever does one thing again and again leaves the ring room for others, and for other things of his. */
+static __always_inline int critical_token(__u8 watch) {
+  __u32 process = (__u32)(bpf_get_current_pid_tgid() >> 32);
+  if (watch == AKM_WATCH_SELF) return 1;
+  return take_token(SOURCE_CRITICAL_PROCESS + watch, process, AKM_CRITICAL_PROCESS_RATE) &&
+         take_token(SOURCE_CRITICAL_WATCH, watch, AKM_CRITICAL_WATCH_RATE);
+}
+
+static __always_inline int ordinary_token(void) {
+  return take_token(SOURCE_PROCESS, (__u32)(bpf_get_current_pid_tgid() >> 32), AKM_PROCESS_RATE) &&
+         take_token(SOURCE_USER, (__u32)bpf_get_current_uid_gid(), AKM_USER_RATE);
 }
 
 /* A global function: the verifier goes through it once, not once for each way that leads here. */
@@ -100,24 +114,30 @@ static __always_inline struct akm_event* open_event(__u8 watch, __u8 operation, 
   struct akm_control* own = get_control();
   __u64 now = bpf_ktime_get_boot_ns();
   __u32 flags = 0;
-  int critical = is_critical(watch, outcome);
+  int critical = is_critical(watch, outcome, tier);
   if (caller() == CALLER_SELF_TEST) flags |= AKM_FLAG_SELF_TEST;
   count(watch, AKM_COUNT_MADE);
   if (own && own->heartbeat_limit_ns && now > own->heartbeat_ns + own->heartbeat_limit_ns) {
     flags |= AKM_FLAG_UNWATCHED;
     count(watch, AKM_COUNT_UNWATCHED);
   }
-  if (critical || (flags & AKM_FLAG_SELF_TEST)) {
+  if (flags & AKM_FLAG_SELF_TEST) {
+    event = bpf_ringbuf_reserve(&critical_ring, sizeof(*event), 0);
+  } else if (critical) {
+    if (!critical_token(watch)) {
+      count(watch, AKM_COUNT_LIMITED);
+      return 0;
+    }
     event = bpf_ringbuf_reserve(&critical_ring, sizeof(*event), 0);
   } else {
-    __u64 id = bpf_get_current_pid_tgid();
     __u64 filled = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
-    if (outcome == AKM_OUTCOME_REFUSED && filled > bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2) {
+    int attempt =
+        outcome == AKM_OUTCOME_REFUSED || (outcome == AKM_OUTCOME_UNKNOWN && tier != AKM_TIER_IO_URING);
+    if (attempt && filled > bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2) {
       count(watch, AKM_COUNT_REFUSED);
       return 0;
     }
-    if (!take_token(0, (__u32)(id >> 32), AKM_PROCESS_RATE) ||
-        !take_token(1, (__u32)bpf_get_current_uid_gid(), AKM_USER_RATE)) {
+    if (!ordinary_token()) {
       count(watch, AKM_COUNT_LIMITED);
       return 0;
     }
@@ -143,7 +163,7 @@ static __always_inline struct akm_event* open_event(__u8 watch, __u8 operation, 
 /* A wake-up costs more than everything else here: what may be critical is told at once, the rest waits for
  * the next drain or heartbeat. */
 static __always_inline void close_event(struct akm_event* event) {
-  int wakes = event->watch != AKM_WATCH_SELF && is_critical(event->watch, event->outcome);
+  int wakes = event->watch != AKM_WATCH_SELF && is_critical(event->watch, event->outcome, event->tier);
   bpf_ringbuf_submit(event, wakes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
@@ -245,11 +265,12 @@ static __always_inline int verdict(int denied) {
 }
 
 /* What a security module is asked: denied by us when the policy says so, else allowed as far as we are
- * concerned. Gives what the program returns. */
-static __always_inline int judge(__u8 watch, __u8 operation, __u64 argument, __s32 serial, const void* name) {
-  int denied = denies(watch);
-  struct akm_event* event =
-      open_event(watch, operation, denied ? AKM_OUTCOME_REFUSED : AKM_OUTCOME_SUCCEEDED, AKM_TIER_LSM);
+ * concerned. Gives what the program returns. On the fentry tier we are not asked, and told when nobody denied
+ * it. */
+static __always_inline int judge_as(__u8 allowed, __u8 tier, __u8 watch, __u8 operation, __u64 argument,
+                                    __s32 serial, const void* name) {
+  int denied = tier == AKM_TIER_LSM && denies(watch);
+  struct akm_event* event = open_event(watch, operation, denied ? AKM_OUTCOME_REFUSED : allowed, tier);
   if (event) {
     event->argument = argument;
     event->serial = serial;
@@ -259,5 +280,36 @@ static __always_inline int judge(__u8 watch, __u8 operation, __u64 argument, __s
   }
   return verdict(denied);
 }
+
+static __always_inline int judge(__u8 tier, __u8 watch, __u8 operation, __u64 argument, __s32 serial,
+                                 const void* name) {
+  return judge_as(AKM_OUTCOME_SUCCEEDED, tier, watch, operation, argument, serial, name);
+}
+
+/* Where the kernel asks the modules before it looks at the caller's rights itself: whether it comes to
+ * anything is not known of others than root, and what anybody can try must not weigh as what happened. */
+static __always_inline int judge_early(__u8 tier, __u8 watch, __u8 operation, __u64 argument, __s32 serial,
+                                       const void* name) {
+  int of_root = (__u32)bpf_get_current_uid_gid() == 0;
+  return judge_as(of_root ? AKM_OUTCOME_SUCCEEDED : AKM_OUTCOME_UNKNOWN, tier, watch, operation, argument,
+                  serial, name);
+}
+
+/* `body(context, tier)` as a security module, and beside the function that asks them, at its end: there the
+ * answer follows the arguments too (fexit). The latter for hooks whose function has the same arguments. */
+#define AKM_LSM(name, hook, body)                 \
+  SEC("lsm/" hook)                                \
+  int guard_##name(unsigned long long* context) { \
+    return body(context, AKM_TIER_LSM);           \
+  }
+#define AKM_FEXIT(name, function, body)           \
+  SEC("fexit/" function)                          \
+  int watch_##name(unsigned long long* context) { \
+    (void)body(context, AKM_TIER_FENTRY);         \
+    return 0;                                     \
+  }
+#define AKM_GUARD(name, hook, body) \
+  AKM_LSM(name, hook, body)         \
+  AKM_FEXIT(name, "security_" hook, body)
 
 #endif

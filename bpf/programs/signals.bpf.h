@@ -39,15 +39,16 @@ int generate_signal(struct bpf_raw_tracepoint_args* call) {
   return 0;
 }
 
-SEC("lsm/task_kill")
-int guard_signal(unsigned long long* context) {
+static __always_inline int judge_signal(unsigned long long* context, __u8 tier) {
   struct task_struct* target = (struct task_struct*)context[0];
   int signal = (int)context[2];
   int result = (int)context[4];
   if (result || context[1] == SENT_BY_KERNEL) return result;
   if (!is_our_struct_pid(BPF_CORE_READ(target, thread_pid))) return 0;
   if (!is_grave(signal) || is_init() || is_ours()) return 0;
-  return judge(AKM_WATCH_SIGNAL, AKM_OP_SIGNAL, (__u32)signal, 0, 0);
+  return judge(tier, AKM_WATCH_SIGNAL, AKM_OP_SIGNAL, (__u32)signal, 0, 0);
 }
+
+AKM_GUARD(signal, "task_kill", judge_signal)
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* D24 and D25: sockets that read keys of kernel consumers, or packets of others. */
+/* D24, D25 and the audit rules of D30: sockets that read keys of kernel consumers, or packets of others. */
 #ifndef AKM_SOCKETS_BPF_H
 #define AKM_SOCKETS_BPF_H
 
@@ -11,6 +11,7 @@
 #define SOCK_RAW 3
 #define SOCK_TYPE_MASK 0xf
 #define NETLINK_XFRM 6
+#define NETLINK_AUDIT 9
 #define NETLINK_GENERIC 16
 
 static __always_inline __u8 watch_of_socket(int family, int type, int protocol) {
@@ -41,8 +42,7 @@ int enter_socket(struct akm_sys_enter* call) {
   return 0;
 }
 
-SEC("lsm/socket_create")
-int guard_socket(unsigned long long* context) {
+static __always_inline int judge_new_socket(unsigned long long* context, __u8 tier) {
   int family = (int)context[0];
   int type = (int)context[1];
   int protocol = (int)context[2];
@@ -50,13 +50,12 @@ int guard_socket(unsigned long long* context) {
   __u8 watch = watch_of_socket(family, type, protocol);
   /* A kernel socket is nobody's wish; the keys' sockets are judged by what is asked over them. */
   if (result || context[3] || watch != AKM_WATCH_PACKET || is_ours()) return result;
-  return judge(watch, AKM_OP_SOCKET, socket_argument(family, type, protocol), 0, 0);
+  return judge(tier, watch, AKM_OP_SOCKET, socket_argument(family, type, protocol), 0, 0);
 }
 
-enum { XFRM_GETSA = 0x12, WIREGUARD_GET_DEVICE = 0 };
+enum { XFRM_GETSA = 0x12, WIREGUARD_GET_DEVICE = 0, AUDIT_SET = 1001, AUDIT_DEL_RULE = 1012 };
 
-SEC("lsm/netlink_send")
-int guard_netlink(unsigned long long* context) {
+static __always_inline int judge_netlink(unsigned long long* context, __u8 tier) {
   struct sock* sock = (struct sock*)context[0];
   struct sk_buff* buffer = (struct sk_buff*)context[1];
   int result = (int)context[2];
@@ -71,13 +70,20 @@ int guard_netlink(unsigned long long* context) {
   } header = {};
   if (result || !own) return result;
   __u16 protocol = BPF_CORE_READ(sock, sk_protocol);
-  if (protocol != NETLINK_XFRM && protocol != NETLINK_GENERIC) return 0;
+  if (protocol != NETLINK_XFRM && protocol != NETLINK_GENERIC && protocol != NETLINK_AUDIT) return 0;
   bpf_probe_read_kernel(&header, 17, BPF_CORE_READ(buffer, data));
+  if (protocol == NETLINK_AUDIT) {
+    if ((header.type != AUDIT_SET && header.type != AUDIT_DEL_RULE) || is_ours()) return 0;
+    return judge(tier, AKM_WATCH_LOG, AKM_OP_LOG, header.type, 0, 0);
+  }
   int dumps_xfrm = protocol == NETLINK_XFRM && header.type == XFRM_GETSA;
   int dumps_wireguard = protocol == NETLINK_GENERIC && own->wireguard_family &&
                         header.type == own->wireguard_family && header.command == WIREGUARD_GET_DEVICE;
   if ((!dumps_xfrm && !dumps_wireguard) || is_ours()) return 0;
-  return judge(AKM_WATCH_CONSUMER_KEYS, AKM_OP_NETLINK, (__u64)protocol << 16 | header.type, 0, 0);
+  return judge(tier, AKM_WATCH_CONSUMER_KEYS, AKM_OP_NETLINK, (__u64)protocol << 16 | header.type, 0, 0);
 }
+
+AKM_GUARD(socket, "socket_create", judge_new_socket)
+AKM_GUARD(netlink, "netlink_send", judge_netlink)
 
 #endif

@@ -72,6 +72,8 @@ DetectionClass class_of(bpf::Watch watch) {
       return DetectionClass::clock_jump;
     case bpf::Watch::privilege:
       return DetectionClass::privilege_gain;
+    case bpf::Watch::log:
+      return DetectionClass::audit_impaired;
   }
   return DetectionClass::sensor_impaired;
 }
@@ -137,6 +139,7 @@ policy::Grade at_most(const bpf::ProbeRecord& record, const OurPrograms& ours) {
     case bpf::Watch::consumer_keys:
     case bpf::Watch::clock:
     case bpf::Watch::privilege:
+    case bpf::Watch::log:
       return policy::Grade::critical;  // the class's own ceiling holds
   }
   return policy::Grade::critical;

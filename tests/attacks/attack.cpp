@@ -25,7 +25,8 @@ constexpr int kUsage = 2;
 template <typename Do>
 void for_each_act(Do&& act) {
   for (const auto table : {akm::attacks::on_keys(), akm::attacks::on_process(), akm::attacks::on_state(),
-                           akm::attacks::on_system(), akm::attacks::on_clock()}) {
+                           akm::attacks::on_system(), akm::attacks::on_clock(), akm::attacks::on_machine(),
+                           akm::attacks::on_sensor()}) {
     for (const Attack& one : table) act(one);
   }
 }

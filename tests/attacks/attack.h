@@ -22,7 +22,8 @@ struct Target {
 /// What became of an act: 0 when it succeeded, the errno that refused it, or that there is no such thing
 /// here.
 inline constexpr int kUnavailable = -1;
-/// Environment: the act that this program was executed again for.
+/// Environment, beside: AKM_ATTACK_PINS, the folder of the sensor's pins, and AKM_ATTACK_TAMPER, a file that
+/// the node watches as a tamper input. And the act that this program was executed again for.
 inline constexpr const char* kBearer = "AKM_ATTACK_BEARER";
 
 enum class Kind : std::uint8_t { attack, around, benign };
@@ -41,6 +42,8 @@ std::span<const Attack> on_process();
 std::span<const Attack> on_state();
 std::span<const Attack> on_system();
 std::span<const Attack> on_clock();
+std::span<const Attack> on_machine();
+std::span<const Attack> on_sensor();
 
 /// errno of a call that failed, 0 of one that did not.
 int outcome(long result);

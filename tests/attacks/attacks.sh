@@ -12,12 +12,13 @@ mkdir -p "$work/state" "$work/etc" "$work/nmm"
 ctl() { akmctl --bus "$bus" --timeout 120 "$@"; }
 failed() {
   echo "FAILED $*"
-  tail -n 5 "$work"/*.log
+  tail -n 8 "$work"/*.log
   stop
   exit 1
 }
 started=
 stop() {
+  [ -z "$pins" ] || umount -l "$work/bpf"
   for process in $started; do kill "$process"; done
   wait
 }
@@ -36,18 +37,27 @@ settings() {
   printf '[state]\nfolder = "%s"\n[network]\nlisten = "127.0.0.1:%s"\n' "$work/$1" "$2"
 }
 
+# The sensor's pins are part of what is attacked, where there is a bpffs for them.
+pins=
+mkdir -p "$work/bpf"
+if mount -t bpf none "$work/bpf" 2>/dev/null; then pins=$work/bpf/akm; fi
+export AKM_ATTACK_PINS="$pins" AKM_ATTACK_TAMPER="$work/case"
+[ -n "$pins" ] || unset AKM_ATTACK_PINS
+
 sed "s|unix:path=[^<]*|$bus|" "${AKM_ATTACK_BUS:-/dbus.conf}" >"$work/dbus.conf"
 bus_pid=$(dbus-daemon --config-file="$work/dbus.conf" --fork --nopidfile --print-pid) || failed "no bus"
 started=$bus_pid
 { settings nmm 7401; printf 'advertise = ["127.0.0.1:7401"]\n'; } >"$work/nmm.toml"
 {
   settings state "$port"
-  # Each class says what it sees, however much there is, and answers nothing: the next act finds the same node.
-  for class in $(attack list | cut -d' ' -f3 | sort -u); do
-    printf '[responses.%s]\nmode = "observe"\n' "$class"
-  done
-  printf '[data]\nfolder = ""\n[probes]\ncheck_interval_s = 1\nconfig_folder = "%s"\n' "$work/etc"
+  printf '[data]\nfolder = ""\n[policy]\nfile = "%s"\n' "$work/policy.toml"
+  printf '[watch]\ninterval_s = 5\ntamper_inputs = ["%s"]\n' "$work/case"
+  printf '[probes]\ncheck_interval_s = 1\nconfig_folder = "%s"\n' "$work/etc"
+  [ -z "$pins" ] || printf 'pin_folder = "%s"\n' "$pins"
 } >"$work/node.toml"
+# It says what it sees and answers nothing: the next act finds the same node.
+printf '[policy]\nmode = "observe"\n' >"$work/policy.toml"
+echo 0 >"$work/case"
 cp "$work/node.toml" "$work/etc/akmd.toml"
 akm-nmmd --config "$work/nmm.toml" >"$work/nmm.log" 2>&1 &
 started="$! $started"
@@ -71,8 +81,8 @@ for act in $(attack list | awk -v d="$disposable" '$5 == "anywhere" || d != "" {
   said=$(attack "$act" "$node" "$ring" "$work/state" "$work/etc" "$port")
   echo "${said:-ACT ? ? ? $act 0 died}"
 done
-# What waits in the ring is read with the next heartbeat of the sensor.
-sleep 5
+# What waits in the ring is read with the next heartbeat of the sensor, and the machine is compared every 5 s.
+sleep 8
 echo "STATUS $(ctl --json node status)"
 grep 'AKM_CLASS=' "$work/node.log" | sed 's/^/LOG /'
 stop

@@ -110,6 +110,16 @@ int memory_by_race(const Target& target) {
   return open_by_race(process_file(target, "mem"), O_RDONLY);
 }
 
+/// A descriptor that only names the file, opened again.
+int memory_by_descriptor(const Target& target) {
+  const int path = ::open(process_file(target, "mem").c_str(), O_PATH | O_CLOEXEC);
+  return open_once("/proc/self/fd/" + std::to_string(path), O_RDONLY);
+}
+
+int memory_from_namespaces(const Target& target) {
+  return in_namespaces(CLONE_NEWNS | CLONE_NEWNET, [&] { return read_memory(target); });
+}
+
 int seize_by_ia32(const Target& target) {
   return ia32_call(kIa32Ptrace, PTRACE_SEIZE, static_cast<std::uint32_t>(target.pid), 0, 0);
 }
@@ -235,6 +245,8 @@ constexpr Attack kTable[] = {
     {"d2-mem-memfd", "D2", "process-access", Kind::around, memory_from_memfd},
     {"d2-mem-renamed", "D2", "process-access", Kind::around, memory_renamed},
     {"d2-mem-thread", "D2", "process-access", Kind::around, memory_from_thread},
+    {"d2-mem-fd", "D2", "process-access", Kind::around, memory_by_descriptor},
+    {"d2-namespaces", "D2", "process-access", Kind::around, memory_from_namespaces},
     {"d2-ia32", "D2", "process-access", Kind::around, seize_by_ia32},
     {"ok2-status", "D2", "process-access", Kind::benign, look_at_status},
     {"ok2-own-child", "D2", "process-access", Kind::benign, debug_own_child},

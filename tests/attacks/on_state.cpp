@@ -8,15 +8,20 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include "tests/attacks/attack.h"
 
 namespace akm::attacks {
 namespace {
+
+constexpr int kRaceTurns = 20000;
 
 /// A file of the folder that was there before us: the first by name, looked for two folders down.
 std::string some_file(const std::string& folder) {
@@ -123,6 +128,39 @@ int by_race(const Target& target) {
   return open_by_race(some_file(target.state), O_WRONLY | O_APPEND);
 }
 
+/// A call that is no opening, with a name in memory that another thread changes all the time.
+int make_by_race(const Target& target) {
+  std::string memory = ours(target);
+  const std::string wanted = memory;
+  const std::string harmless =
+      "/tmp/atk-race" + std::string(memory.size() > 13 ? memory.size() - 13 : 0, 'x');
+  std::atomic<bool> over = false;
+  std::thread changing([&] {
+    while (!over) {
+      std::memcpy(memory.data(), harmless.data(), wanted.size());
+      std::memcpy(memory.data(), wanted.data(), wanted.size());
+    }
+  });
+  int result = kUnavailable;
+  for (int i = 0; i < kRaceTurns && result == kUnavailable; ++i) {
+    const int made = ::mkdir(memory.c_str(), 0700);
+    if (made != 0 && (errno == EPERM || errno == EACCES)) result = errno;
+    if (made == 0 && ::rmdir(wanted.c_str()) == 0) result = 0;
+    (void)::rmdir(harmless.c_str());
+  }
+  over = true;
+  changing.join();
+  return result;
+}
+
+int change_times(const Target& target) {
+  return outcome(::utimensat(AT_FDCWD, some_file(target.state).c_str(), nullptr, 0));
+}
+
+int from_namespaces(const Target& target) {
+  return in_namespaces(CLONE_NEWPID | CLONE_NEWNS, [&] { return open_for_writing(target); });
+}
+
 int by_thread(const Target& target) {
   return in_thread([&] { return open_for_writing(target); });
 }
@@ -178,6 +216,9 @@ constexpr Attack kTable[] = {
     {"d10-uring", "D10", "state-tampering", Kind::around, by_io_uring},
     {"d10-uring-at", "D10", "state-tampering", Kind::around, by_io_uring_relative},
     {"d10-race", "D10", "state-tampering", Kind::around, by_race},
+    {"d10-mkdir-race", "D10", "state-tampering", Kind::around, make_by_race},
+    {"d10-times", "D10", "state-tampering", Kind::around, change_times},
+    {"d10-namespaces", "D10", "state-tampering", Kind::around, from_namespaces},
     {"d10-thread", "D10", "state-tampering", Kind::around, by_thread},
     {"d10-memfd", "D10", "state-tampering", Kind::around, from_memory},
     {"d10-renamed", "D10", "state-tampering", Kind::around, renamed},

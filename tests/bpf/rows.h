@@ -1,6 +1,6 @@
 #pragma once
 // One row of docs/detections.md at a time: an attack must give a record, a benign act none. Each test prints
-// a line that table.py reads: "@row D3 tracepoint attack detected opens /proc/PID/maps".
+// a line: "@row D3 tracepoint attack detected opens /proc/PID/maps".
 #include <sys/prctl.h>
 
 #include <set>
@@ -37,6 +37,7 @@ class Row {
     }
   }
 
+  [[nodiscard]] const std::string& tier() const { return tier_; }
   /// A thread of the child that gave itself this name may be the one. What the child starts is known by its
   /// parent.
   Row& by(std::string comm) {

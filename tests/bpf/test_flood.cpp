@@ -1,5 +1,6 @@
 // A flood of harmless records must not hide one that is critical, and what was made is what was read and what
 // was counted as lost.
+#include <fcntl.h>
 #include <linux/keyctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -18,8 +19,10 @@ namespace {
 constexpr std::chrono::seconds kFlood{1};
 constexpr int kThreads = 2;
 
-/// Sockets of others' packets: evidence, as many as two threads can open in a second.
-int flood() {
+/// Sockets of others' packets: evidence, as many as two threads can ask for in a second. As nobody, whom the
+/// kernel refuses them, there are more.
+int flood(bool refused) {
+  if (refused && ::setresuid(65534, 65534, 65534) != 0) return 2;
   std::atomic<bool> stop = false;
   std::atomic<std::uint64_t> made = 0;
   std::vector<std::thread> threads;
@@ -29,14 +32,15 @@ int flood() {
       while (!stop) {
         const int fd = ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, 1);
         if (fd >= 0) (void)::close(fd);
-        made += fd >= 0 ? 1U : 0U;
+        ++made;
       }
     });
   }
   std::this_thread::sleep_for(kFlood);
   stop = true;
   for (std::thread& thread : threads) thread.join();
-  std::printf("# %llu sockets in a second\n", static_cast<unsigned long long>(made.load()));
+  std::printf("# %llu %s sockets in a second\n", static_cast<unsigned long long>(made.load()),
+              refused ? "refused" : "opened");
   std::fflush(stdout);
   return made > 1000 ? 0 : 1;
 }
@@ -53,12 +57,12 @@ std::uint64_t counter(const ProbeSet& probes, const std::string& name) {
 }
 
 /// Nobody reads while the flood lasts: the rings are as full as it can make them.
-void one_in_a_flood(ProbeSet& probes, std::int32_t key) {
+void one_in_a_flood(ProbeSet& probes, std::int32_t key, bool refused) {
   std::fflush(stdout);
   const std::uint64_t made_before = counter(probes, "probe_made_packet");
   const std::uint64_t lost_before = counter(probes, "probe_lost_packet");
   const pid_t flooder = ::fork();
-  if (flooder == 0) ::_exit(flood());
+  if (flooder == 0) ::_exit(flood(refused));
   ::usleep(500000);
   expect(in_child([key] { return read_key(key); }) == 0, "in the middle of the flood a child reads the key");
   int status = 0;
@@ -68,7 +72,7 @@ void one_in_a_flood(ProbeSet& probes, std::int32_t key) {
   std::size_t critical = 0;
   std::size_t harmless = 0;
   for (const ProbeRecord& record : drain_all(probes)) {
-    critical += record.watch == Watch::key ? 1U : 0U;
+    critical += record.watch == Watch::key && !is_asked(record) ? 1U : 0U;
     harmless += record.watch == Watch::packet ? 1U : 0U;
   }
   const std::uint64_t made = counter(probes, "probe_made_packet") - made_before;
@@ -80,12 +84,47 @@ void one_in_a_flood(ProbeSet& probes, std::int32_t key) {
   expect(made == harmless + lost, "what was made is what was read and what was lost");
 }
 
+/// A process that opens our memory again and again: neither its own use of a key nor what another does to our
+/// memory is crowded out, though nobody reads meanwhile.
+void one_among_many_critical(ProbeSet& probes, std::int32_t key) {
+  constexpr int kAgain = 2000;
+  const std::string memory = "/proc/" + std::to_string(::getpid()) + "/mem";
+  const auto open_memory = [&memory](int times) {
+    for (int i = 0; i < times; ++i) {
+      const int fd = ::open(memory.c_str(), O_RDONLY | O_CLOEXEC);
+      if (fd < 0 || ::close(fd) != 0) return 1;
+    }
+    return 0;
+  };
+  const std::uint64_t made_before = counter(probes, "probe_made_process");
+  const std::uint64_t lost_before = counter(probes, "probe_lost_process");
+  pid_t first = 0;
+  pid_t second = 0;
+  expect(in_child([&] { return open_memory(kAgain) + read_key(key); }, &first) == 0,
+         "one opens our memory often");
+  expect(in_child([&] { return open_memory(1); }, &second) == 0, "another once");
+  std::size_t of_memory = 0;
+  bool of_key = false;
+  bool of_second = false;
+  for (const ProbeRecord& record : drain_all(probes)) {
+    of_memory += record.watch == Watch::process ? 1U : 0U;
+    of_key = of_key || (record.watch == Watch::key && record.tgid == static_cast<std::uint32_t>(first));
+    of_second = of_second || record.tgid == static_cast<std::uint32_t>(second);
+  }
+  const std::uint64_t made = counter(probes, "probe_made_process") - made_before;
+  const std::uint64_t lost = counter(probes, "probe_lost_process") - lost_before;
+  std::printf("# of %llu records %zu were told\n", static_cast<unsigned long long>(made), of_memory);
+  expect(of_key, "what it does to a key is told");
+  expect(of_second, "what another does is told");
+  expect(made >= kAgain && made == of_memory + lost, "what was made is what was read and what was left out");
+}
+
 /// Another source still has its own tokens.
 void another_source(ProbeSet& probes) {
   (void)drain_all(probes);
   const int code = in_child([] {
     const pid_t flooder = ::fork();
-    if (flooder == 0) ::_exit(flood());
+    if (flooder == 0) ::_exit(flood(false));
     ::usleep(200000);
     if (::setresuid(65534, 65534, 65534) != 0) return 2;
     const int result = read_key(1) == 0 ? 1 : 0;  // not a key of ours: nothing
@@ -112,7 +151,9 @@ int main() {
   }
   const std::int32_t guarded[] = {key};
   expect(probes->guard_keys(guarded, 0).has_value(), "guard the key");
-  one_in_a_flood(*probes, key);
+  one_in_a_flood(*probes, key, false);
+  one_in_a_flood(*probes, key, true);
+  one_among_many_critical(*probes, key);
   another_source(*probes);
   return finish();
 }

@@ -25,6 +25,12 @@ PLACES = {"host": HOST, "vm-6.1": "guest, 6.1", "vm-6.12": "guest, 6.12",
 ROWS = [f"D{number}" for number in range(1, 34)]
 KINDS = ("attack", "around", "benign")
 GOOD = ("detected", "silent")
+# Rows that no act on the machine of a node reaches, or not this one: where they are shown.
+SHOWN = {"D9": "tests/integration/test_watch.py", "D22": "tests/integration/test_watch.py",
+         "D23": "tests/unit/watch/test_tpm_state.cpp", "D21": "tests/unit/watch/test_usb_devices.cpp",
+         "D26": "tests/integration/test_watch.py", "D27": "tests/integration/test_gate.py",
+         "D28": "tests/integration/test_restored.py", "D32": "tests/bpf/test_sensor.cpp",
+         "D33": "tests/integration/test_watch.py"}
 
 
 def read(folder):
@@ -62,7 +68,17 @@ def missed(found):
     return [f"- {row}, `{act}`: {result} ({'; '.join(where)})" for (row, act, result), where in order]
 
 
-def table(found):
+def limits(folder, place):
+    """What each row cannot see there, or why there is none: the sensor's catalogue, by `akmctl node status`."""
+    rows = collections.defaultdict(list)
+    for row, said in results.status((folder / f"{place}.log").read_text(errors="replace"))["probes"].items():
+        tier, _, blind = said.partition(": ")
+        if row in ROWS and blind and row != "D32":
+            rows[f"{tier}: {blind}"].append(row)
+    return [f"- {', '.join(which)}: {said}" for said, which in rows.items()] or ["- nothing that it cannot see"]
+
+
+def table(folder, found):
     there = [place for place in PLACES if any(one.where == place for one in found)]
     lines = ["Each cell: the tier, then attacks noticed, ways around noticed, harmless acts left alone, of those that",
              "could be done there. `attack list` of the build folder names the acts; a dash: the row has none.", "",
@@ -70,7 +86,10 @@ def table(found):
     for row in ROWS:
         cells = [cell([one for one in found if (one.where, one.row) == (place, row)]) for place in there]
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
-    lines += ["", "Not as it should be:", "", *(missed(found) or ["- nothing"])]
+    lines += ["", "Shown elsewhere:", "", *(f"- {row}: `{SHOWN[row]}`" for row in ROWS if row in SHOWN)]
+    for place in there:
+        lines += ["", f"What the node says of itself there ({PLACES[place]}):", "", *limits(folder, place)]
+    lines += ["", "Not noticed, or noticed without cause:", "", *(missed(found) or ["- nothing"])]
     return "\n".join(lines) + "\n"
 
 
@@ -80,14 +99,17 @@ def main():
     parser.add_argument("--show", action="store_true")
     arguments = parser.parse_args()
     found = read(arguments.folder)
+    gone = [path for path in SHOWN.values() if not (ROOT / path).exists()]
+    if gone:
+        sys.exit(f"no such test: {', '.join(gone)}")
     if not found:
         sys.exit(f"no results in {arguments.folder}: run tools/check --vm")
     if arguments.show:
-        print(table(found))
+        print(table(arguments.folder, found))
         return
     text = PAGE.read_text()
     begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    PAGE.write_text(text[:begin] + "\n" + table(found) + text[end:])
+    PAGE.write_text(text[:begin] + "\n" + table(arguments.folder, found) + text[end:])
 
 
 if __name__ == "__main__":

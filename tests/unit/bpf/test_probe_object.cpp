@@ -43,14 +43,15 @@ Test(probe_object, what_is_refused_falls_to_the_next_variant_with_its_reason) {
   if (!object) cr_skip_test("%s", object.error().message().c_str());
   cr_assert((*object)->tier(Group::keys) == Tier::tracepoint);
   cr_assert_eq((*object)->state(Group::keys).better, "refused by the test");
-  cr_assert((*object)->state(Group::rings).better.empty());
+  cr_assert((*object)->state(Group::io_uring).better.empty());
   (*object)->not_proven(Group::keys);
   cr_assert_not((*object)->state(Group::keys).attached);
   cr_assert_not((*object)->state(Group::keys).reason.empty());
 }
 
 Test(probe_object, the_next_worse_tier_of_a_group) {
-  cr_assert(worse_tier(Group::keys, Tier::lsm) == Tier::tracepoint);
+  cr_assert(worse_tier(Group::keys, Tier::lsm) == Tier::fentry);
+  cr_assert(worse_tier(Group::keys, Tier::fentry) == Tier::tracepoint);
   cr_assert_not(worse_tier(Group::keys, Tier::tracepoint).has_value());
 }
 
