@@ -34,7 +34,8 @@ def self_test():
     header = 'kOne = "' + "a" * 32 + '";'
     assert not list(compare(header, good))
     for other, text in ((header + 'kTwo = "' + "b" * 32 + '";', good), ("", good), (header, ""),
-                        (header, good.replace("Subject: s\n", "")), (header, good.replace("To do: x\n", "")), (header, good + good),
+                        (header, good.replace("Subject: s\n", "")),
+                        (header, good.replace("To do: x\n", "")), (header, good + good),
                         (header, good + "\n-- " + "a" * 31 + "\n")):
         assert list(compare(other, text)), text
 

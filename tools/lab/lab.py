@@ -142,8 +142,8 @@ class Host:
             common |= {"hardware.sysfs_root": str(self.folder / "sys"), "probes.config_folder": str(self.etc),
                        "data.folder": str(self.folder / "run"), "data.groups": []}
         elif self.role == "nmm":
-            common |= {"nmm.name": self.name, "network.advertise": [self.endpoint], "probes.config_folder": str(self.etc),
-                       "hardware.sysfs_root": str(self.folder / "sys")}
+            common |= {"nmm.name": self.name, "network.advertise": [self.endpoint],
+                       "probes.config_folder": str(self.etc), "hardware.sysfs_root": str(self.folder / "sys")}
         else:
             common |= {"root.name": self.name, "network.advertise": [self.endpoint]}
         return common | self.overrides
