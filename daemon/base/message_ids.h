@@ -22,6 +22,7 @@ inline constexpr std::string_view kProvisioned = "5f1b7c0a6d5e4f0b9c2f0a1d3e4b5c
 inline constexpr std::string_view kNodeActivated = "5f1b7c0a6d5e4f0b9c2f0a1d3e4b5c10";
 inline constexpr std::string_view kStateDoubtful = "5f1b7c0a6d5e4f0b9c2f0a1d3e4b5c11";
 inline constexpr std::string_view kDetected = "5f1b7c0a6d5e4f0b9c2f0a1d3e4b5c12";
+inline constexpr std::string_view kPolicyChanged = "5f1b7c0a6d5e4f0b9c2f0a1d3e4b5c13";
 inline constexpr std::string_view kAuditImpaired = "5f1b7c0a6d5e4f0b9c2f0a1d3e4b5ca0";
 
 }  // namespace akm::message_id

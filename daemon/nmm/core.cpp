@@ -25,7 +25,7 @@ Core::Core(const Parts& parts, NmmSettings the_settings)
       node_policies({parts.store, registry, requests, [this] { return now(); },
                      [this](std::string_view name, std::uint8_t severity, std::string_view sentence,
                             std::map<std::string, std::string> fields) {
-                       announce(name, severity, message_id::kStateChanged, sentence, 0, std::move(fields));
+                       announce(name, severity, message_id::kPolicyChanged, sentence, 0, std::move(fields));
                      }}),
       generations({registry, credentials, requests, departures, clock}) {}
 

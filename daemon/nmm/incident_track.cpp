@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/base/hex.h"
+#include "daemon/base/message_ids.h"
 #include "daemon/policy/grading.h"
 #include "daemon/policy/incident.h"
 
@@ -43,13 +44,15 @@ bool IncidentTrack::has_room(protocol::NodeId reporter) {
   one.spent -= back;
   if (one.spent >= kReportsAtOnce) {
     if (one.left_out++ == 0)
-      core_.announce("reports-left-out", 4, {}, "A node reports more than the log has room for.", 0,
+      core_.announce("reports-left-out", 4, message_id::kStateDoubtful,
+                     "A node reports more than the log has room for.", 0,
                      {{"node", core_.name_of(reporter)}, {"node_id", hex_id(reporter)}});
     return false;
   }
   ++one.spent;
   if (one.left_out != 0)
-    core_.announce("reports-left-out", 5, {}, "Reports of a node were decided on and not recorded.", 0,
+    core_.announce("reports-left-out", 5, message_id::kStateDoubtful,
+                   "Reports of a node were decided on and not recorded.", 0,
                    {{"node", core_.name_of(reporter)},
                     {"node_id", hex_id(reporter)},
                     {"reports", std::to_string(std::exchange(one.left_out, 0))}});

@@ -291,14 +291,14 @@ void Incoming::note_window(NodeRecord& node, const protocol::Heartbeat& beat) {
   node.window_why = why;
   std::map<std::string, std::string> fields{{"node", node.name}, {"node_id", hex_id(node.node_id)}};
   if (beat.maintenance_s == 0) {
-    core_.announce("node-maintenance-ended", 5, {}, "A maintenance window at a node is over.", 0,
-                   std::move(fields));
+    core_.announce("node-maintenance-ended", 5, message_id::kPolicyChanged,
+                   "A maintenance window at a node is over.", 0, std::move(fields));
   } else {
     fields.emplace("why", why);
     fields.emplace("seconds", std::to_string(beat.maintenance_s));
     fields.emplace("allowed", core_.node_policies.lets_node_open(node.node_id) ? "yes" : "no");
-    core_.announce("node-maintenance", 4, {}, "A maintenance window was opened at a node.", 0,
-                   std::move(fields));
+    core_.announce("node-maintenance", 4, message_id::kPolicyChanged,
+                   "A maintenance window was opened at a node.", 0, std::move(fields));
   }
   core_.status_changed();
 }

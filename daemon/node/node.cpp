@@ -47,8 +47,10 @@ Node::Node(const NodeSettings& settings, Parts parts)
                     sentry_.maintenance(until);
                     heartbeat_soon();  // the NMM is to know
                   },
-              .say = [this](EventRecord event,
-                            std::string_view sentence) { say(std::move(event), {}, sentence); }}),
+              .say =
+                  [this](EventRecord event, std::string_view sentence) {
+                    say(std::move(event), message_id::kPolicyChanged, sentence);
+                  }}),
       activation_backoff_(kActivationPauseFirst, kActivationPauseMost),
       report_backoff_(kReportPauseFirst, kReportPauseMost) {
   if (parts_.store == nullptr) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/base/hex.h"
+#include "daemon/base/message_ids.h"
 #include "daemon/node/node.h"
 #include "daemon/sentry/decision_event.h"
 #include "daemon/service/hook.h"
@@ -23,8 +24,8 @@ void Node::load_policy_memory() {
   const Status taken =
       stored ? sentry_.remember(stored->reveal(), parts_.machine.boot_id) : std::unexpected(stored.error());
   if (!taken)
-    say({.name = "policy-memory-lost", .severity = 4, .fields = {{"error", taken.error().message()}}}, {},
-        "What the policy remembers of earlier answers cannot be read");
+    say({.name = "policy-memory-lost", .severity = 4, .fields = {{"error", taken.error().message()}}},
+        message_id::kStateDoubtful, "What the policy remembers of earlier answers cannot be read");
 }
 
 /// A program and a rekey are done once: they are stored as done before they are. Keys that are revoked twice

@@ -135,25 +135,25 @@ void Rules::windows_changed() {
     why = window.why;
   }
   parts_.maintain(until);
-  if (until) {
+  if (until && until != told_until_) {
     parts_.say({.name = "maintenance",
                 .severity = 4,
                 .fields = {{"until_boottime_ns", std::to_string(until->ns)}, {"why", why}}},
                "A maintenance window is open");
-  } else if (was_open_) {
+  } else if (!until && told_until_) {
     parts_.say({.name = "maintenance-ended", .severity = 5, .fields = {}}, "No maintenance window is open");
   }
-  was_open_ = until.has_value();
+  told_until_ = until;
 }
 
 std::optional<Instant> Rules::next_deadline() const {
-  if (!windows_ || !was_open_) return std::nullopt;
+  if (!windows_ || !told_until_) return std::nullopt;
   // One whose end has come is due at once.
   return windows_->next_end(parts_.now()).value_or(parts_.now());
 }
 
 void Rules::deadline_reached() {
-  if (was_open_ && windows_->windows(parts_.now()).empty()) windows_changed();
+  if (told_until_ && windows_->windows(parts_.now()).empty()) windows_changed();
 }
 
 Result<std::map<std::string, std::string>> Rules::policy_facts(const std::string& scope) const {

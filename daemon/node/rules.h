@@ -62,7 +62,7 @@ class Rules final : public PolicyPort {
   std::optional<service::Maintenance> windows_;
   protocol::DetectionPolicy of_nmm_;  // own: there is none
   policy::NodePolicy in_force_;
-  bool was_open_ = false;
+  std::optional<Instant> told_until_;  // the window that was told last is open
 };
 
 }  // namespace akm::node
