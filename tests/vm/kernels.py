@@ -18,7 +18,6 @@ import sys
 import tempfile
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-MIRROR = "http://mirror.example/debian"
 SOURCES = {
     "bookworm": ("deb [signed-by={keyring}] {mirror} bookworm main\n"
                  "deb [signed-by={keyring}] {mirror}-security bookworm-security main\n"),
@@ -46,7 +45,10 @@ def mirror():
     """What this machine's apt uses already."""
     done = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Codename: bookworm"],
                           capture_output=True, text=True, check=False)
-    return (done.stdout.split() or [MIRROR])[0].rstrip("/")
+    found = done.stdout.split()
+    if not found:
+        raise Unreachable("apt of this machine knows no bookworm")
+    return found[0].rstrip("/")
 
 
 def _version(folder):
