@@ -90,7 +90,7 @@ class FullAndReadOnly(HostTest):
         self.assertEqual(self.agreed(), before)
         mend()
         self.assertGreater(self.rekey()[1], before[1])
-        self.assertEqual(found(a, sentence), [], "it is over, and that is said")
+        wait_until(lambda: not found(a, sentence), "it is over, and that is said", 5)  # what waits is tried each second
         incarnation = a.status()["incarnation"]
         a.stop()
         worsen()

@@ -147,13 +147,14 @@ class Images(IntegrationTest):
         time.sleep(2)  # what was deferred is done
 
     def plant(self, lab, disks):
-        """A file on each disk that is removed again: what its blocks hold is known to us alone."""
+        """A file on each disk that is removed again: what its blocks hold is known to us alone. Of many copies some stay,
+        whatever the daemons write afterwards."""
         out = []
         for disk in disks:
             secret = os.urandom(32)
             path = disk.folder / "planted"
             with open(path, "wb") as file:
-                file.write(b"x" * 5000 + secret)
+                file.write((b"x" * 5000 + secret) * 200)
                 os.fsync(file.fileno())
             path.unlink()
             out.append(lab.folder / f"{disk.image.name}.planted")
