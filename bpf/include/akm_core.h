@@ -178,6 +178,7 @@ struct sock {
 };
 
 struct sk_buff {
+  unsigned int len;
   unsigned char* data;
 };
 

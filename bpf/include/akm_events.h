@@ -155,11 +155,12 @@ enum akm_count {
   AKM_COUNT_LIMITED = 2,   /* dropped: its source had no token left */
   AKM_COUNT_REFUSED = 3,   /* dropped: a refused attempt that found the ring half full, which is kept for what
                               happened */
-  AKM_COUNT_PENDING_FULL = 4, /* a call was reported at its begin, without outcome */
-  AKM_COUNT_NO_PATH = 5,      /* a path argument could not be read, so it was not compared */
-  AKM_COUNT_PIDS_FULL = 6,    /* a thread of ours could not be registered */
-  AKM_COUNT_UNWATCHED = 7,    /* made while the heartbeat was missing */
-  AKM_COUNTS = 8,
+  AKM_COUNT_PENDING_FULL = 4,     /* a call was reported at its begin, without outcome */
+  AKM_COUNT_NO_PATH = 5,          /* a path argument could not be read, so it was not compared */
+  AKM_COUNT_PIDS_FULL = 6,        /* a thread of ours could not be registered */
+  AKM_COUNT_UNWATCHED = 7,        /* made while the heartbeat was missing */
+  AKM_COUNT_CRITICAL_LIMITED = 8, /* dropped: critical, of root, and its source had no token left */
+  AKM_COUNTS = 9,
 };
 
 struct akm_event {

@@ -11,7 +11,8 @@
 namespace akm::bpf {
 namespace {
 
-constexpr akm_count kDrops[] = {AKM_COUNT_RING_FULL, AKM_COUNT_LIMITED, AKM_COUNT_REFUSED};
+constexpr akm_count kDrops[] = {AKM_COUNT_RING_FULL, AKM_COUNT_LIMITED, AKM_COUNT_REFUSED,
+                                AKM_COUNT_CRITICAL_LIMITED};
 
 constexpr std::pair<akm_count, std::string_view> kNames[] = {
     {AKM_COUNT_MADE, "probe_made"},
@@ -22,6 +23,7 @@ constexpr std::pair<akm_count, std::string_view> kNames[] = {
     {AKM_COUNT_NO_PATH, "probe_lost_no_path"},
     {AKM_COUNT_PIDS_FULL, "probe_lost_pids_full"},
     {AKM_COUNT_UNWATCHED, "probe_unwatched"},
+    {AKM_COUNT_CRITICAL_LIMITED, "probe_lost_critical_limited"},
 };
 
 std::string metric_name(std::string_view prefix, Watch watch) {

@@ -214,7 +214,7 @@ Status Probes::write_control() {
   // It comes and goes with its module. Only who sees the message can compare it.
   const auto sockets = object_->tier(Group::sockets);
   if (sockets && *sockets != Tier::tracepoint)
-    control_.wireguard_family = generic_family("wireguard").value_or(0);
+    if (const auto family = generic_family("wireguard")) control_.wireguard_family = *family;
   if (bpf_map_update_elem(object_->map_fd("control"), &zero, &control_, BPF_ANY) != 0)
     return fail_errno(Errc::probe_failed, "control map");
   return {};
@@ -376,10 +376,10 @@ void Probes::forget_ended_threads() {
 }
 
 void Probes::check_drops(std::vector<SensorFinding>& findings) {
-  // The other reasons are counters only: fanotify sees what a call without a readable path does, and of
-  // refused attempts and of a source that makes too many enough are told.
+  // The others are counters only: fanotify sees the unreadable path; of refused attempts enough are told.
   constexpr std::pair<akm_count, const char*> kTold[] = {
       {AKM_COUNT_RING_FULL, "the ring buffer was full"},
+      {AKM_COUNT_CRITICAL_LIMITED, "root did one critical thing so often that not each was told"},
       {AKM_COUNT_PENDING_FULL, "too many watched calls at once: outcomes are unknown"},
       {AKM_COUNT_PIDS_FULL, "more threads than can be registered"},
   };

@@ -41,12 +41,14 @@ static __always_inline int take_token(__u32 kind, __u32 id, __s64 rate) {
   return (__s64)__sync_fetch_and_add(&bucket->tokens, -1) > 0;
 }
 
-/* Whoever does one thing again and again leaves the ring room for others, and for other things of his. */
-static __always_inline int critical_token(__u8 watch) {
+/* Whoever does one thing again and again leaves the ring room for others, and for other things of his. Users
+ * without rights can make calls that succeed and do nothing, by as many processes as they like: root has a
+ * budget of its own. */
+static __always_inline int critical_token(__u8 watch, int of_root) {
   __u32 process = (__u32)(bpf_get_current_pid_tgid() >> 32);
   if (watch == AKM_WATCH_SELF) return 1;
   return take_token(SOURCE_CRITICAL_PROCESS + watch, process, AKM_CRITICAL_PROCESS_RATE) &&
-         take_token(SOURCE_CRITICAL_WATCH, watch, AKM_CRITICAL_WATCH_RATE);
+         take_token(SOURCE_CRITICAL_WATCH, (__u32)watch << 1 | (of_root != 0), AKM_CRITICAL_WATCH_RATE);
 }
 
 static __always_inline int ordinary_token(void) {
@@ -124,8 +126,9 @@ static __always_inline struct akm_event* open_event(__u8 watch, __u8 operation, 
   if (flags & AKM_FLAG_SELF_TEST) {
     event = bpf_ringbuf_reserve(&critical_ring, sizeof(*event), 0);
   } else if (critical) {
-    if (!critical_token(watch)) {
-      count(watch, AKM_COUNT_LIMITED);
+    int of_root = (__u32)bpf_get_current_uid_gid() == 0;
+    if (!critical_token(watch, of_root)) {
+      count(watch, of_root ? AKM_COUNT_CRITICAL_LIMITED : AKM_COUNT_LIMITED);
       return 0;
     }
     event = bpf_ringbuf_reserve(&critical_ring, sizeof(*event), 0);
@@ -240,7 +243,9 @@ static __always_inline void release(long result) {
   __u64 id = bpf_get_current_pid_tgid();
   struct akm_held* held = bpf_map_lookup_elem(&pending, &id);
   if (!held) return;
-  send_held(held, result < 0 ? AKM_OUTCOME_REFUSED : AKM_OUTCOME_SUCCEEDED, result);
+  /* A memory call for no bytes returns 0 to anybody, before the kernel looks at rights. */
+  int nothing = result == 0 && (held->operation == AKM_OP_VM_READ || held->operation == AKM_OP_VM_WRITE);
+  send_held(held, result < 0 || nothing ? AKM_OUTCOME_REFUSED : AKM_OUTCOME_SUCCEEDED, result);
   bpf_map_delete_elem(&pending, &id);
 }
 

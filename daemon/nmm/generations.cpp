@@ -216,6 +216,10 @@ void Generations::send(Entry& entry, const RolloutCommand& command, Instant now)
                          });
     return;
   }
+  if (held_back_ && held_back_(node_id)) {
+    entry.rollout.failed(node_id, "its session key is replaced first", now);
+    return;
+  }
   const protocol::Member* member = entry.request.asr.description.member_by_node(node_id);
   entry.request.index = member != nullptr ? member->index : 0;
   entry.request.immediate = command.immediate;

@@ -46,6 +46,8 @@ class Generations {
   };
   explicit Generations(const Parts& parts) : parts_(parts) {}
 
+  /// A node to which nothing secret is sent yet; it is asked at each try.
+  void hold_back(std::function<bool(protocol::NodeId)> handler) { held_back_ = std::move(handler); }
   void on_news(std::function<void(const GenerationNews&)> handler) { news_ = std::move(handler); }
   /// A member has stored a generation: its provisioning ASR is due for a rekey (section 6).
   void on_member_installed(std::function<void(protocol::NodeId, Instant)> handler) {
@@ -130,6 +132,7 @@ class Generations {
   std::set<protocol::AsrId> dirty_;
   std::map<protocol::AsrId, std::uint32_t> ahead_;
   std::set<std::pair<Instant, protocol::AsrId>> timers_;
+  std::function<bool(protocol::NodeId)> held_back_;
   std::function<void(const GenerationNews&)> news_;
   std::function<void(protocol::NodeId, Instant)> installed_;
   std::function<void(const RolloutPlan&, protocol::NodeId, Instant)> member_done_;

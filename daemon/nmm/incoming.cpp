@@ -276,6 +276,7 @@ Incoming::Answer Incoming::heartbeat(const protocol::RequestReceived& request, c
 /// it.
 void Incoming::note_window(NodeRecord& node, const protocol::Heartbeat& beat) {
   constexpr Duration kSame = std::chrono::seconds(30);  // a heartbeat may be that long on its way
+  constexpr Duration kWindowNews = std::chrono::seconds(10);
   const Instant now = core_.now();
   const Instant until =
       beat.maintenance_s == 0
@@ -287,6 +288,10 @@ void Incoming::note_window(NodeRecord& node, const protocol::Heartbeat& beat) {
                     node.window_until - until < kSame;
   if (same) return;
   if (beat.maintenance_s == 0 && node.window_until.ns == 0) return;
+  // A node that opens and closes windows all the time is told of once in a while: the next heartbeat says
+  // what is so then.
+  if (node.window_told && now - *node.window_told < kWindowNews) return;
+  node.window_told = now;
   node.window_until = until;
   node.window_why = why;
   std::map<std::string, std::string> fields{{"node", node.name}, {"node_id", hex_id(node.node_id)}};

@@ -1,11 +1,13 @@
 #include "daemon/nmm/machine_guard.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <utility>
 
 #include "daemon/base/earliest.h"
 #include "daemon/base/hex.h"
+#include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/policy/grading.h"
 #include "daemon/sentry/decision_event.h"
@@ -43,7 +45,16 @@ MachineGuard::MachineGuard(Parts parts)
             decided(detection, decision);
           },
           sentry::OurPrograms(core_.settings.probes.programs())),
-      replacement_(core_, parts_.recovery) {}
+      replacement_(core_, parts_.recovery, parts_.root_asr) {}
+
+void MachineGuard::resume(const policy::BootId& boot) {
+  boot_ = boot;
+  if (const auto stored = core_.registry.store().read(policy::kPolicyMemory)) {
+    if (const Status taken = sentry_.remember(stored->reveal(), boot_); !taken)
+      log::warning("What the policy remembers of earlier answers cannot be read: " + taken.error().message());
+  }
+  if (parts_.acts()) replacement_.resume();
+}
 
 void MachineGuard::judge(const policy::Detection& detection) {
   sentry_.maintenance(core_.node_policies.domain_window(core_.now()));
@@ -60,7 +71,8 @@ void MachineGuard::readable() {
 std::optional<Instant> MachineGuard::next_deadline() const {
   Earliest next;
   next.consider(sentry_.next_deadline());
-  next.consider(replacement_.next_deadline());
+  next.consider(memory_due_);
+  if (parts_.acts()) next.consider(replacement_.next_deadline());
   return next.at();
 }
 
@@ -68,6 +80,7 @@ std::optional<Instant> MachineGuard::next_deadline() const {
 void MachineGuard::deadline_reached(Instant now) {
   sentry_.maintenance(core_.node_policies.domain_window(now));
   sentry_.deadline_reached();
+  if (memory_due_ && *memory_due_ <= now) save_memory();
   if (parts_.acts()) replacement_.deadline_reached(now);
 }
 
@@ -83,11 +96,30 @@ void MachineGuard::decided(const policy::Detection& detection, const policy::Dec
   const std::uint64_t incident =
       incidents_.assign(detection, decision.grade, core_.root.nmm_id(), core_.now());
   respond(detection, decision, incident);
+  keep_memory(decision);
   EventRecord event = sentry::decision_event("machine-" + std::string(policy::grade_name(decision.grade)),
                                              detection, decision, incident);
   if (decision.actions.empty()) return core_.events.note(std::move(event));
   tell(event, decision);
   if (wants(decision, Response::hook)) run_hook(detection, decision);
+}
+
+/// After what was begun is stored itself, and before the program runs, which is to run once. A flood of the
+/// rest is no flood of writes.
+void MachineGuard::keep_memory(const policy::Decision& decision) {
+  if (!decision.remember) return;
+  const auto& done = decision.actions;
+  const bool once = std::ranges::any_of(done, [](Response one) {
+    return one == Response::hook || one == Response::rekey || one == Response::revoke_local;
+  });
+  if (once) return save_memory();
+  if (!memory_due_) memory_due_ = core_.now() + std::chrono::seconds(1);
+}
+
+void MachineGuard::save_memory() {
+  memory_due_.reset();
+  const Status saved = core_.registry.store().write(policy::kPolicyMemory, sentry_.memory(boot_));
+  if (!saved) log::error("what the policy remembers cannot be stored: " + saved.error().message());
 }
 
 /// Keys first, before anybody is told.

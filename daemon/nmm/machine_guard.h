@@ -21,6 +21,7 @@ class MachineGuard {
     Recovery& recovery;
     std::unique_ptr<bpf::ProbeSet> probes;           // null: the kernel's are not to be had
     service::RunAside run_hooks;                     // may be null: there are no hooks
+    std::function<protocol::AsrId()> root_asr;       // the relationship with the Root; 0: there is none
     std::function<bool()> acts;                      // this NMM may change keys: it is not fenced
     std::function<void(const EventRecord&)> report;  // to the Root, where there is one
     std::function<void()> settle;
@@ -34,7 +35,10 @@ class MachineGuard {
   void readable();
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   void deadline_reached(Instant now);
+  /// After everything else has been taken up.
+  void resume(const policy::BootId& boot);
   void provisioning_rekeyed(protocol::NodeId node_id) { replacement_.rekeyed(node_id); }
+  [[nodiscard]] bool holds_back(protocol::NodeId node_id) { return replacement_.holds_back(node_id); }
 
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> health() const { return sentry_.health(); }
   void show(StatusSnapshot& out) const;
@@ -45,6 +49,8 @@ class MachineGuard {
   void tell(const EventRecord& event, const policy::Decision& decision);
   void run_hook(const policy::Detection& detection, const policy::Decision& decision);
   void hook_ended(const Status& status);
+  void keep_memory(const policy::Decision& decision);
+  void save_memory();
 
   Parts parts_;
   Core& core_;
@@ -52,6 +58,8 @@ class MachineGuard {
   policy::IncidentBook incidents_;
   KeyReplacement replacement_;
   std::map<std::string, std::uint64_t> counters_;
+  policy::BootId boot_{};
+  std::optional<Instant> memory_due_;  // of what the policy remembers
 };
 
 }  // namespace akm::nmm

@@ -44,10 +44,11 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
                   [this](const protocol::ConfigureRequest& part) { return expectations_.take(part); }}),
       joining_({core_, root_link_, parts.store, machine_.hardware, [this] { settle(); }}),
       guard_({core_, recovery_, std::move(machine_.probes), std::move(machine_.run_hooks),
-              [this] { return !root_link_.stopped(); },
+              [this] { return root_link_.asr_id(); }, [this] { return !root_link_.stopped(); },
               [this](const EventRecord& event) { root_link_.note(event); }, [this] { settle(); }}) {
   core_.witness = [this](const EventRecord& event) { root_link_.note(event); };
   core_.expected = [this](std::string_view name) { return expectations_.node(name); };
+  core_.generations.hold_back([this](protocol::NodeId node_id) { return guard_.holds_back(node_id); });
   core_.generations.on_news([this](const GenerationNews& news) { this->news(news); });
   core_.generations.on_member_installed(
       [this](protocol::NodeId node_id, Instant now) { upkeep_.rekey_provisioning(node_id, now); });
@@ -104,6 +105,7 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
     find("Policies on detections, or maintenance windows, cannot be read: " + policies.error().message());
   recovery_.resume(boot);
   upkeep_.resume(now);
+  guard_.resume(boot);
   if (core_.audit != nullptr) {
     core_.audit->on_impaired([this](std::map<std::string, std::string> evidence) {
       core_.announce("audit-impaired", 2, message_id::kAuditImpaired, "The audit log was tampered with.", 0,

@@ -299,7 +299,8 @@ Result<std::map<std::string, std::string>> NodePolicies::policy_facts(const std:
 }
 
 Status NodePolicies::set_policy_text(const std::string& scope, const std::string& text) {
-  AKM_TRY(check_scope(scope, false));
+  // That of a relationship which is gone can be cleared still.
+  if (!policies_.contains(scope)) AKM_TRY(check_scope(scope, false));
   Policies next = policies_;
   next.erase(scope);
   if (!text.empty()) {

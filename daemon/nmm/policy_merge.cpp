@@ -33,6 +33,13 @@ const Values& standards() {
   return all;
 }
 
+/// A row of one of these names would clash at a node that keeps the standard ones.
+std::set<std::string> standard_names() {
+  std::set<std::string> out;
+  for (const policy::Combination& one : policy::standard_combinations()) out.insert(one.name);
+  return out;
+}
+
 Texts both(const Texts& one, const Texts& other) {
   std::set<std::string> out(one.begin(), one.end());
   out.insert(other.begin(), other.end());
@@ -107,11 +114,14 @@ std::string name_of(const Values& row) {
   return name == nullptr ? std::string() : *name;
 }
 
-/// All of both; another one of the same name gets a name of its own.
+/// All of both, as far as a node has room for them beside the standard ones; another one of the same name
+/// gets a name of its own.
 Rows all_rows(Rows rows, const Rows& more) {
+  const std::size_t room = policy::kCombinations - policy::standard_combinations().size();
   for (Values row : more) {
+    if (rows.size() == room) break;
     if (std::ranges::find(rows, row) != rows.end()) continue;
-    std::set<std::string> taken;
+    std::set<std::string> taken = standard_names();
     for (const Values& known : rows) taken.insert(name_of(known));
     const std::string name = name_of(row);
     for (int number = 2; taken.contains(name_of(row)); ++number) {
@@ -137,6 +147,7 @@ DetectionPolicy strictest(const std::vector<DetectionPolicy>& policies) {
   DetectionPolicy out = policies.front();
   if (policies.size() == 1) return out;
   out.set = spelled_out(std::move(out.set));
+  out.tables[kCombinations] = all_rows({}, out.tables[kCombinations]);
   for (std::size_t i = 1; i < policies.size(); ++i) {
     DetectionPolicy other = policies[i];
     out.set = stricter(out.set, spelled_out(std::move(other.set)));

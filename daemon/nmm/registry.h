@@ -77,7 +77,8 @@ struct NodeRecord {
   bool out_of_reach = false;  // no chain of its provisioning ASR has led to it
   std::string tier;           // of its probes, and their health, in its own words
   std::uint64_t dropped_events = 0;
-  Instant window_until{};  // a maintenance window that was opened at the node itself; 0: none
+  std::optional<Instant> window_told;  // when its last change was told
+  Instant window_until{};              // a maintenance window that was opened at the node itself; 0: none
   std::string window_why;
   std::map<protocol::AsrId, ReportedAsr> reported;
   std::map<protocol::AsrId, std::uint32_t> behind;  // the generation that a heartbeat has missed once

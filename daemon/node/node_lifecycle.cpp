@@ -116,7 +116,7 @@ protocol::ZeroizeReceipt Node::erase_all_but_provisioning(Status& first) {
   link_.abandon();
   note("node-record", records_->erase());
   if (const Status gone = rules_.forget(); !gone && first) first = gone;
-  if (const Status gone = parts_.store->remove(kPolicyMemory); !gone && first) first = gone;
+  if (const Status gone = parts_.store->remove(policy::kPolicyMemory); !gone && first) first = gone;
   const std::vector<protocol::AsrId> groups = operational();
   struct Outcome {
     std::size_t open;

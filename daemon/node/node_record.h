@@ -20,7 +20,6 @@ inline constexpr std::size_t kUsedBundles = 256;
 inline constexpr std::size_t kPendingReportBytes = 16 * 1024;
 
 /// What the policy remembers (policy_memory.h), in the sealed store.
-inline constexpr std::string_view kPolicyMemory = "policy-memory";
 
 struct NodeRecord {
   protocol::ProvisioningIdentity identity;   // its policy is the node's own

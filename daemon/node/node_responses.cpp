@@ -19,7 +19,7 @@ constexpr Duration kMemoryAgain = std::chrono::seconds(1);
 
 /// A record of it that cannot be read is said, and begins anew with the next answer.
 void Node::load_policy_memory() {
-  const auto stored = parts_.store->read(kPolicyMemory);
+  const auto stored = parts_.store->read(policy::kPolicyMemory);
   if (!stored && stored.error().code == Errc::not_found) return;
   const Status taken =
       stored ? sentry_.remember(stored->reveal(), parts_.machine.boot_id) : std::unexpected(stored.error());
@@ -50,7 +50,7 @@ void Node::save_policy_memory() {
     return;
   }
   memory_saved_ = parts_.now();
-  const Status saved = parts_.store->write(kPolicyMemory, sentry_.memory(parts_.machine.boot_id));
+  const Status saved = parts_.store->write(policy::kPolicyMemory, sentry_.memory(parts_.machine.boot_id));
   if (saved) {
     findings_.erase("policy-memory");
     return;

@@ -14,6 +14,9 @@
 
 namespace akm::policy {
 
+/// Name of the record in a role's state.
+inline constexpr std::string_view kPolicyMemory = "policy-memory";
+
 using BootId = std::array<std::uint8_t, 16>;
 
 /// Of one class and grade: more answers than this are told together, as done when the last of them was.

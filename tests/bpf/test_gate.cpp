@@ -151,6 +151,14 @@ std::size_t received(const UniqueFd& socket) {
   return out;
 }
 
+/// The link and the addresses of neighbours come up a moment after they were set up.
+void wait_for_link(const Cable& cable, const Endpoint& from, const Endpoint& to, const UniqueFd& socket) {
+  for (int left = 50; left > 0; --left) {
+    cable.send(from, to, {frame()});
+    if (received(socket) > 0) return;
+  }
+}
+
 std::unique_ptr<Gate> open_or_end(const GateOptions& options) {
   auto gate = Gate::open(options);
   if (!gate) {
@@ -172,6 +180,7 @@ void each_hook(const Cable& cable) {
     const Endpoint us = at(text);
     const Endpoint them = at(us.is_ipv4() ? "10.9.0.2:5000" : "[fd00:9::2]:5000");
     const UniqueFd socket = bound(us);
+    wait_for_link(cable, them, us, socket);
     cable.send(them, us, kMixed);
     expect(received(socket) == kMixed.size(), "without a gate all arrives");
     for (const GateMode mode : {GateMode::automatic, GateMode::xdp, GateMode::xdp_generic, GateMode::tc}) {

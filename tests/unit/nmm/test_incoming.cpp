@@ -60,11 +60,16 @@ Test(incoming, a_window_that_was_opened_at_a_node_is_told_and_shown) {
   net.run(std::chrono::seconds(1));
   cr_assert_eq(net.event("breach-reported")->fields.at("maintenance"), "field service");
   cr_assert_eq(net.state_of("n1"), "quarantined");
+  net.run(std::chrono::seconds(10));
   beat(0);
   cr_assert_eq(told("node-maintenance-ended"), 1);
   cr_assert(net.nmm->policy_port().maintenance().empty());
   cr_assert(net.nmm->policy_port().set_policy_text("domain", "[maintenance]\nat_node = false\n").has_value());
+  for (int i = 0; i < 20; ++i) beat(i % 2 == 0 ? 60 : 0);
+  cr_assert_eq(told("node-maintenance"), 1, "who opens and closes them all the time fills no log");
+  net.run(std::chrono::seconds(10));
   beat(60);
+  cr_assert_eq(told("node-maintenance"), 2);
   cr_assert_eq(net.event("node-maintenance")->fields.at("allowed"), "no");
 }
 

@@ -39,6 +39,37 @@ Test(key_replacement, a_node_that_is_away_holds_up_nobody_for_long) {
   cr_assert_eq(net.event("machine-keys-replaced")->fields.at("nodes"), "3");
 }
 
+Test(key_replacement, a_node_that_was_away_gets_nothing_under_the_session_key_that_was_exposed) {
+  WatchedNet net(3);
+  net.activate_all();
+  const auto asr = net.create(3);
+  const auto epoch = net.nodes[2]->view(net.nodes[2]->provisioning)->epoch;
+  net.nodes[2]->down = true;
+  breach(net);
+  net.run(seconds(15));
+  net.nodes[2]->down = false;
+  net.nodes[2]->heartbeat();
+  for (int left = 20'000; left > 0 && net.nodes[2]->view(asr)->description.generation < 2; --left)
+    net.run(milliseconds(10));
+  cr_assert_eq(net.nodes[2]->view(asr)->description.generation, 2);
+  cr_assert_gt(net.nodes[2]->view(net.nodes[2]->provisioning)->epoch, epoch, "that came first");
+}
+
+Test(key_replacement, that_a_restart_cuts_short_begins_anew) {
+  WatchedNet net(3);
+  net.activate_all();
+  const auto asr = net.create(2);
+  net.nodes[2]->down = true;
+  breach(net);
+  net.run(seconds(5));
+  net.restart_nmm();
+  net.run(seconds(30));
+  cr_assert(net.agreed(asr, 2, {0, 1}));
+  net.restart_nmm();
+  net.run(seconds(30));
+  cr_assert(net.agreed(asr, 2, {0, 1}), "once");
+}
+
 Test(key_replacement, several_at_once_are_one_and_later_ones_one_more) {
   WatchedNet net(2);
   net.activate_all();

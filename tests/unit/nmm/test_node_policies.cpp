@@ -129,8 +129,9 @@ Test(node_policies, of_several_relationships_the_strictest_word_holds) {
   f.set(kAsr, "[policy]\nmode = \"observe\"\n");
   cr_assert_eq(f.sent.size(), 2, "who is in it");
   const auto mode = [&](std::size_t i, const char* name) {
-    const auto at = f.told(i).set.find(name);
-    return at == f.told(i).set.end() ? std::string() : std::get<std::string>(at->second);
+    const auto told = f.told(i);
+    const auto at = told.set.find(name);
+    return at == told.set.end() ? std::string() : std::get<std::string>(at->second);
   };
   cr_assert_eq(mode(0, "responses.key-access.mode"), "enforce", "node 1 is in both");
   cr_assert_eq(mode(1, "policy.mode"), "observe", "node 2 in this one alone");
