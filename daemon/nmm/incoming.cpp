@@ -276,36 +276,37 @@ Incoming::Answer Incoming::heartbeat(const protocol::RequestReceived& request, c
 /// it.
 void Incoming::note_window(NodeRecord& node, const protocol::Heartbeat& beat) {
   constexpr Duration kSame = std::chrono::seconds(30);  // a heartbeat may be that long on its way
-  constexpr Duration kWindowNews = std::chrono::seconds(10);
+  constexpr Duration kNews = std::chrono::seconds(10);
   const Instant now = core_.now();
-  const Instant until =
-      beat.maintenance_s == 0
-          ? Instant{}
-          : now + std::chrono::seconds(std::min<std::uint32_t>(beat.maintenance_s, policy::kMaintenanceMaxS));
-  const std::string why = clean_text(beat.maintenance_why);
-  const bool open = node.window_until > now;
-  const bool same = open && why == node.window_why && until - node.window_until < kSame &&
-                    node.window_until - until < kSame;
-  if (same) return;
-  if (beat.maintenance_s == 0 && node.window_until.ns == 0) return;
-  // A node that opens and closes windows all the time is told of once in a while: the next heartbeat says
-  // what is so then.
-  if (node.window_told && now - *node.window_told < kWindowNews) return;
-  node.window_told = now;
-  node.window_until = until;
-  node.window_why = why;
+  NodeWindow next{beat.maintenance_s == 0 ? Instant{}
+                                          : now + std::chrono::seconds(std::min<std::uint32_t>(
+                                                      beat.maintenance_s, policy::kMaintenanceMaxS)),
+                  clean_text(beat.maintenance_why)};
+  const auto same = [&](const NodeWindow& known) {
+    if (beat.maintenance_s == 0) return known.until.ns == 0;
+    return known.until > now && next.why == known.why && next.until - known.until < kSame &&
+           known.until - next.until < kSame;
+  };
+  if (!same(node.window)) {
+    node.window = next;
+    core_.status_changed();
+  }
+  // A node that opens and closes windows all the time is told of once in a while, and fills no log: a later
+  // heartbeat says what is so then.
+  if (same(node.window_told) || (node.window_told_at && now - *node.window_told_at < kNews)) return;
+  node.window_told = std::move(next);
+  node.window_told_at = now;
   std::map<std::string, std::string> fields{{"node", node.name}, {"node_id", hex_id(node.node_id)}};
   if (beat.maintenance_s == 0) {
     core_.announce("node-maintenance-ended", 5, message_id::kPolicyChanged,
                    "A maintenance window at a node is over.", 0, std::move(fields));
-  } else {
-    fields.emplace("why", why);
-    fields.emplace("seconds", std::to_string(beat.maintenance_s));
-    fields.emplace("allowed", core_.node_policies.lets_node_open(node.node_id) ? "yes" : "no");
-    core_.announce("node-maintenance", 4, message_id::kPolicyChanged,
-                   "A maintenance window was opened at a node.", 0, std::move(fields));
+    return;
   }
-  core_.status_changed();
+  fields.emplace("why", node.window.why);
+  fields.emplace("seconds", std::to_string(beat.maintenance_s));
+  fields.emplace("allowed", core_.node_policies.lets_node_open(node.node_id) ? "yes" : "no");
+  core_.announce("node-maintenance", 4, message_id::kPolicyChanged,
+                 "A maintenance window was opened at a node.", 0, std::move(fields));
 }
 
 /// What the node is known to hold: what it reports, but for what it has answered to an install since it wrote

@@ -114,7 +114,7 @@ void show_leaving(const Departures& departures, const AsrRecord& record, const N
 void Nmm::add_doubts(std::vector<std::string>& findings) const {
   std::set<protocol::NodeId> in_window;
   for (const auto& [node_id, node] : core_.registry.nodes()) {
-    if (node.window_until > core_.now()) in_window.insert(node_id);
+    if (node.window.until > core_.now()) in_window.insert(node_id);
   }
   if (!in_window.empty())
     findings.push_back("A maintenance window was opened at " + core_.registry.names_of(in_window) +

@@ -337,8 +337,8 @@ std::vector<MaintenanceFacts> NodePolicies::maintenance() const {
   const Instant now = parts_.now();
   for (const auto& [node_id, node] : parts_.registry.nodes()) {
     if (out.size() >= kWindowsShown) break;
-    if (node.window_until > now)
-      out.push_back({std::string(kAtNodeScope) + hex_id(node_id), 0, node.window_until.ns, node.window_why});
+    if (node.window.until > now)
+      out.push_back({std::string(kAtNodeScope) + hex_id(node_id), 0, node.window.until.ns, node.window.why});
   }
   return out;
 }

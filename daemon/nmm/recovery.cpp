@@ -249,7 +249,7 @@ void Recovery::announce(const Breach& breach, const BreachOutcome& outcome) {
   fields = with_incident(std::move(fields), breach.incident);
   // Whoever works there may be the cause: said, and no excuse.
   const NodeRecord* node = core_.registry.node(breach.node_id);
-  if (node != nullptr && node->window_until > core_.now()) fields.emplace("maintenance", node->window_why);
+  if (node != nullptr && node->window.until > core_.now()) fields.emplace("maintenance", node->window.why);
   if (!breach.from.empty()) fields.emplace("from", breach.from);
   if (!breach.expected_at.empty()) fields.emplace("expected_at", breach.expected_at);
   core_.announce("breach-reported", policy::severity_of_grade(breach.grade), message_id::kBreachReported,

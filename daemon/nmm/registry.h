@@ -41,6 +41,12 @@ struct ReportedAsr {
   bool by_answer = false;  // no heartbeat has said it yet
 };
 
+/// A maintenance window that was opened at a node itself, as its heartbeats say.
+struct NodeWindow {
+  Instant until{};  // 0: none
+  std::string why;
+};
+
 struct NodeRecord {
   protocol::NodeId node_id = 0;
   std::string name;
@@ -77,9 +83,9 @@ struct NodeRecord {
   bool out_of_reach = false;  // no chain of its provisioning ASR has led to it
   std::string tier;           // of its probes, and their health, in its own words
   std::uint64_t dropped_events = 0;
-  std::optional<Instant> window_told;  // when its last change was told
-  Instant window_until{};              // a maintenance window that was opened at the node itself; 0: none
-  std::string window_why;
+  NodeWindow window;
+  NodeWindow window_told;  // the last that was announced
+  std::optional<Instant> window_told_at;
   std::map<protocol::AsrId, ReportedAsr> reported;
   std::map<protocol::AsrId, std::uint32_t> behind;  // the generation that a heartbeat has missed once
 
