@@ -147,8 +147,8 @@ class Images(IntegrationTest):
         time.sleep(2)  # what was deferred is done
 
     def plant(self, lab, disks):
-        """A file on each disk that is removed again: what its blocks hold is known to us alone. Of many copies some stay,
-        whatever the daemons write afterwards."""
+        """A file on each disk that is removed again: what its blocks hold is known to us alone. Some of its many copies
+        stay, whatever the daemons write afterwards."""
         out = []
         for disk in disks:
             secret = os.urandom(32)
