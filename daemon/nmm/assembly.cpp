@@ -127,7 +127,7 @@ void Assembly::watch_machine(const service::Settings& settings, const NmmSetting
     self.paths.push_back(*program);
     self.program = *program;
   }
-  self.pin_folder = own.probes.pin_folder;
+  self.pin_folder = role_->guard().pin_folder();
   self.run_aside = [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); };
   self.tcti = own.hardware.tcti;
   self.tiers = [this] { return role_->guard().health(); };

@@ -52,6 +52,8 @@ class Sentry {
 
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> health() const;
   [[nodiscard]] std::map<std::string, std::uint64_t> counters() const;
+  /// Where the probes are pinned; empty: they end with us.
+  [[nodiscard]] std::string pin_folder() const { return probes_ ? probes_->pin_folder() : std::string(); }
   /// Findings of the sensor that stand, one sentence each.
   [[nodiscard]] std::vector<std::string> findings() const;
   /// The weakest tier in force, for the heartbeat: "tracepoint", "none".

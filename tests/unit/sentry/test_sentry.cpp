@@ -171,6 +171,7 @@ Test(sentry, without_probes_it_is_blind_and_says_so) {
   cr_assert_eq(blind.fd(), -1);
   cr_assert_not(blind.next_deadline().has_value());
   cr_assert_eq(blind.tier(), "none");
+  cr_assert(blind.pin_folder().empty());
 }
 
 Test(sentry, a_tier_that_is_missing_is_a_finding) {
