@@ -24,13 +24,20 @@ class MemoryStore final : public store::SealedStore {
     ++writes;
     records[std::string(name)] = {record.begin(), record.end()};
     return {};
+    ++writings;
   }
   Status write_all(std::span<const store::NamedRecord> group) override {
-    if (disk == nullptr || failing) return SealedStore::write_all(group);
+    const std::size_t before = writings;
+    if (disk == nullptr || failing) {
+      const Status written = SealedStore::write_all(group);
+      writings = before + 1;
+      return written;
+    }
     AKM_TRY(disk->write_all(group));
     for (const auto& [name, record] : group) records[name] = {record.begin(), record.end()};
     return {};
   }
+    ++writings;
   Status remove(std::string_view name) override {
     if (failing) return fail(Errc::storage_failed, std::string(name));
     if (disk != nullptr) AKM_TRY(disk->remove(name));
@@ -50,6 +57,8 @@ class MemoryStore final : public store::SealedStore {
   SealedStore* disk = nullptr;  // every change goes there first
 };
 
+  std::size_t writings = 0;  // several records written together are one
+  akm::test::KillPoint kill;
 /// The same bytes for the same seed.
 class SeededRandom final : public RandomSource {
  public:
