@@ -78,11 +78,22 @@ void Recovery::resume(const policy::BootId& boot) {
     }
     if (!still_in.empty()) unfinished.emplace_back(node_id, std::move(still_in));
   }
-  for (const auto& [node_id, asrs] : unfinished) {
-    if (const Status status = evict(node_id, asrs, Reason::breach, {}); !status) {
-      log::error("an eviction could not be finished: " + status.error().message());
-    }
-  }
+  for (const auto& [node_id, asrs] : unfinished) finish_eviction(node_id, asrs);
+}
+
+/// Whether it counts already its record does not say: it counts now, rather twice than not at all.
+void Recovery::finish_eviction(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs) {
+  policy::RecoveryMemory next = memory_;
+  record_evictions(next, asrs);
+  const Status status = evict(node_id, asrs, Reason::breach, {}, &next);
+  if (!status) log::error("an eviction could not be finished: " + status.error().message());
+  memory_ = std::move(next);
+}
+
+void Recovery::record_evictions(policy::RecoveryMemory& memory, const std::set<protocol::AsrId>& asrs) {
+  const Instant now = core_.now();
+  for (const protocol::AsrId asr_id : asrs) memory.history.record(asr_id, policy::Verdict::evict, now);
+  memory.history.record(policy::kDomain, policy::Verdict::evict, now);
 }
 
 /// What the NMM noticed itself has its time; what a node reported came with an incident.
@@ -137,10 +148,8 @@ BreachOutcome Recovery::breach(Breach breach) {
 /// Of an eviction the memory is stored with it, in one writing: a crash between the two would give the limit
 /// back. `all`: nothing else is to be done, so that the report is answered with it.
 Status Recovery::evict_remembering(const Breach& breach, const std::set<protocol::AsrId>& asrs, bool all) {
-  const Instant now = core_.now();
   policy::RecoveryMemory next = memory_;
-  for (const protocol::AsrId asr_id : asrs) next.history.record(asr_id, policy::Verdict::evict, now);
-  next.history.record(policy::kDomain, policy::Verdict::evict, now);
+  record_evictions(next, asrs);
   if (all && breach.boottime_ns > 0)
     next.incidents.add({breach.node_id, breach.detection, breach.boottime_ns});
   AKM_TRY(evict(breach.node_id, asrs, Reason::breach, {}, &next));

@@ -85,6 +85,8 @@ class Recovery {
   /// `memory` is stored in the same writing; may be null.
   Status evict(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs, Reason reason, Done done,
                const policy::RecoveryMemory* memory = nullptr);
+  void finish_eviction(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs);
+  void record_evictions(policy::RecoveryMemory& memory, const std::set<protocol::AsrId>& asrs);
   Status evict_remembering(const Breach& breach, const std::set<protocol::AsrId>& asrs, bool all);
   Status rekey_remembering(std::set<protocol::AsrId>& asrs);
   Status prepare_without(protocol::AsrId asr_id, protocol::NodeId node_id, Reason reason,
