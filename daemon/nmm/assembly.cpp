@@ -149,7 +149,7 @@ void Assembly::assemble(const service::Settings& settings, NmmSettings own, NmmI
       });
   gate_.emplace(service::GateKeeper::Parts{
       service::open_gate(own.gate, loop_.local_endpoint(socket_), identity.findings), &shell_->engine(),
-      boottime_now, [this](const policy::Detection& one) { role_->detected(one); }});
+      boottime_now, [this](const policy::Detection& one) { role_->guard().judge(one); }});
   const auto findings = shell_->restore();
   identity.findings.insert(identity.findings.end(), findings.begin(), findings.end());
   auto probes = sentry::open_probes(own.probes, settings.state_folder, identity.findings);

@@ -81,5 +81,7 @@ class Sentry {
 
 /// The class, outcome and evidence of a kernel record.
 policy::Detection detection_of(const bpf::ProbeRecord& record, const OurPrograms& ours);
+/// D30, of the daemon's own audit log.
+policy::Detection audit_log_impaired(std::map<std::string, std::string> evidence, Instant now);
 
 }  // namespace akm::sentry

@@ -182,3 +182,12 @@ Test(sentry, a_tier_that_is_missing_is_a_finding) {
   cr_assert_eq(bench.sentry.findings().size(), 1);
   cr_assert_eq(bench.sentry.health().at(0).first, "D1");
 }
+
+Test(sentry, an_impaired_audit_log_is_evidence_and_names_what_was_found) {
+  Bench bench;
+  bench.sentry.judge(audit_log_impaired({{"finding", "audit-damaged"}}, bench.now));
+  cr_assert_eq(bench.seen.at(0).first.detection, DetectionClass::audit_impaired);
+  cr_assert_eq(bench.seen.at(0).first.evidence.at("finding"), "audit-damaged");
+  cr_assert_eq(bench.seen.at(0).second.grade, Grade::evidence);
+  cr_assert_eq(bench.sentry.pin_folder(), "/pins", "as its probes say");
+}
