@@ -11,6 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <ranges>
+
 namespace akm::bpf {
 namespace {
 
@@ -21,7 +23,7 @@ class Made {
   Made(const Made&) = delete;
   Made& operator=(const Made&) = delete;
   ~Made() {
-    for (auto at = paths_.rbegin(); at != paths_.rend(); ++at) (void)::rmdir(at->c_str());
+    for (const std::string& path : std::views::reverse(paths_)) (void)::rmdir(path.c_str());
   }
   /// False with errno when it is not there afterwards.
   bool make(const std::string& path) {
