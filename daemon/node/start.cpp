@@ -10,6 +10,7 @@
 #include "daemon/base/loader_environment.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/service/signals.h"
 #include "daemon/watch/system_file.h"
 #include "keyring/kernel_keyring.h"
 
@@ -35,7 +36,7 @@ int run_with(const service::Config& config, const Status& hardened, Status (*run
     log::warning("Memory cannot be locked: secrets may reach the swap; raise RLIMIT_MEMLOCK");
   }
   const Status ended = run(*settings);
-  if (ended) return 0;
+  if (ended) return service::end_or_start_anew();
   log::error("akmd ends", {{"AKM_ERROR", ended.error().message()}});
   return failed(ended.error());
 }

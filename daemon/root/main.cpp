@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
   Status done = hardened;
   if (done) done = log::open(common->log);
   if (done) done = serve(*common, std::move(*own));
-  if (done) return 0;
+  if (done) return service::end_or_start_anew();
   std::fprintf(stderr, "%s\n", done.error().message().c_str());
   log::error(done.error().message());
   return 1;

@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 #include <systemd/sd-daemon.h>
 
+#include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <string>
+
+#include "daemon/service/signals.h"
 
 namespace akm::service {
 namespace {
@@ -38,7 +42,11 @@ void ServiceManager::status(std::string_view text) {
 }
 
 void ServiceManager::stopping() {
-  notify("STOPPING=1");
+  if (!start_anew_asked()) return notify("STOPPING=1");
+  timespec now{};
+  (void)::clock_gettime(CLOCK_MONOTONIC, &now);  // of the manager's clock, which stops in a suspend
+  notify(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
+                     std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
 }
 
 }  // namespace akm::service

@@ -15,6 +15,7 @@ class ServiceManager {
   explicit ServiceManager(io::Loop& loop);
   void ready(std::string_view status);
   void status(std::string_view text);
+  /// The loop has ended: for good, or to start anew with the configuration of now.
   void stopping();
 
  private:
