@@ -205,7 +205,9 @@ struct akm_control {
   __u32 tgid;               /* our process, in our pid namespace */
   __u32 self_test_tgid;     /* the child that provokes the probes at the start, or 0 */
   __u32 mount_ns;           /* inode number of our mount namespace */
+  __u32 host_mount_ns;      /* that of process 1: a service manager gives us another */
   __u32 wireguard_family;   /* generic netlink family, or 0 */
+  __u32 zero;
   __u8 deny[32];            /* by watch, where the tier can */
 };
 

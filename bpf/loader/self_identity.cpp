@@ -14,6 +14,8 @@ Result<SelfIdentity> self_identity() {
   if (::stat("/proc/self/ns/pid", &ns) != 0) return fail_errno(Errc::probe_failed, "/proc/self/ns/pid");
   struct stat mounts{};
   if (::stat("/proc/self/ns/mnt", &mounts) != 0) return fail_errno(Errc::probe_failed, "/proc/self/ns/mnt");
+  struct stat host = mounts;
+  (void)::stat("/proc/1/ns/mnt", &host);  // needs CAP_SYS_PTRACE where that is another's
   std::array<char, 32> target{};
   const ssize_t length = ::readlink("/proc/self", target.data(), target.size());
   if (length <= 0) return fail_errno(Errc::probe_failed, "/proc/self");
@@ -21,7 +23,7 @@ Result<SelfIdentity> self_identity() {
   std::from_chars(target.data(), target.data() + length, shown);
   if (shown != ::getpid()) return fail(Errc::probe_failed, "/proc shows another pid namespace");
   return SelfIdentity{static_cast<std::uint32_t>(shown), ns.st_dev, ns.st_ino,
-                      static_cast<std::uint32_t>(mounts.st_ino)};
+                      static_cast<std::uint32_t>(mounts.st_ino), static_cast<std::uint32_t>(host.st_ino)};
 }
 
 }  // namespace akm::bpf

@@ -11,7 +11,8 @@ struct SelfIdentity {
   std::uint32_t tgid = 0;
   std::uint64_t pid_ns_device = 0;
   std::uint64_t pid_ns_inode = 0;
-  std::uint32_t mount_ns = 0;  // inode number
+  std::uint32_t mount_ns = 0;       // inode number
+  std::uint32_t host_mount_ns = 0;  // of process 1; ours where it cannot be asked
 };
 
 /// probe_failed when /proc is not there or belongs to another pid namespace.

@@ -188,6 +188,12 @@ static __always_inline int denies(__u8 watch) {
   return own && own->deny[watch & 31];
 }
 
+/* In our mount namespace, or in that of process 1: a mount hides something there. */
+static __always_inline int is_where_we_see(const struct akm_control* own) {
+  __u32 here = BPF_CORE_READ(current_task(), nsproxy, mnt_ns, ns.inum);
+  return here == own->mount_ns || here == own->host_mount_ns;
+}
+
 static __always_inline void read_upid(struct pid* pid, unsigned int level, struct akm_pid_key* out) {
   const char* upid =
       (const char*)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);

@@ -35,14 +35,14 @@ static __always_inline unsigned long argument(struct akm_sys_enter* call, __u32 
   (1u << AKM_WATCH_STATE | 1u << AKM_WATCH_CONFIG | 1u << AKM_WATCH_SENSOR | 1u << AKM_WATCH_FOREIGN_CODE | \
    1u << AKM_WATCH_SERVICE)
 
-/* The watch, or 0. A mount above our folders hides them in our mount namespace only. */
+/* The watch, or 0. A mount above our folders hides them where we, or the operators, see them. */
 static __always_inline int of_path_call(int found, __u8 operation) {
   int watch = found & AKM_WATCH_MASK;
   int mounts = operation == AKM_OP_MOUNT || operation == AKM_OP_UNMOUNT;
   struct akm_control* own = get_control();
   if (found & AKM_MOUNTS_ONLY) {
     if (!mounts || !own) return 0;
-    return BPF_CORE_READ(current_task(), nsproxy, mnt_ns, ns.inum) == own->mount_ns ? watch : 0;
+    return is_where_we_see(own) ? watch : 0;
   }
   return PATH_WATCHES & (1u << (watch & 31)) ? watch : 0;
 }

@@ -8,7 +8,7 @@ static __always_inline int judge_mount(struct path* path, int result, __u8 tier)
   struct dentry* dentry = BPF_CORE_READ(path, dentry);
   struct akm_control* own = get_control();
   if (result || !own || is_ours()) return result;
-  if (BPF_CORE_READ(current_task(), nsproxy, mnt_ns, ns.inum) != own->mount_ns) return 0;
+  if (!is_where_we_see(own)) return 0;
   __u8 watch = watch_of_folder(BPF_CORE_READ(dentry, d_inode));
   watch = watch & AKM_MOUNTS_ONLY ? AKM_WATCH_MOUNT : watch_of_dentry(dentry);
   if (!watch || watch == AKM_WATCH_SERVICE) return 0;

@@ -17,7 +17,7 @@
 
 namespace akm::nmm {
 
-inline constexpr std::uint16_t kDefaultPort = 7400;
+inline constexpr std::uint16_t kDefaultPort = 7401;  // akmd on the same machine has 7400
 inline constexpr std::uint32_t kDefaultNvIndex = 0x01800a11;
 
 /// Kinds of machines, and the states before and after their updates.

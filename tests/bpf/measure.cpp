@@ -85,6 +85,7 @@ Times bare_round() {
   control.pid_ns_inode = identity->pid_ns_inode;
   control.tgid = identity->tgid;
   control.mount_ns = identity->mount_ns;
+  control.host_mount_ns = identity->host_mount_ns;
   const std::uint32_t zero = 0;
   (void)bpf_map_update_elem((*object)->map_fd("control"), &zero, &control, BPF_ANY);
   const std::uint8_t kind = AKM_GUARDED_KEY;

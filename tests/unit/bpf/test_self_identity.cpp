@@ -16,4 +16,5 @@ Test(self_identity, is_this_process_in_its_namespace) {
   cr_assert_eq(identity->pid_ns_device, ns.st_dev);
   cr_assert_eq(::stat("/proc/self/ns/mnt", &ns), 0);
   cr_assert_eq(identity->mount_ns, ns.st_ino);
+  if (::stat("/proc/1/ns/mnt", &ns) == 0) cr_assert_eq(identity->host_mount_ns, ns.st_ino);
 }
