@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""SPDX 2.3 of the packages in a folder: each with its digest, and what it depends on as installed here. sbom.py FOLDER."""
+"""SPDX 2.3 of the packages in a folder: their digests, and what they depend on as installed here. sbom.py FOLDER."""
 import datetime
 import hashlib
 import json
@@ -20,7 +20,8 @@ def spdx_id(name):
 
 def installed(name):
     """Version of a package of this machine, or None."""
-    done = subprocess.run(["dpkg-query", "-W", "-f=${Version} ${Status}", name], text=True, capture_output=True, check=False)
+    done = subprocess.run(["dpkg-query", "-W", "-f=${Version} ${Status}", name], text=True, capture_output=True,
+                          check=False)
     return done.stdout.split()[0] if done.returncode == 0 and done.stdout.endswith("ok installed") else None
 
 
@@ -38,7 +39,8 @@ def document(folder):
         name = field(deb, "Package")
         own = package(name, field(deb, "Version"), packageFileName=deb.name, licenseDeclared="Apache-2.0",
                       supplier="Organization: AKM maintainers",
-                      checksums=[{"algorithm": "SHA256", "checksumValue": hashlib.sha256(deb.read_bytes()).hexdigest()}])
+                      checksums=[{"algorithm": "SHA256",
+                                  "checksumValue": hashlib.sha256(deb.read_bytes()).hexdigest()}])
         packages[name] = own
         relations.append(("SPDXRef-DOCUMENT", "DESCRIBES", own["SPDXID"]))
     for name, deb in [(field(one, "Package"), one) for one in sorted(folder.glob("*.deb"))]:

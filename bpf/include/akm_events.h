@@ -208,7 +208,7 @@ struct akm_control {
   __u32 host_mount_ns;      /* that of process 1: a service manager gives us another */
   __u32 wireguard_family;   /* generic netlink family, or 0 */
   __u32 zero;
-  __u8 deny[32];            /* by watch, where the tier can */
+  __u8 deny[32]; /* by watch, where the tier can */
 };
 
 /* A thread of ours, as a caller in that pid namespace would name it. */

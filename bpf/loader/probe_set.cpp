@@ -195,11 +195,7 @@ Status Probes::start(const SelfIdentity& identity) {
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, object_->map_fd(ring), &event) != 0)
       return fail_errno(Errc::probe_failed, "epoll on the ring buffer");
   }
-  control_.tgid = identity.tgid;
-  control_.pid_ns_device = identity.pid_ns_device;
-  control_.pid_ns_inode = identity.pid_ns_inode;
-  control_.mount_ns = identity.mount_ns;
-  control_.host_mount_ns = identity.host_mount_ns;
+  tell(identity, control_);
   control_.heartbeat_limit_ns = static_cast<std::uint64_t>(options_.heartbeat_limit.count());
   for (const akm_watch watch : kDenied) control_.deny[watch] = options_.deny ? 1 : 0;
   if (adopted_) take_over();

@@ -26,4 +26,12 @@ Result<SelfIdentity> self_identity() {
                       static_cast<std::uint32_t>(mounts.st_ino), static_cast<std::uint32_t>(host.st_ino)};
 }
 
+void tell(const SelfIdentity& identity, akm_control& control) {
+  control.tgid = identity.tgid;
+  control.pid_ns_device = identity.pid_ns_device;
+  control.pid_ns_inode = identity.pid_ns_inode;
+  control.mount_ns = identity.mount_ns;
+  control.host_mount_ns = identity.host_mount_ns;
+}
+
 }  // namespace akm::bpf

@@ -3,6 +3,7 @@
 // is.
 #include <cstdint>
 
+#include "bpf/include/akm_events.h"
 #include "daemon/base/result.h"
 
 namespace akm::bpf {
@@ -17,5 +18,7 @@ struct SelfIdentity {
 
 /// probe_failed when /proc is not there or belongs to another pid namespace.
 Result<SelfIdentity> self_identity();
+/// Where the programs read it.
+void tell(const SelfIdentity& identity, akm_control& control);
 
 }  // namespace akm::bpf

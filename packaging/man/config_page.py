@@ -15,7 +15,7 @@ def roff(text):
 
 
 def entries(lines):
-    """("table", name, "") and ("key", "name = default", doc), in the order of the file; what stands before is its title."""
+    """("table", name, "") and ("key", "name = default", doc), in the order of the file, after its title."""
     doc = []
     started = False
     for line in lines:
@@ -38,9 +38,9 @@ def page(program, text):
     out = [f'.TH {program.upper()}.TOML 5 "2026" "AKM" "File formats"', ".SH NAME",
            f"{program}.toml \\- configuration of {program}(8)", ".SH SYNOPSIS",
            f".I /etc/akm/{program}.toml", ".br", f".I /etc/akm/{program}.toml.d/*.toml", ".SH DESCRIPTION",
-           "TOML. Drop\\-ins are read after the file, in the order of their names, and a later one wins; tables of an array",
-           "([[name]]) add up. A key that is not listed here, a value of another type or out of bounds is an error that names file",
-           "and line, and the daemon does not start.", f".B {program} \\-\\-check\\-config",
+           "TOML. Drop\\-ins are read after the file, in the order of their names, and a later one wins; tables of an",
+           "array ([[name]]) add up. A key that is not listed here, a value of another type or out of bounds is an error",
+           "that names file and line, and the daemon does not start.", f".B {program} \\-\\-check\\-config",
            "says so beforehand, and", ".B systemctl reload", "takes a valid configuration only.",
            "Each key is shown with its default."]
     for kind, name, doc in entries(text.splitlines()):
@@ -48,8 +48,8 @@ def page(program, text):
             out.append(f'.SH "{roff(name)}"')
         else:
             out += [".TP", f"\\fB{roff(name)}\\fR", roff(doc)]
-    out += [".SH FILES", ".TP", f".I /etc/akm/{program}.toml", "As installed it sets nothing: every key stands there as a comment.",
-            ".SH SEE ALSO", f".BR {program} (8),", ".BR akm\\-policy (5),", ".BR akmctl (1)"]
+    out += [".SH FILES", ".TP", f".I /etc/akm/{program}.toml",
+            "As installed it sets nothing: every key stands there as a comment.", ".SH SEE ALSO", f".BR {program} (8),", ".BR akm\\-policy (5),", ".BR akmctl (1)"]
     return "\n".join(out) + "\n"
 
 

@@ -33,7 +33,8 @@ def signature(node):
         return f"{node.getAttribute('name')}: {node.getAttribute('type')} ({node.getAttribute('access')})"
     ways = {"in": [], "out": []}
     for arg in node.getElementsByTagName("arg"):
-        ways[arg.getAttribute("direction") or "in"].append(f"{arg.getAttribute('type')} {arg.getAttribute('name')}".strip())
+        text = f"{arg.getAttribute('type')} {arg.getAttribute('name')}".strip()
+        ways[arg.getAttribute("direction") or "in"].append(text)
     out = f"{node.getAttribute('name')}({', '.join(ways['in'])})"
     return out + (f" -> ({', '.join(ways['out'])})" if ways["out"] else "")
 
@@ -56,11 +57,12 @@ def page(document):
     name = interface.getAttribute("name")
     about = [one.data for one in document.childNodes + document.documentElement.childNodes
              if one.nodeType == one.COMMENT_NODE]
-    out = [f'.TH {name} 5 "2026" "AKM" "D\\-Bus interface"', ".SH NAME", f"{name} \\- D\\-Bus interface of AKM", ".SH DESCRIPTION"]
+    out = [f'.TH {name} 5 "2026" "AKM" "D\\-Bus interface"', ".SH NAME",
+           f"{name} \\- D\\-Bus interface of AKM", ".SH DESCRIPTION"]
     for text in paragraphs(about[0] if about else ""):
         out += [roff(text), ".PP"]
-    out += ["Types are those of the D\\-Bus specification. The file", f".I /usr/share/dbus\\-1/interfaces/{roff(name)}.xml",
-            "has the same for programs."]
+    out += ["Types are those of the D\\-Bus specification. The file",
+            f".I /usr/share/dbus\\-1/interfaces/{roff(name)}.xml", "has the same for programs."]
     all_members = list(members(interface))
     for kind, title in KINDS.items():
         chosen = [one for one in all_members if one[0] == kind]

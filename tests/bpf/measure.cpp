@@ -81,11 +81,7 @@ Times bare_round() {
       ProbeObject::load({.ring_bytes = 256 * 1024, .critical_ring_bytes = 256 * 1024, .refused = {}});
   if (!object || !(*object)->attach()) return times;
   akm_control control{};
-  control.pid_ns_device = identity->pid_ns_device;
-  control.pid_ns_inode = identity->pid_ns_inode;
-  control.tgid = identity->tgid;
-  control.mount_ns = identity->mount_ns;
-  control.host_mount_ns = identity->host_mount_ns;
+  tell(*identity, control);
   const std::uint32_t zero = 0;
   (void)bpf_map_update_elem((*object)->map_fd("control"), &zero, &control, BPF_ANY);
   const std::uint8_t kind = AKM_GUARDED_KEY;

@@ -17,4 +17,9 @@ Test(self_identity, is_this_process_in_its_namespace) {
   cr_assert_eq(::stat("/proc/self/ns/mnt", &ns), 0);
   cr_assert_eq(identity->mount_ns, ns.st_ino);
   if (::stat("/proc/1/ns/mnt", &ns) == 0) cr_assert_eq(identity->host_mount_ns, ns.st_ino);
+  akm_control control{};
+  tell(*identity, control);
+  cr_assert_eq(control.tgid, identity->tgid);
+  cr_assert_eq(control.mount_ns, identity->mount_ns);
+  cr_assert_eq(control.host_mount_ns, identity->host_mount_ns);
 }
