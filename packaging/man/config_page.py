@@ -35,9 +35,10 @@ def entries(lines):
 
 
 def page(program, text):
+    file = f"/etc/akm/{program}.toml"
     out = [f'.TH {program.upper()}.TOML 5 "2026" "AKM" "File formats"', ".SH NAME",
-           f"{program}.toml \\- configuration of {program}(8)", ".SH SYNOPSIS",
-           f".I /etc/akm/{program}.toml", ".br", f".I /etc/akm/{program}.toml.d/*.toml", ".SH DESCRIPTION",
+           f"{program}.toml \\- configuration of {program}(8)", ".SH SYNOPSIS", f".I {file}", ".br", f".I {file}.d/*.toml",
+           ".SH DESCRIPTION",
            "TOML. Drop\\-ins are read after the file, in the order of their names, and a later one wins; tables of an",
            "array ([[name]]) add up. A key that is not listed here, a value of another type or out of bounds is an error",
            "that names file and line, and the daemon does not start.", f".B {program} \\-\\-check\\-config",
@@ -48,8 +49,8 @@ def page(program, text):
             out.append(f'.SH "{roff(name)}"')
         else:
             out += [".TP", f"\\fB{roff(name)}\\fR", roff(doc)]
-    out += [".SH FILES", ".TP", f".I /etc/akm/{program}.toml",
-            "As installed it sets nothing: every key stands there as a comment.", ".SH SEE ALSO", f".BR {program} (8),", ".BR akm\\-policy (5),", ".BR akmctl (1)"]
+    out += [".SH FILES", ".TP", f".I {file}", "As installed it sets nothing: every key stands there as a comment.",
+            ".SH SEE ALSO", f".BR {program} (8),", ".BR akm\\-policy (5),", ".BR akmctl (1)"]
     return "\n".join(out) + "\n"
 
 
