@@ -1,15 +1,18 @@
 #include "daemon/service/service_manager.h"
 
 #include <criterion/criterion.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "daemon/base/unique_fd.h"
+#include "daemon/service/signals.h"
 #include "tests/support/fake_loop.h"
 #include "tests/support/temporary_folder.h"
 
@@ -49,6 +52,20 @@ Test(service_manager, is_told_of_ready_and_stopping) {
   cr_assert_eq(manager.told(), "STATUS=quarantined");
   notifier.stopping();
   cr_assert_eq(manager.told(), "STOPPING=1");
+}
+
+Test(service_manager, a_start_anew_is_a_reload_to_it) {
+  const auto signals = service::block_stop_signals();
+  const Manager manager;
+  test::FakeLoop loop;
+  service::ServiceManager notifier(loop);
+  cr_assert(service::stop_on_signal(loop, *signals).has_value());
+  cr_assert_eq(std::raise(SIGHUP), 0);
+  loop.watches.begin()->second.handler(POLLIN);
+  notifier.stopping();
+  const std::string told = manager.told();
+  cr_assert(told.starts_with("RELOADING=1\nMONOTONIC_USEC="));
+  cr_assert_gt(std::stoll(told.substr(told.rfind('=') + 1)), 0);
 }
 
 Test(service_manager, the_watchdog_is_fed_at_half_its_time) {
