@@ -13,7 +13,9 @@ namespace akm::bpf {
 namespace {
 
 bool has_events(int folder) {
-  return ::faccessat(folder, "events/syscalls", F_OK, 0) == 0;
+  // Not access(2), which leaves out the capabilities of a user who is not root.
+  struct stat info{};
+  return ::fstatat(folder, "events/syscalls", &info, 0) == 0;
 }
 
 /// A mount that is in no namespace: it goes away with its descriptor.
