@@ -264,7 +264,7 @@ AKM_ASSERT(sizeof(struct akm_pid_key) == 8, "pid key");
 AKM_ASSERT(sizeof(struct akm_prefix_key) == 4 + AKM_PREFIX_BYTES, "prefix key");
 AKM_ASSERT(sizeof(struct akm_folder_key) == 16, "folder key");
 AKM_ASSERT(sizeof(struct akm_name_key) == 80, "name key");
-AKM_ASSERT(sizeof(struct akm_control) == 96, "control");
+AKM_ASSERT(sizeof(struct akm_control) == 104, "control");
 AKM_ASSERT(AKM_WATCHES <= 32, "watches fit the deny flags and a bit mask");
 
 #endif
