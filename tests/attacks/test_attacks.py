@@ -18,7 +18,9 @@ import results  # noqa: E402
 from vm_test import main  # noqa: E402
 
 NEEDED = ("dbus-daemon", "unshare", "keyctl", "ip", "awk")
-START = 'ip link set lo up && exec sh "$@"'
+# Nothing of this machine's /etc is written to.
+START = """ip link set lo up && cp -a /etc "$0/etc" && mkdir -p "$0/etc/systemd/system" && mount --bind "$0/etc" /etc &&
+exec sh "$@" etc"""
 
 
 class Attacks(unittest.TestCase):
@@ -35,7 +37,7 @@ class Attacks(unittest.TestCase):
         bus = self.folder / "bus.conf"
         bus.write_text(machine.BUS)
         done = subprocess.run(
-            ["keyctl", "session", "-", "unshare", "-n", "-m", "--propagation", "private", "sh", "-c", START, "sh",
+            ["keyctl", "session", "-", "unshare", "-n", "-m", "--propagation", "private", "sh", "-c", START, self.folder,
              HERE / "attacks.sh", self.folder / "w"], capture_output=True, text=True, timeout=240, check=False,
             env={**os.environ, "PATH": f"{machine.BUILD / 'bin'}:{os.environ['PATH']}", "AKM_ATTACK_BUS": str(bus)})
         self.assertIn("ATTACKS over", done.stdout, done.stdout[-3000:] + done.stderr[-3000:])

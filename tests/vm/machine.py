@@ -185,6 +185,17 @@ class Machine:
                 if "error" in answer:
                     raise RuntimeError(answer["error"])
 
+    def gone(self, device, seconds=60):
+        """Whether a device that was told to leave is no more: its backend can be used again."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                self.command("qom-list", path=f"/machine/peripheral/{device}")
+            except RuntimeError:
+                return True
+            time.sleep(0.2)
+        return False
+
     def stop(self):
         for process in reversed(self.processes):
             if process.poll() is None:

@@ -61,6 +61,7 @@ class Boot(unittest.TestCase):
 
 class Sensor(Boot):
     tiers = {}
+    tpm = True  # for what D9 watches
 
     @classmethod
     def put(cls, image):
@@ -72,7 +73,7 @@ class Sensor(Boot):
         image.put(machine.HERE.parent / "attacks/attacks.sh", "/attacks.sh")
         image.put_program(pathlib.Path(shutil.which("true")).resolve())  # not an applet: it is run by other names too
         image.put(shutil.which("true"), "/usr/bin/strace")  # it is enough that a tool is there and started
-        image.put_modules("veth", "wireguard")
+        image.put_modules("veth", "wireguard", "xfrm_user", "af_key")
 
     def test_each_program_loads(self):
         refused = re.findall(r"^PROGRAM (?!.* ok$).*$", self.said, re.M)
