@@ -5,6 +5,9 @@
 set -u
 work=$1
 place=${2:-anywhere}
+# What the gate has counted is judged once a minute: D26 and D27 are not done where nobody has that time.
+minute=${AKM_ATTACK_MINUTE:-}
+[ "$place" != disposable ] || minute=yes
 bus=unix:path=$work/bus
 port=7400
 mkdir -p "$work/state" "$work/etc" "$work/nmm"
@@ -78,14 +81,14 @@ echo "STATUS $status"
 ring=$(echo "$status" | sed 's/.*"keyring":\([0-9]*\).*/\1/')
 sleep 2
 for act in $(attack list | awk -v p="$place" '$5 == "anywhere" || $5 == p || p == "disposable" { print $1 }'); do
+  case $act in d26-* | d27-*) [ -n "$minute" ] || continue ;; esac
   said=$(attack "$act" "$node" "$ring" "$work/state" "$work/etc" "$port")
   echo "${said:-ACT ? ? ? $act 0 died}"
 done
 # What waits in the ring is read with the next heartbeat of the sensor, and the machine is compared every 5 s.
 sleep 8
-# What the gate has counted is judged once a minute.
 left=60
-while [ "$place" = disposable ] && [ "$left" -gt 0 ] && ! grep -q 'AKM_CLASS=forged-frames' "$work/node.log"; do
+while [ -n "$minute" ] && [ "$left" -gt 0 ] && ! grep -q 'AKM_CLASS=forged-frames' "$work/node.log"; do
   left=$((left - 1))
   sleep 1
 done

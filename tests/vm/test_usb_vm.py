@@ -89,7 +89,6 @@ class UsbInAMachine(unittest.TestCase):
         self.assertIn("a.akmreceipt", names)
         self.assertNotIn("a.akmbundle", names)
 
-
     def insertions(self, guest):
         """D21: what is plugged into a node that is at work. A hub is nothing by itself; a mouse behind it is."""
         book = results.Book("usb", "vm-6.1")

@@ -36,7 +36,11 @@ echo "RESULT active"
 # From now on nobody expects a device. USB WORD asks the host for it; the node says what it makes of it.
 told() { grep 'AKM_CLASS=usb-insertion' /tmp/node.log | grep -c 'AKM_GRADE=evidence'; }
 more_than() { [ "$(told)" -gt "$1" ]; }
-devices() { ls -d /sys/bus/usb/devices/*-* | grep -vc :; }
+devices() {
+  count=0
+  for device in /sys/bus/usb/devices/*-*; do [ ! -e "$device/idVendor" ] || count=$((count + 1)); done
+  echo "$count"
+}
 more_devices_than() { [ "$(devices)" -gt "$1" ]; }
 before=$(told)
 there=$(devices)
