@@ -12,7 +12,7 @@ from tools.lab.lab import Lab, run, wait_until
 
 SYSCTL = pathlib.Path("/proc/sys/kernel/kptr_restrict")
 UNITS = pathlib.Path("/run/systemd/transient")
-QUICK = {"watch.interval_s": 5, "watch.tpm_interval_s": 5, "watch.hardware_interval_s": 5, "watch.scan_rate": 1}
+QUICK = {"watch.interval_s": 5, "watch.tpm_interval_s": 10, "watch.hardware_interval_s": 10, "watch.scan_rate": 1}
 CAPTURE = """import socket, struct, time
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 s.setsockopt(263, 1, struct.pack("iHH8s", socket.if_nametoindex("eth0"), 1, 0, b""))  # PACKET_MR_PROMISC
@@ -91,7 +91,7 @@ class UserSpace(IntegrationTest):
     def test_each_is_told_with_what_changed_and_its_end_is(self):
         book = Book("watch")
         self.harmless()
-        time.sleep(6)  # longer than each interval of QUICK
+        time.sleep(11)  # longer than each interval of QUICK
         self.assertNotIn("AKM_CLASS=", self.node.log.read_text(), "nothing of that is a detection")
         for row in (*CLASSES, "D23", "D26"):
             book.silent(row, "what belongs there, left as it is")

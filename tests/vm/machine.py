@@ -185,16 +185,16 @@ class Machine:
                 if "error" in answer:
                     raise RuntimeError(answer["error"])
 
-    def gone(self, device, seconds=60):
-        """Whether a device that was told to leave is no more: its backend can be used again."""
+    def plug(self, seconds=60, **device):
+        """Adds a device; what it stands on may be held a moment longer by one that was taken out."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while True:
             try:
-                self.command("qom-list", path=f"/machine/peripheral/{device}")
+                return self.command("device_add", **device)
             except RuntimeError:
-                return True
-            time.sleep(0.2)
-        return False
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
 
     def stop(self):
         for process in reversed(self.processes):
