@@ -52,15 +52,15 @@ class Book:
         FOLDER.mkdir(exist_ok=True)
         self.path.write_text("")
 
-    def _add(self, row, kind, act, result, detail, tier):
+    def add(self, row, kind, act, result, detail="", tier=USER_SPACE):
         with open(self.path, "a", encoding="utf-8") as out:
             out.write(Result(self.where, row, tier, kind, act, result, detail).line() + "\n")
 
     def detected(self, row, act, detail="", around=False, tier=USER_SPACE):
-        self._add(row, "around" if around else "attack", act, "detected", detail, tier)
+        self.add(row, "around" if around else "attack", act, "detected", detail, tier)
 
     def silent(self, row, act, tier=USER_SPACE):
-        self._add(row, "benign", act, "silent", "", tier)
+        self.add(row, "benign", act, "silent", "", tier)
 
 
 def _known(one):
