@@ -26,7 +26,7 @@ constexpr int kIa32Bpf = 357;
 constexpr std::uint32_t kKexecI386 = 3U << 16;
 constexpr const char* kPreload = "/etc/ld.so.preload";
 // Longer than attacks.sh's watch.interval_s: user space has looked meanwhile.
-constexpr unsigned kLookSeconds = 6;
+constexpr unsigned kLookMicroseconds = 6'000'000;
 
 /// A program that does nothing. The attributes have 64 bits for each address, in 32-bit calls too.
 bpf_attr nothing_to_load(const bpf_insn (&code)[2]) {
@@ -168,7 +168,7 @@ int preload_by_descriptor(const Target&) {
   if (const int failed = open_once("/etc/" + name, O_WRONLY | O_CREAT); failed != 0) return failed;
   return at_preload([&] {
     const int result = outcome(::renameat(etc, name.c_str(), etc, "ld.so.preload"));
-    (void)::sleep(kLookSeconds);
+    (void)::usleep(kLookMicroseconds);
     return result;
   });
 }

@@ -73,6 +73,7 @@ class Sensor(Boot):
         image.put(machine.HERE.parent / "attacks/attacks.sh", "/attacks.sh")
         image.put_program(pathlib.Path(shutil.which("true")).resolve())  # not an applet: it is run by other names too
         image.put(shutil.which("true"), "/usr/bin/strace")  # it is enough that a tool is there and started
+        image.put_plugin("libtss2-tcti-device.so.0")
         image.put_modules("veth", "wireguard", "xfrm_user", "af_key")
 
     def test_each_program_loads(self):
