@@ -59,7 +59,7 @@ def cell(found):
         if one.result != "unavailable":
             tried[one.tier].append(one)
     parts = [said for said in (part(tier, of_tier) for tier, of_tier in tried.items()) if said]
-    return "; ".join(parts) or ("not there" if found else "-")
+    return "; ".join(parts) or ("not there" if any(one.kind != "benign" for one in found) else "-")
 
 
 def missed(found):
@@ -75,7 +75,10 @@ def missed(found):
 def limits(folder, place):
     """What each row cannot see there, or why there is none: the sensor's catalogue, by `akmctl node status`."""
     rows = collections.defaultdict(list)
-    for row, said in results.status((folder / f"{place}.log").read_text(errors="replace"))["probes"].items():
+    log = folder / f"{place}.log"
+    if not log.exists():
+        return ["- nothing: only tests with acts of their own were run"]
+    for row, said in results.status(log.read_text(errors="replace")).get("probes", {}).items():
         tier, _, blind = said.partition(": ")
         if row in ROWS and blind and row != "D32":
             rows[f"{tier}: {blind}"].append(row)
