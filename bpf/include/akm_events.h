@@ -201,6 +201,7 @@ struct akm_control {
   __u64 heartbeat_ns;       /* boot time of the last heartbeat */
   __u64 heartbeat_limit_ns; /* later than this after it, nobody watches */
   __u64 lost_told;          /* records without room that were told: for who takes the programs up */
+  __u64 started_ns;         /* boot time of our start, 0: not known yet; a number may be given again */
   __u32 tgid;               /* our process, in our pid namespace */
   __u32 self_test_tgid;     /* the child that provokes the probes at the start, or 0 */
   __u32 mount_ns;           /* inode number of our mount namespace */
@@ -261,7 +262,7 @@ AKM_ASSERT(sizeof(struct akm_pid_key) == 8, "pid key");
 AKM_ASSERT(sizeof(struct akm_prefix_key) == 4 + AKM_PREFIX_BYTES, "prefix key");
 AKM_ASSERT(sizeof(struct akm_folder_key) == 16, "folder key");
 AKM_ASSERT(sizeof(struct akm_name_key) == 80, "name key");
-AKM_ASSERT(sizeof(struct akm_control) == 88, "control");
+AKM_ASSERT(sizeof(struct akm_control) == 96, "control");
 AKM_ASSERT(AKM_WATCHES <= 32, "watches fit the deny flags and a bit mask");
 
 #endif

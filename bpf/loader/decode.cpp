@@ -235,7 +235,7 @@ std::optional<std::variant<SelfProbe, Nothing, ProbeRecord>> decode_event(
   if (!is_sane(event)) return std::nullopt;
   if (event.watch == AKM_WATCH_SELF) {
     if (event.operation != AKM_OP_SELF_PROBE) return std::nullopt;
-    return SelfProbe{event.argument, event.tgid};
+    return SelfProbe{event.argument, event.tgid, event.started_boottime_ns};
   }
   const auto watch = watch_of(event.watch);
   const auto outcome = outcome_of(event.outcome);

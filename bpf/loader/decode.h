@@ -13,7 +13,8 @@ namespace akm::bpf {
 /// The heartbeat's own record.
 struct SelfProbe {
   std::uint64_t beat = 0;
-  std::uint32_t tgid = 0;  // ours, in the host's numbers
+  std::uint32_t tgid = 0;        // ours, in the host's numbers
+  std::uint64_t started_ns = 0;  // boot time of our start
 };
 /// A record that says nothing after all (a /proc file of ours that is not its memory).
 struct Nothing {};

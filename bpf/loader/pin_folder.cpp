@@ -11,7 +11,33 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <ranges>
+
 namespace akm::bpf {
+namespace {
+
+/// Folders that were made and, as it turned out, for nothing.
+class Made {
+ public:
+  Made() = default;
+  Made(const Made&) = delete;
+  Made& operator=(const Made&) = delete;
+  ~Made() {
+    for (const std::string& path : std::views::reverse(paths_)) (void)::rmdir(path.c_str());
+  }
+  /// False with errno when it is not there afterwards.
+  bool make(const std::string& path) {
+    if (::mkdir(path.c_str(), 0700) != 0) return errno == EEXIST;
+    paths_.push_back(path);
+    return true;
+  }
+  void keep() { paths_.clear(); }
+
+ private:
+  std::vector<std::string> paths_;
+};
+
+}  // namespace
 
 Result<PinFolder> PinFolder::open() {
   const UniqueFd context(static_cast<int>(::syscall(SYS_fsopen, "bpf", FSOPEN_CLOEXEC)));
@@ -25,22 +51,24 @@ Result<PinFolder> PinFolder::open() {
 }
 
 Result<PinFolder> PinFolder::open_at(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(Errc::probe_failed, path);
+  Made made;
+  const std::string parent = path.substr(0, path.rfind('/'));
+  const bool there = made.make(path) || (errno == ENOENT && made.make(parent) && made.make(path));
+  if (!there) return fail_errno(Errc::probe_failed, path);
   UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!folder) return fail_errno(Errc::probe_failed, path);
   struct statfs fs{};
   struct stat status{};
   if (::fstatfs(folder.get(), &fs) != 0 || ::fstat(folder.get(), &status) != 0)
     return fail_errno(Errc::probe_failed, path);
-  if (static_cast<std::uint32_t>(fs.f_type) != BPF_FS_MAGIC) {
-    (void)::rmdir(path.c_str());
+  if (static_cast<std::uint32_t>(fs.f_type) != BPF_FS_MAGIC)
     return fail(Errc::probe_failed, path + " is on no bpffs");
-  }
   if (status.st_uid != ::geteuid() || (status.st_mode & 077) != 0)
     return fail(Errc::probe_failed, path + " is not ours alone");
   // The lock ends with the descriptor, that is with the process.
   if (::flock(folder.get(), LOCK_EX | LOCK_NB) != 0)
     return fail_errno(Errc::probe_failed, path + " is in use");
+  made.keep();
   return PinFolder(std::move(folder), true);
 }
 

@@ -16,8 +16,8 @@ class PinFolder {
  public:
   /// probe_failed when no private bpffs may be made (no CAP_SYS_ADMIN).
   static Result<PinFolder> open();
-  /// A folder of a mounted bpffs, made with mode 0700 when it is not there. probe_failed when it cannot be,
-  /// is not ours alone, or another process holds it.
+  /// A folder of a mounted bpffs, made with mode 0700 when it is not there, as the one above it. probe_failed
+  /// when it cannot be, is not ours alone, or another process holds it.
   static Result<PinFolder> open_at(const std::string& path);
   [[nodiscard]] bool outlives() const { return outlives_; }
   Status pin(int link_fd, const std::string& name) const;

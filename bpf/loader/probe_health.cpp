@@ -115,4 +115,20 @@ std::vector<ProbeHealth> row_health(const ProbeObject& object, const std::string
   return out;
 }
 
+std::string_view sensor_finding_name(SensorFinding::Kind kind) {
+  switch (kind) {
+    case SensorFinding::Kind::records_lost:
+      return "records-lost";
+    case SensorFinding::Kind::probe_gone:
+      return "probe-gone";
+    case SensorFinding::Kind::silent:
+      return "silent";
+    case SensorFinding::Kind::folder_replaced:
+      return "folder-replaced";
+    case SensorFinding::Kind::unwatched:
+      return "unwatched";
+  }
+  return "unknown";
+}
+
 }  // namespace akm::bpf

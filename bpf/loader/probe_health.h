@@ -1,5 +1,6 @@
 #pragma once
 // How each detection is watched on this kernel: which groups it needs, what their tier cannot see.
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,5 +29,19 @@ std::span<const WatchedRow> watched_rows();
 
 /// D1 to D31 by the states of the groups. `fanotify_reason` is empty when fanotify watches the folders.
 std::vector<ProbeHealth> row_health(const ProbeObject& object, const std::string& fanotify_reason);
+
+/// The sensor is impaired (D32). Told once when it begins, not at every check.
+struct SensorFinding {
+  enum class Kind : std::uint8_t {
+    records_lost,
+    probe_gone,
+    silent,
+    folder_replaced,
+    unwatched,  // the programs were at work and nobody read what they saw
+  } kind{};
+  std::string detail;
+  std::uint64_t count = 0;  // records lost since the last finding
+};
+std::string_view sensor_finding_name(SensorFinding::Kind kind);
 
 }  // namespace akm::bpf

@@ -94,6 +94,7 @@ class Probes final : public ProbeSet {
   Status guard_keys(std::span<const std::int32_t> serials, std::int32_t keyring) override;
   std::vector<SensorFinding> check(const RecordHandler& handler) override;
   [[nodiscard]] std::vector<ProbeHealth> health() const override;
+  [[nodiscard]] std::string pin_folder() const override { return options_.pin_folder; }
   [[nodiscard]] std::map<std::string, std::uint64_t> counters() const override;
 
  private:
@@ -144,12 +145,14 @@ class Probes final : public ProbeSet {
   std::uint64_t overflows_ = 0;
 };
 
-// The programs stay where they are pinned, and have nobody who may touch anything: so nothing is denied.
+// The programs stay where they are pinned. Nothing is denied any more: who comes after us could not begin.
+// What this process still does, to its state say, is ours to its end; its number may be another's then.
 Probes::~Probes() {
   if (!options_.pin_folder.empty()) {
-    control_.tgid = 0;
     std::ranges::fill(control_.deny, std::uint8_t{0});
     (void)write_control();
+    ++beat_;
+    forget_ended_threads();
   }
   ring_buffer__free(ring_);
 }
@@ -279,6 +282,7 @@ int Probes::take_record(void* context, void* data, size_t size) noexcept {
   } else if (const auto* probe = std::get_if<SelfProbe>(&*decoded)) {
     self->beat_seen_ = probe->beat;
     self->host_tgid_ = probe->tgid;
+    self->control_.started_ns = probe->started_ns;
   } else if (const auto* record = std::get_if<ProbeRecord>(&*decoded);
              record != nullptr && record->self_test) {
     // Others cannot make such a record; later ones than the test's are what it provoked late.
@@ -445,22 +449,6 @@ std::map<std::string, std::uint64_t> Probes::counters() const {
 }
 
 }  // namespace
-
-std::string_view sensor_finding_name(SensorFinding::Kind kind) {
-  switch (kind) {
-    case SensorFinding::Kind::records_lost:
-      return "records-lost";
-    case SensorFinding::Kind::probe_gone:
-      return "probe-gone";
-    case SensorFinding::Kind::silent:
-      return "silent";
-    case SensorFinding::Kind::folder_replaced:
-      return "folder-replaced";
-    case SensorFinding::Kind::unwatched:
-      return "unwatched";
-  }
-  return "unknown";
-}
 
 Result<std::unique_ptr<ProbeSet>> ProbeSet::open(const ProbeOptions& options) {
   AKM_TRY(check_options(options));

@@ -38,20 +38,6 @@ struct ProbeOptions {
   Duration heartbeat_limit = std::chrono::seconds(30);
 };
 
-/// The sensor is impaired (D32). Told once when it begins, not at every check.
-struct SensorFinding {
-  enum class Kind : std::uint8_t {
-    records_lost,
-    probe_gone,
-    silent,
-    folder_replaced,
-    unwatched,  // the programs were at work and nobody read what they saw
-  } kind{};
-  std::string detail;
-  std::uint64_t count = 0;  // records lost since the last finding
-};
-std::string_view sensor_finding_name(SensorFinding::Kind kind);
-
 class ProbeSet {
  public:
   using RecordHandler = std::function<void(const ProbeRecord&)>;
@@ -85,6 +71,8 @@ class ProbeSet {
   virtual std::vector<SensorFinding> check(const RecordHandler& handler) = 0;
 
   [[nodiscard]] virtual std::vector<ProbeHealth> health() const = 0;
+  /// Where the programs are pinned; empty when they end with us.
+  [[nodiscard]] virtual std::string pin_folder() const { return {}; }
   /// probe_records, probe_records_garbled, probe_made, probe_lost_ring_full, probe_lost_..., for each watch
   /// probe_made_key and probe_lost_key, probe_links, probe_heartbeats. What was made and not lost was read,
   /// or waits.

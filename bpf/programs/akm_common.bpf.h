@@ -146,21 +146,31 @@ static __always_inline void count(__u32 watch, __u32 what) {
   if (number) __sync_fetch_and_add(number, 1);
 }
 
+static __always_inline struct task_struct* current_task(void) {
+  return (struct task_struct*)bpf_get_current_task();
+}
+
 enum akm_caller {
   CALLER_FOREIGN = 0,
   CALLER_OURS = 1,
   CALLER_SELF_TEST = 2, /* foreign, for a good purpose */
 };
 
-/* Exact in nested pid namespaces: a process in another namespace is never us, whatever its number. Several
- * daemons on one machine each have their own objects, so each has its own "we". */
+static __always_inline __u64 start_of_caller(void) {
+  return BPF_CORE_READ(current_task(), group_leader, start_boottime);
+}
+
+/* Exact in nested pid namespaces: a process in another namespace is never us, whatever its number; nor is one
+ * that has our number after us. Several daemons on one machine each have their own objects, so each has its
+ * own "we". */
 static __always_inline int caller(void) {
   struct bpf_pidns_info info = {};
   struct akm_control* own = get_control();
   if (!own) return CALLER_FOREIGN;
   if (bpf_get_ns_current_pid_tgid(own->pid_ns_device, own->pid_ns_inode, &info, sizeof(info)))
     return CALLER_FOREIGN;
-  if (info.tgid == own->tgid) return CALLER_OURS;
+  if (info.tgid == own->tgid && (!own->started_ns || own->started_ns == start_of_caller()))
+    return CALLER_OURS;
   return own->self_test_tgid && info.tgid == own->self_test_tgid ? CALLER_SELF_TEST : CALLER_FOREIGN;
 }
 
@@ -176,10 +186,6 @@ static __always_inline int is_init(void) {
 static __always_inline int denies(__u8 watch) {
   struct akm_control* own = get_control();
   return own && own->deny[watch & 31];
-}
-
-static __always_inline struct task_struct* current_task(void) {
-  return (struct task_struct*)bpf_get_current_task();
 }
 
 static __always_inline void read_upid(struct pid* pid, unsigned int level, struct akm_pid_key* out) {

@@ -127,7 +127,7 @@ void Assembly::watch_machine(const service::Settings& settings, const NmmSetting
     self.paths.push_back(*program);
     self.program = *program;
   }
-  self.pin_folder = own.probes.pin_folder;
+  self.pin_folder = role_->guard().pin_folder();
   self.run_aside = [this](keyring::TpmWorker::Job job) { return aside_.run(std::move(job)); };
   self.tcti = own.hardware.tcti;
   self.tiers = [this] { return role_->guard().health(); };
@@ -149,7 +149,7 @@ void Assembly::assemble(const service::Settings& settings, NmmSettings own, NmmI
       });
   gate_.emplace(service::GateKeeper::Parts{
       service::open_gate(own.gate, loop_.local_endpoint(socket_), identity.findings), &shell_->engine(),
-      boottime_now, [this](const policy::Detection& one) { role_->detected(one); }});
+      boottime_now, [this](const policy::Detection& one) { role_->guard().judge(one); }});
   const auto findings = shell_->restore();
   identity.findings.insert(identity.findings.end(), findings.begin(), findings.end());
   auto probes = sentry::open_probes(own.probes, settings.state_folder, identity.findings);

@@ -18,6 +18,8 @@ constexpr std::size_t kAskedAtOnce = 64;
 constexpr Duration kPatience = std::chrono::seconds(10);
 // One attack is many records.
 constexpr Duration kPause = std::chrono::seconds(60);
+// Generations in one writing, and in one turn of the loop.
+constexpr std::size_t kRenewedAtOnce = 64;
 // There while a replacement is under way: [class, severity, time since boot, incident].
 constexpr std::string_view kRecord = "key-replacement";
 
@@ -119,8 +121,43 @@ void KeyReplacement::finish() {
   patience_ends_.reset();
   waiting_.clear();
   asked_.clear();
-  const BreachOutcome outcome = recovery_.own_breach(breach_);
-  if (!outcome.failed && !next_) (void)core_.registry.store().remove(kRecord);
+  renew(breach_, true);
+}
+
+/// One that waits has all relationships before it: another one like it would add nothing.
+void KeyReplacement::renew(const Breach& breach, bool after_keys) {
+  if (!renewals_.empty() && !renewals_.back().begun && renewals_.back().after_keys == after_keys) return;
+  Renewal renewal;
+  renewal.breach = breach;
+  renewal.after_keys = after_keys;
+  renewal.since = core_.now();
+  for (const auto& [asr_id, record] : core_.registry.asrs()) {
+    if (!record.deleted) renewal.left.push_back(asr_id);
+  }
+  renewals_.push_back(std::move(renewal));
+  if (renewals_.size() == 1) renew_some();
+}
+
+void KeyReplacement::renew_some() {
+  Renewal& renewal = renewals_.front();
+  renewal.begun = true;
+  std::set<protocol::AsrId> some;
+  for (; !renewal.left.empty() && some.size() < kRenewedAtOnce; renewal.left.pop_front())
+    some.insert(renewal.left.front());
+  if (!some.empty()) {
+    const BreachOutcome outcome = recovery_.own_breach(renewal.breach, some);
+    renewal.failed = renewal.failed || outcome.failed;
+    renewal.relationships += outcome.asrs.size();
+    if (!outcome.reason.empty()) renewal.reason = outcome.reason;
+  }
+  if (!renewal.left.empty()) return;
+  end(renewal);
+  renewals_.pop_front();
+}
+
+void KeyReplacement::end(const Renewal& renewal) {
+  if (!renewal.after_keys) return;
+  if (!renewal.failed && !next_ && !patience_ends_) (void)core_.registry.store().remove(kRecord);
   core_.announce(
       "machine-keys-replaced", 4, message_id::kKeysRevoked,
       "After a breach of this NMM's machine its session keys were replaced, and every relationship "
@@ -128,19 +165,21 @@ void KeyReplacement::finish() {
       0,
       with_incident({{"nodes", std::to_string(nodes_)},
                      {"rekeyed", std::to_string(rekeyed_)},
-                     {"relationships", std::to_string(outcome.asrs.size())},
-                     {"reason", outcome.reason}},
-                    breach_.incident));
+                     {"relationships", std::to_string(renewal.relationships)},
+                     {"reason", renewal.reason}},
+                    renewal.breach.incident));
 }
 
 std::optional<Instant> KeyReplacement::next_deadline() const {
   Earliest next;
   next.consider(patience_ends_);
   if (next_) next.consider(*started_ + kPause);
+  if (!renewals_.empty()) next.consider(renewals_.front().since);  // the next turn
   return next.at();
 }
 
 void KeyReplacement::deadline_reached(Instant now) {
+  if (!renewals_.empty()) renew_some();
   if (patience_ends_ && *patience_ends_ <= now) finish();
   if (next_ && *started_ + kPause <= now) {
     const Breach breach = *next_;

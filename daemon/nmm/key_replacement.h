@@ -2,13 +2,15 @@
 // After a breach of the NMM's own machine: whoever read its memory has the session keys of its relationships
 // with the nodes, and everything that was sent under them. New session keys come first, so that what is sent
 // after it is nobody else's; then every ASR gets a new generation. Nobody is put out, and nothing is erased:
-// the NMM is what the nodes are reached by. A node that is away is waited for: what is sent to it under the
-// session key that it had would be the thief's too.
+// the NMM is what the nodes are reached by. The generations come in small lots, one a turn of the loop: many
+// of them must not keep it from everybody else. A node that is away is waited for: what is sent to it under
+// the session key that it had would be the thief's too.
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <optional>
 #include <set>
+#include <string>
 
 #include "daemon/nmm/core.h"
 #include "daemon/nmm/recovery.h"
@@ -25,7 +27,7 @@ class KeyReplacement {
   /// Soon after the one before it waits, and several that wait are one.
   void begin(const Breach& breach);
   /// The generations alone.
-  void renew(const Breach& breach) { recovery_.own_breach(breach); }
+  void renew(const Breach& breach) { renew(breach, false); }
   /// The relationship with this node has a new session key.
   void rekeyed(protocol::NodeId node_id);
   /// The session key of this node may be the thief's: asks for another, and nothing secret goes there before
@@ -35,6 +37,20 @@ class KeyReplacement {
   void deadline_reached(Instant now);
 
  private:
+  /// New generations of all ASRs, as far as they have come.
+  struct Renewal {
+    Breach breach;
+    bool after_keys = false;  // the end of a replacement
+    std::deque<protocol::AsrId> left;
+    Instant since = {};
+    bool begun = false;
+    bool failed = false;
+    std::size_t relationships = 0;
+    std::string reason = "there is no relationship";
+  };
+  void renew(const Breach& breach, bool after_keys);
+  void renew_some();
+  void end(const Renewal& renewal);
   void start(const Breach& breach, Instant now);
   void ask_more();
   void finish();
@@ -52,6 +68,7 @@ class KeyReplacement {
   std::size_t rekeyed_ = 0;
   std::optional<Instant> started_;
   std::optional<Breach> next_;
+  std::deque<Renewal> renewals_;  // under way and waiting
 };
 
 }  // namespace akm::nmm

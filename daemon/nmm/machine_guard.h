@@ -41,6 +41,7 @@ class MachineGuard {
   [[nodiscard]] bool holds_back(protocol::NodeId node_id) { return replacement_.holds_back(node_id); }
 
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> health() const { return sentry_.health(); }
+  [[nodiscard]] std::string pin_folder() const { return sentry_.pin_folder(); }
   void show(StatusSnapshot& out) const;
 
  private:

@@ -7,7 +7,6 @@
 #include "daemon/base/hex.h"
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
-#include "daemon/policy/grading.h"
 
 namespace akm::nmm {
 
@@ -108,8 +107,7 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   guard_.resume(boot);
   if (core_.audit != nullptr) {
     core_.audit->on_impaired([this](std::map<std::string, std::string> evidence) {
-      core_.announce("audit-impaired", 2, message_id::kAuditImpaired, "The audit log was tampered with.", 0,
-                     std::move(evidence));
+      guard_.judge(sentry::audit_log_impaired(std::move(evidence), core_.now()));
     });
   }
   settle();
@@ -273,17 +271,6 @@ void Nmm::news(const GenerationNews& news) {
        {"stragglers", stragglers},
        {"took_us", std::to_string(took.count())},
        {"last_member_boottime_ns", std::to_string(end.ns)}});
-}
-
-void Nmm::detected(const policy::Detection& detection) {
-  const policy::Grade grade = policy::grade(detection);
-  std::map<std::string, std::string> fields = detection.evidence;
-  fields.insert(detection.subject.begin(), detection.subject.end());
-  fields.emplace("class", policy::detection_name(detection.detection));
-  fields.emplace("grade", policy::grade_name(grade));
-  core_.announce(grade == policy::Grade::observe ? "observation" : "evidence-detected",
-                 policy::severity_of_grade(grade), message_id::kDetected,
-                 "Something was detected at this NMM", 0, std::move(fields));
 }
 
 // The control port.

@@ -100,10 +100,8 @@ class Nmm final : public ControlPort {
   Result<HandoverOffer> offer_handover() override { return joining_.offer_handover(); }
   void provision_sealed(std::vector<std::uint8_t> sealed, Done done) override;
 
-  /// What watches this NMM's own machine.
+  /// What watches this NMM's own machine: whatever is found there goes to it.
   MachineGuard& guard() { return guard_; }
-  /// Something was seen at the NMM's port, that anybody can cause.
-  void detected(const policy::Detection& detection);
 
   /// Where its nodes were last heard, or are to be reached first.
   [[nodiscard]] std::vector<Endpoint> node_endpoints() const;

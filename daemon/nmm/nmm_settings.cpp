@@ -99,7 +99,7 @@ service::Schema nmm_schema() {
   service::add_direct_settings(schema);
   service::add_hardware_settings(schema);
   watch::add_watch_settings(schema);
-  sentry::add_probe_settings(schema);
+  sentry::add_probe_settings(schema, "akm-nmmd");
   schema.push_back(
       {"policy.file",
        std::string(service::kDefaultPolicyPath),

@@ -78,11 +78,22 @@ void Recovery::resume(const policy::BootId& boot) {
     }
     if (!still_in.empty()) unfinished.emplace_back(node_id, std::move(still_in));
   }
-  for (const auto& [node_id, asrs] : unfinished) {
-    if (const Status status = evict(node_id, asrs, Reason::breach, {}); !status) {
-      log::error("an eviction could not be finished: " + status.error().message());
-    }
-  }
+  for (const auto& [node_id, asrs] : unfinished) finish_eviction(node_id, asrs);
+}
+
+/// Whether it counts already its record does not say: it counts now, rather twice than not at all.
+void Recovery::finish_eviction(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs) {
+  policy::RecoveryMemory next = memory_;
+  record_evictions(next, asrs);
+  const Status status = evict(node_id, asrs, Reason::breach, {}, &next);
+  if (!status) log::error("an eviction could not be finished: " + status.error().message());
+  memory_ = std::move(next);
+}
+
+void Recovery::record_evictions(policy::RecoveryMemory& memory, const std::set<protocol::AsrId>& asrs) {
+  const Instant now = core_.now();
+  for (const protocol::AsrId asr_id : asrs) memory.history.record(asr_id, policy::Verdict::evict, now);
+  memory.history.record(policy::kDomain, policy::Verdict::evict, now);
 }
 
 /// What the NMM noticed itself has its time; what a node reported came with an incident.
@@ -137,10 +148,8 @@ BreachOutcome Recovery::breach(Breach breach) {
 /// Of an eviction the memory is stored with it, in one writing: a crash between the two would give the limit
 /// back. `all`: nothing else is to be done, so that the report is answered with it.
 Status Recovery::evict_remembering(const Breach& breach, const std::set<protocol::AsrId>& asrs, bool all) {
-  const Instant now = core_.now();
   policy::RecoveryMemory next = memory_;
-  for (const protocol::AsrId asr_id : asrs) next.history.record(asr_id, policy::Verdict::evict, now);
-  next.history.record(policy::kDomain, policy::Verdict::evict, now);
+  record_evictions(next, asrs);
   if (all && breach.boottime_ns > 0)
     next.incidents.add({breach.node_id, breach.detection, breach.boottime_ns});
   AKM_TRY(evict(breach.node_id, asrs, Reason::breach, {}, &next));
@@ -148,16 +157,36 @@ Status Recovery::evict_remembering(const Breach& breach, const std::set<protocol
   return {};
 }
 
-/// The memory first: a rekey that counts and was not made costs less than one that was made and does not
-/// count.
-Status Recovery::rekey_remembering(protocol::AsrId asr_id) {
+/// All in one writing, the memory first in it: a rekey that counts and was not made costs less than one that
+/// was made and does not count. What cannot be made is taken out of `asrs`; the first error.
+Status Recovery::rekey_remembering(std::set<protocol::AsrId>& asrs) {
   const Instant now = core_.now();
   policy::RecoveryMemory next = memory_;
-  next.history.record(asr_id, policy::Verdict::rekey, now);
-  AKM_TRY(core_.registry.store().write(kMemory, next.encode(boot_, now)));
-  AKM_TRY(core_.generations.start(*core_.registry.asr(asr_id), Reason::breach, true, now));
+  std::vector<Generations::Prepared> generations;
+  Status first_error;
+  std::erase_if(asrs, [&](protocol::AsrId asr_id) {
+    auto prepared = core_.generations.prepare(*core_.registry.asr(asr_id), Reason::breach, true, now);
+    if (!prepared && first_error) first_error = std::unexpected(prepared.error());
+    if (!prepared) return true;
+    next.history.record(asr_id, policy::Verdict::rekey, now);
+    generations.push_back(std::move(*prepared));
+    return false;
+  });
+  if (generations.empty()) return first_error;
+  const std::vector<std::uint8_t> remembered = next.encode(boot_, now);
+  Registry::Change change;
+  change.others.push_back({std::string(kMemory), remembered});
+  for (const Generations::Prepared& one : generations) {
+    change.others.push_back({one.credentials.name, one.credentials.record.reveal()});
+    change.asrs.push_back(one.record);
+  }
+  if (Status stored = core_.registry.put(std::move(change)); !stored) {
+    asrs.clear();
+    return stored;
+  }
   memory_ = std::move(next);
-  return {};
+  for (Generations::Prepared& one : generations) core_.generations.begin(std::move(one), now, {});
+  return first_error;
 }
 
 /// What could not be carried out is taken out of the sets. What failed does not count against the limits: the
@@ -172,13 +201,10 @@ void Recovery::carry_out(const Breach& breach, std::set<protocol::AsrId>& evicti
       log::error("an eviction failed: " + status.error().message());
     }
   }
-  std::erase_if(rekeys, [&](protocol::AsrId asr_id) {
-    const Status status = rekey_remembering(asr_id);
-    if (status) return false;
+  if (const Status status = rekey_remembering(rekeys); !status) {
     outcome.failed = true;
     log::error("a rekey after a breach failed: " + status.error().message());
-    return true;
-  });
+  }
   if (rekeys.empty() || outcome.failed || breach.boottime_ns == 0) return;
   memory_.incidents.add({breach.node_id, breach.detection, breach.boottime_ns});
   if (const Status kept = core_.registry.store().write(kMemory, memory_.encode(boot_, core_.now())); !kept)
@@ -210,25 +236,27 @@ BreachOutcome Recovery::accuse(const Breach& breach, protocol::NodeId accuser) {
   return outcome;
 }
 
-BreachOutcome Recovery::own_breach(const Breach& breach) {
+BreachOutcome Recovery::own_breach(const Breach& breach, const std::set<protocol::AsrId>& asrs) {
   const Instant now = core_.now();
   BreachOutcome outcome;
-  outcome.reason = "there is no relationship";
   std::set<protocol::AsrId> rekeys;
-  for (const auto& [asr_id, record] : core_.registry.asrs()) {
-    if (record.deleted) continue;
+  for (const protocol::AsrId asr_id : asrs) {
+    const AsrRecord* record = core_.registry.asr(asr_id);
+    if (record == nullptr || record->deleted) continue;
     policy::AdjudicationPolicy policy = policy_of(asr_id);
     policy.on_critical = policy.on_evidence = policy::Verdict::rekey;  // nobody of it is at fault
     const policy::AsrVerdict verdict =
         policy::decide({breach.node_id, breach.detection, breach.grade},
-                       {{asr_id, record.description.roster.size()}}, policy, memory_.history, now)
+                       {{asr_id, record->description.roster.size()}}, policy, memory_.history, now)
             .front();
     outcome.reason = verdict.reason;
     track_.verdict(breach.incident, breach.node_id, verdict, policy.mode == policy::Mode::observe);
     if (verdict.verdict == policy::Verdict::rekey) rekeys.insert(asr_id);
   }
-  std::set<protocol::AsrId> none;
-  carry_out(breach, none, rekeys, outcome);
+  if (const Status status = rekey_remembering(rekeys); !status) {
+    outcome.failed = true;
+    log::error("a rekey after a breach of this machine failed: " + status.error().message());
+  }
   outcome.asrs.assign(rekeys.begin(), rekeys.end());
   if (!rekeys.empty()) outcome.verdict = policy::Verdict::rekey;
   for (const protocol::AsrId asr_id : rekeys) track_.sent(breach.incident, breach.node_id, asr_id);

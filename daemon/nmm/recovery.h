@@ -50,9 +50,9 @@ class Recovery {
   /// A member saw two live copies of another one in an ASR that they share. Members hold the same secrets, so
   /// one member's word may be a lie: it takes kAccusers of them within the window.
   BreachOutcome accuse(const Breach& breach, protocol::NodeId accuser);
-  /// The NMM's own machine is breached (`node_id` is the NMM's): a new generation of every ASR, within the
-  /// limits on rekeys, with the same members.
-  BreachOutcome own_breach(const Breach& breach);
+  /// The NMM's own machine is breached (`node_id` is the NMM's): a new generation of each of these ASRs,
+  /// within the limits on rekeys, with the same members. One writing.
+  BreachOutcome own_breach(const Breach& breach, const std::set<protocol::AsrId>& asrs);
   /// By the operator: from all ASRs, whatever the limits of automatic eviction say.
   void quarantine(protocol::NodeId node_id, Done done);
   void readmit(protocol::NodeId node_id, Done done);
@@ -85,8 +85,10 @@ class Recovery {
   /// `memory` is stored in the same writing; may be null.
   Status evict(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs, Reason reason, Done done,
                const policy::RecoveryMemory* memory = nullptr);
+  void finish_eviction(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs);
+  void record_evictions(policy::RecoveryMemory& memory, const std::set<protocol::AsrId>& asrs);
   Status evict_remembering(const Breach& breach, const std::set<protocol::AsrId>& asrs, bool all);
-  Status rekey_remembering(protocol::AsrId asr_id);
+  Status rekey_remembering(std::set<protocol::AsrId>& asrs);
   Status prepare_without(protocol::AsrId asr_id, protocol::NodeId node_id, Reason reason,
                          std::vector<Generations::Prepared>& generations,
                          std::vector<protocol::AsrId>& too_small);

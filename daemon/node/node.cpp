@@ -78,11 +78,7 @@ void Node::start() {
   if (parts_.keys != nullptr) sentry_.guard(*parts_.keys);
   if (parts_.audit != nullptr) {
     parts_.audit->on_impaired([this](std::map<std::string, std::string> evidence) {
-      policy::Detection detection;
-      detection.detection = policy::DetectionClass::audit_impaired;
-      detection.boottime_ns = parts_.now().ns;
-      detection.evidence = std::move(evidence);
-      sentry_.judge(detection);
+      sentry_.judge(sentry::audit_log_impaired(std::move(evidence), parts_.now()));
     });
   }
   for (const protocol::AsrId asr_id : operational()) join_group_of(asr_id);

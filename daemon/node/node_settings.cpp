@@ -134,7 +134,7 @@ service::Schema node_schema() {
                            "as a replaced one, "
                            "or a sign of another machine where no source is as it was.",
                     .choices = {"part", "another-machine"}});
-  sentry::add_probe_settings(schema);
+  sentry::add_probe_settings(schema, kProgram);
   schema.push_back({.name = "activation.automatic",
                     .standard = true,
                     .doc = "Activate as soon as credentials are there; else akmctl node activate does.",

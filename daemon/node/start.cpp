@@ -152,7 +152,7 @@ std::unique_ptr<watch::StandardWatches> watch_machine(Node& node, io::Loop& loop
     own.paths.push_back(*program);
     own.program = *program;
   }
-  own.pin_folder = settings.probes.pin_folder;
+  own.pin_folder = node.sentry().pin_folder();
   own.run_aside = [&worker](keyring::TpmWorker::Job job) { return worker.run(std::move(job)); };
   own.tcti = settings.hardware.tcti;
   own.hardware = [options = settings.hardware] { return keyring::collect_hardware_sources(options); };

@@ -7,7 +7,13 @@
 
 namespace akm::sentry {
 
-void add_probe_settings(service::Schema& schema) {
+namespace {
+
+constexpr std::string_view kPins = "/sys/fs/bpf/akm/";
+
+}  // namespace
+
+void add_probe_settings(service::Schema& schema, std::string_view daemon) {
   schema.push_back(
       {.name = "probes.enabled",
        .standard = true,
@@ -25,9 +31,10 @@ void add_probe_settings(service::Schema& schema) {
                     .choices = {}});
   schema.push_back(
       {.name = "probes.pin_folder",
-       .standard = std::string(),
-       .doc = "Folder on a mounted bpffs, /sys/fs/bpf/akm say, in which the probes outlive the daemon; "
-              "empty: they end with it. Each daemon has its own.",
+       .standard = std::string(kPins) + std::string(daemon),
+       .doc = "Folder on a mounted bpffs in which the probes outlive the daemon, and the next one takes them "
+              "up; empty: they end with it. Each daemon has its own; where it cannot be had they are not "
+              "pinned, and Probes says why.",
        .choices = {}});
   schema.push_back({.name = "probes.our_programs",
                     .standard = std::vector<std::string>(),

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bpf/loader/probe_set.h"
@@ -15,14 +16,15 @@ struct ProbeSettings {
   bool enabled = true;
   std::string config_folder = {};
   std::uint32_t check_interval_s = 5;
-  std::string pin_folder = {};
+  std::string pin_folder = {};                 // empty: the probes end with the daemon
   std::vector<std::string> our_programs = {};  // empty: those beside us
   [[nodiscard]] std::vector<std::string> programs() const {
     return our_programs.empty() ? OurPrograms::beside_us() : our_programs;
   }
 };
 
-void add_probe_settings(service::Schema& schema);
+/// `daemon`: whose pins they are, "akmd".
+void add_probe_settings(service::Schema& schema, std::string_view daemon);
 /// config_invalid.
 Result<ProbeSettings> probe_settings(const service::Config& config);
 

@@ -161,6 +161,14 @@ policy::Detection detection_of(const bpf::ProbeRecord& record, const OurPrograms
   return out;
 }
 
+policy::Detection audit_log_impaired(std::map<std::string, std::string> evidence, Instant now) {
+  policy::Detection out;
+  out.detection = DetectionClass::audit_impaired;
+  out.boottime_ns = now.ns;
+  out.evidence = std::move(evidence);
+  return out;
+}
+
 Sentry::Sentry(policy::NodePolicy policy, std::unique_ptr<bpf::ProbeSet> probes, Duration check_interval,
                std::function<Instant()> now, Handler handler, OurPrograms ours)
     : responder_(std::move(policy)),

@@ -52,6 +52,8 @@ class Sentry {
 
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> health() const;
   [[nodiscard]] std::map<std::string, std::uint64_t> counters() const;
+  /// Where the probes are pinned; empty: they end with us.
+  [[nodiscard]] std::string pin_folder() const { return probes_ ? probes_->pin_folder() : std::string(); }
   /// Findings of the sensor that stand, one sentence each.
   [[nodiscard]] std::vector<std::string> findings() const;
   /// The weakest tier in force, for the heartbeat: "tracepoint", "none".
@@ -79,5 +81,7 @@ class Sentry {
 
 /// The class, outcome and evidence of a kernel record.
 policy::Detection detection_of(const bpf::ProbeRecord& record, const OurPrograms& ours);
+/// D30, of the daemon's own audit log.
+policy::Detection audit_log_impaired(std::map<std::string, std::string> evidence, Instant now);
 
 }  // namespace akm::sentry

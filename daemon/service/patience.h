@@ -21,31 +21,47 @@ namespace akm::service {
 template <typename T>
 class Awaited {
  public:
-  /// Starts the work, which must own what it uses, on a thread that nobody joins. io_failed.
+  /// Starts the work, which must own what it uses, on a thread of its own. io_failed.
   static Result<std::shared_ptr<Awaited>> start(std::move_only_function<T()> work) {
     auto out = std::make_shared<Awaited>();
     AKM_ASSIGN(out->event_, make_eventfd());
-    AKM_ASSIGN(std::thread thread,
-               start_thread("a thread that may hang",
-                            [out, work = std::move(work)]() mutable { out->put(work()); }));
-    thread.detach();
+    AKM_ASSIGN(
+        out->thread_, start_thread("a thread that may hang", [out, work = std::move(work)]() mutable {
+          T found = work();
+          work = nullptr;  // what it owned may hang too: nobody waits for this thread once there is an answer
+          out->put(std::move(found));
+        }));
     return out;
+  }
+  Awaited() = default;
+  Awaited(const Awaited&) = delete;
+  Awaited& operator=(const Awaited&) = delete;
+  /// The last of the two sides may be the thread itself.
+  ~Awaited() {
+    if (thread_.joinable()) thread_.detach();
   }
   /// Nothing when it is not there after `most`. Gives it once.
   std::optional<T> wait_for(Duration most) {
     std::unique_lock lock(mutex_);
-    (void)there_.wait_for(lock, most, [this] { return found_.has_value(); });
-    return std::exchange(found_, std::nullopt);
+    if (!there_.wait_for(lock, most, [this] { return found_.has_value(); })) return std::nullopt;
+    return take(lock);
   }
   /// Readable from when it is there, for who waits by a loop.
   [[nodiscard]] int eventfd() const { return event_.get(); }
   T wait() {
     std::unique_lock lock(mutex_);
     there_.wait(lock, [this] { return found_.has_value(); });
-    return *std::exchange(found_, std::nullopt);
+    return take(lock);
   }
 
  private:
+  /// The thread is at its end: whoever has its answer may exit, and nothing of the thread is in the way.
+  T take(std::unique_lock<std::mutex>& lock) {
+    T found = *std::exchange(found_, std::nullopt);
+    lock.unlock();
+    if (thread_.joinable()) thread_.join();
+    return found;
+  }
   void put(T found) {
     {
       const std::lock_guard lock(mutex_);
@@ -56,6 +72,7 @@ class Awaited {
   }
 
   UniqueFd event_;
+  std::thread thread_;
   std::mutex mutex_;  // guards found_; never held while the work runs
   std::condition_variable there_;
   std::optional<T> found_;

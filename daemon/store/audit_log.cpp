@@ -78,11 +78,21 @@ Status AuditLog::go_on(const AuditCheck& found, Opened& out) {
 /// Kept open for reading only: that is enough to synchronise it, and a file that is open for writing would
 /// keep the operator from making the file system read-only.
 Status AuditLog::take_up(std::uint64_t number) {
-  fd_ = UniqueFd(
-      ::openat(folder_fd_.get(), audit_file_name(number).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd_) return fail_errno(Errc::storage_failed, "open " + path_of(number));
+  UniqueFd fd(::openat(folder_fd_.get(), audit_file_name(number).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) return fail_errno(Errc::storage_failed, "open " + path_of(number));
+  fd_ = std::move(fd);
   file_ = number;
   return {};
+}
+
+/// A file that a failure left half made holds no record, and no more than a header. Whatever else has its
+/// name stays where it is.
+void AuditLog::clear_way(std::uint64_t number) const {
+  const std::string name = audit_file_name(number);
+  struct stat there{};
+  if (::fstatat(folder_fd_.get(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0) return;
+  if (S_ISREG(there.st_mode) && static_cast<std::size_t>(there.st_size) <= kAuditHeaderBytes)
+    (void)::unlinkat(folder_fd_.get(), name.c_str(), 0);
 }
 
 /// Only the file that was taken up: not what somebody has put in its place.
@@ -104,19 +114,25 @@ Status AuditLog::begin_file(std::uint64_t number) {
   // Whole on the disk before there is a next one: after a power cut only the newest file may lack something.
   if (unsynced_ && fd_ && ::fdatasync(fd_.get()) != 0)
     return fail_errno(Errc::storage_failed, "fsync " + path_of(file_));
-  UniqueFd fd(
-      ::openat(folder_fd_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) return fail_errno(Errc::storage_failed, "create " + path_of(number));
-  const auto header = AuditFileHeader{number, head_}.encode();
-  const ssize_t written = ::write(fd.get(), header.data(), header.size());
-  if (written != static_cast<ssize_t>(header.size())) {
-    const Error why = written < 0 ? fail_errno(Errc::storage_failed, "write " + path_of(number)).error()
-                                  : Error{Errc::disk_full, path_of(number)};
-    (void)::unlinkat(folder_fd_.get(), name.c_str(), 0);
-    return std::unexpected(why);
+  clear_way(number);
+  {
+    const UniqueFd fd(
+        ::openat(folder_fd_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return fail_errno(Errc::storage_failed, "create " + path_of(number));
+    const auto header = AuditFileHeader{number, head_}.encode();
+    const ssize_t written = ::write(fd.get(), header.data(), header.size());
+    if (written != static_cast<ssize_t>(header.size())) {
+      const Error why = written < 0 ? fail_errno(Errc::storage_failed, "write " + path_of(number)).error()
+                                    : Error{Errc::disk_full, path_of(number)};
+      clear_way(number);
+      return std::unexpected(why);
+    }
   }
-  AKM_TRY(take_up(number));
-  size_ = header.size();
+  if (Status taken = take_up(number); !taken) {
+    clear_way(number);
+    return taken;
+  }
+  size_ = kAuditHeaderBytes;
   unsynced_ = true;
   rotated_ = true;
   return {};

@@ -59,6 +59,7 @@ class AuditLog {
       : folder_(std::move(folder)), key_(key), limits_(limits) {}
   Status go_on(const AuditCheck& found, Opened& out);
   Status begin_file(std::uint64_t number);
+  void clear_way(std::uint64_t number) const;
   Status take_up(std::uint64_t number);
   [[nodiscard]] Result<UniqueFd> open_to_write() const;
   Status write(std::span<const std::uint8_t> bytes);

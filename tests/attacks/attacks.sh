@@ -50,13 +50,13 @@ export AKM_ATTACK_PINS="$pins" AKM_ATTACK_TAMPER="$work/case"
 sed "s|unix:path=[^<]*|$bus|" "${AKM_ATTACK_BUS:-/dbus.conf}" >"$work/dbus.conf"
 bus_pid=$(dbus-daemon --config-file="$work/dbus.conf" --fork --nopidfile --print-pid) || failed "no bus"
 started=$bus_pid
-{ settings nmm 7401; printf 'advertise = ["127.0.0.1:7401"]\n'; } >"$work/nmm.toml"
+{ settings nmm 7401; printf 'advertise = ["127.0.0.1:7401"]\n[probes]\npin_folder = ""\n'; } >"$work/nmm.toml"
 {
   settings state "$port"
   printf '[data]\nfolder = ""\n[policy]\nfile = "%s"\n' "$work/policy.toml"
   printf '[watch]\ninterval_s = 5\ntamper_inputs = ["%s"]\n' "$work/case"
   printf '[probes]\ncheck_interval_s = 1\nconfig_folder = "%s"\n' "$work/etc"
-  [ -z "$pins" ] || printf 'pin_folder = "%s"\n' "$pins"
+  printf 'pin_folder = "%s"\n' "$pins"
 } >"$work/node.toml"
 # It says what it sees and answers nothing: the next act finds the same node.
 printf '[policy]\nmode = "observe"\n' >"$work/policy.toml"

@@ -117,7 +117,8 @@ void budget(std::int32_t key) {
   std::size_t count = 0;
   const auto handler = [&count](const ProbeRecord& record) { count += record.watch == Watch::key ? 1U : 0U; };
   auto drained = probes->drain(4, handler);
-  expect(drained.records == 4 && drained.more && count == 4, "the budget ends a drain");
+  // Others on this machine may have done something, too.
+  expect(drained.records == 4 && drained.more, "the budget ends a drain");
   drained = probes->drain(100, handler);
   expect(drained.records >= 6 && !drained.more && count >= 10, "the rest comes with the next");
   expect(probes->drain(0, handler).records == 0, "a budget of nothing takes nothing");

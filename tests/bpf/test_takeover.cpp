@@ -2,9 +2,12 @@
 // meanwhile.
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <linux/sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
+#include <csignal>
 #include <filesystem>
 
 #include "tests/bpf/rows.h"
@@ -29,6 +32,33 @@ ProbeOptions options() {
 int read_key() {
   char room[16];
   return ::syscall(SYS_keyctl, KEYCTL_READ, key, room, sizeof(room)) == 6 ? 0 : 1;
+}
+
+/// Of a process that has its number from here, as the one before it has given it back.
+int with_number(pid_t number, int (*act)()) {
+  clone_args arguments{};
+  arguments.exit_signal = SIGCHLD;
+  arguments.set_tid = reinterpret_cast<std::uintptr_t>(&number);
+  arguments.set_tid_size = 1;
+  std::fflush(stdout);
+  const auto child = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof(arguments)));
+  if (child == 0) ::_exit(act());
+  if (child < 0) return kNotHere;
+  int status = 0;
+  (void)::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/// A daemon that ends as it should, its sensor before its state.
+int daemon_that_ends() {
+  auto probes = ProbeSet::open(options());
+  if (!probes) return kNotHere;
+  const std::int32_t guarded[] = {key};
+  if (!(*probes)->guard_keys(guarded, 0)) return 1;
+  // Its start is known with the first heartbeat, and told with the second.
+  (void)(*probes)->check([](const ProbeRecord&) {});
+  probes->reset();
+  return ::mkdir((state + "/last").c_str(), 0700) == 0 ? 0 : 1;
 }
 
 /// A daemon that guards the key and is killed.
@@ -74,6 +104,20 @@ void without_a_gap() {
   for (const ProbeHealth& health : probes->health())
     taken_up = taken_up || health.detail.find("taken up") != std::string::npos;
   expect(taken_up, "health says that it was taken up");
+}
+
+void by_number_and_start() {
+  pid_t number = 0;
+  expect(in_child(daemon_that_ends, &number) == 0, "a daemon ends, and stores something last of all");
+  const int read = with_number(number, read_key);
+  if (read == kNotHere) std::printf("# no process can be given its number here\n");
+  const auto probes = open_or_skip(options());
+  const auto records = drain(*probes);
+  print(records);
+  expect(std::ranges::none_of(records, [](const auto& one) { return one.path.ends_with("/last"); }),
+         "its last act is its own");
+  const bool told = std::ranges::any_of(records, [&](const auto& one) { return one.watch == Watch::key; });
+  if (read != kNotHere) expect(read == 0 && told, "who has its number after it is a stranger");
 }
 
 void pins_removed() {
@@ -126,6 +170,7 @@ int main() {
   }
   expect(code == 0, "a daemon pins its sensor and is gone");
   without_a_gap();
+  by_number_and_start();
   pins_removed();
   one_holder();
   (void)std::filesystem::remove_all(pins);

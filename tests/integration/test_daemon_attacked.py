@@ -110,6 +110,7 @@ class DaemonAttacked(IntegrationTest):
         self.deleted("g")
         time.sleep(max(0.0, UNWATCHED_S - (self.now() - stopped) / 1e9))
         self.back(killed, stopped)
+        self.restarted("a")
         self.show()
 
     def detached(self, name):
@@ -185,6 +186,20 @@ class DaemonAttacked(IntegrationTest):
                 took = (self.now() - since) / 1e6
                 self.rows.append((f"{number}, then the daemon again", f"{who}, by the records that waited", detection,
                                   "evidence", f"{took:.0f} ms from its return"))
+
+    def restarted(self, name):
+        """As an operator does it: the sensor is taken up again, and what the daemons did is nobody's attack."""
+        node = self.lab.nodes[name]
+        wait_until(lambda: node.status()["state"] == "active", f"{name} active")
+        before = node.log.stat().st_size
+        node.stop()
+        node.start()
+        wait_until(lambda: node.status()["state"] == "active", f"{name} active again")
+        time.sleep(2)  # a check of the probes, and what it leads to
+        row = dict(node.status()["probes"])["D32"]
+        self.assertTrue(row.endswith(f"pinned in {self.pins(name)}, taken up"), row)
+        told = [line for line in node.log.read_text()[before:].splitlines() if "AKM_GRADE=critical" in line]
+        self.assertEqual(told, [])
 
     def show(self):
         lines = ["| attack | noticed by | as | grade | after |", "| --- | --- | --- | --- | --- |"]

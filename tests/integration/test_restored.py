@@ -129,20 +129,22 @@ class Restored(IntegrationTest):
         a.stop()
         shutil.copytree(a.state, clone.state)
         shutil.copytree(a.folder / "sys", clone.folder / "sys", dirs_exist_ok=True)
+        # Without b nobody agrees on new keys, after which the frames of whoever is late would say nothing to members.
+        self.nodes["b"].stop()
         a.start()
         clone.start()
 
         def accused(host, name):
             return [line for line in events(host, name) if "AKM_CLASS=cloned-identity" in line]
-        for name in "bc":
-            line = wait_until(lambda: accused(self.nodes[name], "breach-detected"), f"{name} sees two of a")[0]
-            self.assertIn(f"{a.address}:7400", line)
-            self.assertIn(f"{clone.address}:7400", line)
+        line = wait_until(lambda: accused(self.nodes["c"], "breach-detected"), "c sees two of a")[0]
+        self.assertIn(f"{a.address}:7400", line)
+        self.assertIn(f"{clone.address}:7400", line)
         book.detected("D28", "a copy at another address", around=True, tier="protocol")
+        self.nodes["b"].start()
         wait_until(lambda: [line for line in accused(self.nmm, "breach-reported") if "AKM_DECISION=evict" in line],
-                   "the word of two members puts it out")
-        line = accused(self.nmm, "breach-reported")[-1]
-        self.assertTrue(a.address in line and clone.address in line, line)
+                   "the word of two puts it out")
+        lines = accused(self.nmm, "breach-reported")
+        self.assertTrue([line for line in lines if a.address in line and clone.address in line], lines)
         cluster.wait_agreed(self.lab, "bc", "asr-1", generation=generation + 1)
         self.assertIsNone(cluster.agreed(self.lab, "abc", "asr-1"))
         self.no_number_twice(least=10)

@@ -48,6 +48,7 @@ class FakeProbeSet final : public bpf::ProbeSet {
     return {{"D1", script_.attached ? "tracepoint" : "none", script_.attached,
              script_.attached ? "" : "no right"}};
   }
+  [[nodiscard]] std::string pin_folder() const override { return "/pins"; }
   [[nodiscard]] std::map<std::string, std::uint64_t> counters() const override {
     return {{"probe_records", 1}};
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/store/sealed_store.h"
+#include "tests/support/kill_point.h"
 
 namespace akm::test {
 
@@ -20,12 +21,15 @@ class MemoryStore final : public store::SealedStore {
   Status write(std::string_view name, std::span<const std::uint8_t> record) override {
     if (fail_writes || (fail_writes_of && name.starts_with(*fail_writes_of)))
       return fail(Errc::disk_full, "test");
+    if (!kill.pass()) return fail(Errc::storage_failed, "killed");
     records.insert_or_assign(std::string(name), std::vector<std::uint8_t>(record.begin(), record.end()));
     log.push_back("write " + std::string(name));
+    (void)kill.pass();
     return {};
   }
   Status remove(std::string_view name) override {
     if (fail_removes) return fail(Errc::read_only, "test");
+    if (!kill.pass()) return fail(Errc::storage_failed, "killed");
     records.erase(std::string(name));
     log.push_back("remove " + std::string(name));
     return {};
@@ -53,6 +57,7 @@ class MemoryStore final : public store::SealedStore {
   bool fail_writes = false;
   bool fail_removes = false;
   std::optional<std::string> fail_writes_of;  // names that begin so
+  KillPoint kill;
 };
 
 }  // namespace akm::test

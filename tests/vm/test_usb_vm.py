@@ -37,6 +37,8 @@ folder = ""
 NMM = COMMON.format("nmm") + """[network]
 listen = "127.0.0.1:7401"
 advertise = ["127.0.0.1:7401"]
+[probes]
+pin_folder = ""
 """
 
 

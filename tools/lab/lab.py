@@ -138,6 +138,8 @@ class Host:
             "network.listen": self.endpoint, "bus.address": self.bus_address, "bus.polkit": False,
             "log.target": "journal" if self.journal else "text", "log.journal_socket": str(self.folder / "journal"),
         }
+        if self.role != "root":
+            common["probes.pin_folder"] = ""  # many daemons: the default is of one of a kind
         if self.role == "node":
             common |= {"hardware.sysfs_root": str(self.folder / "sys"), "probes.config_folder": str(self.etc),
                        "data.folder": str(self.folder / "run"), "data.groups": []}

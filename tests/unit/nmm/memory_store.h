@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/store/sealed_store.h"
+#include "tests/support/kill_point.h"
 
 namespace akm::nmm::test {
 
@@ -20,19 +21,28 @@ class MemoryStore final : public store::SealedStore {
   Status write(std::string_view name, std::span<const std::uint8_t> record) override {
     if (failing || (failing_names && name.starts_with(*failing_names)))
       return fail(Errc::disk_full, std::string(name));
+    if (!kill.pass()) return fail(Errc::storage_failed, "killed");
     if (disk != nullptr) AKM_TRY(disk->write(name, record));
     ++writes;
+    ++writings;
     records[std::string(name)] = {record.begin(), record.end()};
+    (void)kill.pass();
     return {};
   }
   Status write_all(std::span<const store::NamedRecord> group) override {
-    if (disk == nullptr || failing) return SealedStore::write_all(group);
+    const std::size_t before = writings;
+    if (disk == nullptr || failing) {
+      const Status written = SealedStore::write_all(group);
+      writings = before + 1;
+      return written;
+    }
     AKM_TRY(disk->write_all(group));
+    ++writings;
     for (const auto& [name, record] : group) records[name] = {record.begin(), record.end()};
     return {};
   }
   Status remove(std::string_view name) override {
-    if (failing) return fail(Errc::storage_failed, std::string(name));
+    if (failing || !kill.pass()) return fail(Errc::storage_failed, std::string(name));
     if (disk != nullptr) AKM_TRY(disk->remove(name));
     records.erase(std::string(name));
     return {};
@@ -47,6 +57,8 @@ class MemoryStore final : public store::SealedStore {
   bool failing = false;
   std::optional<std::string> failing_names;  // that begin so
   std::size_t writes = 0;
+  std::size_t writings = 0;  // several records written together are one
+  akm::test::KillPoint kill;
   SealedStore* disk = nullptr;  // every change goes there first
 };
 

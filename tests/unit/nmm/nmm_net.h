@@ -177,6 +177,7 @@ class NmmNet : public Wire {
   bool nmm_down = false;
   std::vector<keyring::TpmWorker::Job> aside;  // what the NMM has a thread do: run_aside() is that thread
   bool aside_full = false;
+  service::AuditTrail* audit = nullptr;  // from the next start on
 
   /// Does the work, and brings the results back to the loop.
   void run_aside() {
@@ -207,7 +208,8 @@ class NmmNet : public Wire {
                                               if (aside_full) return fail(Errc::busy, "test");
                                               aside.push_back(std::move(job));
                                               return {};
-                                            }},
+                                            },
+                                            audit},
                                 settings_, NmmIdentity{}, machine_ ? machine_() : NmmMachine{});
     (void)nmm->start(RunningClock::BootId{7}, nullptr);
   }

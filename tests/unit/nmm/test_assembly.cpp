@@ -16,7 +16,7 @@
 using namespace akm;
 using namespace akm::nmm;
 
-TestSuite(assembly, .init = test::quiet);
+TestSuite(assembly, .init = nmm::test::quiet);
 
 namespace {
 
@@ -66,7 +66,7 @@ Test(assembly, starts_without_a_root_secret_and_keeps_the_one_it_makes) {
   cr_assert_eq(f.assembly->port().status().name, "north");
   cr_assert_neq(f.assembly->port().status().listen, "127.0.0.1:0", "the port that the kernel chose");
   std::optional<Status> done;
-  f.assembly->port().create_root_secret(test::into(done));
+  f.assembly->port().create_root_secret(nmm::test::into(done));
   cr_assert(*done);
   const auto nmm_id = f.assembly->port().status().nmm_id;
   const auto incarnation = f.assembly->port().status().incarnation;
@@ -85,9 +85,9 @@ Test(assembly, state_that_does_not_open_is_kept_and_said) {
   cr_assert_eq(status.state, "sealed-unavailable");
   cr_assert_not(status.findings.empty());
   std::optional<Status> done;
-  f.assembly->port().create_root_secret(test::into(done));
+  f.assembly->port().create_root_secret(nmm::test::into(done));
   cr_assert_not(done->has_value());
-  f.assembly->port().quarantine(1, test::into(done));
+  f.assembly->port().quarantine(1, nmm::test::into(done));
   cr_assert_not(done->has_value());
   std::optional<Errc> code;
   f.assembly->port().create_asr("x", {1, 2}, {},

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "daemon/nmm/record_codec.h"
 #include "tests/unit/nmm/watched_net.h"
 
 using namespace akm;
@@ -21,6 +22,18 @@ void breach(NmmNet& net) {
   out.detection = policy::DetectionClass::foreign_code;
   out.boottime_ns = net.now.ns;
   net.nmm->guard().judge(out);
+}
+
+/// The NMM has so many relationships of the two nodes, which are like the one given.
+void multiply(NmmNet& net, protocol::AsrId asr, std::size_t count) {
+  const auto bytes = net.store.records.at(Registry::asr_record_name(asr));
+  AsrRecord record = *decode_asr_record(bytes);
+  for (std::size_t i = 1; i < count; ++i) {
+    record.description.id = asr + i;
+    record.description.label = "copy-" + std::to_string(i);
+    net.store.records[Registry::asr_record_name(record.description.id)] = encode_asr_record(record);
+  }
+  net.restart_nmm();
 }
 
 }  // namespace
@@ -104,4 +117,43 @@ Test(key_replacement, without_nodes_there_is_nothing_to_wait_for) {
   WatchedNet net(0);
   breach(net);
   cr_assert_eq(net.event("machine-keys-replaced")->fields.at("reason"), "there is no relationship");
+}
+
+Test(key_replacement, a_thousand_relationships_are_renewed_in_small_lots) {
+  constexpr std::size_t kMany = 1000;
+  WatchedNet net(2);
+  net.activate_all();
+  const auto asr = net.create(2);
+  for (const auto& node : net.nodes) node->down = true;
+  multiply(net, asr, kMany);
+  cr_assert_eq(net.nmm->asrs().size(), kMany);
+  breach(net);
+  net.now = net.now + seconds(11);
+  const std::size_t before = net.store.writings;
+  std::size_t turns = 0;
+  for (; net.event("machine-keys-replaced") == nullptr && turns < 100; ++turns) {
+    const std::size_t written = net.store.writings;
+    net.nmm->deadline_reached();
+    cr_assert_leq(net.store.writings - written, 4, "in one turn of the loop");
+  }
+  cr_assert_geq(turns, 10);
+  cr_assert_leq(net.store.writings - before, 40, "not one for each relationship");
+  cr_assert_eq(net.event("machine-keys-replaced")->fields.at("relationships"), std::to_string(kMany));
+  for (const auto& one : net.nmm->asrs()) cr_assert_eq(one.generation, 2);
+}
+
+Test(key_replacement, a_restart_between_two_lots_begins_anew) {
+  WatchedNet net(2);
+  net.activate_all();
+  const auto asr = net.create(2);
+  for (const auto& node : net.nodes) node->down = true;
+  multiply(net, asr, 100);
+  breach(net);
+  net.now = net.now + seconds(11);
+  net.nmm->deadline_reached();
+  cr_assert_null(net.event("machine-keys-replaced"), "the first lot alone");
+  net.restart_nmm();
+  net.run(seconds(15));
+  cr_assert_eq(net.event("machine-keys-replaced")->fields.at("relationships"), "100");
+  for (const auto& one : net.nmm->asrs()) cr_assert_geq(one.generation, 2);
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "tests/unit/nmm/watched_net.h"
+#include "tests/unit/store/audit_bench.h"
 
 using namespace akm;
 using namespace akm::nmm;
@@ -123,4 +124,27 @@ Test(machine_guard, its_probes_are_in_the_status) {
   NmmNet blind(0);
   cr_assert(blind.nmm->status().probes.empty());
   cr_assert_eq(blind.nmm->guard().fd(), -1);
+}
+
+Test(machine_guard, an_audit_log_that_is_gone_is_judged_by_the_policy_as_all_else) {
+  const akm::test::TemporaryFolder place;
+  NmmSettings settings;
+  settings.responses.of(policy::DetectionClass::audit_impaired).on_evidence = {policy::Response::hook,
+                                                                               policy::Response::log};
+  WatchedNet net(0, std::move(settings));
+  service::EventLog events(16);
+  service::AuditTrail trail({.folder = place.file("audit"),
+                             .former = place.file("former"),
+                             .key = std::make_shared<const store::AuditKey>(akm::test::audit_key()),
+                             .store = &net.store,
+                             .events = events,
+                             .state_in_use = true});  // and there is no log
+  trail.open();
+  net.audit = &trail;
+  net.restart_nmm();
+  const EventRecord* told = net.event("machine-evidence");
+  cr_assert_not_null(told);
+  cr_assert_eq(told->fields.at("class"), "audit-impaired");
+  cr_assert_eq(told->fields.at("finding"), "audit-damaged");
+  cr_assert_eq(net.hooks.size(), 1);
 }

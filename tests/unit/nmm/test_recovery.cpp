@@ -345,3 +345,52 @@ Test(recovery, a_window_keeps_evidence_from_costing_new_keys) {
   net.run(seconds(1));
   cr_assert(net.agreed(asr, 3, {0, 1, 2}));
 }
+
+namespace {
+
+/// The same report, as often as it is sent.
+void report_of(NmmNet& net, std::size_t who) {
+  protocol::BreachReport breach;
+  breach.detection = "key-access";
+  breach.severity = 2;
+  breach.boottime_ns = 1000 + who;
+  net.nodes[who]->send(protocol::Method::breach_report, breach.encode());
+  net.run(milliseconds(500));
+}
+
+/// One eviction and one rekey are allowed; three nodes report, and the daemon is killed at that point of its
+/// writing. False when there is no such point.
+bool killed_at(std::size_t point) {
+  NmmSettings settings;
+  settings.recovery.evictions_per_window = 1;
+  settings.recovery.rekeys_per_window = 1;
+  NmmNet net(4, settings);
+  net.activate_all();
+  const auto asr = net.create(4);
+  bool killed = false;
+  net.store.kill = {.at = point, .killed = [&] { net.nmm_down = killed = true; }};
+  for (std::size_t who = 0; who < 3; ++who) {
+    report_of(net, who);
+    if (!net.nmm_down) continue;
+    net.store.kill = {};
+    net.nmm_down = false;
+    net.restart_nmm();
+    net.run(seconds(1));
+    report_of(net, who);
+  }
+  net.run(seconds(2));
+  cr_assert_eq(net.state_of("n0"), "quarantined", "killed at %zu", point);
+  for (const char* name : {"n1", "n2"}) cr_assert_eq(net.state_of(name), "active", "%s: at %zu", name, point);
+  const auto generation = net.nodes[3]->generation(asr);
+  cr_assert(generation == 2 || generation == 3, "killed at %zu: %u", point, generation);
+  cr_assert(net.agreed(asr, generation, {1, 2, 3}), "killed at %zu", point);
+  return killed;
+}
+
+}  // namespace
+
+Test(recovery, killed_at_any_write_it_gives_no_limit_back_and_finishes_what_it_began) {
+  std::size_t point = 0;
+  while (killed_at(point)) ++point;
+  cr_assert_gt(point, 10);
+}

@@ -128,6 +128,54 @@ Test(node_responses, a_crash_gives_no_limit_back_and_no_answer_twice) {
   cr_assert(bench.event("policy-memory-lost") != nullptr);
 }
 
+namespace {
+
+/// Two answers an hour are allowed, four different records come, each again after a start; the daemon is
+/// killed at that point of its writing. False when there is no such point.
+bool killed_at(std::size_t point) {
+  NodeBench bench;
+  auto& of_class = bench.settings.responses.of(DetectionClass::key_access);
+  of_class.on_evidence = {Response::hook, Response::report, Response::signal, Response::log};
+  of_class.limit = {.count = 2, .window_s = 3600};
+  bench.settings.responses.hook.program = "/bin/true";
+  bench.start();
+  bench.make_member();
+  bool killed = false;
+  std::size_t run = 0;  // before the kill
+  bench.store.kill = {.at = point, .killed = [&] {
+                        killed = true;
+                        run = bench.hooks.size();
+                      }};
+  for (std::int64_t at = 101; at < 105; ++at) {
+    for (const bool again : {false, true}) {
+      bpf::ProbeRecord record = foreign_key_read(77);
+      record.uid = 12345;
+      record.boottime_ns = at;
+      bench.probes.records.push_back(record);
+      bench.node->sentry().readable();
+      bench.pass(std::chrono::milliseconds(10));
+      if (bench.store.kill.dead) {
+        bench.hooks.resize(run);
+        bench.store.kill = {};
+        bench.start();
+      } else if (again) {
+        bench.start();
+      }
+      const std::size_t records = static_cast<std::size_t>(at - 100);
+      cr_assert_leq(bench.hooks.size(), std::min<std::size_t>(2, records), "killed at %zu", point);
+    }
+  }
+  return killed;
+}
+
+}  // namespace
+
+Test(node_responses, killed_at_any_write_it_answers_nothing_twice_and_no_more_than_the_limit) {
+  std::size_t point = 0;
+  while (killed_at(point)) ++point;
+  cr_assert_gt(point, 3);
+}
+
 Test(node_responses, a_flood_is_no_flood_of_writes) {
   NodeBench bench;
   bench.make_member();

@@ -9,7 +9,7 @@ namespace {
 
 Result<ProbeSettings> read(const std::string& text) {
   service::Schema schema;
-  add_probe_settings(schema);
+  add_probe_settings(schema, "akmd");
   auto config = service::Config::parse(text, "test", schema);
   if (!config) return std::unexpected(config.error());
   return probe_settings(*config);
@@ -23,6 +23,7 @@ Test(probe_settings, has_defaults_and_reads_each_key) {
   cr_assert(standard->enabled);
   cr_assert_eq(standard->check_interval_s, 5);
   cr_assert_eq(standard->config_folder, "/etc/akm");
+  cr_assert_eq(standard->pin_folder, "/sys/fs/bpf/akm/akmd");
   cr_assert_eq(standard->programs().size(), 3, "those beside us");
   const auto own = read(
       "[probes]\nenabled = false\nconfig_folder = \"\"\ncheck_interval_s = 7\npin_folder = \"/p\"\n"

@@ -171,6 +171,7 @@ Test(sentry, without_probes_it_is_blind_and_says_so) {
   cr_assert_eq(blind.fd(), -1);
   cr_assert_not(blind.next_deadline().has_value());
   cr_assert_eq(blind.tier(), "none");
+  cr_assert(blind.pin_folder().empty());
 }
 
 Test(sentry, a_tier_that_is_missing_is_a_finding) {
@@ -180,4 +181,13 @@ Test(sentry, a_tier_that_is_missing_is_a_finding) {
   cr_assert_eq(bench.sentry.tier(), "none (degraded)");
   cr_assert_eq(bench.sentry.findings().size(), 1);
   cr_assert_eq(bench.sentry.health().at(0).first, "D1");
+}
+
+Test(sentry, an_impaired_audit_log_is_evidence_and_names_what_was_found) {
+  Bench bench;
+  bench.sentry.judge(audit_log_impaired({{"finding", "audit-damaged"}}, bench.now));
+  cr_assert_eq(bench.seen.at(0).first.detection, DetectionClass::audit_impaired);
+  cr_assert_eq(bench.seen.at(0).first.evidence.at("finding"), "audit-damaged");
+  cr_assert_eq(bench.seen.at(0).second.grade, Grade::evidence);
+  cr_assert_eq(bench.sentry.pin_folder(), "/pins", "as its probes say");
 }

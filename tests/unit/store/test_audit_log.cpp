@@ -1,6 +1,8 @@
 #include "daemon/store/audit_log.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 
@@ -147,4 +149,92 @@ Test(audit_log, no_room_leaves_no_piece_of_a_record) {
   bench.seal();
   cr_assert(bench.intact());
   cr_assert_eq(bench.check().verdict.last, 4);
+}
+
+namespace {
+
+/// No descriptor is to be had but these few.
+class Descriptors {
+ public:
+  explicit Descriptors(std::size_t free) {
+    (void)getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit few = before_;
+    few.rlim_cur = 64;
+    (void)setrlimit(RLIMIT_NOFILE, &few);
+    for (UniqueFd fd = taken(); fd; fd = taken()) held_.push_back(std::move(fd));
+    held_.resize(held_.size() - free);
+  }
+  Descriptors(const Descriptors&) = delete;
+  Descriptors& operator=(const Descriptors&) = delete;
+  ~Descriptors() { (void)setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  static UniqueFd taken() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+  rlimit before_{};
+  std::vector<UniqueFd> held_;
+};
+
+/// A log whose next record begins file 2.
+AuditLog::Opened full_file(AuditBench& bench) {
+  bench.limits.file_bytes = 400;
+  AuditLog::Opened opened = bench.open();
+  bench.add(1, 300);
+  return opened;
+}
+
+bool add_big(AuditBench& bench) {
+  return bench.log->append(audit_event("event", 300)).has_value();
+}
+
+}  // namespace
+
+Test(audit_log, no_descriptor_in_the_middle_of_a_rotation_holds_it_up_no_longer_than_that) {
+  for (std::size_t free = 0; free < 2; ++free) {
+    AuditBench bench;
+    (void)full_file(bench);
+    {
+      const Descriptors few(free);
+      const bool added = add_big(bench);
+      cr_assert_eq(added, free > 0, "%zu were free", free);
+    }
+    cr_assert(add_big(bench), "%zu were free", free);
+    bench.seal();
+    cr_assert(bench.intact());
+    cr_assert_not(bench.open().damaged);
+  }
+}
+
+Test(audit_log, no_room_for_the_header_of_the_next_file) {
+  AuditBench bench;
+  (void)full_file(bench);
+  (void)std::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit before = limit;
+  limit.rlim_cur = 10;
+  cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  cr_assert_not(add_big(bench));
+  cr_assert_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+  cr_assert_eq(audit_files(bench.folder)->size(), 1, "nothing is left of it");
+  cr_assert(add_big(bench));
+  bench.seal();
+  cr_assert(bench.intact());
+}
+
+Test(audit_log, a_next_file_that_was_left_half_made_is_replaced_and_one_with_records_is_not) {
+  for (const std::size_t left : {std::size_t{0}, std::size_t{5}, kAuditHeaderBytes}) {
+    AuditBench bench;
+    (void)full_file(bench);
+    bench.replace(2, std::string(left, 'x'));
+    cr_assert(add_big(bench), "%zu bytes", left);
+    bench.seal();
+    cr_assert(bench.intact());
+    cr_assert_eq(bench.check().verdict.last, 3);
+  }
+  AuditBench bench;
+  (void)full_file(bench);
+  const std::string records(kAuditHeaderBytes + 1, 'x');
+  bench.replace(2, records);
+  cr_assert_not(add_big(bench));
+  cr_assert_eq(bench.content(2), records);
 }

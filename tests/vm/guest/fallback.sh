@@ -20,6 +20,7 @@ listen = "127.0.0.1:7400"
 folder = ""
 [probes]
 config_folder = ""
+pin_folder = ""
 T
 dbus-daemon --config-file=/dbus.conf --fork --nopidfile || failed dbus-daemon
 

@@ -14,12 +14,12 @@ software='[sealing]\nmode = "software"\n'
 # node_settings NAME PORT
 node_settings() {
   settings "$1" "$2"
-  printf '[data]\nfolder = ""\n[probes]\nconfig_folder = ""\n'
+  printf '[data]\nfolder = ""\n[probes]\nconfig_folder = ""\npin_folder = ""\n'
 }
 {
   settings nmm 7410
   # shellcheck disable=SC2059 # the format is ours
-  printf "advertise = [\"127.0.0.1:7410\"]\n$software"
+  printf "advertise = [\"127.0.0.1:7410\"]\n[probes]\npin_folder = \"\"\n$software"
 } >/nmm.toml
 {
   node_settings a 7401
