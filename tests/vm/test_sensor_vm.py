@@ -74,7 +74,7 @@ class Sensor(Boot):
         image.put_program(pathlib.Path(shutil.which("true")).resolve())  # not an applet: it is run by other names too
         image.put(shutil.which("true"), "/usr/bin/strace")  # it is enough that a tool is there and started
         image.put_plugin("libtss2-tcti-device.so.0")
-        image.put_modules("veth", "wireguard", "xfrm_user", "af_key")
+        image.put_modules("veth", "wireguard", "xfrm_user", "af_key", "sch_ingress", "cls_bpf")  # the last for the gate
 
     def test_each_program_loads(self):
         refused = re.findall(r"^PROGRAM (?!.* ok$).*$", self.said, re.M)
