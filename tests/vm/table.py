@@ -82,7 +82,8 @@ def limits(folder, place):
         tier, _, blind = said.partition(": ")
         if row in ROWS and blind and row != "D32":
             rows[f"{tier}: {blind}"].append(row)
-    return [f"- {', '.join(which)}: {said}" for said, which in rows.items()] or ["- nothing that it cannot see"]
+    said = [f"- {', '.join(which)}: {said}" for said, which in rows.items()]
+    return said or ["- it names nothing that it cannot see"]
 
 
 def table(folder, found):
