@@ -44,8 +44,8 @@ bool is_program(std::uint32_t id, const char* name) {
   return is_it;
 }
 
-/// Each object of a kind by its number; what `act` says of the first that it knows, else what refused the
-/// last.
+/// Each object of a kind by its number, whichever daemon's it is; what `act` says of the last that it knows,
+/// else what refused the last.
 template <typename Act>
 int for_each_object(bpf_cmd next_id, bpf_cmd get_fd, const Act& act) {
   int result = ENOENT;
@@ -61,7 +61,7 @@ int for_each_object(bpf_cmd next_id, bpf_cmd get_fd, const Act& act) {
     }
     const int said = act(fd);
     (void)::close(fd);
-    if (said != ENOENT) return said;
+    if (said != ENOENT) result = said;
   }
   return result;
 }
