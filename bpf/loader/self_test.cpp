@@ -19,6 +19,7 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "bpf/loader/file_device.h"
 #include "bpf/loader/watch_list.h"
 #include "daemon/base/unique_fd.h"
 
@@ -147,7 +148,7 @@ class Stage {
   static bool identify(const char* path, akm_folder_key& key) {
     struct stat status{};
     if (::stat(path, &status) != 0) return false;
-    key = {.inode = status.st_ino, .device = kernel_device(status.st_dev), .zero = 0};
+    key = {.inode = status.st_ino, .device = file_device(path, status), .zero = 0};
     return true;
   }
 

@@ -3,12 +3,13 @@
 #include <dirent.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <memory>
 #include <set>
 #include <string_view>
 #include <utility>
+
+#include "bpf/loader/file_device.h"
 
 namespace akm::bpf {
 namespace {
@@ -96,8 +97,8 @@ akm_name_key name_key(std::uint64_t folder, std::uint32_t device, std::string_vi
   return key;
 }
 
-akm_folder_key folder_key(const struct stat& status) {
-  return {.inode = status.st_ino, .device = kernel_device(status.st_dev), .zero = 0};
+akm_folder_key folder_key(const std::string& path, const struct stat& status) {
+  return {.inode = status.st_ino, .device = file_device(path, status), .zero = 0};
 }
 
 struct CloseDir {
@@ -129,7 +130,7 @@ void add_tools(WatchList& list) {
       struct stat status{};
       const std::string path = std::string(folder) + "/" + name;
       if (::stat(path.c_str(), &status) == 0 && list.tools.size() + 1 < AKM_MAX_TOOLS)
-        list.tools.push_back({folder_key(status), AKM_WATCH_DEBUGGER});
+        list.tools.push_back({folder_key(path, status), AKM_WATCH_DEBUGGER});
     }
   }
 }
@@ -138,7 +139,7 @@ void add_tools(WatchList& list) {
 void add_file(WatchList& list, const std::string& folder, const std::string& name, std::uint8_t watch) {
   struct stat status{};
   if (::stat(folder.c_str(), &status) != 0) return;
-  list.names.push_back({name_key(status.st_ino, kernel_device(status.st_dev), "", name), watch});
+  list.names.push_back({name_key(status.st_ino, file_device(folder, status), "", name), watch});
   list.prefixes.push_back({folder + "/" + name, true, watch});
 }
 
@@ -149,7 +150,7 @@ class Folders {
   void add(const std::string& path, std::uint8_t watch) {
     struct stat status{};
     if (::stat(path.c_str(), &status) != 0) return;
-    const akm_folder_key key = folder_key(status);
+    const akm_folder_key key = folder_key(path, status);
     if (!seen_.insert({key.device, key.inode}).second || list_.folders.size() >= AKM_MAX_FOLDERS) return;
     list_.folders.push_back({key, watch});
   }
@@ -187,10 +188,6 @@ std::vector<std::string> default_service_folders() {
     if (::stat(path, &status) == 0 && S_ISDIR(status.st_mode)) out.emplace_back(path);
   }
   return out;
-}
-
-std::uint32_t kernel_device(std::uint64_t device) {
-  return (gnu_dev_major(device) << 20) | gnu_dev_minor(device);
 }
 
 WatchList make_watch_list(const std::vector<WatchedFolder>& folders,

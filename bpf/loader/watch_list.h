@@ -13,9 +13,6 @@ namespace akm::bpf {
 /// Folders in which only what bears our name concerns us (D19). Those that are there.
 std::vector<std::string> default_service_folders();
 
-/// The kernel's encoding of a device number: major << 20 | minor.
-std::uint32_t kernel_device(std::uint64_t device);
-
 /// Entries of the programs' maps; the values are enum akm_watch with its flags.
 struct WatchList {
   template <typename Key>

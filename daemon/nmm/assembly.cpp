@@ -6,6 +6,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/nmm/incarnation_base.h"
+#include "daemon/sentry/open_probes.h"
 #include "daemon/service/machine.h"
 #include "daemon/service/prompt_store.h"
 #include "daemon/watch/system_file.h"

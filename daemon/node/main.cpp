@@ -3,6 +3,7 @@
 
 #include "daemon/node/node.h"
 #include "daemon/node/start.h"
+#include "daemon/sentry/open_probes.h"
 #include "daemon/service/bus_wiring.h"
 #include "daemon/service/options.h"
 #include "daemon/service/prompt_store.h"

@@ -7,7 +7,7 @@
 #include <climits>
 #include <string_view>
 
-#include "bpf/loader/watch_list.h"
+#include "bpf/loader/file_device.h"
 
 namespace akm::sentry {
 namespace {
@@ -41,7 +41,7 @@ void OurPrograms::add(const std::string& path, bool ours_alone) {
   if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
   const bool owner = status.st_uid == 0 || status.st_uid == ::geteuid();
   if (ours_alone && (!owner || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)) return;
-  if (files_.size() <= kOurProgramsMax) files_.emplace(bpf::kernel_device(status.st_dev), status.st_ino);
+  if (files_.size() <= kOurProgramsMax) files_.emplace(bpf::file_device(path, status), status.st_ino);
 }
 
 bool OurPrograms::ran(const bpf::ProbeRecord& record) const {

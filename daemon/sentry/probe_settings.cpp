@@ -1,9 +1,6 @@
 #include "daemon/sentry/probe_settings.h"
 
 #include <algorithm>
-#include <chrono>
-
-#include "daemon/base/log.h"
 
 namespace akm::sentry {
 
@@ -55,25 +52,6 @@ Result<ProbeSettings> probe_settings(const service::Config& config) {
   if (!absolute || out.our_programs.size() > kOurProgramsMax)
     return std::unexpected(config.invalid("probes.our_programs", "at most 16 absolute paths"));
   return out;
-}
-
-std::unique_ptr<bpf::ProbeSet> open_probes(const ProbeSettings& settings, const std::string& state_folder,
-                                           std::vector<std::string>& findings) {
-  if (!settings.enabled) {
-    findings.emplace_back("Probes are switched off by the configuration: nothing is detected locally");
-    return nullptr;
-  }
-  bpf::ProbeOptions options;
-  options.state_folders = {state_folder};
-  if (!settings.config_folder.empty()) options.config_folders = {settings.config_folder};
-  options.pin_folder = settings.pin_folder;
-  // Three missed heartbeats and a moment: then nobody watches.
-  options.heartbeat_limit = std::chrono::seconds(3 * settings.check_interval_s + 10);
-  auto probes = bpf::ProbeSet::open(options);
-  if (probes) return std::move(*probes);
-  findings.push_back("No probes, nothing is detected locally: " + probes.error().message());
-  log::error("No probes", {{"AKM_ERROR", probes.error().message()}});
-  return nullptr;
 }
 
 }  // namespace akm::sentry

@@ -1,12 +1,10 @@
 #pragma once
-// The table [probes] of akmd and akm-nmmd, and the probes that it asks for.
+// The table [probes] of akmd and akm-nmmd.
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "bpf/loader/probe_set.h"
 #include "daemon/sentry/our_programs.h"
 #include "daemon/service/config.h"
 
@@ -27,9 +25,5 @@ struct ProbeSettings {
 void add_probe_settings(service::Schema& schema, std::string_view daemon);
 /// config_invalid.
 Result<ProbeSettings> probe_settings(const service::Config& config);
-
-/// Null with a finding when they are switched off or cannot be loaded.
-std::unique_ptr<bpf::ProbeSet> open_probes(const ProbeSettings& settings, const std::string& state_folder,
-                                           std::vector<std::string>& findings);
 
 }  // namespace akm::sentry

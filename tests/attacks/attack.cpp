@@ -17,6 +17,7 @@
 namespace {
 
 using akm::attacks::Attack;
+using akm::attacks::Changes;
 using akm::attacks::Kind;
 
 constexpr unsigned kStaySeconds = 4;
@@ -24,15 +25,20 @@ constexpr int kUsage = 2;
 
 template <typename Do>
 void for_each_act(Do&& act) {
-  for (const auto table : {akm::attacks::on_keys(), akm::attacks::on_process(), akm::attacks::on_state(),
-                           akm::attacks::on_system(), akm::attacks::on_clock(), akm::attacks::on_machine(),
-                           akm::attacks::on_sensor()}) {
+  for (const auto table :
+       {akm::attacks::on_keys(), akm::attacks::on_process(), akm::attacks::on_state(),
+        akm::attacks::on_system(), akm::attacks::on_clock(), akm::attacks::on_machine(),
+        akm::attacks::on_code(), akm::attacks::on_privilege(), akm::attacks::on_sensor()}) {
     for (const Attack& one : table) act(one);
   }
 }
 
 const char* kind_name(Kind kind) {
   return kind == Kind::attack ? "attack" : kind == Kind::around ? "around" : "benign";
+}
+
+const char* place_name(Changes changes) {
+  return changes == Changes::nothing ? "anywhere" : changes == Changes::etc ? "etc" : "disposable";
 }
 
 void say(const Attack& act, int result) {
@@ -67,7 +73,7 @@ int main(int argc, char** argv) {
   if (argc == 2 && std::strcmp(argv[1], "list") == 0) {
     for_each_act([](const Attack& one) {
       std::printf("%s %s %s %s %s\n", one.name, one.row, one.detection, kind_name(one.kind),
-                  one.changes_machine ? "disposable" : "anywhere");
+                  place_name(one.changes));
     });
     return 0;
   }

@@ -28,21 +28,27 @@ inline constexpr const char* kBearer = "AKM_ATTACK_BEARER";
 
 enum class Kind : std::uint8_t { attack, around, benign };
 
+/// What an act leaves behind, and so where it is done: anywhere, where /etc is a copy, or on a machine that
+/// is thrown away afterwards.
+enum class Changes : std::uint8_t { nothing, etc, machine };
+
 struct Attack {
   const char* name;       // at most 15 letters: it is the name of the thread that does it
   const char* row;        // "D1"
   const char* detection;  // class; a benign act must lead to none at all
   Kind kind = Kind::attack;
   int (*act)(const Target&);
-  bool changes_machine = false;  // only where the machine is thrown away afterwards
+  Changes changes = Changes::nothing;
 };
 
+std::span<const Attack> on_code();
 std::span<const Attack> on_keys();
 std::span<const Attack> on_process();
 std::span<const Attack> on_state();
 std::span<const Attack> on_system();
 std::span<const Attack> on_clock();
 std::span<const Attack> on_machine();
+std::span<const Attack> on_privilege();
 std::span<const Attack> on_sensor();
 
 /// errno of a call that failed, 0 of one that did not.
@@ -57,6 +63,10 @@ int open_by_io_uring(int folder, const char* path, int flags);
 /// Opens with a path in memory that another thread changes all the time between this one and one that is
 /// harmless.
 int open_by_race(const std::string& path, int flags);
+/// errno of copying the whole of a file to a descriptor.
+int copy_file(const char* from, int out);
+/// Where a copy of this is that a 32-bit call can name; 0 when there is no such place.
+std::uint32_t low_copy(const void* what, std::size_t bytes);
 /// Runs this program again from a file that has no name, or under another one, to do an act.
 int again_from_memory(const char* act, const Target& target);
 int again_renamed(const char* act, const Target& target);

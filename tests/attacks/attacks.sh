@@ -1,10 +1,13 @@
 #!/bin/sh
-# attacks.sh FOLDER [disposable]: a node of its own, in mode observe, and every act of `attack list` against it. FOLDER is empty
+# attacks.sh FOLDER [etc|disposable]: a node of its own, in mode observe, and every act of `attack list` against it. FOLDER is empty
 # and becomes state, configuration and logs; the programs are on the PATH. Run by the tests in namespaces of their own, and in a
-# guest. Says, for results.py: PROBE what is watched and how, ACT what was done, LOG what the node made of it.
+# guest. etc: /etc is a copy; disposable: so is the machine. Says, for results.py: PROBE what is watched and how, ACT what was done, LOG what the node made of it.
 set -u
 work=$1
-disposable=${2:-}
+place=${2:-anywhere}
+# What the gate has counted is judged once a minute: D26 and D27 are not done where nobody has that time.
+minute=${AKM_ATTACK_MINUTE:-}
+[ "$place" != disposable ] || minute=yes
 bus=unix:path=$work/bus
 port=7400
 mkdir -p "$work/state" "$work/etc" "$work/nmm"
@@ -77,12 +80,18 @@ status=$(ctl --json node status)
 echo "STATUS $status"
 ring=$(echo "$status" | sed 's/.*"keyring":\([0-9]*\).*/\1/')
 sleep 2
-for act in $(attack list | awk -v d="$disposable" '$5 == "anywhere" || d != "" { print $1 }'); do
+for act in $(attack list | awk -v p="$place" '$5 == "anywhere" || $5 == p || p == "disposable" { print $1 }'); do
+  case $act in d26-* | d27-*) [ -n "$minute" ] || continue ;; esac
   said=$(attack "$act" "$node" "$ring" "$work/state" "$work/etc" "$port")
   echo "${said:-ACT ? ? ? $act 0 died}"
 done
 # What waits in the ring is read with the next heartbeat of the sensor, and the machine is compared every 5 s.
 sleep 8
+left=60
+while [ -n "$minute" ] && [ "$left" -gt 0 ] && ! grep -q 'AKM_CLASS=forged-frames' "$work/node.log"; do
+  left=$((left - 1))
+  sleep 1
+done
 echo "STATUS $(ctl --json node status)"
 grep 'AKM_CLASS=' "$work/node.log" | sed 's/^/LOG /'
 stop

@@ -10,7 +10,7 @@
 
 namespace akm::attacks {
 
-/// Arguments are 32 bits wide, so no pointer of ours fits: 0 where one is wanted.
+/// Arguments are 32 bits wide: a pointer is one of low_copy(), or 0.
 inline int ia32_call([[maybe_unused]] int number, [[maybe_unused]] std::uint32_t a,
                      [[maybe_unused]] std::uint32_t b, [[maybe_unused]] std::uint32_t c,
                      [[maybe_unused]] std::uint32_t d) {

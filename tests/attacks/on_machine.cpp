@@ -6,6 +6,7 @@
 #include <linux/if_ether.h>
 #include <linux/mount.h>
 #include <linux/netlink.h>
+#include <linux/xfrm.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/klog.h>
@@ -220,6 +221,64 @@ int dump_wireguard(const Target&) {
   return result;
 }
 
+nlmsghdr dump_of_associations() {
+  nlmsghdr header{};
+  header.nlmsg_len = sizeof(header);
+  header.nlmsg_type = XFRM_MSG_GETSA;
+  header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  return header;
+}
+
+int xfrm_socket() {
+  return ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM);
+}
+
+int associations_in_thread(const Target&) {
+  return in_thread([] {
+    const int fd = xfrm_socket();
+    if (fd < 0) return errno == EPROTONOSUPPORT ? kUnavailable : errno;
+    const nlmsghdr question = dump_of_associations();
+    const int result = outcome(::send(fd, &question, sizeof(question), 0));
+    (void)::close(fd);
+    return result;
+  });
+}
+
+/// Behind a message that is harmless, in one send.
+int associations_behind(const Target&) {
+  const int fd = xfrm_socket();
+  if (fd < 0) return errno == EPROTONOSUPPORT ? kUnavailable : errno;
+  nlmsghdr questions[2] = {dump_of_associations(), dump_of_associations()};
+  questions[0].nlmsg_type = NLMSG_NOOP;
+  questions[0].nlmsg_flags = 0;
+  const int result = outcome(::send(fd, questions, sizeof(questions), 0));
+  (void)::close(fd);
+  return result;
+}
+
+/// Asked by a request of a ring.
+int associations_by_ring(const Target&) {
+  const int fd = xfrm_socket();
+  if (fd < 0) return errno == EPROTONOSUPPORT ? kUnavailable : errno;
+  io_uring ring{};
+  if (::io_uring_queue_init(4, &ring, 0) != 0) return kUnavailable;
+  const nlmsghdr question = dump_of_associations();
+  ::io_uring_prep_send(::io_uring_get_sqe(&ring), fd, &question, sizeof(question), 0);
+  (void)::io_uring_submit(&ring);
+  io_uring_cqe* done = nullptr;
+  const int result = ::io_uring_wait_cqe(&ring, &done) != 0 ? -EIO : done->res;
+  ::io_uring_queue_exit(&ring);
+  (void)::close(fd);
+  return result < 0 ? -result : 0;
+}
+
+int key_socket(const Target&) {
+  constexpr int kVersion = 2;  // PF_KEY_V2
+  const int fd = ::socket(AF_KEY, SOCK_RAW | SOCK_CLOEXEC, kVersion);
+  if (fd < 0) return errno == EAFNOSUPPORT ? kUnavailable : errno;
+  return outcome(::close(fd));
+}
+
 int list_families(const Target&) {
   const int fd = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
   char answer[512] = {};
@@ -300,17 +359,21 @@ constexpr Attack kTable[] = {
     {"d14-uring", "D14", "mac-disabled", Kind::around, lockdown_by_ring},
     {"d16-link", "D16", "debugger-started", Kind::around, tool_by_link},
     {"d17-removed", "D17", "fileless-execution", Kind::around, from_removed_file},
-    {"d19-mask", "D19", "service-tampering", Kind::attack, mask_unit, true},
-    {"d19-rename", "D19", "service-tampering", Kind::around, rename_unit, true},
+    {"d19-mask", "D19", "service-tampering", Kind::attack, mask_unit, Changes::etc},
+    {"d19-rename", "D19", "service-tampering", Kind::around, rename_unit, Changes::etc},
     {"d20-polling", "D20", "io-uring-use", Kind::attack, polling_ring},
     {"d20-identity", "D20", "io-uring-use", Kind::around, ring_with_credentials},
     {"ok20-epoll", "D20", "io-uring-use", Kind::benign, wait_otherwise},
     {"d24-wireguard", "D24", "consumer-key-dump", Kind::attack, dump_wireguard},
+    {"d24-pfkey", "D24", "consumer-key-dump", Kind::attack, key_socket},
+    {"d24-thread", "D24", "consumer-key-dump", Kind::around, associations_in_thread},
+    {"d24-behind", "D24", "consumer-key-dump", Kind::around, associations_behind},
+    {"d24-uring", "D24", "consumer-key-dump", Kind::around, associations_by_ring},
     {"ok24-families", "D24", "consumer-key-dump", Kind::benign, list_families},
     {"d25-uring", "D25", "packet-capture", Kind::around, capture_by_ring},
-    {"d29-offset", "D29", "clock-jump", Kind::around, clock_by_offset, true},
-    {"d30-thread", "D30", "audit-impaired", Kind::around, log_from_thread, true},
-    {"d30-rule", "D30", "audit-impaired", Kind::attack, delete_audit_rule, true},
+    {"d29-offset", "D29", "clock-jump", Kind::around, clock_by_offset, Changes::machine},
+    {"d30-thread", "D30", "audit-impaired", Kind::around, log_from_thread, Changes::machine},
+    {"d30-rule", "D30", "audit-impaired", Kind::attack, delete_audit_rule, Changes::machine},
     {"d33-case", "D33", "tamper-input", Kind::attack, open_case},
     {"ok33-look", "D33", "tamper-input", Kind::benign, look_at_case},
 };

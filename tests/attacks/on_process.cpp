@@ -259,7 +259,7 @@ constexpr Attack kTable[] = {
     {"ok8-alive", "D8", "daemon-signal", Kind::benign, ask_whether_alive},
     {"d16-debugger", "D16", "debugger-started", Kind::attack, start_tool},
     {"ok16-true", "D16", "debugger-started", Kind::benign, start_other},
-    {"d18-preload", "D18", "foreign-code", Kind::attack, preload_for_all, true},
+    {"d18-preload", "D18", "foreign-code", Kind::attack, preload_for_all, Changes::etc},
     {"ok18-read", "D18", "foreign-code", Kind::benign, read_preload},
 };
 

@@ -5,6 +5,7 @@
 #include <linux/bpf.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -43,8 +44,8 @@ bool is_program(std::uint32_t id, const char* name) {
   return is_it;
 }
 
-/// Each object of a kind by its number; what `act` says of the first that it knows, else what refused the
-/// last.
+/// Each object of a kind by its number, whichever daemon's it is; what `act` says of the last that it knows,
+/// else what refused the last.
 template <typename Act>
 int for_each_object(bpf_cmd next_id, bpf_cmd get_fd, const Act& act) {
   int result = ENOENT;
@@ -60,7 +61,7 @@ int for_each_object(bpf_cmd next_id, bpf_cmd get_fd, const Act& act) {
     }
     const int said = act(fd);
     (void)::close(fd);
-    if (said != ENOENT) return said;
+    if (said != ENOENT) result = said;
   }
   return result;
 }
@@ -130,6 +131,41 @@ int mount_over_pins(const Target&) {
   return result != 0 ? result : outcome(::umount2(pins(), MNT_DETACH));
 }
 
+constexpr unsigned kFlood = 400;
+constexpr unsigned kProcesses = 20;
+
+void look_again_and_again(const Target& target, unsigned times) {
+  const std::string memory = "/proc/" + std::to_string(target.pid) + "/mem";
+  for (unsigned i = 0; i < times; ++i) (void)open_once(memory, O_RDONLY);
+}
+
+/// More of one critical thing than there is room for: what is lost is to be told.
+int flood(const Target& target) {
+  look_again_and_again(target, kFlood);
+  return 0;
+}
+
+/// The same by many, each within what one may.
+int flood_by_many(const Target& target) {
+  for (unsigned i = 0; i < kProcesses; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      look_again_and_again(target, kFlood / kProcesses);
+      ::_exit(0);
+    }
+  }
+  while (::wait(nullptr) > 0) {
+  }
+  return 0;
+}
+
+int open_other_files(const Target&) {
+  for (unsigned i = 0; i < kFlood; ++i) {
+    if (const int failed = open_once("/proc/self/mem", O_RDONLY); failed != 0) return failed;
+  }
+  return 0;
+}
+
 int list_pins(const Target&) {
   return pins() == nullptr || !pin_of("keys").empty() ? 0 : kUnavailable;
 }
@@ -143,6 +179,9 @@ int count_links(const Target&) {
 constexpr Attack kTable[] = {
     {"d6-map-write", "D6", "bpf-tampering", Kind::attack, write_map},
     {"ok6-links", "D6", "bpf-tampering", Kind::benign, count_links},
+    {"d32-flood", "D32", "sensor-impaired", Kind::attack, flood},
+    {"d32-many", "D32", "sensor-impaired", Kind::around, flood_by_many},
+    {"ok32-files", "D32", "sensor-impaired", Kind::benign, open_other_files},
     {"ok7-list", "D7", "sensor-tampering", Kind::benign, list_pins},
     {"d7-detach", "D7", "sensor-tampering", Kind::attack, detach_link},
     {"d7-over", "D7", "sensor-tampering", Kind::attack, mount_over_pins},

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/bpf.h>
-#include <linux/capability.h>
 #include <linux/if_ether.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -243,26 +242,6 @@ int change_unit(const Target&) {
   return open_once("/etc/systemd/system/akmd.service.d/atk.conf", O_WRONLY | O_CREAT);
 }
 
-/// Takes a capability up again that is laid down first: the process has it permitted, so the kernel agrees.
-int raise_capability(const Target&) {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct sets[2]{};
-  if (::syscall(SYS_capget, &header, sets) != 0) return errno;
-  const __user_cap_data_struct all = sets[0];
-  sets[0].effective &= ~(1U << CAP_SYS_PTRACE);
-  if (::syscall(SYS_capset, &header, sets) != 0) return errno;
-  sets[0] = all;
-  return outcome(::syscall(SYS_capset, &header, sets));
-}
-
-int lower_capability(const Target&) {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct sets[2]{};
-  if (::syscall(SYS_capget, &header, sets) != 0) return errno;
-  sets[0].effective &= ~(1U << CAP_SYS_PTRACE);
-  return outcome(::syscall(SYS_capset, &header, sets));
-}
-
 int look_at_tpm(const Target&) {
   struct stat found{};
   return ::stat("/dev/tpmrm0", &found) != 0 ? kUnavailable : 0;
@@ -329,7 +308,7 @@ constexpr Attack kTable[] = {
     {"ok15-ask", "D15", "kexec-load", Kind::benign, ask_kexec},
     {"d17-memfd", "D17", "fileless-execution", Kind::attack, from_memory},
     {"ok17-nothing", "D17", "fileless-execution", Kind::benign, nothing},
-    {"d19-unit", "D19", "service-tampering", Kind::attack, change_unit, true},
+    {"d19-unit", "D19", "service-tampering", Kind::attack, change_unit, Changes::etc},
     {"ok19-list", "D19", "service-tampering", Kind::benign, list_units},
     {"d20-ring", "D20", "io-uring-use", Kind::attack, make_ring},
     {"d24-xfrm", "D24", "consumer-key-dump", Kind::attack, dump_associations},
@@ -339,10 +318,8 @@ constexpr Attack kTable[] = {
     {"d26-scan", "D26", "network-scan", Kind::attack, scan_ports},
     {"ok26-connect", "D26", "network-scan", Kind::benign, connect_once},
     {"d27-forged", "D27", "forged-frames", Kind::attack, forge_frames},
-    {"d30-clear", "D30", "audit-impaired", Kind::attack, clear_log, true},
+    {"d30-clear", "D30", "audit-impaired", Kind::attack, clear_log, Changes::machine},
     {"ok30-size", "D30", "audit-impaired", Kind::benign, ask_log_size},
-    {"d31-capset", "D31", "privilege-gain", Kind::attack, raise_capability},
-    {"ok31-lower", "D31", "privilege-gain", Kind::benign, lower_capability},
 };
 
 }  // namespace

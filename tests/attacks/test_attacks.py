@@ -18,7 +18,9 @@ import results  # noqa: E402
 from vm_test import main  # noqa: E402
 
 NEEDED = ("dbus-daemon", "unshare", "keyctl", "ip", "awk")
-START = 'ip link set lo up && exec sh "$@"'
+# Nothing of this machine's /etc is written to.
+START = """ip link set lo up && cp -a /etc "$0/etc" && mkdir -p "$0/etc/systemd/system" && mount --bind "$0/etc" /etc &&
+exec sh "$@" etc"""
 
 
 class Attacks(unittest.TestCase):
@@ -31,12 +33,17 @@ class Attacks(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="akm-attacks-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
+    @staticmethod
+    def unshared(*argv):
+        """With a keyring, a network and mounts of its own."""
+        return ["keyctl", "session", "-", "unshare", "-n", "-m", "--propagation", "private", *argv]
+
     def test_acts(self):
         bus = self.folder / "bus.conf"
         bus.write_text(machine.BUS)
         done = subprocess.run(
-            ["keyctl", "session", "-", "unshare", "-n", "-m", "--propagation", "private", "sh", "-c", START, "sh",
-             HERE / "attacks.sh", self.folder / "w"], capture_output=True, text=True, timeout=240, check=False,
+            self.unshared("sh", "-c", START, self.folder, HERE / "attacks.sh", self.folder / "w"),
+            capture_output=True, text=True, timeout=240, check=False,
             env={**os.environ, "PATH": f"{machine.BUILD / 'bin'}:{os.environ['PATH']}", "AKM_ATTACK_BUS": str(bus)})
         self.assertIn("ATTACKS over", done.stdout, done.stdout[-3000:] + done.stderr[-3000:])
         if "probes" not in results.status(done.stdout) or not results.status(done.stdout)["probes"]:

@@ -38,16 +38,6 @@ int exec_again(int program, const char* act, const Target& target) {
   return errno;
 }
 
-int copy_to(int out) {
-  const int in = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-  if (in < 0) return errno;
-  char block[65536];
-  for (ssize_t got = ::read(in, block, sizeof(block)); got > 0; got = ::read(in, block, sizeof(block))) {
-    if (::write(out, block, static_cast<std::size_t>(got)) != got) return errno;
-  }
-  return ::close(in);
-}
-
 }  // namespace
 
 int outcome(long result) {
@@ -58,6 +48,28 @@ int open_once(const std::string& path, int flags) {
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0600);
   if (fd < 0) return errno;
   return outcome(::close(fd));
+}
+
+int copy_file(const char* from, int out) {
+  const int in = ::open(from, O_RDONLY | O_CLOEXEC);
+  if (in < 0) return errno;
+  char block[65536];
+  for (ssize_t got = ::read(in, block, sizeof(block)); got > 0; got = ::read(in, block, sizeof(block))) {
+    if (::write(out, block, static_cast<std::size_t>(got)) != got) return errno;
+  }
+  return ::close(in);
+}
+
+std::uint32_t low_copy([[maybe_unused]] const void* what, [[maybe_unused]] std::size_t bytes) {
+#ifdef __x86_64__
+  void* const place =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+  if (place == MAP_FAILED) return 0;
+  std::memcpy(place, what, bytes);
+  return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(place));
+#else
+  return 0;
+#endif
 }
 
 int in_thread(const std::function<int()>& act) {
@@ -125,7 +137,7 @@ int open_by_race(const std::string& path, int flags) {
 int again_from_memory(const char* act, const Target& target) {
   const int file = ::memfd_create("tool", MFD_CLOEXEC);
   if (file < 0) return errno == ENOSYS ? kUnavailable : errno;
-  if (const int failed = copy_to(file); failed != 0) return failed;
+  if (const int failed = copy_file("/proc/self/exe", file); failed != 0) return failed;
   return exec_again(file, act, target);
 }
 
@@ -133,7 +145,7 @@ int again_renamed(const char* act, const Target& target) {
   const std::string name = "/tmp/systemd-journal-" + std::to_string(::getpid());
   const int file = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
   if (file < 0) return errno;
-  const int failed = copy_to(file);
+  const int failed = copy_file("/proc/self/exe", file);
   (void)::close(file);
   const int program = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
   (void)::unlink(name.c_str());

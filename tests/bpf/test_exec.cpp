@@ -1,8 +1,10 @@
-// D16 and D17: programs that are started, under whatever name.
+// D16 and D17: programs that are started, under whatever name. D18: code that is made of memory.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+
+#include <algorithm>
 
 #include "tests/bpf/rows.h"
 
@@ -77,6 +79,34 @@ void fileless(ProbeSet& probes, const std::string& folder) {
   row.test(Kind::benign, "executes a file", [] { return run("/bin/true"); });
 }
 
+/// In this process, which is the daemon here: what an intruder has it do who has got into it. What is left is
+/// what the kernel asks a security module.
+void own_code(ProbeSet& probes, const char* what, Kind kind, bool (*act)(void* page)) {
+  const Row row(probes, "D18", Watch::foreign_code);
+  const bool watched = row.tier() == "lsm" || row.tier() == "fentry";
+  void* const page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  (void)drain_all(probes);
+  const bool done = page != MAP_FAILED && act(page);
+  const std::vector<ProbeRecord> records = drain_all(probes);
+  const bool found = std::ranges::any_of(records, [](const ProbeRecord& record) {
+    return record.watch == Watch::foreign_code && record.tgid == static_cast<std::uint32_t>(::getpid());
+  });
+  const bool hostile = kind != Kind::benign;
+  std::printf("@row D18 %s %s %s %s\n", row.tier().c_str(), kind_name(kind),
+              found ? (hostile ? "detected" : "alarm") : (hostile ? "missed" : "silent"), what);
+  expect(done && found == (hostile && watched), std::string("D18: ") + what);
+}
+
+void code_of_ours(ProbeSet& probes) {
+  own_code(probes, "our memory made executable (mprotect)", Kind::attack,
+           [](void* page) { return ::mprotect(page, 4096, PROT_READ | PROT_EXEC) == 0; });
+  own_code(probes, "executable memory of ours made (mmap)", Kind::around, [](void* page) {
+    return ::mmap(page, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page;
+  });
+  own_code(probes, "our memory made executable: no, only read-only", Kind::benign,
+           [](void* page) { return ::mprotect(page, 4096, PROT_READ) == 0; });
+}
+
 }  // namespace
 
 int main() {
@@ -84,5 +114,6 @@ int main() {
   const auto probes = open_or_skip({});
   debuggers(*probes, base.path());
   fileless(*probes, base.path());
+  code_of_ours(*probes);
   return finish();
 }

@@ -168,10 +168,21 @@ void rings(ProbeSet& probes) {
            [] { return ::syscall(SYS_io_uring_setup, 0, nullptr) < 0 ? 0 : 1; });
 }
 
+/// Each tier sees one of the two: the socket, or the question.
+int ask_for_associations() {
+  constexpr std::uint16_t kGetAssociations = 0x12;  // XFRM_MSG_GETSA
+  const int fd = ::socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM);
+  if (fd < 0) return kNotHere;
+  nlmsghdr question{};
+  question.nlmsg_len = sizeof(question);
+  question.nlmsg_type = kGetAssociations;
+  question.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  return ::send(fd, &question, sizeof(question), 0) < 0 ? 1 : 0;
+}
+
 void sockets(ProbeSet& probes) {
   Row keys(probes, "D24", Watch::consumer_keys);
-  keys.test(Kind::attack, "opens an XFRM socket",
-            [] { return ::socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM) >= 0 ? 0 : kNotHere; });
+  keys.test(Kind::attack, "asks for the associations of XFRM", ask_for_associations);
   keys.test(Kind::benign, "opens a route socket",
             [] { return ::socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) >= 0 ? 0 : 1; });
   Row packets(probes, "D25", Watch::packet);

@@ -7,6 +7,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT / "tests/attacks")]  # results.Book: for tests whose acts stand in docs/detections.md
 BUILD = pathlib.Path(os.environ.get("AKM_BUILD", ROOT / "build" / "dev"))
 NEEDED = ("swtpm", "dbus-daemon", "ip", "nsenter", "tcpdump", "keyctl", "mount")
 # Short times, so that what takes half a minute by default is over in some seconds.

@@ -6,6 +6,7 @@ import shutil
 import time
 
 from support import BUILD, IntegrationTest, main
+from results import Book
 from test_detections import read_key
 from tools.lab import cluster
 from tools.lab.lab import Lab, wait_until
@@ -69,8 +70,15 @@ class Audit(IntegrationTest):
             self.simulated(host, incident)
         for host in (nmm, a, b, c):
             self.assertTrue(verify(host)[0], verify(host))
+        book = Book("audit")
         self.killed_while_it_writes(c)
+        self.assertNotIn("AKM_CLASS=audit-impaired", c.log.read_text())
+        book.silent("D30", "killed while it writes its log")
         self.touched(a, b, nmm)
+        for host, act, around in ((a, "a byte of the audit log changed", False), (b, "the audit log removed", False),
+                                  (c, "the audit log removed, with the record of it", True)):
+            wait_until(lambda host=host: "AKM_CLASS=audit-impaired" in host.log.read_text(), act, 10)
+            book.detected("D30", act, around=around)
 
     def simulated(self, host, incident):
         """What is exported of the real incident is what `policy simulate` reads, of the node and of the NMM."""

@@ -7,6 +7,7 @@ import collections
 import shutil
 
 from support import BUILD, HASTY, HASTY_NMM, IntegrationTest, found, main
+from results import Book
 from tools.lab import cluster
 from tools.lab.lab import Lab, wait_until
 
@@ -55,6 +56,7 @@ class Restored(IntegrationTest):
 
     def test_nodes(self):
         self.make(("a", "b", "c"), software=("c",))
+        self.book = Book("restored")
         self.with_a_tpm()
         self.without_one()
         self.no_number_twice()
@@ -69,6 +71,9 @@ class Restored(IntegrationTest):
         a.stop()
         a.start()
         self.rekey("abc")
+        for host in (self.nmm, *self.nodes.values()):
+            self.assertNotRegex(host.log.read_text(errors="replace"), "AKM_CLASS=(stale-incarnation|cloned-identity)")
+        self.book.silent("D28", "a member that starts anew", tier="protocol")
         before = a.status()["incarnation"]
         a.stop()
         put_back(a, copy)
@@ -97,6 +102,7 @@ class Restored(IntegrationTest):
         for name in "ab":
             wait_until(lambda: [line for line in events(self.nodes[name], "evidence-detected")
                                 if "AKM_CLASS=stale-incarnation" in line], f"{name} reports the old copy", 30)
+        self.book.detected("D28", "an older copy of a state that no TPM guards", tier="protocol")
         self.assertIsNone(cluster.agreed(self.lab, "abc", "asr-1"))
         wait_until(lambda: "refused_stale_incarnation" in self.nmm.status()["counters"]
                    or [line for line in events(self.nmm, "breach-reported") if "stale-incarnation" in line],
@@ -108,6 +114,7 @@ class Restored(IntegrationTest):
 
     def test_cloned_machine(self):
         """Sealed in software, so that a copy opens; a clone has its hardware values too, and another address."""
+        book = Book("cloned")
         self.lab = Lab(BUILD, nodes=("a", "b", "c", "clone"))
         self.lab.__enter__()
         self.addCleanup(self.lab.close)
@@ -132,6 +139,7 @@ class Restored(IntegrationTest):
         line = wait_until(lambda: accused(self.nodes["c"], "breach-detected"), "c sees two of a")[0]
         self.assertIn(f"{a.address}:7400", line)
         self.assertIn(f"{clone.address}:7400", line)
+        book.detected("D28", "a copy at another address", around=True, tier="protocol")
         self.nodes["b"].start()
         wait_until(lambda: [line for line in accused(self.nmm, "breach-reported") if "AKM_DECISION=evict" in line],
                    "the word of two puts it out")

@@ -185,6 +185,17 @@ class Machine:
                 if "error" in answer:
                     raise RuntimeError(answer["error"])
 
+    def plug(self, seconds=60, **device):
+        """Adds a device; what it stands on may be held a moment longer by one that was taken out."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return self.command("device_add", **device)
+            except RuntimeError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+
     def stop(self):
         for process in reversed(self.processes):
             if process.poll() is None:

@@ -5,12 +5,16 @@ AKM_VM_KERNEL, the folder of an unpacked kernel package, is used instead of the 
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 import unittest
 
 import kernels
 import machine
 from vm_test import main
+
+sys.path.insert(0, str(machine.HERE.parent / "attacks"))
+import results  # noqa: E402  (beside tests/attacks)
 
 MODULES = ("xhci_pci", "usb_storage", "sd_mod", "vfat", "nls_cp437", "nls_ascii", "nls_utf8")
 COMMON = """[sealing]
@@ -81,10 +85,28 @@ class UsbInAMachine(unittest.TestCase):
         self.assertIn("RESULT removable 1", said)
         self.assertIn("(5 tries left): akmctl node provision --from /dev/sda/a.akmbundle", said)
         self.assertIn("4 tries remain", said)
+        self.insertions(guest)
         guest.process.wait(timeout=60)
         names = machine.output("mdir", "-b", "-i", stick, "::")
         self.assertIn("a.akmreceipt", names)
         self.assertNotIn("a.akmbundle", names)
+
+    def insertions(self, guest):
+        """D21: what is plugged into a node that is at work. A hub is nothing by itself; a mouse behind it is."""
+        book = results.Book("usb", "vm-6.1")
+        for device, properties in (("hub", {"driver": "usb-hub", "port": "3"}),
+                                   ("keyboard", {"driver": "usb-kbd", "port": "4"}),
+                                   ("mouse", {"driver": "usb-mouse", "port": "3.1"})):
+            self.assertIn(f"USB {device}", guest.wait_for(f"USB {device}", "RESULT failed"))
+            guest.command("device_add", bus="xhci.0", id=device, **properties)
+        self.assertIn("USB stick", guest.wait_for("USB stick", "RESULT failed"))
+        guest.command("device_del", id="usb2")
+        guest.plug(driver="usb-storage", bus="xhci.0", drive="stick", id="usb3", removable=True, serial="AKM0001")
+        self.assertIn("RESULT stick told", guest.wait_for("RESULT stick told", "RESULT failed"))
+        book.silent("D21", "a hub plugged in")
+        book.detected("D21", "a keyboard plugged in")
+        book.detected("D21", "a stick plugged in")
+        book.detected("D21", "a mouse behind a hub", around=True)
 
 
 if __name__ == "__main__":

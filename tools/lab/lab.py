@@ -192,6 +192,13 @@ class Host:
             self.folder / "swtpm.log")
         wait_until(self.tpm_socket.exists, f"TPM of {self.name}")
 
+    def replace_tpm(self):
+        """Another one in its place, with keys of its own."""
+        self.tpm.terminate()
+        self.tpm.wait()
+        shutil.rmtree(self.folder / "tpm-state")
+        self.start_tpm()
+
     def start(self, wait=True):
         """Starts the daemon in the namespace; waits until it answers on D-Bus."""
         self.write_config()

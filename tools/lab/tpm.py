@@ -2,6 +2,7 @@
 broken way to it."""
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -46,6 +47,29 @@ def extend_pcr(host, pcr):
 def clear_owner(host):
     """TPM2_Clear (24.6): what the firmware's setup calls "clear TPM"."""
     checked(host, 0x126, [PLATFORM_LOCKOUT])
+
+
+def _power_cycle(host, shutdown, startup):
+    """What the platform does: TPM2_Shutdown (9.4) where it is orderly, power off and on, TPM2_Startup (9.3)."""
+    if shutdown is not None:
+        exchange(host.tpm_socket, struct.pack(">HIIH", 0x8001, 12, 0x145, shutdown))
+    done = subprocess.run(["swtpm_ioctl", "--unix", f"{host.tpm_socket}.ctrl", "-i"], capture_output=True, text=True,
+                          check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"swtpm_ioctl: {done.stderr.strip()}")
+    answer = exchange(host.tpm_socket, struct.pack(">HIIH", 0x8001, 12, 0x144, startup))
+    if struct.unpack(">HII", answer[:10])[2] != 0:
+        raise AssertionError(f"TPM2_Startup: {answer.hex()}")
+
+
+def reset(host):
+    """The TPM begins anew while the machine goes on, as when its reset line is pulled."""
+    _power_cycle(host, None, 0)
+
+
+def suspend(host):
+    """Sleep and resume: a restart that keeps the state, and counts as one."""
+    _power_cycle(host, 1, 1)
 
 
 def lock_out(host, index=0x01800B00):

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "bpf/loader/file_device.h"
+
 using namespace akm::bpf;
 
 namespace {

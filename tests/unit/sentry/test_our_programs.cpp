@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "bpf/loader/watch_list.h"
+#include "bpf/loader/file_device.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace akm;
@@ -19,7 +19,7 @@ bpf::ProbeRecord run_by(const std::string& path) {
   struct stat status{};
   cr_assert_eq(::stat(path.c_str(), &status), 0);
   bpf::ProbeRecord out;
-  out.executable_device = bpf::kernel_device(status.st_dev);
+  out.executable_device = bpf::file_device(path, status);
   out.executable_inode = status.st_ino;
   return out;
 }

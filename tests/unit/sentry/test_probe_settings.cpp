@@ -39,15 +39,3 @@ Test(probe_settings, has_defaults_and_reads_each_key) {
 Test(probe_settings, a_program_is_an_absolute_path) {
   cr_assert_not(read("[probes]\nour_programs = [\"akmd\"]\n").has_value());
 }
-
-Test(probe_settings, probes_that_are_off_are_a_finding) {
-  std::vector<std::string> findings;
-  cr_assert(open_probes({.enabled = false}, "/tmp", findings) == nullptr);
-  cr_assert_eq(findings.size(), 1);
-}
-
-Test(probe_settings, probes_that_cannot_be_had_are_a_finding) {
-  std::vector<std::string> findings;
-  cr_assert(open_probes({}, "/no/such/folder", findings) == nullptr);
-  cr_assert_eq(findings.size(), 1);
-}

@@ -6,7 +6,7 @@
 
 #include <set>
 
-#include "bpf/loader/watch_list.h"
+#include "bpf/loader/file_device.h"
 
 #include "daemon/policy/grading.h"
 
@@ -111,7 +111,7 @@ Test(sentry, a_daemon_of_ours_that_loads_its_programs_is_one_record_a_check) {
   bpf::ProbeRecord ours = load;
   struct stat status{};
   cr_assert_eq(::stat("/proc/self/exe", &status), 0);
-  ours.executable_device = bpf::kernel_device(status.st_dev);
+  ours.executable_device = bpf::file_device("/proc/self/exe", status);
   ours.executable_inode = status.st_ino;
   bench.sentry.deadline_reached();
   for (int i = 0; i < 80; ++i) bench.script.records.push_back(ours);

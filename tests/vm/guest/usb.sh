@@ -32,4 +32,27 @@ ctl node provision --from /dev/sda --code-file /tmp/code || failed "node provisi
 wait_for 120 has node '"state":"active"'
 grep -q sda /proc/mounts && failed "a mount was left"
 echo "RESULT active"
+
+# From now on nobody expects a device. USB WORD asks the host for it; the node says what it makes of it.
+told() { grep 'AKM_CLASS=usb-insertion' /tmp/node.log | grep -c 'AKM_GRADE=evidence'; }
+more_than() { [ "$(told)" -gt "$1" ]; }
+devices() {
+  count=0
+  for device in /sys/bus/usb/devices/*-*; do [ ! -e "$device/idVendor" ] || count=$((count + 1)); done
+  echo "$count"
+}
+more_devices_than() { [ "$(devices)" -gt "$1" ]; }
+before=$(told)
+there=$(devices)
+echo "USB hub"
+wait_for 60 more_devices_than "$there"
+sleep 3
+[ "$(told)" = "$before" ] || failed "a hub alone was told"
+echo "RESULT hub silent"
+for device in keyboard mouse stick; do
+  before=$(told)
+  echo "USB $device"
+  wait_for 60 more_than "$before"
+  echo "RESULT $device told"
+done
 poweroff -f
