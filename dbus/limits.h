@@ -29,6 +29,7 @@ inline constexpr std::uint32_t kPcrs = 24;
 inline constexpr std::size_t kPcrTextBytes = 64;     // a value of 32 bytes in hex
 inline constexpr std::size_t kSignatureBytes = 256;  // and what is signed
 inline constexpr std::size_t kAuditSeals = 4096;     // to be checked in one call
+inline constexpr std::size_t kBackupBytes = std::size_t{64} << 20;  // of an NMM
 inline constexpr std::size_t kSealedBundleBytes = std::size_t{16} << 10;
 inline constexpr std::size_t kHandoverKeyBytes = 32;
 inline constexpr std::size_t kAddressBytes = 512;
