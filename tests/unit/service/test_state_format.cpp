@@ -69,6 +69,6 @@ Test(state_format, a_damaged_number_is_no_number) {
 
 Test(state_format, a_disk_that_takes_nothing_is_said) {
   MemoryStore store;
-  store.failing = true;
+  store.fail_writes = true;
   cr_assert_not(migrate_state(store));
 }
