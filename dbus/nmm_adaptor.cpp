@@ -181,14 +181,14 @@ std::span<const sd_bus_vtable> NmmAdaptor::Vtable::backup_methods() {
                               method<&Self::make_backup>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("MakeBackupUnder", SD_BUS_ARGS("h", secret), SD_BUS_ARGS("h", backup),
                               method<&Self::make_backup_under>, kOpen),
-      SD_BUS_METHOD_WITH_ARGS("TestBackup", SD_BUS_ARGS("h", backup, "h", secret),
-                              SD_BUS_ARGS("t", nmm_id, "s", name, "t", made, "u", incarnation, "a(tssu)",
-                                          nodes, "a(tsuu)", asrs),
-                              method<&Self::test_backup>, kOpen),
-      SD_BUS_METHOD_WITH_ARGS("RestoreBackup", SD_BUS_ARGS("h", backup, "h", secret),
-                              SD_BUS_ARGS("t", nmm_id, "s", name, "t", made, "u", incarnation, "a(tssu)",
-                                          nodes, "a(tsuu)", asrs),
-                              method<&Self::restore_backup>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS(
+          "TestBackup", SD_BUS_ARGS("h", backup, "h", secret),
+          SD_BUS_ARGS("t", nmm_id, "s", name, "t", made, "u", incarnation, "a(tssu)", nodes, "a(tsuu)", asrs),
+          method<&Self::test_backup>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS(
+          "RestoreBackup", SD_BUS_ARGS("h", backup, "h", secret),
+          SD_BUS_ARGS("t", nmm_id, "s", name, "t", made, "u", incarnation, "a(tssu)", nodes, "a(tsuu)", asrs),
+          method<&Self::restore_backup>, kOpen),
       SD_BUS_METHOD_WITH_ARGS("ConfirmAsr", SD_BUS_ARGS("t", asr_id), SD_BUS_NO_RESULT,
                               method<&Self::confirm_asr>, kOpen),
   };

@@ -1,5 +1,5 @@
-// org.akm.Nmm1: backups, and what comes after one was restored. The files are no secrets, but may be large: they go
-// as memfds, as the secrets do.
+// org.akm.Nmm1: backups, and what comes after one was restored. The files are no secrets, but may be large:
+// they go as memfds, as the secrets do.
 #include "dbus/arguments.h"
 #include "dbus/limits.h"
 #include "dbus/nmm_adaptor.h"

@@ -66,8 +66,7 @@ Result<nmm::ControlPort::BackupFacts> Proxy::open_backup(const UniqueFd& backup,
                                                          bool restore) {
   Facts facts;
   AKM_TRY(nmm_call_with(
-      restore ? "RestoreBackup" : "TestBackup",
-      [&](Writer& out) { out.fd(backup.get()).fd(secret.get()); },
+      restore ? "RestoreBackup" : "TestBackup", [&](Writer& out) { out.fd(backup.get()).fd(secret.get()); },
       [&](Reader& in) -> Status {
         AKM_ASSIGN(facts.nmm_id, in.u64());
         AKM_ASSIGN(facts.name, in.text(limits::kNameBytes));

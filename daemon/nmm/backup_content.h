@@ -16,8 +16,8 @@ struct BackupContent {
   protocol::IssueRequest issue;
   std::string name;          // of the NMM, for people
   std::uint64_t made_s = 0;  // since 1970, by the clock of the machine; for people: nothing is decided by it
-  std::vector<protocol::ReportedNode> nodes;                   // by rising id
-  std::vector<protocol::ReportedAsr> asrs;                     // by rising id
+  std::vector<protocol::ReportedNode> nodes;                  // by rising id
+  std::vector<protocol::ReportedAsr> asrs;                    // by rising id
   std::map<std::string, protocol::DetectionPolicy> policies;  // on detections, by scope
 
   /// The two parts: only the first is secret.

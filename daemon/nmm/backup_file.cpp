@@ -147,8 +147,8 @@ Result<std::vector<std::uint8_t>> seal_backup(const BackupContent& content, cons
   const protocol::Body records = content.encode_records();
   std::vector<std::uint8_t> sealed_secrets(secrets.size() + crypto::kTagBytes);
   std::vector<std::uint8_t> sealed_records(records.size() + crypto::kTagBytes);
-  AKM_TRY(aead.seal(envelope.secrets.nonce, associated(envelope, "secrets"), secrets.reveal(),
-                    sealed_secrets));
+  AKM_TRY(
+      aead.seal(envelope.secrets.nonce, associated(envelope, "secrets"), secrets.reveal(), sealed_secrets));
   AKM_TRY(aead.seal(envelope.records.nonce, associated(envelope, "records"), records, sealed_records));
   envelope.secrets.sealed = sealed_secrets;
   envelope.records.sealed = sealed_records;

@@ -52,7 +52,8 @@ void Backups::make(UniqueFd secret, Reply<ControlPort::MadeBackup> reply) {
   auto what = content();
   if (!what) return reply(std::unexpected(what.error()));
   const auto work = [content = std::make_shared<BackupContent>(std::move(*what)), cost = parts_.cost,
-                     given = std::make_shared<UniqueFd>(std::move(secret))]() -> Result<ControlPort::MadeBackup> {
+                     given =
+                         std::make_shared<UniqueFd>(std::move(secret))]() -> Result<ControlPort::MadeBackup> {
     SystemRandom random;
     ControlPort::MadeBackup out;
     BackupSecret sealed_by;
@@ -71,7 +72,8 @@ void Backups::make(UniqueFd secret, Reply<ControlPort::MadeBackup> reply) {
   service::reply_aside<ControlPort::MadeBackup>(
       core_.run_aside, work, [this, reply = std::move(reply)](Result<ControlPort::MadeBackup> made) mutable {
         if (made)
-          core_.announce("backup-made", 5, message_id::kStateChanged, "A backup of this NMM was made.", 0, {});
+          core_.announce("backup-made", 5, message_id::kStateChanged, "A backup of this NMM was made.", 0,
+                         {});
         reply(std::move(made));
       });
 }
@@ -100,8 +102,7 @@ ControlPort::BackupFacts Backups::facts_of(const BackupContent& content) {
     out.nodes.push_back({node.id, node.name, std::string(node_state_name(static_cast<NodeState>(node.state))),
                          node.newest.serial});
   for (const protocol::ReportedAsr& asr : content.asrs)
-    out.asrs.push_back(
-        {asr.id, asr.label, asr.generation, static_cast<std::uint32_t>(asr.roster.size())});
+    out.asrs.push_back({asr.id, asr.label, asr.generation, static_cast<std::uint32_t>(asr.roster.size())});
   return out;
 }
 

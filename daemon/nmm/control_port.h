@@ -184,8 +184,8 @@ class ControlPort {
     UniqueFd file;    // sealed memfd: what is to be kept; no secret
     UniqueFd secret;  // sealed memfd with the recovery secret that was drawn; none: it was given
   };
-  /// A backup of an NMM that stands alone, sealed by a recovery secret: the one in the memfd, or, without any,
-  /// one that is drawn.
+  /// A backup of an NMM that stands alone, sealed by a recovery secret: the one in the memfd, or, without
+  /// any, one that is drawn.
   virtual void make_backup(UniqueFd secret, Reply<MadeBackup> reply) = 0;
   struct BackupFacts {
     struct Node {

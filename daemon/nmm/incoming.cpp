@@ -426,8 +426,9 @@ void Incoming::confirm_if_all(protocol::AsrId asr_id) {
   AsrRecord next = record;
   next.unconfirmed = false;
   // Somebody was put out meanwhile: the others are owed new keys.
-  const Status done = next.complete ? core_.registry.put(std::move(next))
-                                    : core_.generations.start(std::move(next), Reason::breach, true, core_.now());
+  const Status done = next.complete
+                          ? core_.registry.put(std::move(next))
+                          : core_.generations.start(std::move(next), Reason::breach, true, core_.now());
   if (!done) return log::error("a confirmed relationship: " + done.error().message());
   core_.announce("relationship-confirmed", 5, message_id::kStateChanged,
                  "All members of a restored relationship hold what the backup says.", asr_id, {});

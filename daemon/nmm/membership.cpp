@@ -159,7 +159,8 @@ void Membership::confirm(protocol::AsrId asr_id, Done done) {
   const auto present = living(asr_id);
   if (!present) return done(std::unexpected(present.error()));
   if (!(*present)->unconfirmed)
-    return done(fail(Errc::wrong_state, "the roster of " + (*present)->description.label + " is in no doubt"));
+    return done(
+        fail(Errc::wrong_state, "the roster of " + (*present)->description.label + " is in no doubt"));
   AsrRecord next = **present;
   next.unconfirmed = false;
   start(std::move(next), Reason::operator_request, true, std::move(done));

@@ -134,8 +134,10 @@ void Nmm::add_unconfirmed(std::vector<std::string>& findings) const {
     const auto say = [&](const char* what, const std::set<protocol::NodeId>& nodes) {
       return nodes.empty() ? "" : what + core_.registry.names_of(nodes) + ".";
     };
-    findings.push_back(label + " is as the backup has it, and nothing is issued for it until all its members "
-                       "hold generation " + std::to_string(record.description.generation) + "." +
+    findings.push_back(label +
+                       " is as the backup has it, and nothing is issued for it until all its members "
+                       "hold generation " +
+                       std::to_string(record.description.generation) + "." +
                        say(" They hold another: ", other) + say(" Not heard of it yet: ", without) +
                        " If that stays so, see who is a member (akmctl asr show " + label +
                        "), put out who is not (akmctl asr remove), then akmctl asr confirm " + label);

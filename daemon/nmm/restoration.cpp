@@ -160,8 +160,7 @@ Status Restoration::take(const BackupContent& content) {
   AKM_ASSIGN(const auto secrets, secrets_of(content));
   std::uint32_t spread = 0;
   AKM_ASSIGN(spread, random_u32(core_.random));
-  const std::uint64_t floor =
-      std::uint64_t{content.issue.incarnation} + kStartsSince + (spread & kSpread);
+  const std::uint64_t floor = std::uint64_t{content.issue.incarnation} + kStartsSince + (spread & kSpread);
   if (floor > UINT32_MAX) return fail(Errc::exhausted, "incarnations");
   // A number that is too high costs nothing, where the rest fails.
   AKM_TRY(raise_incarnation(parts_.store, parts_.counted, static_cast<std::uint32_t>(floor)));
@@ -171,7 +170,8 @@ Status Restoration::take(const BackupContent& content) {
       log::error("what is left of a backup goes at the next start: " + undone.error().message());
     return stored;
   }
-  log::write(log::Level::notice, message_id::kStateChanged, "A backup was taken over; the daemon starts anew.");
+  log::write(log::Level::notice, message_id::kStateChanged,
+             "A backup was taken over; the daemon starts anew.");
   anew_due_ = core_.now() + kAnewSoon;
   return {};
 }

@@ -22,8 +22,8 @@ class Restoration {
     Provisioner& provisioner;
     Upkeep& upkeep;
     store::SealedStore& store;
-    std::uint32_t counted = 0;         // this start, by the sealer
-    std::function<void()> start_anew;  // the daemon, with another incarnation
+    std::uint32_t counted = 0;           // this start, by the sealer
+    std::function<void()> start_anew;    // the daemon, with another incarnation
     std::function<bool()> stands_alone;  // with a Root, former secrets go when the Root has heard of it
   };
   explicit Restoration(Parts parts) : parts_(std::move(parts)), core_(parts_.core) {}
@@ -31,8 +31,8 @@ class Restoration {
   /// At the start, after root secret and registry were read: what a crash has cut short is undone, or, where
   /// everything was stored, carried on. True: the nodes are being called, settle() is due.
   Result<bool> resume();
-  /// All of it is durable when it returns, or nothing: then this NMM is what it was. already_exists when it has
-  /// nodes or relationships of its own, limit_exceeded, exhausted, errors of the store.
+  /// All of it is durable when it returns, or nothing: then this NMM is what it was. already_exists when it
+  /// has nodes or relationships of its own, limit_exceeded, exhausted, errors of the store.
   Status take(const BackupContent& content);
 
   /// Nothing is done for nodes: the daemon is about to start anew, with another incarnation.

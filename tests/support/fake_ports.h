@@ -11,7 +11,7 @@
 #include "daemon/base/sealing_port.h"
 #include "daemon/nmm/control_port.h"
 #include "daemon/node/control_port.h"
-#include "dbus/sealed_memfd.h"
+#include "tests/support/fake_backups.h"
 
 namespace akm::test {
 
@@ -47,18 +47,13 @@ inline AsrSnapshot sample_asr(std::uint64_t id, const std::string& label) {
   return asr;
 }
 
-/// Keeps replies that are not to be given yet.
-struct Deferred {
-  bool on = false;
-  std::vector<Done> waiting;
-  Status result{};
-  void answer(Done done) {
-    if (on) {
-      waiting.push_back(std::move(done));
-    } else {
-      done(result);
-    }
+void answer(Done done) {
+  if (on) {
+    waiting.push_back(std::move(done));
+  } else {
+    done(result);
   }
+}
 };
 
 class FakeSealing final : public SealingPort {
@@ -307,7 +302,7 @@ class FakeNode final : public node::ControlPort {
   Deferred deferred;
 };
 
-class FakeNmm final : public nmm::ControlPort {
+class FakeNmm final : public FakeBackups {
  public:
   FakeNmm() {
     snapshot.state = "ready";
@@ -389,33 +384,6 @@ class FakeNmm final : public nmm::ControlPort {
     note("retire " + std::to_string(node) + (forget ? " forget" : ""), std::move(done));
   }
   void accept_hardware(Done done) override { note("accept_hardware", std::move(done)); }
-  void make_backup(UniqueFd secret, Reply<MadeBackup> reply) override {
-    calls.push_back(std::string("make_backup") + (secret ? " under " + text_of(secret) : ""));
-    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
-    reply(MadeBackup{memfd_of("the backup"), secret ? UniqueFd() : memfd_of("0123A-BCDEF-GHJKM-NPQRS")});
-  }
-  void test_backup(UniqueFd file, UniqueFd secret, Reply<BackupFacts> reply) override {
-    open_backup("test_backup", file, secret, reply);
-  }
-  void restore_backup(UniqueFd file, UniqueFd secret, Reply<BackupFacts> reply) override {
-    open_backup("restore_backup", file, secret, reply);
-  }
-  void open_backup(const char* what, const UniqueFd& file, const UniqueFd& secret, Reply<BackupFacts>& reply) {
-    calls.push_back(std::string(what) + " " + text_of(file) + " with " + text_of(secret));
-    if (!deferred.result) return reply(std::unexpected(deferred.result.error()));
-    reply(BackupFacts{0x11, "north", 1'700'000'000, 7, {{0xa1, "a", "active", 3}}, {{0xb1, "g", 5, 2}}});
-  }
-  void confirm_asr(std::uint64_t asr, Done done) override {
-    note("confirm_asr " + std::to_string(asr), std::move(done));
-  }
-  static UniqueFd memfd_of(std::string_view text) {
-    auto fd = dbus::make_sealed_memfd("test", {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
-    return fd ? std::move(*fd) : UniqueFd();
-  }
-  static std::string text_of(const UniqueFd& fd) {
-    const auto bytes = dbus::read_public_memfd(fd.get(), 4096);
-    return bytes ? std::string(bytes->begin(), bytes->end()) : "?";
-  }
   void create_asr(const std::string& label, std::vector<std::uint64_t> node_ids,
                   std::map<std::string, std::string> policy, Reply<std::uint64_t> reply) override {
     std::string call = "create_asr " + label;
@@ -497,7 +465,6 @@ class FakeNmm final : public nmm::ControlPort {
   HardwareIdentity identity;
   UniqueFd received;
   Attested attested{.outcome = "same", .pcr_digest = {0xaa}, .log_digest = {}};
-  std::vector<std::string> calls;
   Prepare prepare;
   PrepareForTpm for_tpm;
   PreparedForTpm prepared_for_tpm{.node_id = 0xc3,
@@ -509,13 +476,8 @@ class FakeNmm final : public nmm::ControlPort {
   DirectOffer offer{
       7, "AAAAA-BBBBB-CCCCC-DDDDD", std::vector<std::uint8_t>(32, 0x42), {{"dmi", "def"}}, true};
   UniqueFd code;
-  Deferred deferred;
 
  private:
-  void note(std::string call, Done done) {
-    calls.push_back(std::move(call));
-    deferred.answer(std::move(done));
-  }
   void note(const std::string& call, std::uint64_t asr, std::uint64_t node, Done done) {
     note(call + " " + std::to_string(asr) + " " + std::to_string(node), std::move(done));
   }

@@ -205,10 +205,11 @@ void add_asr_commands(CLI::App& app, Session& session) {
   CLI::App* sure = group->add_subcommand("confirm", "Say that the members of a restored one are right (NMM)");
   sure->footer("Example:\n  akmctl asr remove pumps pump-7\n  akmctl asr confirm pumps");
   sure->add_option("ASR", args->asr, "Name or id")->required();
-  sure->callback(
-      [&session, args] { session.command = [&session, args] { 
+  sure->callback([&session, args] {
+    session.command = [&session, args] {
       return change_whole(session, *args, &dbus::Proxy::confirm_asr, "New keys went to the members of");
-    }; });
+    };
+  });
   add_export_commands(*group, session);
   CLI::App* erase = group->add_subcommand("delete", "Retire one on all its members (NMM)");
   erase->add_option("ASR", args->asr, "Name or id")->required();

@@ -37,10 +37,10 @@ Status say_made(const Session& session, const std::string& path, const UniqueFd&
                                  : facts({{"Backup", path}}) + "\nRecovery secret: ";
   fmt::print(stdout, "{}", before);
   show_code(secret);
-  fmt::print(stdout, "{}\n", session.options.json
-                                 ? "\"}"
-                                 : "\n\nIt is shown this once. Keep it apart from the file: both together "
-                                   "are this NMM. Try them with akmctl nmm restore-test.");
+  fmt::print(stdout, "{}\n",
+             session.options.json ? "\"}"
+                                  : "\n\nIt is shown this once. Keep it apart from the file: both together "
+                                    "are this NMM. Try them with akmctl nmm restore-test.");
   return {};
 }
 
@@ -102,10 +102,11 @@ Status open_backup(Session& session, const Arguments& args, bool restore) {
   AKM_ASSIGN(const UniqueFd secret, enter_code(args.recovery_file, kRecoverySecret));
   AKM_ASSIGN(const Facts backup, proxy->open_backup(file, secret, restore));
   say(session,
-      restore ? text_of(backup) +
-                    "\nTaken over; the daemon starts anew and calls the nodes. When they are back (akmctl nmm "
-                    "status), make a new backup: this one does not reach them any more."
-              : text_of(backup) + "\nThe backup opens, and is whole. Nothing was changed.",
+      restore
+          ? text_of(backup) +
+                "\nTaken over; the daemon starts anew and calls the nodes. When they are back (akmctl nmm "
+                "status), make a new backup: this one does not reach them any more."
+          : text_of(backup) + "\nThe backup opens, and is whole. Nothing was changed.",
       json_of(backup));
   return {};
 }
@@ -122,11 +123,12 @@ void add_backup_commands(CLI::App& nmm, Session& session) {
         [&session, args, run] { session.command = [&session, args, run] { return run(session, *args); }; });
     return command;
   };
-  add("backup", "Write a sealed backup of an NMM that stands alone", "akmctl nmm backup /media/usb/north.akmbackup",
-      backup)
-      ->add_option("--recovery-file", args->recovery_file,
-                   "Seal with the secret in this file (- is standard input), 16 to 256 bytes; without it one is "
-                   "drawn and shown");
+  add("backup", "Write a sealed backup of an NMM that stands alone",
+      "akmctl nmm backup /media/usb/north.akmbackup", backup)
+      ->add_option(
+          "--recovery-file", args->recovery_file,
+          "Seal with the secret in this file (- is standard input), 16 to 256 bytes; without it one is "
+          "drawn and shown");
   const auto opening = [&](CLI::App* command) {
     command->add_option("--recovery-file", args->recovery_file,
                         "Read the recovery secret from here (- is standard input) instead of asking");

@@ -21,7 +21,8 @@ Test(akmctl_backup, is_written_once_for_the_owner_alone_and_its_secret_is_shown)
   cr_assert_neq(world.run({"nmm", "backup", file}).exit_code, 0, "it is not overwritten");
   const auto json = world.run({"--json", "nmm", "backup", file + "2"}).json();
   cr_assert_eq(json["secret"], "0123A-BCDEF-GHJKM-NPQRS");
-  const Outcome own = world.run({"nmm", "backup", file + "3", "--recovery-file", "-"}, "correct horse battery\n");
+  const Outcome own =
+      world.run({"nmm", "backup", file + "3", "--recovery-file", "-"}, "correct horse battery\n");
   cr_assert_eq(own.exit_code, 0, "%s", own.err.c_str());
   cr_assert_eq(world.nmm.calls.back(), "make_backup under correct horse battery");
   cr_assert_not(own.out.contains("horse"));

@@ -25,7 +25,8 @@ UniqueFd again(const UniqueFd& fd) {
 /// Answers of the port, which come when the thread aside has done its work.
 Result<ControlPort::MadeBackup> make(NmmNet& net, UniqueFd secret = {}) {
   Result<ControlPort::MadeBackup> out = fail(Errc::internal, "no answer");
-  net.nmm->make_backup(std::move(secret), [&](Result<ControlPort::MadeBackup> made) { out = std::move(made); });
+  net.nmm->make_backup(std::move(secret),
+                       [&](Result<ControlPort::MadeBackup> made) { out = std::move(made); });
   net.run_aside();
   return out;
 }
