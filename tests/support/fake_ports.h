@@ -47,15 +47,6 @@ inline AsrSnapshot sample_asr(std::uint64_t id, const std::string& label) {
   return asr;
 }
 
-void answer(Done done) {
-  if (on) {
-    waiting.push_back(std::move(done));
-  } else {
-    done(result);
-  }
-}
-};
-
 class FakeSealing final : public SealingPort {
  public:
   void pcrs(Reply<PcrFacts> reply) override { reply(facts); }
@@ -478,6 +469,7 @@ class FakeNmm final : public FakeBackups {
   UniqueFd code;
 
  private:
+  using FakeBackups::note;
   void note(const std::string& call, std::uint64_t asr, std::uint64_t node, Done done) {
     note(call + " " + std::to_string(asr) + " " + std::to_string(node), std::move(done));
   }
