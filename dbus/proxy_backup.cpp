@@ -65,16 +65,16 @@ Result<nmm::ControlPort::MadeBackup> Proxy::make_backup(const UniqueFd* secret) 
 Result<nmm::ControlPort::BackupFacts> Proxy::open_backup(const UniqueFd& backup, const UniqueFd& secret,
                                                          bool restore) {
   Facts facts;
-  AKM_TRY(nmm_call_with(
-      restore ? "RestoreBackup" : "TestBackup", [&](Writer& out) { out.fd(backup.get()).fd(secret.get()); },
-      [&](Reader& in) -> Status {
-        AKM_ASSIGN(facts.nmm_id, in.u64());
-        AKM_ASSIGN(facts.name, in.text(limits::kNameBytes));
-        AKM_ASSIGN(facts.made_s, in.u64());
-        AKM_ASSIGN(facts.incarnation, in.u32());
-        AKM_TRY(read_list(in, "tssu", read_node, facts.nodes));
-        return read_list(in, "tsuu", read_asr, facts.asrs);
-      }));
+  const auto opening = [&](Writer& out) { out.fd(backup.get()).fd(secret.get()); };
+  const auto read = [&](Reader& in) -> Status {
+    AKM_ASSIGN(facts.nmm_id, in.u64());
+    AKM_ASSIGN(facts.name, in.text(limits::kNameBytes));
+    AKM_ASSIGN(facts.made_s, in.u64());
+    AKM_ASSIGN(facts.incarnation, in.u32());
+    AKM_TRY(read_list(in, "tssu", read_node, facts.nodes));
+    return read_list(in, "tsuu", read_asr, facts.asrs);
+  };
+  AKM_TRY(nmm_call_with(restore ? "RestoreBackup" : "TestBackup", opening, read));
   return facts;
 }
 

@@ -51,9 +51,9 @@ Result<BackupContent> Backups::content() {
 void Backups::make(UniqueFd secret, Reply<ControlPort::MadeBackup> reply) {
   auto what = content();
   if (!what) return reply(std::unexpected(what.error()));
-  const auto work = [content = std::make_shared<BackupContent>(std::move(*what)), cost = parts_.cost,
-                     given =
-                         std::make_shared<UniqueFd>(std::move(secret))]() -> Result<ControlPort::MadeBackup> {
+  const auto work =
+      [content = std::make_shared<BackupContent>(std::move(*what)), cost = core_.settings.scrypt,
+       given = std::make_shared<UniqueFd>(std::move(secret))]() -> Result<ControlPort::MadeBackup> {
     SystemRandom random;
     ControlPort::MadeBackup out;
     BackupSecret sealed_by;

@@ -17,7 +17,6 @@ class Backups {
     Core& core;
     std::uint32_t incarnation = 0;
     std::function<Status()> may_make;  // what stands in the way
-    protocol::ScryptCost cost = {};
   };
   explicit Backups(Parts parts) : parts_(std::move(parts)), core_(parts_.core) {}
 

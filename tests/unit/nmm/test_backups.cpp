@@ -13,6 +13,12 @@ TestSuite(backups, .init = quiet);
 
 namespace {
 
+NmmSettings cheap() {
+  NmmSettings out;
+  out.scrypt.n = 16384;
+  return out;
+}
+
 UniqueFd memfd(std::string_view text) {
   return std::move(
       *dbus::make_sealed_memfd("test", {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}));
@@ -42,7 +48,7 @@ Result<ControlPort::BackupFacts> look(NmmNet& net, const UniqueFd& file, const U
 }  // namespace
 
 Test(backups, are_made_under_a_secret_that_is_drawn_and_tested_without_changing_anything) {
-  NmmNet net(2);
+  NmmNet net(2, cheap());
   net.activate_all();
   const auto asr = net.create(2);
   const auto made = make(net);
@@ -63,7 +69,7 @@ Test(backups, are_made_under_a_secret_that_is_drawn_and_tested_without_changing_
 }
 
 Test(backups, are_made_under_the_operators_own_secret) {
-  NmmNet net(1);
+  NmmNet net(1, cheap());
   net.activate_all();
   cr_assert(make(net, memfd("too short")).error().code == Errc::invalid_argument);
   const auto made = make(net, memfd("correct horse battery"));
@@ -72,7 +78,7 @@ Test(backups, are_made_under_the_operators_own_secret) {
 }
 
 Test(backups, need_a_root_secret_and_room_for_one_more) {
-  NmmNet net(4);
+  NmmNet net(4, cheap());
   net.activate_all();
   SeededRandom random(5);
   RootSecret root(net.store, random);
@@ -94,7 +100,7 @@ Test(backups, need_a_root_secret_and_room_for_one_more) {
 }
 
 Test(backups, are_busy_where_the_thread_aside_is) {
-  NmmNet net(1);
+  NmmNet net(1, cheap());
   net.activate_all();
   net.aside_full = true;
   cr_assert(make(net).error().code == Errc::busy);

@@ -12,6 +12,12 @@ TestSuite(nmm_backup, .init = quiet);
 
 namespace {
 
+NmmSettings cheap() {
+  NmmSettings out;
+  out.scrypt.n = 16384;
+  return out;
+}
+
 UniqueFd memfd(std::string_view text) {
   return std::move(
       *dbus::make_sealed_memfd("test", {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}));
@@ -30,7 +36,7 @@ Result<ControlPort::BackupFacts> restore(NmmNet& net, const UniqueFd& file, std:
 }  // namespace
 
 Test(nmm_backup, from_the_file_to_the_nodes) {
-  NmmNet net(2);
+  NmmNet net(2, cheap());
   net.activate_all();
   (void)net.create(2);
   UniqueFd file;
@@ -58,7 +64,7 @@ Test(nmm_backup, from_the_file_to_the_nodes) {
 }
 
 Test(nmm_backup, only_a_relationship_that_is_there_is_confirmed) {
-  NmmNet net(2);
+  NmmNet net(2, cheap());
   net.activate_all();
   std::optional<Status> none;
   net.nmm->confirm_asr(99, into(none));

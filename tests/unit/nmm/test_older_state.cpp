@@ -1,6 +1,6 @@
 // A state from before states had a number, read by the present program. tests/vectors/state-1 was made at
-// e05f5c3: the records of an NMM with three nodes and one relationship, and of its first node, sealed in
-// software.
+// 7f15259, where all that it holds is written as at e05f5c3: the records of an NMM with three nodes and one
+// relationship, and of its first node, sealed in software.
 #include <criterion/criterion.h>
 
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include "daemon/nmm/root_secret.h"
 #include "daemon/service/shell.h"
 #include "daemon/service/startup.h"
+#include "keyring/sealer_factory.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/nmm/nmm_net.h"
@@ -22,9 +23,14 @@ service::OpenedState opened(const akm::test::TemporaryFolder& place, const std::
   const std::string folder = place.file(role);
   std::filesystem::copy(std::string(AKM_OLDER_STATE) + "/" + role, folder,
                         std::filesystem::copy_options::recursive);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))  // git keeps no modes
+    std::filesystem::permissions(entry,
+                                 std::filesystem::perms::group_all | std::filesystem::perms::others_all,
+                                 std::filesystem::perm_options::remove);
   service::Settings settings;
   settings.state_folder = folder;
   settings.sealing = service::SealingChoice::software;
+  settings.nv_index = keyring::kDefaultNvIndex;
   static SystemRandom random;
   return service::open_state(settings, random);
 }
