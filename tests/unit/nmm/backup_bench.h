@@ -3,6 +3,7 @@
 #include "daemon/nmm/backup_content.h"
 #include "daemon/nmm/reported.h"
 #include "daemon/nmm/root_secret.h"
+#include "dbus/sealed_memfd.h"
 #include "tests/unit/nmm/nmm_net.h"
 
 namespace akm::nmm::test {
@@ -22,6 +23,18 @@ inline BackupContent content_of(NmmNet& net) {
   for (const auto& [id, node] : registry.nodes()) out.nodes.push_back(reported(node));
   for (const auto& [id, asr] : registry.asrs()) out.asrs.push_back(reported(asr));
   return out;
+}
+
+/// Of an NMM whose backups cost little.
+inline NmmSettings cheap() {
+  NmmSettings out;
+  out.scrypt.n = 16384;
+  return out;
+}
+
+inline UniqueFd memfd(std::string_view text) {
+  return std::move(
+      *dbus::make_sealed_memfd("test", {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}));
 }
 
 /// Each node beats, again and again.

@@ -13,17 +13,6 @@ TestSuite(backups, .init = quiet);
 
 namespace {
 
-NmmSettings cheap() {
-  NmmSettings out;
-  out.scrypt.n = 16384;
-  return out;
-}
-
-UniqueFd memfd(std::string_view text) {
-  return std::move(
-      *dbus::make_sealed_memfd("test", {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}));
-}
-
 UniqueFd again(const UniqueFd& fd) {
   return UniqueFd(::dup(fd.get()));
 }

@@ -1,6 +1,5 @@
 #include <criterion/criterion.h>
 
-#include "dbus/sealed_memfd.h"
 #include "tests/unit/nmm/backup_bench.h"
 
 using namespace akm;
@@ -11,17 +10,6 @@ using std::chrono::seconds;
 TestSuite(nmm_backup, .init = quiet);
 
 namespace {
-
-NmmSettings cheap() {
-  NmmSettings out;
-  out.scrypt.n = 16384;
-  return out;
-}
-
-UniqueFd memfd(std::string_view text) {
-  return std::move(
-      *dbus::make_sealed_memfd("test", {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}));
-}
 
 constexpr std::string_view kSecret = "correct horse battery";
 
