@@ -82,6 +82,7 @@ struct NmmAdaptor::Vtable {
   using Self = NmmAdaptor;
   static std::span<const sd_bus_vtable> methods();
   static std::span<const sd_bus_vtable> lifecycle_methods();
+  static std::span<const sd_bus_vtable> backup_methods();
   static std::span<const sd_bus_vtable> properties_and_signals();
   static const sd_bus_vtable* table();
 };
@@ -174,6 +175,26 @@ std::span<const sd_bus_vtable> NmmAdaptor::Vtable::lifecycle_methods() {
   return kTable;
 }
 
+std::span<const sd_bus_vtable> NmmAdaptor::Vtable::backup_methods() {
+  static const sd_bus_vtable kTable[] = {
+      SD_BUS_METHOD_WITH_ARGS("MakeBackup", SD_BUS_NO_ARGS, SD_BUS_ARGS("h", backup, "h", secret),
+                              method<&Self::make_backup>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("MakeBackupUnder", SD_BUS_ARGS("h", secret), SD_BUS_ARGS("h", backup),
+                              method<&Self::make_backup_under>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS(
+          "TestBackup", SD_BUS_ARGS("h", backup, "h", secret),
+          SD_BUS_ARGS("t", nmm_id, "s", name, "t", made, "u", incarnation, "a(tssu)", nodes, "a(tsuu)", asrs),
+          method<&Self::test_backup>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS(
+          "RestoreBackup", SD_BUS_ARGS("h", backup, "h", secret),
+          SD_BUS_ARGS("t", nmm_id, "s", name, "t", made, "u", incarnation, "a(tssu)", nodes, "a(tsuu)", asrs),
+          method<&Self::restore_backup>, kOpen),
+      SD_BUS_METHOD_WITH_ARGS("ConfirmAsr", SD_BUS_ARGS("t", asr_id), SD_BUS_NO_RESULT,
+                              method<&Self::confirm_asr>, kOpen),
+  };
+  return kTable;
+}
+
 std::span<const sd_bus_vtable> NmmAdaptor::Vtable::properties_and_signals() {
   constexpr std::uint64_t kSignals = SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE;
   constexpr std::uint64_t kConst = SD_BUS_VTABLE_PROPERTY_CONST;
@@ -205,7 +226,7 @@ std::span<const sd_bus_vtable> NmmAdaptor::Vtable::properties_and_signals() {
 const sd_bus_vtable* NmmAdaptor::Vtable::table() {
   static const std::vector<sd_bus_vtable> kWhole = [] {
     std::vector<sd_bus_vtable> out{SD_BUS_VTABLE_START(0)};
-    for (const auto part : {methods(), lifecycle_methods(), properties_and_signals()})
+    for (const auto part : {methods(), lifecycle_methods(), backup_methods(), properties_and_signals()})
       out.insert(out.end(), part.begin(), part.end());
     return out;
   }();

@@ -61,6 +61,11 @@ class NmmAdaptor {
   Result<Action> provision_from_tpm(Reader& in);
   Result<Action> offer_handover(Reader& in);
   Result<Action> provision_sealed(Reader& in);
+  Result<Action> make_backup(Reader& in);
+  Result<Action> make_backup_under(Reader& in);
+  Result<Action> test_backup(Reader& in);
+  Result<Action> restore_backup(Reader& in);
+  Result<Action> confirm_asr(Reader& in);
 
   Authorizer& authorizer_;
   nmm::ControlPort& port_;

@@ -99,6 +99,11 @@ class Proxy {
   Status rehome_node(std::uint64_t node_id, const std::vector<std::uint8_t>& hardware_value);
   Status retire_node(std::uint64_t node_id, bool forget);
   Status accept_hardware();
+  /// Under `secret`; null: under one that is drawn and comes with it.
+  Result<nmm::ControlPort::MadeBackup> make_backup(const UniqueFd* secret);
+  Result<nmm::ControlPort::BackupFacts> open_backup(const UniqueFd& backup, const UniqueFd& secret,
+                                                    bool restore);
+  Status confirm_asr(std::uint64_t asr_id);
   Result<std::vector<nmm::NodeSnapshot>> nodes();
   Result<std::uint64_t> create_asr(const std::string& label, const std::vector<std::uint64_t>& node_ids,
                                    const std::map<std::string, std::string>& policy);

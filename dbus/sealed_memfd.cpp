@@ -10,6 +10,17 @@ namespace {
 
 constexpr int kNeeded = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
 
+Status read_all(int fd, std::span<std::uint8_t> out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t n = pread(fd, out.data() + done, out.size() - done, static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return fail_errno(Errc::io_failed, "reading a memfd");
+    done += static_cast<std::size_t>(n);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<UniqueFd> make_sealed_memfd(const char* label, std::span<const std::uint8_t> bytes) {
@@ -42,13 +53,14 @@ Result<std::size_t> check_sealed_memfd(int fd, std::size_t limit_bytes) {
 Result<SecretBuffer> read_sealed_memfd(int fd, std::size_t limit_bytes) {
   AKM_ASSIGN(const std::size_t size, check_sealed_memfd(fd, limit_bytes));
   SecretBuffer out(size);
-  std::size_t done = 0;
-  while (done < size) {
-    const ssize_t n = pread(fd, out.reveal_mutable().data() + done, size - done, static_cast<off_t>(done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fail_errno(Errc::io_failed, "reading a memfd");
-    done += static_cast<std::size_t>(n);
-  }
+  AKM_TRY(read_all(fd, out.reveal_mutable()));
+  return out;
+}
+
+Result<std::vector<std::uint8_t>> read_public_memfd(int fd, std::size_t limit_bytes) {
+  AKM_ASSIGN(const std::size_t size, check_sealed_memfd(fd, limit_bytes));
+  std::vector<std::uint8_t> out(size);
+  AKM_TRY(read_all(fd, out));
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "daemon/base/result.h"
 #include "daemon/base/secret.h"
@@ -19,5 +20,8 @@ Result<UniqueFd> make_sealed_memfd(const char* label, std::span<const std::uint8
 Result<std::size_t> check_sealed_memfd(int fd, std::size_t limit_bytes);
 /// Checks, then reads all of it; the file offset is neither used nor moved.
 Result<SecretBuffer> read_sealed_memfd(int fd, std::size_t limit_bytes);
+
+/// The same for what is no secret and may be too large for the arena.
+Result<std::vector<std::uint8_t>> read_public_memfd(int fd, std::size_t limit_bytes);
 
 }  // namespace akm::dbus

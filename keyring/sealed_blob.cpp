@@ -108,9 +108,9 @@ Result<SealedBlob> decode_sealed_blob(std::span<const std::uint8_t> bytes) {
   Reader reader(content);
   if (reader.u32() != kMagic) return fail(Errc::malformed, "not a sealed blob");
   const std::uint8_t version = reader.u8();
-  if (version != kVersionPlain && version != kVersion) {
-    return fail(Errc::not_supported, "sealed blob of version " + std::to_string(version));
-  }
+  if (version > kVersion)
+    return fail(Errc::newer_version, "the sealed storage key has version " + std::to_string(version));
+  if (version != kVersionPlain && version != kVersion) return fail(Errc::malformed, "sealed blob: version");
   const auto checksum = crypto::sha256({content});
   if (!std::ranges::equal(checksum, bytes.last(kChecksumBytes))) {
     return fail(Errc::malformed, "sealed blob: wrong checksum");

@@ -66,6 +66,8 @@ constexpr std::array<ErrcText, kErrcCount> kTexts{{
     {Errc::interrupted, "interrupted", "The operation was interrupted"},
     {Errc::wrong_pin, "wrong_pin", "The PIN does not open the token; it is not tried again by itself"},
     {Errc::token_failed, "token_failed", "The token or its PKCS#11 module reported an error"},
+    {Errc::newer_version, "newer_version",
+     "It was made by a newer version of this software; upgrade this one first, nothing was changed"},
     {Errc::internal, "internal", "An internal error; please report it"},
 }};
 

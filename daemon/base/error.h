@@ -49,6 +49,7 @@ enum class Errc : std::uint8_t {
   interrupted,
   wrong_pin,
   token_failed,
+  newer_version,
   internal,
 };
 inline constexpr std::size_t kErrcCount = static_cast<std::size_t>(Errc::internal) + 1;

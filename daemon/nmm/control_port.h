@@ -180,6 +180,40 @@ class ControlPort {
   /// A bundle that was sealed to that key.
   virtual void provision_sealed(std::vector<std::uint8_t> sealed, Done done) = 0;
 
+  struct MadeBackup {
+    UniqueFd file;    // sealed memfd: what is to be kept; no secret
+    UniqueFd secret;  // sealed memfd with the recovery secret that was drawn; none: it was given
+  };
+  /// A backup of an NMM that stands alone, sealed by a recovery secret: the one in the memfd, or, without
+  /// any, one that is drawn.
+  virtual void make_backup(UniqueFd secret, Reply<MadeBackup> reply) = 0;
+  struct BackupFacts {
+    struct Node {
+      std::uint64_t id = 0;
+      std::string name;
+      std::string state;
+      std::uint32_t serial = 0;
+    };
+    struct Asr {
+      std::uint64_t id = 0;
+      std::string label;
+      std::uint32_t generation = 0;
+      std::uint32_t members = 0;
+    };
+    std::uint64_t nmm_id = 0;
+    std::string name;
+    std::uint64_t made_s = 0;  // since 1970, by the clock of the machine that made it
+    std::uint32_t incarnation = 0;
+    std::vector<Node> nodes;
+    std::vector<Asr> asrs;
+  };
+  /// Opens a backup and decodes all of it, and changes nothing.
+  virtual void test_backup(UniqueFd file, UniqueFd secret, Reply<BackupFacts> reply) = 0;
+  /// Takes the place of the NMM that the backup was made of; then the daemon starts anew.
+  virtual void restore_backup(UniqueFd file, UniqueFd secret, Reply<BackupFacts> reply) = 0;
+  /// The operator's word that the roster of a restored relationship is right: new keys for its members.
+  virtual void confirm_asr(std::uint64_t asr_id, Done done) = 0;
+
   /// The operator's word that the node is sound: back into the ASRs that it was evicted from.
   virtual void readmit(std::uint64_t node_id, Done done) = 0;
 };

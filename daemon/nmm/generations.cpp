@@ -115,6 +115,13 @@ Status Generations::start(AsrRecord next, Reason reason, bool immediate, Instant
 Result<Generations::Prepared> Generations::prepare(AsrRecord next, Reason reason, bool immediate,
                                                    Instant now) {
   const protocol::AsrId asr_id = next.description.id;
+  if (next.unconfirmed) {
+    const std::string& label = next.description.label;
+    return fail(Errc::wrong_state, label +
+                                       " is as a backup has it: see who is a member (akmctl asr show), put "
+                                       "out who is not (akmctl asr remove), then akmctl asr confirm " +
+                                       label);
+  }
   std::uint32_t generation = 1;
   if (const AsrRecord* present = parts_.registry.asr(asr_id)) {
     if (present->description.generation == UINT32_MAX) return fail(Errc::exhausted, "generations");

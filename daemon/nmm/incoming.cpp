@@ -348,6 +348,10 @@ void Incoming::compare_one(const AsrRecord& record, protocol::NodeId node_id, st
   const std::uint32_t present = record.description.generation;
   std::map<protocol::AsrId, std::uint32_t>& behind = core_.registry.volatile_part(node_id)->behind;
   if (reported == present) weigh(record);
+  if (record.unconfirmed) {
+    if (reported > present) ahead(record, node_id, reported);
+    return confirm_if_all(asr_id);
+  }
   if (core_.generations.heard(node_id, asr_id, reported, core_.now()) || reported == present) {
     behind.erase(asr_id);
     return;
@@ -407,6 +411,31 @@ void Incoming::weigh(const AsrRecord& record) {
   core_.status_changed();
 }
 
+/// A majority is not enough: who was put out after the backup was made reports what it likes, and who was
+/// away does not know of it. One member with another generation says that something has happened since.
+void Incoming::confirm_if_all(protocol::AsrId asr_id) {
+  const AsrRecord& record = *core_.registry.asr(asr_id);
+  const auto holds_it = [&](const protocol::Member& member) {
+    const NodeRecord* node = core_.registry.node(member.node_id);
+    if (node == nullptr) return false;
+    const auto at = node->reported.find(asr_id);
+    return at != node->reported.end() && at->second.generation == record.description.generation;
+  };
+  if (core_.generations.ahead().contains(asr_id) || !std::ranges::all_of(record.description.roster, holds_it))
+    return;
+  AsrRecord next = record;
+  next.unconfirmed = false;
+  // Somebody was put out meanwhile: the others are owed new keys.
+  const Status done = next.complete
+                          ? core_.registry.put(std::move(next))
+                          : core_.generations.start(std::move(next), Reason::breach, true, core_.now());
+  if (!done) return log::error("a confirmed relationship: " + done.error().message());
+  core_.announce("relationship-confirmed", 5, message_id::kStateChanged,
+                 "All members of a restored relationship hold what the backup says.", asr_id, {});
+  core_.asr_changed(asr_id);
+  core_.status_changed();
+}
+
 /// The claim of one member that the others contradict leads them together; one that nobody contradicts says
 /// that our records are an older copy.
 void Incoming::ahead(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported) {
@@ -433,6 +462,7 @@ void Incoming::ahead(const AsrRecord& record, protocol::NodeId node_id, std::uin
 
 /// A new generation for all, since this one's credentials are gone; not more often than the policy says.
 bool Incoming::resynchronise(const AsrRecord& record, std::uint32_t at_least) {
+  if (record.unconfirmed) return false;
   const protocol::AsrId asr_id = record.description.id;
   const Instant now = core_.now();
   const auto last = last_resync_.find(asr_id);

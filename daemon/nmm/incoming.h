@@ -59,6 +59,7 @@ class Incoming {
   [[nodiscard]] bool contradicted(const AsrRecord& record, protocol::NodeId claimant) const;
   void weigh(const AsrRecord& record);
   void ahead(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported);
+  void confirm_if_all(protocol::AsrId asr_id);
   void compare_one(const AsrRecord& record, protocol::NodeId node_id, std::uint32_t reported);
   bool resynchronise(const AsrRecord& record, std::uint32_t at_least);
 

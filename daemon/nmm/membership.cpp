@@ -140,7 +140,30 @@ void Membership::remove(protocol::AsrId asr_id, protocol::NodeId node_id, Done d
     done(std::unexpected(next.error()));
     return;
   }
+  if (next->unconfirmed) return done(shrink(std::move(*next)));
   start(std::move(*next), Reason::member_removed, true, std::move(done));
+}
+
+/// Nothing is issued yet: the others get new keys when the rest of the roster is confirmed.
+Status Membership::shrink(AsrRecord next) {
+  const protocol::AsrId asr_id = next.description.id;
+  next.complete = false;
+  AKM_TRY(core_.registry.put(std::move(next)));
+  core_.departures.retire(asr_id, core_.now());
+  core_.asr_changed(asr_id);
+  return {};
+}
+
+/// At once, and not at the switch: nobody knows who else has the keys of the present generation.
+void Membership::confirm(protocol::AsrId asr_id, Done done) {
+  const auto present = living(asr_id);
+  if (!present) return done(std::unexpected(present.error()));
+  if (!(*present)->unconfirmed)
+    return done(
+        fail(Errc::wrong_state, "the roster of " + (*present)->description.label + " is in no doubt"));
+  AsrRecord next = **present;
+  next.unconfirmed = false;
+  start(std::move(next), Reason::operator_request, true, std::move(done));
 }
 
 void Membership::rekey(protocol::AsrId asr_id, Done done) {

@@ -24,10 +24,14 @@ class Membership {
   void set_policy(protocol::AsrId asr_id, const std::map<std::string, std::string>& fields, Done done);
   void erase(protocol::AsrId asr_id, Done done);
 
+  /// The operator's word that the roster is right, of a relationship that a backup brought: new keys for it.
+  /// wrong_state for any other.
+  void confirm(protocol::AsrId asr_id, Done done);
   /// Retires the ASR on all members (and those that leave already), in the background. Errors of the store.
   Status retire_all(protocol::AsrId asr_id);
 
  private:
+  Status shrink(AsrRecord next);
   void start(AsrRecord next, Reason reason, bool immediate, Done done);
   Result<const AsrRecord*> living(protocol::AsrId asr_id) const;
   Result<const NodeRecord*> usable(protocol::NodeId node_id) const;

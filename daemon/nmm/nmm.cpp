@@ -41,9 +41,12 @@ Nmm::Nmm(const Core::Parts& parts, NmmSettings settings, NmmIdentity identity, N
                   },
                   machine_.start_anew,
                   [this](const protocol::ConfigureRequest& part) { return expectations_.take(part); }}),
+      backups_({core_, identity_.incarnation, [this] { return stands_alone(); }}),
+      restoration_({core_, provisioner_, upkeep_, parts.store, identity_.counted, machine_.start_anew,
+                    [this] { return root_link_.asr_id() == 0; }}),
       joining_({core_, root_link_, parts.store, machine_.hardware, [this] { settle(); }}),
       guard_({core_, recovery_, std::move(machine_.probes), std::move(machine_.run_hooks),
-              [this] { return root_link_.asr_id(); }, [this] { return !root_link_.stopped(); },
+              [this] { return root_link_.asr_id(); }, [this] { return !stopped(); },
               [this](const EventRecord& event) { root_link_.note(event); }, [this] { settle(); }}) {
   core_.witness = [this](const EventRecord& event) { root_link_.note(event); };
   core_.expected = [this](std::string_view name) { return expectations_.node(name); };
@@ -76,6 +79,8 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   AKM_TRY(core_.root.load());
   AKM_ASSIGN(const auto findings, core_.registry.load());
   for (const std::string& finding : findings) find(finding);
+  AKM_ASSIGN(const bool calling, restoration_.resume());
+  if (calling) settle();
   if (const Status tries = joining_.load(); !tries) find(tries.error().message());
   if (const Status expected = expectations_.load(); !expected) find(expected.error().message());
   if (const Status link = root_link_.resume(); !link) find("The Root: " + link.error().message());
@@ -131,7 +136,7 @@ void Nmm::settle() {
   settling_ = true;
   do {
     const Instant now = core_.now();
-    if (!root_link_.stopped()) {
+    if (!stopped()) {
       core_.departures.pump(now);
       core_.policy_changes.pump(now);
       core_.node_policies.pump(now);
@@ -143,7 +148,7 @@ void Nmm::settle() {
       core_.outbox.pop_front();
       core_.shell.post(std::move(next.event), std::move(next.after));
     }
-  } while (core_.generations.has_work() && !root_link_.stopped());
+  } while (core_.generations.has_work() && !stopped());
   settling_ = false;
 }
 
@@ -158,7 +163,8 @@ std::optional<Instant> Nmm::next_deadline() const {
   next.consider(root_link_.next_deadline());
   next.consider(joining_.next_deadline());
   next.consider(guard_.next_deadline());
-  if (root_link_.stopped()) return next.at();
+  next.consider(restoration_.next_deadline());
+  if (stopped()) return next.at();
   next.consider(upkeep_.next_deadline());
   next.consider(lifecycle_.next_deadline());
   next.consider(core_.departures.next_deadline());
@@ -174,7 +180,8 @@ void Nmm::deadline_reached() {
   root_link_.deadline_reached(now);
   joining_.deadline_reached(now);
   guard_.deadline_reached(now);
-  if (!root_link_.stopped()) {
+  restoration_.deadline_reached(now);
+  if (!stopped()) {
     core_.departures.deadline_reached(now);
     core_.policy_changes.deadline_reached(now);
     core_.generations.deadline_reached(now);
@@ -219,12 +226,12 @@ void Nmm::handle(protocol::ContradictionSeen& report) {
 }
 void Nmm::handle(protocol::RequestReceived& report) {
   if (report.asr_id == root_link_.asr_id()) return root_link_.request(report);
-  if (root_link_.stopped()) return;
+  if (stopped()) return;
   incoming_.request(report);
 }
 
 void Nmm::handle(protocol::ResponseReceived& report) {
-  if (root_link_.stopped() && report.asr_id != root_link_.asr_id()) return;
+  if (stopped() && report.asr_id != root_link_.asr_id()) return;
   if (const NodeRecord* node = core_.registry.node_by_provisioning_asr(report.asr_id))
     incoming_.heard(node->node_id);
   core_.requests.answered(report, core_.now());
@@ -276,7 +283,7 @@ void Nmm::news(const GenerationNews& news) {
 // The control port.
 
 Status Nmm::may_act() const {
-  if (root_link_.stopped() && !root_link_.fenced()) return fail(Errc::busy, "the daemon starts anew");
+  if (stopped() && !root_link_.fenced()) return fail(Errc::busy, "the daemon starts anew");
   if (root_link_.fenced()) return fail(Errc::wrong_state, "another machine has this NMM's place");
   if (root_link_.restoring())
     return fail(Errc::busy, "the records of the machine before this one are coming");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/nmm/attestations.h"
+#include "daemon/nmm/backups.h"
 #include "daemon/nmm/control_port.h"
 #include "daemon/nmm/core.h"
 #include "daemon/nmm/expectations.h"
@@ -16,6 +17,7 @@
 #include "daemon/nmm/nmm_joining.h"
 #include "daemon/nmm/provisioner.h"
 #include "daemon/nmm/recovery.h"
+#include "daemon/nmm/restoration.h"
 #include "daemon/nmm/root_link.h"
 #include "daemon/nmm/token_preparation.h"
 #include "daemon/nmm/tpm_provisioning.h"
@@ -99,6 +101,10 @@ class Nmm final : public ControlPort {
   void provision_from_token(const std::string& uri, UniqueFd pin, Done done) override;
   Result<HandoverOffer> offer_handover() override { return joining_.offer_handover(); }
   void provision_sealed(std::vector<std::uint8_t> sealed, Done done) override;
+  void make_backup(UniqueFd secret, Reply<MadeBackup> reply) override;
+  void test_backup(UniqueFd file, UniqueFd secret, Reply<BackupFacts> reply) override;
+  void restore_backup(UniqueFd file, UniqueFd secret, Reply<BackupFacts> reply) override;
+  void confirm_asr(std::uint64_t asr_id, Done done) override;
 
   /// What watches this NMM's own machine: whatever is found there goes to it.
   MachineGuard& guard() { return guard_; }
@@ -112,6 +118,7 @@ class Nmm final : public ControlPort {
   Provisioner& provisioner() { return provisioner_; }
   PolicyPort& policy_port() { return core_.node_policies; }
   RootLink& root_link() { return root_link_; }
+  Restoration& restoration() { return restoration_; }
 
  private:
   void show_member(const AsrRecord& record, const Rollout* rollout, MemberSnapshot& member,
@@ -130,12 +137,17 @@ class Nmm final : public ControlPort {
   void handle(service::EffectFailed& report);
   void news(const GenerationNews& news);
   void add_expected(std::vector<NodeSnapshot>& out) const;
+  void add_unconfirmed(std::vector<std::string>& findings) const;
   void add_doubts(std::vector<std::string>& findings) const;
   void find(std::string sentence);  // at the start: said once in the log, and in the status from then on
 
   service::DirectProvisioning::Make maker(Prepare what);
   /// wrong_state: another machine has this one's place; busy: it starts anew, or its records are coming.
   [[nodiscard]] Status may_act() const;
+  /// Nothing is done for nodes.
+  [[nodiscard]] bool stopped() const { return root_link_.stopped() || restoration_.stopped(); }
+  [[nodiscard]] Status stands_alone() const;
+  Status take_over(const BackupContent& content);
 
   Core core_;
   NmmIdentity identity_;
@@ -151,6 +163,8 @@ class Nmm final : public ControlPort {
   Incoming incoming_;
   Expectations expectations_;
   RootLink root_link_;
+  Backups backups_;
+  Restoration restoration_;
   NmmJoining joining_;
   MachineGuard guard_;
   std::optional<service::DirectProvisioning> direct_;

@@ -7,6 +7,7 @@
 #include "daemon/policy/adjudication.h"
 #include "daemon/policy/node_policy.h"
 #include "daemon/protocol/asr.h"
+#include "daemon/protocol/bundle.h"
 #include "daemon/sentry/probe_settings.h"
 #include "daemon/service/config.h"
 #include "daemon/service/direct_settings.h"
@@ -42,6 +43,7 @@ struct NmmSettings {
   std::vector<std::string> never_evict;  // node names
   watch::WatchSettings watch;            // of the NMM's own machine
   sentry::ProbeSettings probes;
+  protocol::ScryptCost scrypt = {};                              // of backups; a test may take less
   policy::NodePolicy responses = policy::default_node_policy();  // to what is detected on it
 };
 

@@ -13,6 +13,7 @@ constexpr std::size_t kUnknownShown = 8;
 
 std::string phase_of(const AsrRecord& record, const Rollout* rollout) {
   if (record.deleted) return "retiring";
+  if (record.unconfirmed) return "unconfirmed";
   if (rollout == nullptr) return record.complete ? "complete" : "incomplete";
   const std::string waits = " (" + std::to_string(rollout->done_count()) + " of " +
                             std::to_string(rollout->plan().members.size()) + ")";
@@ -82,6 +83,8 @@ Wait wait_of(const NodeRecord* node, const AsrRecord& record, const Rollout* rol
 void show_wait(const AsrRecord& record, const Rollout* rollout, AsrSnapshot& out) {
   if (record.deleted) {
     out.waits_for = "answers to retire";
+  } else if (record.unconfirmed) {
+    out.waits_for = "its members, or an operator, to confirm what the backup says";
   } else if (rollout == nullptr) {
     if (!record.complete) out.waits_for = "a straggler to be heard: then a new generation";
   } else {
@@ -110,6 +113,40 @@ void show_leaving(const Departures& departures, const AsrRecord& record, const N
 
 }  // namespace
 
+/// Relationships as a backup has them.
+void Nmm::add_unconfirmed(std::vector<std::string>& findings) const {
+  std::size_t count = 0;
+  for (const auto& [asr_id, record] : core_.registry.asrs()) {
+    if (!record.unconfirmed || record.deleted || ++count > kUnknownShown) continue;
+    std::set<protocol::NodeId> other;
+    std::set<protocol::NodeId> without;
+    for (const protocol::Member& member : record.description.roster) {
+      const NodeRecord* node = core_.registry.node(member.node_id);
+      if (node == nullptr) continue;
+      const auto held = node->reported.find(asr_id);
+      if (held == node->reported.end()) {
+        without.insert(member.node_id);
+      } else if (held->second.generation != record.description.generation) {
+        other.insert(member.node_id);
+      }
+    }
+    const std::string& label = record.description.label;
+    const auto say = [&](const char* what, const std::set<protocol::NodeId>& nodes) {
+      return nodes.empty() ? "" : what + core_.registry.names_of(nodes) + ".";
+    };
+    findings.push_back(label +
+                       " is as the backup has it, and nothing is issued for it until all its members "
+                       "hold generation " +
+                       std::to_string(record.description.generation) + "." +
+                       say(" They hold another: ", other) + say(" Not heard of it yet: ", without) +
+                       " If that stays so, see who is a member (akmctl asr show " + label +
+                       "), put out who is not (akmctl asr remove), then akmctl asr confirm " + label);
+  }
+  if (count > kUnknownShown)
+    findings.push_back(std::to_string(count - kUnknownShown) +
+                       " more relationships are as the backup has them (akmctl asr list)");
+}
+
 /// What the members say, and the records do not know.
 void Nmm::add_doubts(std::vector<std::string>& findings) const {
   std::set<protocol::NodeId> in_window;
@@ -121,7 +158,7 @@ void Nmm::add_doubts(std::vector<std::string>& findings) const {
                        " (akmctl maintenance show)");
   for (const auto& [asr_id, generation] : core_.generations.ahead()) {
     const AsrRecord* record = core_.registry.asr(asr_id);
-    if (record == nullptr) continue;
+    if (record == nullptr || record->unconfirmed) continue;
     const std::string& label = record->description.label;
     findings.push_back("The members of " + label + " hold generation " + std::to_string(generation) +
                        ", newer than this NMM knows of: its records are an older copy. Nothing is issued by "
@@ -173,6 +210,7 @@ StatusSnapshot Nmm::status() const {
   out.listen = identity_.listen;
   out.findings = identity_.findings;
   add_doubts(out.findings);
+  add_unconfirmed(out.findings);
   if (core_.audit != nullptr) {
     for (std::string& finding : core_.audit->findings()) out.findings.push_back(std::move(finding));
   }

@@ -14,7 +14,6 @@
 namespace akm::nmm {
 namespace {
 
-constexpr std::string_view kRecord = "detection-policies";
 constexpr Duration kErrandDeadline = std::chrono::seconds(10);
 constexpr std::string_view kRecovery = "recovery.";  // the NMM's part, which no node is told
 
@@ -59,7 +58,7 @@ bool has_policy(const NodeRecord& node) {
 }  // namespace
 
 /// [[[scope, body], ..], [[node_id, mark], ..]]
-std::vector<std::uint8_t> NodePolicies::encode(const Policies& policies) const {
+std::vector<std::uint8_t> NodePolicies::encode(const Policies& policies, const Told& told) {
   protocol::CborWriter writer;
   writer.array(2);
   writer.array(policies.size());
@@ -68,8 +67,8 @@ std::vector<std::uint8_t> NodePolicies::encode(const Policies& policies) const {
     writer.text(scope);
     writer.bytes(policy.encode());
   }
-  writer.array(told_.size());
-  for (const auto& [node_id, mark] : told_) {
+  writer.array(told.size());
+  for (const auto& [node_id, mark] : told) {
     writer.array(2);
     writer.unsigned_integer(node_id);
     writer.unsigned_integer(mark);
@@ -77,8 +76,12 @@ std::vector<std::uint8_t> NodePolicies::encode(const Policies& policies) const {
   return writer.take();
 }
 
+std::vector<std::uint8_t> policies_record(const ScopedPolicies& policies) {
+  return NodePolicies::encode(policies, {});
+}
+
 Status NodePolicies::store(const Policies& policies) {
-  AKM_TRY(parts_.store.write(kRecord, encode(policies)));
+  AKM_TRY(parts_.store.write(kPoliciesRecord, encode(policies, told_)));
   told_unsaved_ = false;
   return {};
 }
@@ -86,12 +89,12 @@ Status NodePolicies::store(const Policies& policies) {
 Status NodePolicies::load(const RunningClock::BootId& boot, Instant now) {
   windows_.emplace(parts_.store, boot);
   const Status windows = windows_->load(now);
-  const auto stored = parts_.store.read(kRecord);
+  const auto stored = parts_.store.read(kPoliciesRecord);
   if (!stored && stored.error().code == Errc::not_found) return windows;
   if (!stored) return std::unexpected(stored.error());
   protocol::CborReader reader(stored->reveal());
   Policies policies;
-  std::map<protocol::NodeId, Mark> told;
+  Told told;
   if (reader.array(2) != 2) reader.refuse("policies");
   for (std::size_t left = reader.array(kScopedPolicies); left > 0 && reader.ok(); --left) {
     if (reader.array(2) != 2) reader.refuse("policies");
@@ -105,7 +108,7 @@ Status NodePolicies::load(const RunningClock::BootId& boot, Instant now) {
     const protocol::NodeId node_id = reader.unsigned_integer();
     told.emplace(node_id, reader.unsigned_integer());
   }
-  if (!reader.finish()) return fail(Errc::state_corrupt, std::string(kRecord));
+  if (!reader.finish()) return fail(Errc::state_corrupt, std::string(kPoliciesRecord));
   policies_ = std::move(policies);
   told_ = std::move(told);
   review(now);

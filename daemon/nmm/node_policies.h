@@ -24,6 +24,12 @@ namespace akm::nmm {
 inline constexpr std::string_view kDomainScope = "domain";
 inline constexpr std::string_view kAtNodeScope = "at-node:";  // a window that was opened there
 inline constexpr std::size_t kScopedPolicies = 256;
+inline constexpr std::string_view kPoliciesRecord = "detection-policies";
+
+/// By scope.
+using ScopedPolicies = std::map<std::string, protocol::DetectionPolicy>;
+/// The record of an NMM whose nodes have been told nothing yet.
+std::vector<std::uint8_t> policies_record(const ScopedPolicies& policies);
 
 class NodePolicies final : public PolicyPort {
  public:
@@ -63,6 +69,8 @@ class NodePolicies final : public PolicyPort {
   /// Whether its policy lets a window be opened at the node itself.
   [[nodiscard]] bool lets_node_open(protocol::NodeId node_id) const;
 
+  [[nodiscard]] const ScopedPolicies& policies() const { return policies_; }
+
   // PolicyPort
   [[nodiscard]] Result<std::map<std::string, std::string>> policy_facts(
       const std::string& scope) const override;
@@ -73,7 +81,9 @@ class NodePolicies final : public PolicyPort {
 
  private:
   using Mark = std::uint64_t;  // of what a node has been told; 0: nothing, its own file holds
-  using Policies = std::map<std::string, protocol::DetectionPolicy>;  // by scope
+  using Policies = ScopedPolicies;
+  using Told = std::map<protocol::NodeId, Mark>;
+  friend std::vector<std::uint8_t> policies_record(const ScopedPolicies& policies);
 
   [[nodiscard]] Status check_scope(const std::string& scope, bool nodes_too) const;
   [[nodiscard]] protocol::DetectionPolicy meant_for(protocol::NodeId node_id, Instant now) const;
@@ -83,13 +93,13 @@ class NodePolicies final : public PolicyPort {
                                                                     Instant now) const;
   [[nodiscard]] bool wants(protocol::NodeId node_id, Instant now) const;
   void ended(const Errand& errand, Mark sent, const Outcome& outcome, Instant now);
-  [[nodiscard]] std::vector<std::uint8_t> encode(const Policies& policies) const;
+  [[nodiscard]] static std::vector<std::uint8_t> encode(const Policies& policies, const Told& told);
   Status store(const Policies& policies);
 
   Parts parts_;
   std::optional<service::Maintenance> windows_;
   Policies policies_;
-  std::map<protocol::NodeId, Mark> told_;
+  Told told_;
   bool told_unsaved_ = false;
   Errands errands_;
   std::function<void()> changed_;

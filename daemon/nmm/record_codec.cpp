@@ -162,6 +162,8 @@ void read_asr_field(CborReader& reader, std::string_view key, AsrRecord& record)
     record.immediate = reader.boolean();
   } else if (key == "generation") {
     record.description.generation = static_cast<std::uint32_t>(reader.unsigned_integer(UINT32_MAX));
+  } else if (key == "unconfirmed") {
+    record.unconfirmed = reader.boolean();
   } else if (key == "policy_pending") {
     record.policy_pending = read_ids<protocol::NodeId>(reader, limits::kMembers);
   } else if (key == "installed_at_s") {
@@ -263,7 +265,7 @@ Result<NodeRecord> decode_node_record(std::span<const std::uint8_t> bytes) {
 
 std::vector<std::uint8_t> encode_asr_record(const AsrRecord& record) {
   CborWriter writer;
-  writer.map(15);
+  writer.map(15U + (record.unconfirmed ? 1U : 0U));
   writer.text("id");
   writer.unsigned_integer(record.description.id);
   writer.text("label");
@@ -290,6 +292,10 @@ std::vector<std::uint8_t> encode_asr_record(const AsrRecord& record) {
   writer.boolean(record.immediate);
   writer.text("generation");
   writer.unsigned_integer(record.description.generation);
+  if (record.unconfirmed) {
+    writer.text("unconfirmed");
+    writer.boolean(true);
+  }
   writer.text("installed_at_s");
   writer.unsigned_integer(record.installed_at_s);
   writer.text("policy_pending");

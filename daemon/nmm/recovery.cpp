@@ -242,7 +242,7 @@ BreachOutcome Recovery::own_breach(const Breach& breach, const std::set<protocol
   std::set<protocol::AsrId> rekeys;
   for (const protocol::AsrId asr_id : asrs) {
     const AsrRecord* record = core_.registry.asr(asr_id);
-    if (record == nullptr || record->deleted) continue;
+    if (record == nullptr || record->deleted || record->unconfirmed) continue;
     policy::AdjudicationPolicy policy = policy_of(asr_id);
     policy.on_critical = policy.on_evidence = policy::Verdict::rekey;  // nobody of it is at fault
     const policy::AsrVerdict verdict =
@@ -317,15 +317,16 @@ Status Recovery::evict(protocol::NodeId node_id, const std::set<protocol::AsrId>
   }
   Status first_error;
   std::vector<Generations::Prepared> generations;
-  std::vector<protocol::AsrId> too_small;
+  Without others;
   for (const protocol::AsrId asr_id : asrs) {
-    const Status prepared = prepare_without(asr_id, node_id, reason, generations, too_small);
+    const Status prepared = prepare_without(asr_id, node_id, reason, generations, others);
     if (!prepared && first_error) first_error = prepared;
   }
   for (const Generations::Prepared& one : generations) {
     change.others.push_back({one.credentials.name, one.credentials.record.reveal()});
     change.asrs.push_back(one.record);
   }
+  change.asrs.insert(change.asrs.end(), others.unconfirmed.begin(), others.unconfirmed.end());
   std::vector<std::uint8_t> remembered;
   if (memory != nullptr) {
     remembered = memory->encode(boot_, core_.now());
@@ -340,7 +341,11 @@ Status Recovery::evict(protocol::NodeId node_id, const std::set<protocol::AsrId>
     core_.generations.begin(std::move(one), core_.now(), join.part());
     core_.asr_changed(asr_id);
   }
-  for (const protocol::AsrId asr_id : too_small) {
+  for (const AsrRecord& one : others.unconfirmed) {
+    core_.departures.retire(one.description.id, core_.now());
+    core_.asr_changed(one.description.id);
+  }
+  for (const protocol::AsrId asr_id : others.too_small) {
     const Status retired = membership_.retire_all(asr_id);
     if (!retired && first_error) first_error = retired;
   }
@@ -351,17 +356,22 @@ Status Recovery::evict(protocol::NodeId node_id, const std::set<protocol::AsrId>
   return {};
 }
 
-/// The next generation of the ASR without the node, or the ASR among those that are too small to go on.
+/// The next generation of the ASR without the node, or the ASR among those that get none: too small to go on,
+/// or as a backup has it, where nobody knows who else was put out.
 Status Recovery::prepare_without(protocol::AsrId asr_id, protocol::NodeId node_id, Reason reason,
-                                 std::vector<Generations::Prepared>& generations,
-                                 std::vector<protocol::AsrId>& too_small) {
+                                 std::vector<Generations::Prepared>& generations, Without& others) {
   AsrRecord next = *core_.registry.asr(asr_id);
   AKM_ASSIGN(next.description, without_member(std::move(next.description), node_id));
   if (next.description.roster.size() < kLeastMembers) {
-    too_small.push_back(asr_id);
+    others.too_small.push_back(asr_id);
     return {};
   }
   next.leaving.insert(node_id);
+  if (next.unconfirmed) {
+    next.complete = false;
+    others.unconfirmed.push_back(std::move(next));
+    return {};
+  }
   AKM_ASSIGN(auto prepared, core_.generations.prepare(std::move(next), reason, true, core_.now()));
   generations.push_back(std::move(prepared));
   return {};

@@ -82,6 +82,11 @@ class Recovery {
   static constexpr std::size_t kAccusers = 2;
   static constexpr std::size_t kAccused = 256;
 
+  /// Relationships that get no new generation now.
+  struct Without {
+    std::vector<protocol::AsrId> too_small;
+    std::vector<AsrRecord> unconfirmed;  // their records, without the node
+  };
   /// `memory` is stored in the same writing; may be null.
   Status evict(protocol::NodeId node_id, const std::set<protocol::AsrId>& asrs, Reason reason, Done done,
                const policy::RecoveryMemory* memory = nullptr);
@@ -90,8 +95,7 @@ class Recovery {
   Status evict_remembering(const Breach& breach, const std::set<protocol::AsrId>& asrs, bool all);
   Status rekey_remembering(std::set<protocol::AsrId>& asrs);
   Status prepare_without(protocol::AsrId asr_id, protocol::NodeId node_id, Reason reason,
-                         std::vector<Generations::Prepared>& generations,
-                         std::vector<protocol::AsrId>& too_small);
+                         std::vector<Generations::Prepared>& generations, Without& others);
   void follow(const Breach& breach, const std::set<protocol::AsrId>& asrs, std::string detection);
   void tell_evicted(const Eviction& eviction);
   [[nodiscard]] std::vector<policy::AsrFacts> facts_of(protocol::NodeId node_id) const;

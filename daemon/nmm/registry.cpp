@@ -45,6 +45,20 @@ std::string Registry::asr_record_name(protocol::AsrId asr_id) {
   return std::string(kAsrPrefix) + hex_id(asr_id);
 }
 
+bool Registry::is_record_name(std::string_view name) {
+  return name.starts_with(kNodePrefix) || name.starts_with(kAsrPrefix);
+}
+
+std::set<std::uint32_t> secrets_in_use(const Registry& registry) {
+  std::set<std::uint32_t> used;
+  for (const auto& [node_id, node] : registry.nodes()) {
+    if (node.state == NodeState::retired) continue;
+    used.insert(node.root);
+    if (node.prior) used.insert(node.prior->root);
+  }
+  return used;
+}
+
 Result<std::vector<std::string>> Registry::load() {
   std::vector<std::string> findings;
   AKM_ASSIGN(const auto names, store_.list());
@@ -224,9 +238,7 @@ void Registry::forget_gone(std::uint64_t upto) {
 Status Registry::clear() {
   AKM_ASSIGN(const auto names, store_.list());
   for (const std::string& name : names) {
-    const bool ours =
-        name.starts_with(kNodePrefix) || name.starts_with(kAsrPrefix) || name.starts_with(kGonePrefix);
-    if (ours) AKM_TRY(store_.remove(name));
+    if (is_record_name(name) || name.starts_with(kGonePrefix)) AKM_TRY(store_.remove(name));
   }
   nodes_.clear();
   asrs_.clear();

@@ -103,6 +103,9 @@ struct AsrRecord {
   std::set<protocol::NodeId> leaving;         // are sent retire until they answer
   std::set<protocol::NodeId> policy_pending;  // have not answered for the present policy yet
   std::uint64_t change = 0;                   // as NodeRecord::change
+  /// As a backup has it: who has left since, nobody here knows. Nothing is issued for it until all members
+  /// report this very generation, or an operator has said that the roster is right (restoration.h).
+  bool unconfirmed = false;
 };
 
 /// All records, in memory with their indexes and in the sealed store. A change is made on a copy and put
@@ -165,6 +168,8 @@ class Registry {
   /// Node and ASR ids in the record names, for tests and for people.
   static std::string node_record_name(protocol::NodeId node_id);
   static std::string asr_record_name(protocol::AsrId asr_id);
+  /// Of a node's or a relationship's record.
+  static bool is_record_name(std::string_view name);
 
  private:
   [[nodiscard]] Status check(const NodeRecord& record) const;
@@ -185,5 +190,8 @@ class Registry {
   std::unordered_map<protocol::AsrId, protocol::NodeId> by_provisioning_asr_;
   std::unordered_map<protocol::NodeId, std::set<protocol::AsrId>> asrs_of_;
 };
+
+/// Numbers of the root secrets that nodes hang on.
+std::set<std::uint32_t> secrets_in_use(const Registry& registry);
 
 }  // namespace akm::nmm

@@ -80,6 +80,11 @@ Status RootLink::may_take(const protocol::BundleContent& content) const {
     return fail(Errc::refused_by_policy, "this NMM has nodes of its own under id " + hex_id(own) +
                                              ": akmctl root nmm prepare --adopt " + hex_id(own));
   }
+  // A Root takes what it hears of a relationship for what is so, and gives it to the next machine.
+  for (const auto& [asr_id, asr] : core_.registry.asrs()) {
+    if (asr.unconfirmed)
+      return fail(Errc::wrong_state, asr.description.label + " is not confirmed yet (akmctl asr confirm)");
+  }
   if (!record_) return {};
   const protocol::ProvisioningIdentity& known = record_->node.identity;
   if (known.nmm_id != identity.nmm_id) return fail(Errc::already_provisioned, "by another Root");

@@ -85,13 +85,8 @@ void RootLink::report_ended(std::uint64_t upto, const Outcome& outcome, Instant 
 
 /// When no node hangs on a former secret any more, it goes: who steals it later has nothing.
 void RootLink::drop_old_secrets() {
-  std::set<std::uint32_t> used;
-  for (const auto& [node_id, node] : core_.registry.nodes()) {
-    if (node.state == NodeState::retired) continue;
-    used.insert(node.root);
-    if (node.prior) used.insert(node.prior->root);
-  }
-  if (const Status kept = core_.root.keep(used); !kept) log::error(kept.error().message());
+  if (const Status kept = core_.root.keep(secrets_in_use(core_.registry)); !kept)
+    log::error(kept.error().message());
 }
 
 // A replacement.

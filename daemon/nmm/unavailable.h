@@ -52,6 +52,10 @@ class Unavailable final : public ControlPort {
   Result<HandoverOffer> offer_handover() override { return refusal(); }
   void provision_sealed(std::vector<std::uint8_t>, Done done) override { done(refusal()); }
   void readmit(std::uint64_t, Done done) override { done(refusal()); }
+  void make_backup(UniqueFd, Reply<MadeBackup> reply) override { reply(refusal()); }
+  void test_backup(UniqueFd, UniqueFd, Reply<BackupFacts> reply) override { reply(refusal()); }
+  void restore_backup(UniqueFd, UniqueFd, Reply<BackupFacts> reply) override { reply(refusal()); }
+  void confirm_asr(std::uint64_t, Done done) override { done(refusal()); }
   [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> describe(
       std::uint64_t) const override {
     return refusal();

@@ -135,7 +135,7 @@ void Upkeep::renew(protocol::AsrId asr_id, Instant now) {
   const AsrRecord* record = core_.registry.asr(asr_id);
   if (record == nullptr || record->deleted) return;
   Status started = fail(Errc::busy);
-  if (core_.generations.rollout(asr_id) == nullptr) {
+  if (core_.generations.rollout(asr_id) == nullptr && !record->unconfirmed) {
     started = core_.generations.start(*record, Reason::renewal, false, now);
     if (!started) log::error("a renewal failed: " + started.error().message(), {{"AKM_ASR", hex_id(asr_id)}});
   }

@@ -154,6 +154,11 @@ unsigned read_content_field(CborReader& reader, std::string_view key, BundleCont
 
 }  // namespace
 
+bool is_bearable(const ScryptCost& cost) {
+  return cost.n >= kLeastCost && cost.n <= kMostCost && std::has_single_bit(cost.n) && cost.r == kScryptR &&
+         cost.p == kScryptP;
+}
+
 SecretBuffer BundleContent::encode() const {
   CborWriter writer(CborWriter::Memory::secret);
   writer.map(std::size_t{11} + (unbound ? 1 : 0) + (check ? 1 : 0));
@@ -240,9 +245,7 @@ Result<std::vector<std::uint8_t>> seal_bundle(const BundleContent& content, cons
 
 Result<BundleContent> open_bundle(std::span<const std::uint8_t> bytes, const SecretBuffer& code) {
   AKM_ASSIGN(const Envelope envelope, decode_envelope(bytes, kScrypt, kScryptFields));
-  const ScryptCost& cost = envelope.cost;
-  if (cost.n < kLeastCost || cost.n > kMostCost || !std::has_single_bit(cost.n) || cost.r != kScryptR ||
-      cost.p != kScryptP || envelope.sealed.size() < crypto::kTagBytes) {
+  if (!is_bearable(envelope.cost) || envelope.sealed.size() < crypto::kTagBytes) {
     return fail(Errc::malformed, "bundle: cost of the one-time code");
   }
   AKM_ASSIGN(crypto::Aead aead, cipher_for(envelope, code));

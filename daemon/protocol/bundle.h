@@ -36,6 +36,8 @@ struct ScryptCost {
   std::uint32_t r = 8;
   std::uint32_t p = 1;
 };
+/// What a file may ask of this machine: r 8, p 1, n a power of two from 2^14 to 2^18.
+bool is_bearable(const ScryptCost& cost);
 
 /// How a bundle is sealed: its "kdf". malformed, too_large.
 Result<std::string> bundle_kdf(std::span<const std::uint8_t> bytes);

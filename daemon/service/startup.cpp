@@ -12,6 +12,7 @@
 #include "daemon/service/erase_state.h"
 #include "daemon/service/pcr_record.h"
 #include "daemon/service/scheduling.h"
+#include "daemon/service/state_format.h"
 #include "keyring/sealed_key.h"
 #include "keyring/sealer_factory.h"
 #include "keyring/tpm_attestor.h"
@@ -105,6 +106,7 @@ Status open_key(const Settings& settings, RandomSource& random,
   AKM_ASSIGN(out.key.key, keyring::open_storage_key(*sealer, settings.state_folder));
   out.key.description = sealer->description();  // a token is known by now
   AKM_ASSIGN(out.store, store::SealedStore::open(records_folder(settings), out.key.key, random));
+  AKM_TRY(migrate_state(*out.store));  // before anything is written, and the start is counted
   if (const auto blob = keyring::stored_blob(settings.state_folder)) {
     AKM_TRY(check_pcrs(*out.store, blob->pcr_mask));
   }

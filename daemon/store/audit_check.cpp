@@ -70,7 +70,10 @@ class Checker {
       if (newest && unknown && beyond_anchor()) {
         note("the newest file " + audit_file_name(number) + " has no beginning yet");
       } else {
-        find(audit_file_name(number) + " has no header of an audit log");
+        const bool newer = scan.error().code == Errc::newer_version;
+        find(audit_file_name(number) + (newer
+                                            ? " was made by a newer version of this software, or was changed"
+                                            : " has no header of an audit log"));
       }
       return {};
     }

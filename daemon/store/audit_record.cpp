@@ -68,7 +68,11 @@ std::vector<std::uint8_t> AuditFileHeader::encode() const {
 
 Result<AuditFileHeader> AuditFileHeader::decode(std::span<const std::uint8_t> bytes) {
   Reader in(bytes);
-  const bool ours = in.u64() == kMagic;
+  const std::uint64_t magic = in.u64();
+  constexpr std::uint64_t kVersionBits = 0xffff;  // two digits
+  if ((magic & ~kVersionBits) == (kMagic & ~kVersionBits) && magic > kMagic)
+    return fail(Errc::newer_version, "a file of an audit log");
+  const bool ours = magic == kMagic;
   AuditFileHeader out;
   out.file = in.u64();
   out.before.number = in.u64();

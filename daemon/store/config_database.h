@@ -82,7 +82,7 @@ class ConfigDatabase {
  public:
   /// `storage_key` is copied. Makes or migrates the schema, verifies, and takes the database for this process
   /// alone (busy when another has it). `known` may be empty: then only the database itself is verified.
-  /// state_corrupt saying what does not fit; not_supported (made by a newer version); storage_failed,
+  /// state_corrupt saying what does not fit; newer_version; storage_failed,
   /// read_only, disk_full, unreachable.
   static Result<std::unique_ptr<ConfigDatabase>> open(std::unique_ptr<SqlSession> session,
                                                       const SecretBytes<32>& storage_key,

@@ -57,7 +57,7 @@ std::span<const SchemaStep> config_schema() {
 Status migrate(SqlSession& session, std::span<const SchemaStep> steps) {
   AKM_ASSIGN(const std::uint32_t found, session.schema_version());
   if (found > steps.size()) {
-    return fail(Errc::not_supported, session.description() + " has schema " + std::to_string(found) +
+    return fail(Errc::newer_version, session.description() + " has schema " + std::to_string(found) +
                                          ", this program knows " + std::to_string(steps.size()) +
                                          ": install the version that made it, or a newer one");
   }

@@ -16,7 +16,7 @@ using SchemaStep = std::vector<std::string_view>;
 /// The version of the schema is the number of steps.
 std::span<const SchemaStep> config_schema();
 
-/// not_supported when the database has more steps than we know: a newer version made it.
+/// newer_version when the database has more steps than we know: a newer version made it.
 Status migrate(SqlSession& session, std::span<const SchemaStep> steps);
 
 }  // namespace akm::store

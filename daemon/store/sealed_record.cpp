@@ -56,7 +56,13 @@ Result<SecretBuffer> open_record(const SecretBytes<32>& storage_key, std::string
                                  std::span<const std::uint8_t> sealed) {
   const auto corrupt = [name] { return fail(Errc::state_corrupt, std::string(name)); };
   if (sealed.size() < kSealedOverheadBytes) return corrupt();
-  if (!std::equal(kMagicAndVersion.begin(), kMagicAndVersion.end(), sealed.begin())) return corrupt();
+  const auto version = kMagicAndVersion.size() - 1;
+  if (!std::equal(kMagicAndVersion.begin(), kMagicAndVersion.begin() + version, sealed.begin()))
+    return corrupt();
+  if (sealed[version] > kMagicAndVersion[version])
+    return fail(Errc::newer_version, std::string(name) + " says that it has version " +
+                                         std::to_string(sealed[version]) + ", or was changed");
+  if (sealed[version] != kMagicAndVersion[version]) return corrupt();
   const auto header = sealed.first(kSealedHeaderBytes);
   AKM_ASSIGN(crypto::Aead cipher, record_cipher(storage_key, name, header.subspan(kMagicAndVersion.size())));
   SecretBuffer record(sealed.size() - kSealedOverheadBytes);

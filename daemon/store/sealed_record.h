@@ -18,7 +18,7 @@ inline constexpr std::size_t kSealedOverheadBytes = kSealedHeaderBytes + 16;
 /// Seals `record` under the name. crypto_failed.
 Result<std::vector<std::uint8_t>> seal_record(const SecretBytes<32>& storage_key, std::string_view name,
                                               std::span<const std::uint8_t> record, RandomSource& random);
-/// state_corrupt when a byte, the name or the key is another.
+/// state_corrupt when a byte, the name or the key is another; newer_version where the version is.
 Result<SecretBuffer> open_record(const SecretBytes<32>& storage_key, std::string_view name,
                                  std::span<const std::uint8_t> sealed);
 

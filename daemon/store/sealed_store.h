@@ -42,8 +42,8 @@ class SealedStore {
   static Result<std::unique_ptr<SealedStore>> open(const std::string& folder,
                                                    const SecretBytes<32>& storage_key, RandomSource& random);
   virtual ~SealedStore() = default;
-  /// not_found; state_corrupt with the path when it does not open or is no regular file (it is kept);
-  /// invalid_argument for a bad name.
+  /// not_found; newer_version; state_corrupt with the path when it does not open or is no regular file (it is
+  /// kept); invalid_argument for a bad name.
   virtual Result<SecretBuffer> read(std::string_view name) = 0;
   /// Durable when it returns. On failure the old record is intact; after a failed fsync of the folder alone
   /// (storage_failed) the new one may be there. disk_full (with what is needed and what is free), read_only,

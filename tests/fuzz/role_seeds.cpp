@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "bpf/include/akm_events.h"
+#include "daemon/nmm/backup_file.h"
 #include "daemon/nmm/nmm_settings.h"
 #include "daemon/nmm/record_codec.h"
 #include "daemon/node/node_record.h"
@@ -52,6 +53,36 @@ void sealed(Seeds& seeds) {
   seeds.add("sealed", "token-counter", *keyring::encode_counter(7, SecretBytes<32>{}.reveal(), {}), {3});
   seeds.add("sealed", "record", *store::seal_record(SecretBytes<32>{}, "asr-1", Bytes(100, 7), random), {1});
   seeds.add("sealed", "round", Bytes(40, 7), {2, 0x20, 9});
+}
+
+void backups(Seeds& seeds) {
+  nmm::BackupContent content;
+  content.issue.nmm_id = 7;
+  content.issue.secrets.push_back({1, {}});
+  content.name = "north";
+  content.made_s = 1'700'000'000;
+  for (const protocol::NodeId id : {protocol::NodeId{1}, protocol::NodeId{2}}) {
+    protocol::ReportedNode& node = content.nodes.emplace_back();
+    node.id = id;
+    node.provisioning_asr = 100 + id;
+    node.name = "n" + std::to_string(id);
+    node.state = 1;
+    node.newest.serial = 1;
+  }
+  protocol::ReportedAsr& asr = content.asrs.emplace_back();
+  asr.id = 9;
+  asr.label = "pumps";
+  asr.generation = 3;
+  asr.roster = {{0, 1}, {1, 2}};
+  protocol::DetectionPolicy policy;
+  policy.own = false;
+  policy.set["responses.key-access"] = std::string("revoke");
+  content.policies.emplace("domain", policy);
+  seeds.add("backup", "records", content.encode_records(), {1});
+  test::SeededRandom random;
+  const Bytes secret(20, 'A');
+  seeds.add("backup", "file",
+            *nmm::seal_backup(content, {SecretBuffer::copy_of(secret), true}, random, {.n = 16384}), {0});
 }
 
 void audit(Seeds& seeds) {
@@ -347,6 +378,7 @@ void drives(Seeds& seeds) {
 
 void add_role_seeds(Seeds& seeds) {
   sealed(seeds);
+  backups(seeds);
   audit(seeds);
   records(seeds);
   probes(seeds);

@@ -11,6 +11,7 @@
 #include "daemon/base/sealing_port.h"
 #include "daemon/nmm/control_port.h"
 #include "daemon/node/control_port.h"
+#include "tests/support/fake_backups.h"
 
 namespace akm::test {
 
@@ -45,20 +46,6 @@ inline AsrSnapshot sample_asr(std::uint64_t id, const std::string& label) {
                        {"vpn", "", "user", 816, 3, 17, {7}}};
   return asr;
 }
-
-/// Keeps replies that are not to be given yet.
-struct Deferred {
-  bool on = false;
-  std::vector<Done> waiting;
-  Status result{};
-  void answer(Done done) {
-    if (on) {
-      waiting.push_back(std::move(done));
-    } else {
-      done(result);
-    }
-  }
-};
 
 class FakeSealing final : public SealingPort {
  public:
@@ -306,7 +293,7 @@ class FakeNode final : public node::ControlPort {
   Deferred deferred;
 };
 
-class FakeNmm final : public nmm::ControlPort {
+class FakeNmm final : public FakeBackups {
  public:
   FakeNmm() {
     snapshot.state = "ready";
@@ -469,7 +456,6 @@ class FakeNmm final : public nmm::ControlPort {
   HardwareIdentity identity;
   UniqueFd received;
   Attested attested{.outcome = "same", .pcr_digest = {0xaa}, .log_digest = {}};
-  std::vector<std::string> calls;
   Prepare prepare;
   PrepareForTpm for_tpm;
   PreparedForTpm prepared_for_tpm{.node_id = 0xc3,
@@ -481,13 +467,9 @@ class FakeNmm final : public nmm::ControlPort {
   DirectOffer offer{
       7, "AAAAA-BBBBB-CCCCC-DDDDD", std::vector<std::uint8_t>(32, 0x42), {{"dmi", "def"}}, true};
   UniqueFd code;
-  Deferred deferred;
 
  private:
-  void note(std::string call, Done done) {
-    calls.push_back(std::move(call));
-    deferred.answer(std::move(done));
-  }
+  using FakeBackups::note;
   void note(const std::string& call, std::uint64_t asr, std::uint64_t node, Done done) {
     note(call + " " + std::to_string(asr) + " " + std::to_string(node), std::move(done));
   }

@@ -120,9 +120,21 @@ Status change_member(Session& session, const Arguments& args,
   AKM_ASSIGN(const std::vector<nmm::NodeSnapshot> nodes, proxy->nodes());
   AKM_ASSIGN(const std::uint64_t node, resolve_node(args.node, nodes));
   AKM_TRY((proxy->*change)(asr, node));
+  const bool waits = std::ranges::find(asrs, asr, &AsrSnapshot::id)->phase == "unconfirmed";
   say(session,
-      fmt::format("'{}' {} '{}'; its other members have a new generation.", args.node, done, args.asr),
+      fmt::format("'{}' {} '{}'; its other members {}.", args.node, done, args.asr,
+                  waits ? "get a new generation with akmctl asr confirm" : "have a new generation"),
       json_id("asr_id", asr));
+  return {};
+}
+
+Status change_whole(Session& session, const Arguments& args, Status (dbus::Proxy::*change)(std::uint64_t),
+                    std::string_view done) {
+  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
+  AKM_ASSIGN(const std::vector<AsrSnapshot> asrs, proxy->asrs(dbus::Service::nmm));
+  AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, asrs));
+  AKM_TRY((proxy->*change)(id));
+  say(session, fmt::format("{} '{}'.", done, args.asr), json_id("asr_id", id));
   return {};
 }
 
@@ -130,12 +142,7 @@ Status remove_asr(Session& session, const Arguments& args) {
   if (!args.yes)
     return fail(Errc::invalid_argument,
                 "this retires the relationship on all its members; say --yes to do it");
-  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
-  AKM_ASSIGN(const std::vector<AsrSnapshot> asrs, proxy->asrs(dbus::Service::nmm));
-  AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, asrs));
-  AKM_TRY(proxy->delete_asr(id));
-  say(session, fmt::format("Deleted '{}'.", args.asr), json_id("asr_id", id));
-  return {};
+  return change_whole(session, args, &dbus::Proxy::delete_asr, "Deleted");
 }
 
 void add_views(CLI::App& group, Session& session, const std::shared_ptr<Arguments>& args) {
@@ -195,6 +202,14 @@ void add_asr_commands(CLI::App& app, Session& session) {
     };
   });
 
+  CLI::App* sure = group->add_subcommand("confirm", "Say that the members of a restored one are right (NMM)");
+  sure->footer("Example:\n  akmctl asr remove pumps pump-7\n  akmctl asr confirm pumps");
+  sure->add_option("ASR", args->asr, "Name or id")->required();
+  sure->callback([&session, args] {
+    session.command = [&session, args] {
+      return change_whole(session, *args, &dbus::Proxy::confirm_asr, "New keys went to the members of");
+    };
+  });
   add_export_commands(*group, session);
   CLI::App* erase = group->add_subcommand("delete", "Retire one on all its members (NMM)");
   erase->add_option("ASR", args->asr, "Name or id")->required();

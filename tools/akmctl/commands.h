@@ -18,6 +18,7 @@ void add_root_commands(CLI::App& app, Session& session);
 void add_sealing_commands(CLI::App& parent, Session& session, dbus::Service service);
 /// Into `nmm`.
 void add_lifecycle_commands(CLI::App& nmm, Session& session);
+void add_backup_commands(CLI::App& nmm, Session& session);
 void add_asr_commands(CLI::App& app, Session& session);
 /// Of the group that add_asr_commands() makes.
 void add_export_commands(CLI::App& group, Session& session);

@@ -333,6 +333,7 @@ void add_nmm_commands(CLI::App& app, Session& session) {
   });
 
   add_lifecycle_commands(*nmm, session);
+  add_backup_commands(*nmm, session);
 
   const auto accept = std::make_shared<bool>(false);
   CLI::App* quote = nmm->add_subcommand("attest", "Have a node's TPM quote its PCRs, and compare them");

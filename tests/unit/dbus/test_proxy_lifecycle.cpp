@@ -1,32 +1,10 @@
 #include <criterion/criterion.h>
 
-#include <atomic>
-#include <thread>
-
-#include "dbus/proxy.h"
-#include "tests/unit/dbus/service_fixture.h"
+#include "tests/unit/dbus/with_proxy.h"
 
 using namespace akm;
 using namespace akm::dbus;
 using namespace akm::test;
-
-namespace {
-
-// The proxy blocks: it runs in a thread of its own while the services are pumped here.
-template <typename S>
-void with_proxy(S& service, const std::function<void(Proxy&)>& body) {
-  std::atomic<bool> ended = false;
-  std::thread client([&] {
-    auto proxy = Proxy::connect(service.daemon.address(), std::chrono::seconds(9));
-    if (proxy) body(*proxy);
-    ended = true;
-  });
-  const bool in_time = pump(service.servers(), [&] { return ended.load(); });
-  client.join();
-  cr_assert(in_time);
-}
-
-}  // namespace
 
 Test(proxy_lifecycle, of_a_node) {
   if (!may_call()) cr_skip_test("needs uid 0: other callers are refused here");

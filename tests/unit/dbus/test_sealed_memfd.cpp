@@ -44,3 +44,11 @@ Test(sealed_memfd, refuses_all_others) {
     cr_assert_eq(read_sealed_memfd(fd.get(), 9).error().code, Errc::invalid_argument);
   }
 }
+
+Test(sealed_memfd, what_is_no_secret_is_read_with_the_same_care) {
+  const auto fd = make_sealed_memfd("test", kBytes);
+  cr_assert(*read_public_memfd(fd->get(), 4) == std::vector<std::uint8_t>(kBytes.begin(), kBytes.end()));
+  cr_assert(read_public_memfd(fd->get(), 3).error().code == Errc::too_large);
+  const UniqueFd open(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  cr_assert(read_public_memfd(open.get(), 4).error().code == Errc::invalid_argument);
+}

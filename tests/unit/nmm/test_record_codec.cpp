@@ -88,6 +88,17 @@ Test(record_codec, asr_comes_back_whole) {
   cr_assert_not(out->deleted);
 }
 
+Test(record_codec, that_a_relationship_is_unconfirmed_is_kept_and_costs_the_others_nothing) {
+  AsrRecord in = full_asr();
+  const auto confirmed = encode_asr_record(in);
+  cr_assert_not(decode_asr_record(confirmed)->unconfirmed);
+  in.unconfirmed = true;
+  const auto bytes = encode_asr_record(in);
+  const auto out = decode_asr_record(bytes);
+  cr_assert(out && out->unconfirmed, "%s", out ? "" : out.error().message().c_str());
+  cr_assert_gt(bytes.size(), confirmed.size());
+}
+
 Test(record_codec, a_deleted_relationship_may_have_no_roster) {
   AsrRecord in = full_asr();
   in.deleted = true;

@@ -133,3 +133,21 @@ Test(registry, an_answer_says_what_a_member_holds_at_least) {
   registry.note_held(99, 8, 3, Instant{7});  // no such node: nothing
   cr_assert_eq(registry.node(99), nullptr);
 }
+
+Test(registry, knows_its_records_by_name_and_the_secrets_that_nodes_hang_on) {
+  cr_assert(Registry::is_record_name(Registry::node_record_name(1)));
+  cr_assert(Registry::is_record_name(Registry::asr_record_name(1)));
+  cr_assert_not(Registry::is_record_name("nmm-root"));
+  cr_assert_not(Registry::is_record_name("nmm-gone-0000000000000001"));
+  MemoryStore store;
+  Registry registry(store);
+  NodeRecord node = node_record(1, "a");
+  node.root = 3;
+  node.prior = protocol::Derivation{1, 2, {}};
+  cr_assert(registry.put(node).has_value());
+  NodeRecord gone = node_record(2, "b");
+  gone.root = 1;
+  gone.state = NodeState::retired;
+  cr_assert(registry.put(gone).has_value());
+  cr_assert(secrets_in_use(registry) == (std::set<std::uint32_t>{2, 3}));
+}

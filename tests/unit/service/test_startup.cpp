@@ -3,6 +3,8 @@
 #include <criterion/criterion.h>
 
 #include <filesystem>
+#include <fstream>
+#include <map>
 
 #include "daemon/base/log.h"
 #include "keyring/sealer_factory.h"
@@ -169,4 +171,34 @@ Test(startup, hardware_is_collected_with_it) {
   hardware.sysfs_root = folder.file("none");
   state = open_state(settings, random, hardware);
   cr_assert(state.store != nullptr && !state.hardware, "that is for who needs it to say");
+}
+
+/// Nothing in it is touched, and no start is counted: the program that made it goes on as if nothing had
+/// been.
+Test(startup, a_state_of_a_later_program_is_left_as_it_is) {
+  const test::TemporaryFolder folder;
+  const Settings settings = software(folder);
+  SystemRandom random;
+  OpenedState first = open_state(settings, random);
+  cr_assert(first.store != nullptr);
+  cr_assert(first.store->write("format", std::vector<std::uint8_t>{0, 0, 0, 99}).has_value());
+  const std::uint32_t incarnation = first.engine.incarnation;
+  first.store.reset();
+  const auto contents = [&] {
+    std::map<std::string, std::string> out;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(settings.state_folder)) {
+      std::ifstream in(entry.path(), std::ios::binary);
+      if (entry.is_regular_file())
+        out[entry.path().string()] = {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    }
+    return out;
+  };
+  const auto before = contents();
+  const OpenedState later = open_state(settings, random);
+  cr_assert(later.store == nullptr);
+  cr_assert_eq(later.failure->code, Errc::newer_version);
+  cr_assert(later.failure->message().contains("upgrade"), "%s", later.failure->message().c_str());
+  cr_assert(contents() == before);
+  const auto key = keyring::make_sealer(sealer_options(settings));
+  cr_assert_eq(*(*key)->next_incarnation(), incarnation + 1);
 }

@@ -166,3 +166,17 @@ Test(audit_check, one_file_alone_can_be_read) {
   cr_assert(check_audit(bench.folder + "/none", {}).error().code == Errc::not_found);
   cr_assert_eq(check_audit(bench.place.write("text", std::string(200, 'x')), {})->verdict.findings.size(), 1);
 }
+
+Test(audit_check, a_file_of_a_later_program_is_told_as_one) {
+  AuditBench bench;
+  bench.open();
+  bench.add(3);
+  bench.seal();
+  std::string whole = bench.content(1);
+  whole[7] = '2';  // AKMAUD02
+  bench.replace(1, whole);
+  const auto found = bench.check();
+  cr_assert_not(found.verdict.findings.empty());
+  cr_assert(found.verdict.findings.front().contains("newer version"), "%s",
+            found.verdict.findings.front().c_str());
+}

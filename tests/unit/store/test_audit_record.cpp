@@ -88,6 +88,11 @@ Test(audit_record, a_header_comes_back) {
   other[0] ^= 1;
   cr_assert_not(AuditFileHeader::decode(other).has_value());
   cr_assert_not(AuditFileHeader::decode(std::span(bytes).first(20)).has_value());
+  auto later = bytes;
+  later[7] = '2';  // AKMAUD02
+  cr_assert(AuditFileHeader::decode(later).error().code == Errc::newer_version);
+  later[7] = '0';
+  cr_assert(AuditFileHeader::decode(later).error().code == Errc::malformed);
 }
 
 Test(audit_record, a_seal_is_of_one_key_and_one_place) {

@@ -54,7 +54,9 @@ Test(sealed_record, every_changed_bit_is_noticed) {
     auto changed = sealed;
     changed[i / 8] = static_cast<std::uint8_t>(changed[i / 8] ^ (1U << (i % 8)));
     const auto opened = open_record(key, "asr-1", changed);
-    cr_assert(!opened.has_value() && opened.error().code == Errc::state_corrupt, "bit %zu", i);
+    // The version stands before the cipher: who changes it upwards is told of a later program.
+    const auto wanted = changed[4] > sealed[4] ? Errc::newer_version : Errc::state_corrupt;
+    cr_assert(!opened.has_value() && opened.error().code == wanted, "bit %zu", i);
   }
 }
 
