@@ -37,10 +37,11 @@ def entries(lines):
 def page(program, text):
     file = f"/etc/akm/{program}.toml"
     out = [f'.TH {program.upper()}.TOML 5 "2026" "AKM" "File formats"', ".SH NAME",
-           f"{program}.toml \\- configuration of {program}(8)", ".SH SYNOPSIS", f".I {file}", ".br", f".I {file}.d/*.toml",
+           f"{program}.toml \\- configuration of {program}(8)", ".SH SYNOPSIS", f".I {file}", ".br",
+           f".I {file}.d/*.toml",
            ".SH DESCRIPTION",
-           "TOML. Drop\\-ins are read after the file, in the order of their names, and a later one wins; tables of an",
-           "array ([[name]]) add up. A key that is not listed here, a value of another type or out of bounds is an error",
+           "TOML. Drop\\-ins are read after the file, in the order of their names, and a later one wins; tables of",
+           "an array ([[name]]) add up. A key that is not listed here, a value of another type or out of bounds is an error",
            "that names file and line, and the daemon does not start.", f".B {program} \\-\\-check\\-config",
            "says so beforehand, and", ".B systemctl reload", "takes a valid configuration only.",
            "Each key is shown with its default."]

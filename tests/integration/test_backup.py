@@ -55,8 +55,8 @@ class Backup(IntegrationTest):
                    "all nodes back under the next serial", 60, 0.2)
         print(f"{len(NODES)} nodes were back {time.monotonic() - lost:.1f} s after the loss")
         self.assertEqual(cluster.wait_agreed(lab, "ab", "asr-1")[0], before[0], "the relationship went on")
-        wait_until(lambda: found(spare, "asr-1 is as the backup has it", "They hold another:", "Not heard of it yet: c."),
-                   "it learns of it", 20)
+        wait_until(lambda: found(spare, "asr-1 is as the backup has it", "They hold another:",
+                                 "Not heard of it yet: c."), "it learns of it", 20)
         self.assertIsNone(lab.nodes["c"].asr("asr-1"))
         self.assertNotEqual(spare.akmctl("asr", "rekey", "asr-1", check=False).returncode, 0)
         spare.akmctl("asr", "remove", "asr-1", "c")
