@@ -41,8 +41,8 @@ def page(program, text):
            f".I {file}.d/*.toml",
            ".SH DESCRIPTION",
            "TOML. Drop\\-ins are read after the file, in the order of their names, and a later one wins; tables of",
-           "an array ([[name]]) add up. A key that is not listed here, a value of another type or out of bounds is an error",
-           "that names file and line, and the daemon does not start.", f".B {program} \\-\\-check\\-config",
+           "an array ([[name]]) add up. A key that is not listed here, a value of another type or out of bounds is an",
+           "error that names file and line, and the daemon does not start.", f".B {program} \\-\\-check\\-config",
            "says so beforehand, and", ".B systemctl reload", "takes a valid configuration only.",
            "Each key is shown with its default."]
     for kind, name, doc in entries(text.splitlines()):
