@@ -125,6 +125,10 @@ Result<crypto::Aead> cipher_for(const Envelope& envelope, const SecretBuffer& se
   return crypto::Aead::create(crypto::AeadAlgorithm::aes_256_gcm, key.reveal().first<crypto::kKeyBytes>());
 }
 
+bool has_length(const SecretBuffer& secret) {
+  return secret.size() >= kBackupSecretMinBytes && secret.size() <= kBackupSecretMaxBytes;
+}
+
 std::unexpected<Error> does_not_open() {
   return fail(Errc::not_authentic, "it is another recovery secret, or the backup was changed");
 }
@@ -133,9 +137,7 @@ std::unexpected<Error> does_not_open() {
 
 Result<std::vector<std::uint8_t>> seal_backup(const BackupContent& content, const BackupSecret& secret,
                                               RandomSource& random, const protocol::ScryptCost& cost) {
-  const std::size_t size = secret.text.size();
-  if (size < kBackupSecretMinBytes || size > kBackupSecretMaxBytes)
-    return fail(Errc::invalid_argument, "a recovery secret has 16 to 256 bytes");
+  if (!has_length(secret.text)) return fail(Errc::invalid_argument, "a recovery secret has 16 to 256 bytes");
   Envelope envelope;
   envelope.cost = cost;
   envelope.drawn = secret.drawn;
@@ -166,6 +168,7 @@ Result<BackupContent> open_backup(std::span<const std::uint8_t> bytes, const Sec
     if (!symbols) return does_not_open();
     secret = std::move(*symbols);
   }
+  if (!has_length(secret)) return does_not_open();  // without the time that scrypt takes
   AKM_ASSIGN(crypto::Aead aead, cipher_for(envelope, secret));
   SecretBuffer secrets(envelope.secrets.sealed.size() - crypto::kTagBytes);
   if (!aead.open(envelope.secrets.nonce, associated(envelope, "secrets"), envelope.secrets.sealed,
