@@ -27,6 +27,7 @@ FOLDER = BUILD / "vm-results"
 BLIND_EVERYWHERE = {"d16-copy"}
 BLIND = {"d1-ia32", "d2-ia32", "d2-mem-uring-at", "d6-ia32", "d15-ia32", "d31-ia32", "d31-userns"}
 USER_SPACE = "user space"
+NOBODY = "nobody named"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,10 +96,8 @@ def _records(text):
             yield {name: value.strip('"') for name, value in FIELD.findall(line)}
 
 
-def _judged(row, act, kind, what, detection, records):
-    """(result, detail) of one act, from the records that name it or nobody."""
-    own = [one for one in records if act in (one.get("COMM"), one.get("NAME"))]
-    nobody = [one for one in records if not {"COMM", "TGID", "PID"} & one.keys()]
+def _judged(row, kind, what, detection, own, nobody):
+    """(result, detail) of one act, from the records that name it and one that names nobody, or None."""
     classes = {one.get("CLASS", "") for one in own}
     if what == "died":
         return "died", ""
@@ -109,10 +108,10 @@ def _judged(row, act, kind, what, detection, records):
     if detection in classes:
         sources = {one.get("TIER") or one.get("SOURCE", "") for one in own if one.get("CLASS") == detection}
         return "detected", f"{what} by {' '.join(sorted(sources))}"
-    if any(one.get("CLASS") == detection for one in nobody):
-        return "detected", "nobody named"
     if classes and row != "D32":  # where the class is the point: that less is seen than was
         return "detected", f"as {' '.join(sorted(classes))}"
+    if nobody is not None:
+        return "detected", NOBODY
     return "missed", what
 
 
@@ -126,9 +125,13 @@ def results(where, text):
         if len(words) < 7 or words[0] != "ACT":
             continue
         _, row, detection, kind, act, pid, what = words[:7]
-        named = [{**one, "NAME": act} if pid in [one.get(who) for who in ("TGID", "PID", "PARENT")] else one
-                 for one in records]
-        result, detail = _judged(row, act, kind, what, detection, named)
+        own = [one for one in records
+               if one.get("COMM") == act or pid in [one.get(who) for who in ("TGID", "PID", "PARENT")]]
+        nobody = next((one for one in records
+                       if one.get("CLASS") == detection and not {"COMM", "TGID", "PID"} & one.keys()), None)
+        result, detail = _judged(row, kind, what, detection, own, nobody)
+        if detail == NOBODY and row != "D32":  # of losses between two looks one record speaks for all
+            records.remove(nobody)
         tier = tiers.get(row, USER_SPACE)
         if result == "missed" and tier in (USER_SPACE, "absent"):
             result = "unwatched" if tier == USER_SPACE else "unavailable"

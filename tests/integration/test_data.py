@@ -80,7 +80,8 @@ class DataService(IntegrationTest):
             for node in (a, b):
                 lab.inject(lab.nmm, node, recorded)  # a relay
             for node, known in zip((a, b), refused):
-                wait_until(lambda: self.refused(node) == known + 300, f"refused frames on {node.name}")
+                # Those, and what c says by itself when nobody answers it.
+                wait_until(lambda: self.refused(node) >= known + 300, f"refused frames on {node.name}")
             # Both still hear each other.
             self.client(b).send(data.EVERYONE, b"end")
             self.assertEqual(readers[0].receive(5)[1], b"end", "something of c was accepted")
