@@ -23,7 +23,8 @@ def state_of(host):
     left_out = {"bundle-tries", "policy-memory", "watch-memory"}
     return {str(path.relative_to(host.state)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(host.state.rglob("*")) if path.is_file()
-            and path.name not in left_out and path.suffix != ".tmp" and "audit" not in path.relative_to(host.state).parts}
+            and path.name not in left_out and path.suffix != ".tmp"
+            and "audit" not in path.relative_to(host.state).parts}
 
 
 class Usb(IntegrationTest):
