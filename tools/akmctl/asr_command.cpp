@@ -7,6 +7,7 @@
 #include "daemon/base/hex.h"
 #include "tools/akmctl/asr_text.h"
 #include "tools/akmctl/commands.h"
+#include "tools/akmctl/confirm.h"
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/names.h"
 #include "tools/akmctl/table.h"
@@ -127,9 +128,7 @@ Status change_member(Session& session, const Arguments& args,
 }
 
 Status remove_asr(Session& session, const Arguments& args) {
-  if (!args.yes)
-    return fail(Errc::invalid_argument,
-                "this retires the relationship on all its members; say --yes to do it");
+  AKM_TRY(confirm(args.yes, "this retires the relationship on all its members"));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const std::vector<AsrSnapshot> asrs, proxy->asrs(dbus::Service::nmm));
   AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, asrs));
@@ -198,7 +197,7 @@ void add_asr_commands(CLI::App& app, Session& session) {
   add_export_commands(*group, session);
   CLI::App* erase = group->add_subcommand("delete", "Retire one on all its members (NMM)");
   erase->add_option("ASR", args->asr, "Name or id")->required();
-  erase->add_flag("--yes", args->yes, "Really");
+  erase->add_flag("--yes", args->yes, "Without asking");
   erase->callback(
       [&session, args] { session.command = [&session, args] { return remove_asr(session, *args); }; });
 }

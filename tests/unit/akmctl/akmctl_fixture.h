@@ -103,7 +103,9 @@ class World {
   }
   pid_t spawn(std::vector<std::string> arguments, const std::string& input) const {
     std::ofstream(daemon.folder() + "/in") << input;
-    arguments.insert(arguments.begin(), {AKMCTL_PATH, "--bus", daemon.address()});
+    if (arguments.empty() || arguments.front() != "--host")
+      arguments.insert(arguments.begin(), {"--bus", daemon.address()});
+    arguments.insert(arguments.begin(), AKMCTL_PATH);
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
