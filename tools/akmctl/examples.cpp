@@ -14,7 +14,7 @@ struct Example {
   std::string_view arguments;  // behind it
 };
 
-constexpr auto kExamples = std::to_array<Example>({
+constexpr auto kOfMachines = std::to_array<Example>({
     {"status", ""},
     {"status", "--host root@north.example.org"},
     {"node status", ""},
@@ -46,6 +46,9 @@ constexpr auto kExamples = std::to_array<Example>({
     {"nmm identity", ""},
     {"nmm join", "/media/usb/north.akmbundle"},
     {"nmm join", "pkcs11:token=carrier"},
+});
+
+constexpr auto kOfRoot = std::to_array<Example>({
     {"root status", ""},
     {"root init", ""},
     {"root nmms", ""},
@@ -63,6 +66,9 @@ constexpr auto kExamples = std::to_array<Example>({
     {"root nodes", "--nmm north"},
     {"root asrs", "--nmm north"},
     {"root incidents", "--after 12"},
+});
+
+constexpr auto kOthers = std::to_array<Example>({
     {"asr list", ""},
     {"asr list", "--from node"},
     {"asr show", "asr-1"},
@@ -124,7 +130,8 @@ std::vector<std::string> examples_of(std::string_view command) {
                     std::string(one.arguments));
     }
   };
-  take(kExamples, command);
+  for (const std::span<const Example> table : {std::span<const Example>(kOfMachines), {kOfRoot}, {kOthers}})
+    take(table, command);
   for (const std::string_view service : kSealed) {
     if (command.starts_with(service)) take(kSealing, command.substr(service.size()));
   }

@@ -166,6 +166,7 @@ Test(json_schema, of_an_nmm) {
   NEED_ROOT();
   Judge judge;
   World world(With::nmm);
+  world.nmm.identity.value.assign(32, 0x42);
   world.nmm.drives = {{"/dev/sdb1", "ACME Stick", 3ULL << 30, "vfat", {"/media/usb"}, ""}};
   world.nmm.code = a_code();
   const std::string identity = world.daemon.folder() + "/identity";
@@ -219,6 +220,11 @@ Test(json_schema, of_a_root) {
             {"root nmm provision", {"north", "--direct", "unix:path=/run/c", "--yes"}},
             {"root nmm replace", {"north", "--direct", "unix:path=/run/c", "--yes"}},
             {"root get", {"domain"}},
+            {"root get", {"policy"}},
+            {"root history"},
+            {"root nodes"},
+            {"root asrs", {"--nmm", "north"}},
+            {"root incidents"},
             {"root set", {"policy", "0000000000000005", "-f", "nnrt_ms=1000"}},
             {"root remove", {"node", "00000000000000a1"}},
             {"root rollback", {"3"}},
