@@ -9,6 +9,7 @@
 #include "daemon/base/secret.h"
 #include "dbus/message.h"
 #include "tools/akmctl/commands.h"
+#include "tools/akmctl/completion.h"
 #include "tools/akmctl/examples.h"
 #include "tools/akmctl/exit_code.h"
 #include "tools/akmctl/screen.h"
@@ -82,6 +83,10 @@ int run(int argc, const char* const* argv) {
   Session session;
   CLI::App app;
   build(app, session);
+  if (argc > 1 && std::string_view(argv[1]) == "__complete") {  // of a shell
+    fmt::print(stdout, "{}", text_of(complete(app, session, {argv + 2, argv + argc})));
+    return kExitOk;
+  }
   screen() = screen_of(STDOUT_FILENO);
   // CLI11 reports by exceptions; they end here.
   try {
