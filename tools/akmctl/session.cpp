@@ -6,23 +6,9 @@
 #include <cstdio>
 
 #include "tools/akmctl/exit_code.h"
+#include "tools/akmctl/names.h"
 
 namespace akm::ctl {
-namespace {
-
-const char* program_of(dbus::Service service) {
-  switch (service) {
-    case dbus::Service::node:
-      return "akmd";
-    case dbus::Service::nmm:
-      return "akm-nmmd";
-    case dbus::Service::root:
-      return "akm-rootd";
-  }
-  return "";
-}
-
-}  // namespace
 
 std::string Session::place() const {
   return options.host.empty() ? fmt::format("on the bus '{}'", options.bus) : "on " + options.host;

@@ -28,6 +28,6 @@ Test(exit_code, each_is_in_the_manual_page) {
   const std::size_t at = page.find(".SH EXIT STATUS");
   cr_assert_neq(at, std::string::npos);
   const std::string section = page.substr(at, page.find(".SH EXAMPLES") - at);
-  for (int code = kExitOk; code <= kExitNotFound; ++code)
+  for (int code = kExitOk; code <= kExitProblem; ++code)
     cr_expect(section.contains("\n.B " + std::to_string(code) + "\n"), "%d", code);
 }
