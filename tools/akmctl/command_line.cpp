@@ -65,6 +65,7 @@ void build(CLI::App& app, Session& session) {
   app.fallthrough();  // global options may stand anywhere
   add_global_options(app, session.options);
   add_status_command(app, session);
+  add_doctor_command(app, session);
   add_node_commands(app, session);
   add_nmm_commands(app, session);
   add_root_commands(app, session);

@@ -12,6 +12,7 @@ class App;
 namespace akm::ctl {
 
 void add_status_command(CLI::App& app, Session& session);
+void add_doctor_command(CLI::App& app, Session& session);
 void add_node_commands(CLI::App& app, Session& session);
 void add_nmm_commands(CLI::App& app, Session& session);
 void add_root_commands(CLI::App& app, Session& session);

@@ -17,6 +17,8 @@ struct Example {
 constexpr auto kOfMachines = std::to_array<Example>({
     {"status", ""},
     {"status", "--host root@north.example.org"},
+    {"doctor", ""},
+    {"doctor", "--quiet --json"},
     {"node status", ""},
     {"node identity", ""},
     {"node identity", "--out /media/usb/a.identity"},

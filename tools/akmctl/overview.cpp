@@ -93,7 +93,7 @@ std::vector<std::string> in_state(const std::vector<nmm::NodeSnapshot>& nodes, s
 void add_nodes(Checks& out, const Sighting& sighting) {
   if (const auto silent = in_state(sighting.nodes, "silent"); !silent.empty()) {
     out.push_back({"nmm", "", Health::warning, counted(silent.size(), "node") + " not heard: " + some(silent),
-                   "look whether the machine is up and UDP gets through: akmctl --host NODE doctor. One that "
+                   "look whether the machine is up and UDP gets through: ssh NODE akmctl doctor. One that "
                    "is lost: akmctl nmm retire NODE --forget"});
   }
   if (const auto out_of = in_state(sighting.nodes, "quarantined"); !out_of.empty()) {
@@ -104,6 +104,7 @@ void add_nodes(Checks& out, const Sighting& sighting) {
   std::vector<std::string> waiting;
   for (const AsrSnapshot& one : sighting.nmm_asrs) {
     std::vector<std::string> names;
+    names.reserve(one.stragglers.size());
     for (const StragglerSnapshot& straggler : one.stragglers) names.push_back(straggler.name);
     if (!names.empty()) waiting.push_back(one.label + " for " + some(names));
   }
@@ -195,8 +196,11 @@ Checks checks_of(const Sighting& sighting) {
                    "ask as uid 0 or as a member of the group 'akm'"});
   }
   // The worst first; what was said first stays first among equals.
-  std::ranges::stable_sort(out, std::ranges::greater(), &Check::health);
-  return out;
+  Checks sorted;
+  for (const Health health : {Health::problem, Health::warning, Health::notice, Health::good})
+    std::ranges::copy_if(out, std::back_inserter(sorted),
+                         [&](const Check& one) { return one.health == health; });
+  return sorted;
 }
 
 std::string overview_text(const Sighting& sighting, const Checks& checks) {

@@ -16,7 +16,7 @@ struct Remedy {
 constexpr std::string_view kAsItSays = "as it says; docs/operations.md has the whole case";
 
 // The first that fits holds.
-constexpr auto kRemedies = std::to_array<Remedy>({
+constexpr auto kOfTheMachine = std::to_array<Remedy>({
     {"There should be a TPM, and kek.sealed was made without", Health::problem, kAsItSays},
     {"Keys are sealed in software", Health::warning,
      "where the machine has a TPM, see 'akmctl doctor' for why it is not used; where it has none, a PKCS#11 "
@@ -27,7 +27,7 @@ constexpr auto kRemedies = std::to_array<Remedy>({
      "akmctl ROLE pcr show says which PCR differs; akmctl ROLE recover opens it by the recovery secret. "
      "Nothing is deleted meanwhile"},
     {"The TPM reported an error", Health::problem, "see 'akmctl doctor' for the TPM and its lockout"},
-    {"The disk is full", Health::problem, "free space in /var/lib/akm; the daemon goes on by itself"},
+    {"The disk is full", Health::problem, "free space in /var/lib/DAEMON; the daemon goes on by itself"},
     {"The file system is read-only", Health::problem,
      "remount it for writing, and look into the kernel's log for why it is so"},
     {"A state file is damaged", Health::problem,
@@ -56,6 +56,9 @@ constexpr auto kRemedies = std::to_array<Remedy>({
      "scheduling.realtime_priority = 0"},
     {"No data service", Health::warning,
      "see data.folder in /etc/akm/akmd.toml, then systemctl restart akmd"},
+});
+
+constexpr auto kOfTheDomain = std::to_array<Remedy>({
     {"The NMM does not answer", Health::problem,
      "look whether akm-nmmd runs on its machine and UDP gets through; 'akmctl doctor' looks at the way "
      "there"},
@@ -92,6 +95,12 @@ constexpr auto kRemedies = std::to_array<Remedy>({
      "nothing if this state was restored by you; else somebody has started a copy of it"},
 });
 
+std::vector<Remedy> all() {
+  std::vector<Remedy> out(kOfTheMachine.begin(), kOfTheMachine.end());
+  out.insert(out.end(), kOfTheDomain.begin(), kOfTheDomain.end());
+  return out;
+}
+
 std::string filled(std::string_view text, dbus::Service service) {
   std::string out(text);
   const auto put = [&out](std::string_view word, const std::string& value) {
@@ -106,7 +115,7 @@ std::string filled(std::string_view text, dbus::Service service) {
 }  // namespace
 
 Check check_of_finding(dbus::Service service, const std::string& finding) {
-  for (const Remedy& one : kRemedies) {
+  for (const Remedy& one : all()) {
     if (finding.contains(one.part))
       return {short_name(service), "", one.health, finding, filled(one.what, service)};
   }
@@ -117,7 +126,8 @@ Check check_of_finding(dbus::Service service, const std::string& finding) {
 
 std::vector<std::string_view> foreseen() {
   std::vector<std::string_view> out;
-  for (const Remedy& one : kRemedies) out.push_back(one.part);
+  out.reserve(all().size());
+  for (const Remedy& one : all()) out.push_back(one.part);
   return out;
 }
 
