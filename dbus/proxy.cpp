@@ -70,6 +70,21 @@ Result<Proxy> Proxy::connect(const std::string& address, Duration timeout) {
   return Proxy(bus, timeout);
 }
 
+Result<Proxy> Proxy::connect_host(const std::string& host, Duration timeout) {
+  // A word that ssh would take for an option is no host.
+  if (host.empty() || host.front() == '-' || !is_plain_text(host))
+    return fail(Errc::invalid_argument, "a host is [USER@]HOST[:PORT]");
+  sd_bus* bus = nullptr;
+  int r = sd_bus_open_system_remote(&bus, host.c_str());
+  if (r >= 0) r = sd_bus_set_allow_interactive_authorization(bus, 1);
+  if (r >= 0) r = sd_bus_set_method_call_timeout(bus, microseconds(timeout));
+  if (r < 0) {
+    sd_bus_close_unref(bus);
+    return std::unexpected(error_from_errno(r, host));
+  }
+  return Proxy(bus, timeout);
+}
+
 Proxy::~Proxy() {
   sd_bus_flush_close_unref(bus_);
 }

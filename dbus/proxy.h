@@ -36,6 +36,9 @@ class Proxy {
   /// `timeout`: of each call. Errors: unreachable, not_authorized (the socket), timed_out, invalid_argument
   /// (address).
   static Result<Proxy> connect(const std::string& address, Duration timeout);
+  /// The system bus of another machine over ssh, as `systemctl --host` reaches it: [USER@]HOST[:PORT]. ssh is
+  /// run by this process and asks at the terminal what it has to ask.
+  static Result<Proxy> connect_host(const std::string& host, Duration timeout);
   Proxy(Proxy&& other) noexcept : bus_(std::exchange(other.bus_, nullptr)), timeout_(other.timeout_) {}
   Proxy& operator=(Proxy&&) = delete;
   ~Proxy();

@@ -124,7 +124,8 @@ class RootNmm(IntegrationTest):
         self.start(self.root)
         for seconds in (600, 60, 30, 20):
             self.root.akmctl("root", "set", *POLICY, "-f", f"rekey_interval_s={seconds}")
-        self.assertEqual(self.root.json("root", "history", "prune", "--keep", "2"), {"pruned_to": 2, "rows": 2})
+        pruned = self.root.json("root", "history", "prune", "--keep", "2", "--yes")
+        self.assertEqual(pruned, {"pruned_to": 2, "rows": 2})
         self.root.kill()
         self.root.start()
         wait_until(lambda: self.root.status()["state"] == "ready", "the Root to be ready")

@@ -95,7 +95,7 @@ class FakeRoot final : public root::ControlPort, public root::ConfigPort {
   }
   void list(Kind kind, std::uint64_t after, Reply<std::vector<store::ConfigRecord>> reply) override {
     note("list " + std::string(kind_name(kind)) + " " + std::to_string(after));
-    answer(std::move(reply), std::vector{record});
+    answer(std::move(reply), page(record, after < record.id));
   }
   void set(Kind kind, std::uint64_t id, store::Fields changes, std::optional<std::uint64_t> expected,
            const std::string& who, Reply<std::uint64_t> reply) override {
@@ -110,7 +110,7 @@ class FakeRoot final : public root::ControlPort, public root::ConfigPort {
   }
   void history(std::uint64_t after, Reply<std::vector<store::Change>> reply) override {
     note("history " + std::to_string(after));
-    answer(std::move(reply), std::vector{change});
+    answer(std::move(reply), page(change, after < change.revision));
   }
   void diff(std::uint64_t from, std::uint64_t to, Reply<std::vector<store::FieldDifference>> reply) override {
     note("diff " + std::to_string(from) + " " + std::to_string(to));
@@ -128,12 +128,13 @@ class FakeRoot final : public root::ControlPort, public root::ConfigPort {
                Reply<std::vector<store::ReportRow>> reply) override {
     note("reports " + std::string(kind_name(kind)) + " " + std::to_string(nmm_id) + " " +
          std::to_string(after_nmm) + " " + std::to_string(after_id));
-    answer(std::move(reply), std::vector{report});
+    answer(std::move(reply),
+           page(report, std::pair(after_nmm, after_id) < std::pair(report.nmm_id, report.id)));
   }
   void incidents(std::uint64_t nmm_id, std::uint64_t after,
                  Reply<std::vector<store::IncidentRow>> reply) override {
     note("incidents " + std::to_string(nmm_id) + " " + std::to_string(after));
-    answer(std::move(reply), std::vector{incident});
+    answer(std::move(reply), page(incident, after < incident.number));
   }
 
   root::StatusSnapshot snapshot;
@@ -148,6 +149,11 @@ class FakeRoot final : public root::ControlPort, public root::ConfigPort {
   std::vector<std::string> calls;
 
  private:
+  /// The one row, and nothing behind it.
+  template <typename Row>
+  static std::vector<Row> page(const Row& row, bool there) {
+    return there ? std::vector{row} : std::vector<Row>{};
+  }
   void note(std::string call) { calls.push_back(std::move(call)); }
   template <typename T>
   void answer(Reply<T> reply, T value) {

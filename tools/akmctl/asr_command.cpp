@@ -7,6 +7,7 @@
 #include "daemon/base/hex.h"
 #include "tools/akmctl/asr_text.h"
 #include "tools/akmctl/commands.h"
+#include "tools/akmctl/confirm.h"
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/names.h"
 #include "tools/akmctl/table.h"
@@ -139,9 +140,7 @@ Status change_whole(Session& session, const Arguments& args, Status (dbus::Proxy
 }
 
 Status remove_asr(Session& session, const Arguments& args) {
-  if (!args.yes)
-    return fail(Errc::invalid_argument,
-                "this retires the relationship on all its members; say --yes to do it");
+  AKM_TRY(confirm(args.yes, "this retires the relationship on all its members"));
   return change_whole(session, args, &dbus::Proxy::delete_asr, "Deleted");
 }
 
@@ -213,7 +212,7 @@ void add_asr_commands(CLI::App& app, Session& session) {
   add_export_commands(*group, session);
   CLI::App* erase = group->add_subcommand("delete", "Retire one on all its members (NMM)");
   erase->add_option("ASR", args->asr, "Name or id")->required();
-  erase->add_flag("--yes", args->yes, "Really");
+  erase->add_flag("--yes", args->yes, "Without asking");
   erase->callback(
       [&session, args] { session.command = [&session, args] { return remove_asr(session, *args); }; });
 }

@@ -1,13 +1,18 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include "daemon/base/secret.h"
 #include "dbus/message.h"
 #include "tools/akmctl/commands.h"
+#include "tools/akmctl/completion.h"
+#include "tools/akmctl/examples.h"
 #include "tools/akmctl/exit_code.h"
+#include "tools/akmctl/screen.h"
 
 namespace akm::ctl {
 namespace {
@@ -18,10 +23,14 @@ constexpr const char* kFooter =
     "Nodes and relationships are given by name, by id (16 hex digits) or by the start of the id.";
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {
-  app.add_option("--bus", options.bus, "Bus: system, session, unix:path=... or unix:abstract=...")
-      ->envname("AKM_BUS_ADDRESS")
-      ->take_last()
-      ->capture_default_str();
+  // Not CLI11's envname(): an address in the environment would exclude --host.
+  if (const char* const address = std::getenv("AKM_BUS_ADDRESS")) options.bus = address;
+  CLI::Option* bus = app.add_option("--bus,--address", options.bus,
+                                    "Bus: system, session, unix:path=... or unix:abstract=...")
+                         ->take_last()
+                         ->capture_default_str();
+  app.add_option("-H,--host", options.host, "[USER@]HOST[:PORT] whose system bus is used, over ssh")
+      ->excludes(bus);
   app.add_flag("--json", options.json, "Output for programs: one JSON value a line");
   app.add_option("--timeout", options.timeout_s, "Seconds to wait for an answer")
       ->check(CLI::Range(0.1, 86400.0))
@@ -49,15 +58,14 @@ Result<std::string> absolute_path(const std::string& path) {
   return text;
 }
 
-int run(int argc, const char* const* argv) {
-  // It handles one-time codes: no core file, no ptrace by others of the same user.
-  if (const Status hardened = harden_process(); !hardened) return Session::report(hardened.error());
-  Session session;
-  CLI::App app("Looks at and controls AKM: a node (akmd), an NMM (akm-nmmd) and a Root (akm-rootd).",
-               "akmctl");
+void build(CLI::App& app, Session& session) {
+  app.name("akmctl");
+  app.description("Looks at and controls AKM: a node (akmd), an NMM (akm-nmmd) and a Root (akm-rootd).");
   app.require_subcommand(1);
   app.fallthrough();  // global options may stand anywhere
   add_global_options(app, session.options);
+  add_status_command(app, session);
+  add_doctor_command(app, session);
   add_node_commands(app, session);
   add_nmm_commands(app, session);
   add_root_commands(app, session);
@@ -68,6 +76,20 @@ int run(int argc, const char* const* argv) {
   add_metrics_command(app, session);
   add_policy_commands(app, session);
   add_maintenance_commands(app, session);
+  add_examples(app);
+}
+
+int run(int argc, const char* const* argv) {
+  // It handles one-time codes: no core file, no ptrace by others of the same user.
+  if (const Status hardened = harden_process(); !hardened) return Session::report(hardened.error());
+  Session session;
+  CLI::App app;
+  build(app, session);
+  if (argc > 1 && std::string_view(argv[1]) == "__complete") {  // of a shell
+    fmt::print(stdout, "{}", text_of(complete(app, session, {argv + 2, argv + argc})));
+    return kExitOk;
+  }
+  screen() = screen_of(STDOUT_FILENO);
   // CLI11 reports by exceptions; they end here.
   try {
     app.parse(argc, argv);
@@ -77,7 +99,7 @@ int run(int argc, const char* const* argv) {
   if (!session.command) return kExitUsage;
   const Status status = session.command();
   if (!status) return Session::report(status.error());
-  return std::fflush(stdout) == 0 ? kExitOk : kExitFailed;
+  return std::fflush(stdout) == 0 ? session.outcome : kExitFailed;
 }
 
 }  // namespace akm::ctl

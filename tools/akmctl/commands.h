@@ -11,6 +11,8 @@ class App;
 
 namespace akm::ctl {
 
+void add_status_command(CLI::App& app, Session& session);
+void add_doctor_command(CLI::App& app, Session& session);
 void add_node_commands(CLI::App& app, Session& session);
 void add_nmm_commands(CLI::App& app, Session& session);
 void add_root_commands(CLI::App& app, Session& session);
@@ -36,6 +38,8 @@ Result<std::uint32_t> window_seconds(const std::string& text);
 /// too_large, config_invalid naming file and line.
 Result<std::string> policy_text(const std::string& path);
 
+/// All commands and global options, with their examples.
+void build(CLI::App& app, Session& session);
 /// The whole command line. Does not throw; returns the exit code.
 int run(int argc, const char* const* argv);
 

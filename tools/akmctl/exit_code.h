@@ -11,6 +11,9 @@ inline constexpr int kExitUnreachable = 3;  // no bus, no daemon, no peer
 inline constexpr int kExitNotAuthorized = 4;
 inline constexpr int kExitTimedOut = 5;  // what was asked for may still happen
 inline constexpr int kExitNotFound = 6;
+// Of status and doctor, which have done what they were asked:
+inline constexpr int kExitWarning = 7;  // it works, and something is worth a look
+inline constexpr int kExitProblem = 8;  // something does not work
 
 int exit_code(Errc code);
 

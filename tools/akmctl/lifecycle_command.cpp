@@ -6,6 +6,7 @@
 
 #include "daemon/base/hex.h"
 #include "tools/akmctl/commands.h"
+#include "tools/akmctl/confirm.h"
 #include "tools/akmctl/direct_word.h"
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/names.h"
@@ -85,8 +86,7 @@ Status rehome(Session& session, const Arguments& args) {
 }
 
 Status retire(Session& session, const Arguments& args) {
-  if (!args.yes)
-    return fail(Errc::invalid_argument, "this takes the node out for good and erases it; say --yes to do it");
+  AKM_TRY(confirm(args.yes, "this takes the node out for good and erases it"));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const std::uint64_t id, id_of(*proxy, args.name));
   AKM_TRY(proxy->retire_node(id, args.forget));
@@ -98,10 +98,7 @@ Status retire(Session& session, const Arguments& args) {
 }
 
 Status accept_hardware(Session& session, const Arguments& args) {
-  if (!args.yes) {
-    return fail(Errc::invalid_argument,
-                "this binds the NMM to this machine; say --yes when the machine that it was on is off");
-  }
+  AKM_TRY(confirm(args.yes, "this binds the NMM to this machine; the one that it was on has to be off"));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_TRY(proxy->accept_hardware());
   say(session, "This NMM is bound to this machine; it starts anew.", kDone);
@@ -141,11 +138,11 @@ void add_lifecycle_commands(CLI::App& nmm, Session& session) {
       ->add_option("--hardware-value", args->hardware_value, "What 'akmctl node identity' shows on the node");
   CLI::App* end =
       node(add(nmm, session, args, "retire", "Take a node out for good; it erases itself", retire));
-  end->add_flag("--yes", args->yes, "Really");
+  end->add_flag("--yes", args->yes, "Without asking");
   end->add_flag("--forget", args->forget, "Do not wait for the node: it is lost");
   add(nmm, session, args, "accept-hardware", "Bind an NMM whose state came from other hardware",
       accept_hardware)
-      ->add_flag("--yes", args->yes, "Really");
+      ->add_flag("--yes", args->yes, "Without asking");
 }
 
 }  // namespace akm::ctl

@@ -63,6 +63,18 @@ Result<std::uint64_t> resolve_asr(std::string_view text, const std::vector<AsrSn
   return found;
 }
 
+const char* program_of(dbus::Service service) {
+  switch (service) {
+    case dbus::Service::node:
+      return "akmd";
+    case dbus::Service::nmm:
+      return "akm-nmmd";
+    case dbus::Service::root:
+      return "akm-rootd";
+  }
+  return "";
+}
+
 const char* short_name(dbus::Service service) {
   switch (service) {
     case dbus::Service::node:

@@ -13,6 +13,8 @@ namespace akm::ctl {
 
 /// "node", "nmm" or "root": the service as --json and monitor call it.
 const char* short_name(dbus::Service service);
+/// "akmd", "akm-nmmd" or "akm-rootd".
+const char* program_of(dbus::Service service);
 
 struct Named {
   std::uint64_t id = 0;

@@ -8,6 +8,7 @@
 
 #include "daemon/base/hex.h"
 #include "tools/akmctl/commands.h"
+#include "tools/akmctl/confirm.h"
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/table.h"
 #include "tools/akmctl/take_bundle.h"
@@ -111,9 +112,7 @@ void wait_for_new_start(dbus::Proxy& proxy) {
 }
 
 Status zeroize(Session& session, bool yes) {
-  if (!yes)
-    return fail(Errc::invalid_argument,
-                "this erases all credentials and keys of the node; say --yes to do it");
+  AKM_TRY(confirm(yes, "this erases all credentials and keys of the node"));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
   AKM_ASSIGN(const std::string receipt, proxy->zeroize());
   wait_for_new_start(*proxy);
@@ -163,12 +162,8 @@ Status rehome(Session& session) {
 }
 
 Status generalize(Session& session, bool yes) {
-  if (!yes) {
-    return fail(
-        Errc::invalid_argument,
-        "this erases the node's identity, and the daemon has none until the machine is started again; "
-        "say --yes to do it");
-  }
+  AKM_TRY(confirm(
+      yes, "this erases the node's identity, and the daemon has none until the machine is started again"));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
   AKM_TRY(proxy->generalize());
   wait_for_new_start(*proxy);
@@ -227,11 +222,11 @@ void add_node_commands(CLI::App& app, Session& session) {
   node->add_subcommand("rehome", "Ask the NMM to take this machine, with a replaced part, for the same one")
       ->callback([&session] { session.command = [&session] { return rehome(session); }; });
   CLI::App* image = node->add_subcommand("generalize", "Erase the identity, for a golden image");
-  image->add_flag("--yes", args->yes, "Really");
+  image->add_flag("--yes", args->yes, "Without asking");
   image->callback(
       [&session, args] { session.command = [&session, args] { return generalize(session, args->yes); }; });
   CLI::App* erase = node->add_subcommand("zeroize", "Erase all credentials and keys");
-  erase->add_flag("--yes", args->yes, "Really");
+  erase->add_flag("--yes", args->yes, "Without asking");
   erase->callback(
       [&session, args] { session.command = [&session, args] { return zeroize(session, args->yes); }; });
   add_sealing_commands(*node, session, dbus::Service::node);

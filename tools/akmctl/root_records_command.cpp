@@ -7,6 +7,7 @@
 
 #include "daemon/base/hex.h"
 #include "tools/akmctl/commands.h"
+#include "tools/akmctl/confirm.h"
 #include "tools/akmctl/root_commands.h"
 #include "tools/akmctl/root_json.h"
 #include "tools/akmctl/table.h"
@@ -75,6 +76,7 @@ struct Arguments {
   std::vector<std::string> fields;
   std::int64_t expected = -1;
   std::uint64_t from = 0, to = 0, keep = 0;
+  bool yes = false;
 };
 
 Status get(Session& session, const Arguments& args) {
@@ -163,6 +165,7 @@ Status prune(Session& session, const Arguments& args) {
   AKM_ASSIGN(dbus::RootProxy root, reach_root(session));
   if ((args.from == 0) == (args.keep == 0))
     return fail(Errc::invalid_argument, "say either --before REVISION or --keep CHANGES");
+  AKM_TRY(confirm(args.yes, "this drops old changes for good; nothing goes back to before them"));
   std::uint64_t upto = args.from == 0 ? 0 : args.from - 1;
   if (args.keep != 0) {
     AKM_ASSIGN(const root::StatusSnapshot status, root.status());
@@ -255,6 +258,7 @@ void add_root_record_commands(CLI::App* root, Session& session) {
   CLI::App* old = past->add_subcommand("prune", "Drop old changes; nothing goes back to before them");
   old->add_option("--before", args->from, "Changes before this revision");
   old->add_option("--keep", args->keep, "All but so many of the newest");
+  old->add_flag("--yes", args->yes, "Without asking");
   run_later(old, session, args, prune);
   CLI::App* comparing = root->add_subcommand("diff", "What differs between two revisions, by field");
   comparing->add_option("FROM", args->from, "A revision; 0 is the empty configuration")->required();

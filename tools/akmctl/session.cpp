@@ -6,33 +6,26 @@
 #include <cstdio>
 
 #include "tools/akmctl/exit_code.h"
+#include "tools/akmctl/names.h"
 
 namespace akm::ctl {
-namespace {
 
-const char* program_of(dbus::Service service) {
-  switch (service) {
-    case dbus::Service::node:
-      return "akmd";
-    case dbus::Service::nmm:
-      return "akm-nmmd";
-    case dbus::Service::root:
-      return "akm-rootd";
-  }
-  return "";
+std::string Session::place() const {
+  return options.host.empty() ? fmt::format("on the bus '{}'", options.bus) : "on " + options.host;
 }
-
-}  // namespace
 
 Result<dbus::Proxy*> Session::connect() {
   if (!proxy_) {
     const auto timeout =
         std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.timeout_s));
-    auto opened = dbus::Proxy::connect(options.bus, timeout);
+    auto opened = options.host.empty() ? dbus::Proxy::connect(options.bus, timeout)
+                                       : dbus::Proxy::connect_host(options.host, timeout);
     if (!opened && opened.error().code == Errc::unreachable) {
-      return fail(
-          Errc::unreachable,
-          fmt::format("there is no bus at '{}'; start it or give another address with --bus", options.bus));
+      return fail(Errc::unreachable,
+                  options.host.empty()
+                      ? fmt::format("there is no bus at '{}'; start it or give another address with --bus",
+                                    options.bus)
+                      : options.host + " cannot be reached over ssh");
     }
     if (!opened) return std::unexpected(std::move(opened).error());
     proxy_.emplace(std::move(*opened));
@@ -45,8 +38,9 @@ Result<dbus::Proxy*> Session::reach(dbus::Service service) {
   AKM_ASSIGN(const bool there, proxy->is_there(service));
   if (!there) {
     return fail(Errc::unreachable,
-                fmt::format("{} is not on the bus '{}'; start {} or give another bus with --bus",
-                            dbus::service_name(service), options.bus, program_of(service)));
+                fmt::format("{} is not {}; start {}, or give another bus with --bus or another machine with "
+                            "--host",
+                            dbus::service_name(service), place(), program_of(service)));
   }
   return proxy;
 }
@@ -58,9 +52,9 @@ Result<dbus::Service> Session::either() {
     if (there) return service;
   }
   return fail(Errc::unreachable,
-              fmt::format("neither akm-nmmd nor akmd is on the bus '{}'; start one or give another bus "
-                          "with --bus",
-                          options.bus));
+              fmt::format("neither akm-nmmd nor akmd is {}; start one, or give another bus with --bus or "
+                          "another machine with --host",
+                          place()));
 }
 
 int Session::report(const Error& error) {

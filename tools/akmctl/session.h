@@ -12,6 +12,7 @@ namespace akm::ctl {
 
 struct GlobalOptions {
   std::string bus = "system";
+  std::string host;  // of another machine, over ssh; then `bus` does not count
   bool json = false;
   double timeout_s = 60;
 };
@@ -21,9 +22,13 @@ class Session {
   GlobalOptions options;
   /// What the command line asks for; set by the command that was parsed.
   std::function<Status()> command;
+  /// Of a command that has done what it was asked, and found that all is not well (status, doctor).
+  int outcome = 0;
 
   /// The connection, made at the first use. unreachable with what to do about it.
   Result<dbus::Proxy*> connect();
+  /// "on the bus 'system'" or "on HOST", for sentences.
+  [[nodiscard]] std::string place() const;
   /// The same, after looking whether the service is on the bus.
   Result<dbus::Proxy*> reach(dbus::Service service);
   /// The NMM where there is one on this bus, else the node.

@@ -57,7 +57,15 @@ class World {
 
   Outcome run(std::vector<std::string> arguments, const std::string& input = {},
               const std::function<void()>& each_turn = {}) {
-    const pid_t pid = spawn(std::move(arguments), input);
+    if (arguments.empty() || arguments.front() != "--host")
+      arguments.insert(arguments.begin(), {"--bus", daemon.address()});
+    arguments.insert(arguments.begin(), AKMCTL_PATH);
+    return execute(std::move(arguments), input, each_turn);
+  }
+  /// Any program, by its path and arguments.
+  Outcome execute(std::vector<std::string> command, const std::string& input = {},
+                  const std::function<void()>& each_turn = {}) {
+    const pid_t pid = spawn(std::move(command), input);
     Outcome outcome;
     int status = 0;
     const bool ended = pump(servers, [&] {
@@ -103,7 +111,6 @@ class World {
   }
   pid_t spawn(std::vector<std::string> arguments, const std::string& input) const {
     std::ofstream(daemon.folder() + "/in") << input;
-    arguments.insert(arguments.begin(), {AKMCTL_PATH, "--bus", daemon.address()});
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
@@ -119,7 +126,7 @@ class World {
     (void)posix_spawnattr_setflags(&attributes,
                                    POSIX_SPAWN_SETSID);  // no controlling terminal: a prompt cannot hang
     pid_t pid = 0;
-    if (posix_spawn(&pid, AKMCTL_PATH, &files, &attributes, argv.data(), environ) != 0) give_up("akmctl");
+    if (posix_spawn(&pid, argv[0], &files, &attributes, argv.data(), environ) != 0) give_up(arguments[0].c_str());
     (void)posix_spawnattr_destroy(&attributes);
     (void)posix_spawn_file_actions_destroy(&files);
     return pid;

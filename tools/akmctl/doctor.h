@@ -1,0 +1,13 @@
+#pragma once
+// All checks of akmctl doctor, for the command and for the support bundle.
+#include "tools/akmctl/health.h"
+#include "tools/akmctl/machine.h"
+#include "tools/akmctl/sighting.h"
+
+namespace akm::ctl {
+
+/// By area. `sighting`: nullptr where there is no bus.
+Checks examine(const Machine& machine, const Sighting* sighting);
+std::string doctor_json(const Checks& checks);
+
+}  // namespace akm::ctl

@@ -1,0 +1,157 @@
+#include "tools/akmctl/machine.h"
+
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timex.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "daemon/base/endpoint.h"
+#include "daemon/base/instant.h"
+
+namespace akm::ctl {
+namespace {
+
+constexpr std::size_t kFileBytes = std::size_t{64} << 10;
+
+Errc code_of(int error) {
+  if (error == ENOENT || error == ENODEV || error == ENXIO) return Errc::not_found;
+  return error == EACCES || error == EPERM ? Errc::not_authorized : Errc::io_failed;
+}
+
+/// Up to the limit, or until the other side closes or the time is over.
+std::string read_until(int fd, Instant deadline) {
+  std::string out;
+  char buffer[4096];
+  while (out.size() < kFileBytes) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - boottime_now()).count();
+    pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
+    const int n = left <= 0 ? 0 : poll(&ready, 1, static_cast<int>(left));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    const ssize_t got = ::read(fd, buffer, std::min(sizeof buffer, kFileBytes - out.size()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    out.append(buffer, static_cast<std::size_t>(got));
+  }
+  return out;
+}
+
+/// Its exit code; killed where it has not ended by then.
+int wait_for(pid_t pid, Instant deadline) {
+  int status = 0;
+  while (waitpid(pid, &status, WNOHANG) == 0) {
+    if (boottime_now() > deadline) {
+      (void)kill(pid, SIGKILL);
+      (void)waitpid(pid, &status, 0);
+      return -1;
+    }
+    (void)poll(nullptr, 0, 5);
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+Result<Machine::Ran> run_program(const std::vector<std::string>& command, int patience_s) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno(Errc::io_failed, "pipe");
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  std::vector<std::string> words = command;
+  std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t files;
+  (void)posix_spawn_file_actions_init(&files);
+  (void)posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  (void)posix_spawn_file_actions_adddup2(&files, write_end.get(), STDOUT_FILENO);
+  (void)posix_spawn_file_actions_adddup2(&files, write_end.get(), STDERR_FILENO);
+  pid_t pid = 0;
+  const int error = posix_spawnp(&pid, argv[0], &files, nullptr, argv.data(), environ);
+  (void)posix_spawn_file_actions_destroy(&files);
+  if (error != 0) return fail(code_of(error), command.front() + ": " + std::strerror(error));
+  write_end.reset();
+  const Instant deadline = boottime_now() + std::chrono::seconds(patience_s);
+  Machine::Ran out;
+  out.output = read_until(read_end.get(), deadline);
+  out.exit_code = wait_for(pid, deadline);
+  return out;
+}
+
+int io_uring_errno() {
+  io_uring_params parameters{};
+  const UniqueFd ring(static_cast<int>(syscall(SYS_io_uring_setup, 1, &parameters)));
+  return ring ? 0 : errno;
+}
+
+int secret_memory_errno() {
+  const UniqueFd memory(static_cast<int>(syscall(SYS_memfd_secret, 0)));
+  return memory ? 0 : errno;
+}
+
+int kernel_clock_state() {
+  timex state{};
+  return adjtimex(&state);
+}
+
+Result<int> path_mtu(const std::string& text) {
+  AKM_ASSIGN(const Endpoint to, parse_endpoint(text));
+  const UniqueFd socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) return fail_errno(Errc::io_failed, "socket");
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(to.port);
+  std::ranges::copy(to.address, std::begin(address.sin6_addr.s6_addr));
+  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return fail(Errc::unreachable, std::strerror(errno));
+  int mtu = 0;
+  socklen_t size = sizeof mtu;
+  const bool v4 = to.is_ipv4();
+  if (getsockopt(socket.get(), v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu, &size) != 0)
+    return fail_errno(Errc::io_failed, "MTU");
+  return mtu;
+}
+
+}  // namespace
+
+Machine::Machine(std::string root)
+    : try_io_uring(io_uring_errno),
+      try_secret_memory(secret_memory_errno),
+      clock_state(kernel_clock_state),
+      mtu_to(path_mtu),
+      run(run_program),
+      root_(std::move(root)) {
+  open_tpm = [this]() -> Result<UniqueFd> {
+    UniqueFd device(open(path("/dev/tpmrm0").c_str(), O_RDWR | O_CLOEXEC));
+    if (!device) return fail(code_of(errno), std::strerror(errno));
+    return device;
+  };
+}
+
+Result<std::string> Machine::read(const std::string& file) const {
+  const UniqueFd fd(open(path(file).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return fail(code_of(errno), file);
+  std::string out;
+  char buffer[4096];
+  for (ssize_t n = 0; out.size() < kFileBytes && (n = ::read(fd.get(), buffer, sizeof buffer)) > 0;)
+    out.append(buffer, static_cast<std::size_t>(n));
+  out.erase(out.find_last_not_of(" \n\t") + 1);
+  return out;
+}
+
+bool Machine::exists(const std::string& file) const {
+  return access(path(file).c_str(), F_OK) == 0;
+}
+
+}  // namespace akm::ctl

@@ -1,0 +1,88 @@
+#include "tools/akmctl/way_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tools/akmctl/age.h"
+#include "tools/akmctl/kernel_checks.h"
+#include "tools/akmctl/names.h"
+
+namespace akm::ctl {
+namespace {
+
+constexpr int kFrameBytes = 1200;  // docs/protocol.md, section 4
+constexpr int kHeaderBytes = 48;   // of IPv6 and UDP; IPv4 has fewer
+constexpr std::int64_t kLongNs = 120'000'000'000;
+
+Check nmm(const char* name, Health health, std::string says, std::string remedy = {}) {
+  return {"network", name, health, std::move(says), std::move(remedy)};
+}
+
+/// The other one of the two in the provisioning relationship.
+const MemberSnapshot* nmm_of(const AsrSnapshot& asr) {
+  const auto at = std::ranges::find_if(asr.members,
+                                       [&](const MemberSnapshot& one) { return one.index != asr.own_index; });
+  return at == asr.members.end() ? nullptr : &*at;
+}
+
+void check_route(Checks& out, const Machine& machine, const std::string& endpoint) {
+  const auto mtu = machine.mtu_to(endpoint);
+  if (!mtu) {
+    out.push_back(
+        nmm("route", Health::problem, "none to " + endpoint + ": " + mtu.error().detail,
+            "see ip route; the NMM's address is in the node's credentials (network.advertise there)"));
+  } else if (*mtu < kFrameBytes + kHeaderBytes) {
+    out.push_back(nmm("MTU", Health::problem, fmt::format("{} to {}: a frame does not pass", *mtu, endpoint),
+                      fmt::format("raise the MTU of the way there to {} or more: frames are never fragmented",
+                                  kFrameBytes + kHeaderBytes)));
+  } else {
+    out.push_back(nmm("MTU", Health::good, fmt::format("{} to {}", *mtu, endpoint)));
+  }
+}
+
+}  // namespace
+
+Checks way_checks(const Machine& machine, const Sighting& sighting) {
+  Checks out;
+  if (!sighting.node || sighting.node->nmm_id == 0) return out;
+  const auto asr = std::ranges::find(sighting.node_asrs, std::string("provisioning"), &AsrSnapshot::kind);
+  const MemberSnapshot* const other = asr == sighting.node_asrs.end() ? nullptr : nmm_of(*asr);
+  if (other == nullptr) return out;
+  for (const std::string& endpoint : other->endpoints) check_route(out, machine, endpoint);
+  const std::string heard = age(other->last_heard_ns, asr->now_ns);
+  const bool lately = other->last_heard_ns != 0 && asr->now_ns - other->last_heard_ns < kLongNs;
+  if (sighting.node->state == node::NodeState::active && (lately || other->state == "heard")) {
+    out.push_back(nmm("NMM", Health::good, "was heard " + (heard.empty() ? "lately" : heard + " ago")));
+  } else {
+    out.push_back(
+        nmm("NMM", Health::problem,
+            heard.empty() ? "was not heard since akmd has started" : "was last heard " + heard + " ago",
+            "look whether akm-nmmd runs there, and whether UDP gets through both ways"));
+  }
+  return out;
+}
+
+Checks detection_checks(const Machine& machine, const Sighting* sighting) {
+  Checks out;
+  const auto add = [&](dbus::Service service, const auto& status) {
+    for (const auto& [detection, tier] : status.probes) {
+      const bool degraded = tier.contains("degraded");
+      out.push_back({std::string("detections, ") + program_of(service), detection,
+                     degraded ? Health::warning : Health::good, tier,
+                     degraded ? "akm-detections(7) says what is missed; systemctl restart " +
+                                    std::string(program_of(service)) + " tries anew"
+                              : ""});
+    }
+  };
+  if (sighting != nullptr && sighting->node) add(dbus::Service::node, *sighting->node);
+  if (sighting != nullptr && sighting->nmm) add(dbus::Service::nmm, *sighting->nmm);
+  if (!out.empty()) return out;
+  const std::string tier = tier_of(machine);
+  out.push_back({"detections", "tier", tier == "user space" ? Health::warning : Health::notice,
+                 "nobody watches now; this kernel gives the tier: " + tier,
+                 "what has to be done for a better one is said under \"kernel\""});
+  return out;
+}
+
+}  // namespace akm::ctl
