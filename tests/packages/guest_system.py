@@ -1,10 +1,12 @@
-"""A Debian 12 machine under QEMU: systemd, Debian's kernel with AppArmor and the BPF LSM, a TPM, a disk that stays over reboots.
+"""A Debian 12 machine under QEMU: systemd, Debian's kernel with AppArmor and the BPF LSM, a TPM, a disk that stays over
+reboots.
 
-The disk is a base system made by mmdebstrap, without anything that AKM's packages need: that is in a package source on the
-disk (/srv/debian), for apt. What is not changed by a test is kept in the user's cache folder.
+The disk is a base system made by mmdebstrap, without anything that AKM's packages need: that is in a package source on
+the disk (/srv/debian), for apt. What is not changed by a test is kept in the user's cache folder.
 """
 import base64
 import hashlib
+import inspect
 import os
 import pathlib
 import re
@@ -20,7 +22,8 @@ import kernels  # noqa: E402
 import machine  # noqa: E402
 
 BASE = ("systemd-sysv systemd udev libpam-systemd apparmor iproute2 procps kmod adduser python3 less").split()
-IDLE = ("apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer e2scrub_reap.service "
+IDLE = ("apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer "
+        "e2scrub_reap.service "
         "systemd-timesyncd.service systemd-networkd.service systemd-networkd.socket systemd-pstore.service "
         "systemd-firstboot.service getty@tty1.service serial-getty@ttyS0.service console-getty.service").split()
 AGENT_UNIT = """[Unit]
@@ -47,13 +50,9 @@ def needed_by(debs):
     return sorted(name for name in names if name and not name.startswith("akm-"))
 
 
-def _mirror():
-    return kernels.mirror()
-
-
 def _system(root, wanted, kernel):
     """The files of the disk, in the folder `root`."""
-    mirror = _mirror()
+    mirror = kernels.mirror()
     fetch = ('mkdir -p "$1/srv/debian/partial" && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -q -y --download-only '
              f'-o Dir::Cache::archives="$1/srv/debian" -o APT::Install-Recommends=false install {" ".join(wanted)} >&2')
     _run("mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", f"--include={','.join(BASE)}",
@@ -84,7 +83,8 @@ def _system(root, wanted, kernel):
 def disk(debs, kernel):
     """The image that machines begin with, from the cache or made now."""
     wanted = needed_by(debs)
-    text = repr((wanted, kernel.name, pathlib.Path(__file__).read_text(), (HERE / "guest_agent").read_text()))
+    text = repr((wanted, kernel.name, BASE, IDLE, AGENT_UNIT, inspect.getsource(_system),
+                 (HERE / "guest_agent").read_text()))
     image = cache() / f"disk-{hashlib.sha256(text.encode()).hexdigest()[:12]}.ext4"
     if image.exists():
         return image
@@ -121,7 +121,8 @@ class Guest(machine.Machine):
                      "-netdev", f"dgram,id=n0,local.type=unix,local.path={links[name]},"
                                 f"remote.type=unix,remote.path={other}",
                      "-device", f"virtio-net-pci,netdev=n0,mac=52:54:00:00:00:0{number}",
-                     "-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={mine / 'agent'},server=on,wait=off",
+                     "-device", "virtio-serial-pci",
+                     "-chardev", f"socket,id=agent,path={mine / 'agent'},server=on,wait=off",
                      "-device", "virtserialport,chardev=agent,name=agent"])
         self.argv.remove("-no-reboot")
         self.channel = self.lines = None

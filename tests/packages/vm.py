@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The life of the packages on two Debian 12 machines under QEMU, with TPM, BPF LSM and AppArmor: apt install, provisioned, a
-relationship between them, rebooted, upgraded while datagrams run, removed, installed again, purged.
+"""The life of the packages on two Debian 12 machines under QEMU, with TPM, BPF LSM and AppArmor: apt install,
+provisioned, a relationship between them, rebooted, upgraded while datagrams run, removed, installed again, purged.
 
     tests/packages/vm.py OLD NEW      folders with the .deb of two revisions (tools/package)
 
@@ -26,7 +26,13 @@ ASR = "line-1"
 SOCKET = f"/run/akm/asr/{ASR}.sock"
 DAEMONS = {"a": ("akmd", "akm-nmmd", "akm-rootd"), "b": ("akmd",)}
 PACKAGES = {"a": ("policy", "node", "tools", "nmm", "root"), "b": ("policy", "node", "tools")}
-DENIALS = "journalctl -q -b --no-pager -o cat _TRANSPORT=audit + _TRANSPORT=kernel | grep -E 'apparmor=\"(DENIED|ALLOWED)\"'"
+DENIALS = ("journalctl -q -b --no-pager -o cat _TRANSPORT=audit + _TRANSPORT=kernel | "
+           "grep -E 'apparmor=\"(DENIED|ALLOWED)\"'")
+GONE = """
+! ls -d /var/lib/akmd /var/lib/akm-nmmd /var/lib/akm-rootd /etc/akm /run/akm /sys/fs/bpf/akmd /sys/fs/bpf/akm-nmmd \
+  /etc/apparmor.d/akm* 2>/dev/null && ! grep '^akm' /sys/kernel/security/apparmor/profiles &&
+  ! systemctl cat akmd.service 2>/dev/null
+"""
 
 
 class Failed(Exception):
@@ -113,16 +119,18 @@ def services(life):
                 for i in $(seq 60); do systemctl -q is-active {name} && break; sleep 1; done
                 pid=$(systemctl show -P MainPID {name})
                 systemctl -q is-enabled {name} && [ "$(ps -o user:20= -p $pid)" = {name} ] &&
-                  [ "$(cat /proc/$pid/attr/current)" = "{name} ({MODE})" ] ||
-                  {{ systemctl status {name}; cat /proc/$pid/attr/current; journalctl --no-pager -u {name} | tail -n 20; exit 1; }}""")
+                  [ "$(cat /proc/$pid/attr/current)" = "{name} ({MODE})" ] && exit
+                systemctl status {name}
+                cat /proc/$pid/attr/current
+                exit 1""")
     life.both(one)
 
 
 def first_start(life):
     for guest in life.guests:
-        out = life.ran("BPF LSM, AppArmor, a TPM", guest, "cat /sys/kernel/security/lsm && ls /dev/tpmrm0 && aa-enabled && "
-                       "mkdir -p /srv/akm && tar xf /dev/vdb -C /srv/akm && apt-get -q update && uname -r")
-        life.check(f"{guest.name}: both are on", "apparmor" in out and "bpf" in out)
+        out = life.ran("a TPM, packages for apt", guest, "cat /sys/kernel/security/lsm && ls /dev/tpmrm0 && "
+                       "aa-enabled && tar xf /dev/vdb -C /srv/akm && apt-get -q update")
+        life.check(f"{guest.name}: AppArmor and the BPF LSM are on", "apparmor" in out and "bpf" in out)
     install(life, "old")
     services(life)
     for guest in life.guests:
@@ -133,17 +141,18 @@ def first_start(life):
 
 def provision(life):
     a, b = life.guests
-    life.ran("nmm init", a, "printf '[network]\\nadvertise = [\"10.79.0.1:7401\"]\\n' >/etc/akm/akm-nmmd.toml.d/10-here.toml\n"
-             "systemctl reload akm-nmmd && akmctl nmm init")
+    a.put("/etc/akm/akm-nmmd.toml.d/10-here.toml", b'[network]\nadvertise = ["10.79.0.1:7401"]\n')
+    life.ran("reload, nmm init", a, "systemctl reload akm-nmmd && akmctl nmm init")
     for guest in (a, b):
         made = asked(a, f"nmm bundle {guest.name} --endpoint {guest.address}:7400 --to /srv")
         life.check(f"a bundle for {guest.name}", made.get("code"), made)
         if guest is b:
             b.put("/srv/b.akmbundle", a.get("/srv/b.akmbundle"))
-        life.ran("node provision", guest, f"umask 077; echo '{made['code']}' >/srv/code\n"
-                 f"akmctl node provision /srv/{guest.name}.akmbundle --code-file /srv/code; code=$?; rm /srv/code; exit $code")
+        guest.put("/srv/code", made["code"].encode())
+        life.ran("node provision", guest, f"akmctl node provision /srv/{guest.name}.akmbundle --code-file /srv/code")
     for guest in (a, b):
-        life.until(f"{guest.name} is active", lambda guest=guest: asked(guest, "node status").get("state") == "active")
+        life.until(f"{guest.name} is active",
+                   lambda guest=guest: asked(guest, "node status").get("state") == "active")
     life.until("asr create", lambda: a.run(f"akmctl asr create {ASR} a b")[0] == 0)
     return life.until("both hold one key", lambda: agreed(life.guests))
 
@@ -162,7 +171,8 @@ def reboot(life, before):
 def upgrade(life, before):
     a, b = life.guests
     for guest, act in ((b, "receive"), (a, "send")):
-        life.ran(f"datagrams: {act}", guest, f"systemd-run -q --unit=traffic /srv/akm/traffic.py {act} {SOCKET} /srv/{act}.json")
+        life.ran(f"datagrams: {act}", guest,
+                 f"systemd-run -q --unit=traffic /srv/akm/traffic.py {act} {SOCKET} /srv/{act}.json")
     life.ran("a person changes the configuration", b, "echo '# a person was here' >>/etc/akm/akmd.toml; sleep 2")
     install(life, "new")
     life.ran("the change is kept", b, "grep -q 'a person was here' /etc/akm/akmd.toml")
@@ -186,8 +196,8 @@ def upgrade(life, before):
 def leave(life, before):
     a, b = life.guests
     no_denials(life)
-    life.ran("remove", b, "apt-get -q -y remove akm-node && ! systemctl -q is-active akmd && [ ! -e /usr/sbin/akmd ] && "
-             "[ -s /var/lib/akmd/kek.sealed ]")
+    life.ran("remove", b, "apt-get -q -y remove akm-node && ! systemctl -q is-active akmd && "
+             "[ ! -e /usr/sbin/akmd ] && [ -s /var/lib/akmd/kek.sealed ]")
     life.ran("installed again", b, "apt-get -q -y install /srv/akm/new/akm-node_*.deb", 600)
     after = life.until("membership is still there: one key", lambda: agreed(life.guests))
     life.check("same membership, a later epoch", after[0] == before[0] and after[1] > before[1], (before, after))
@@ -196,17 +206,17 @@ def leave(life, before):
         names = " ".join(f"akm-{name}" for name in PACKAGES[guest.name])
         out = life.ran("purge", guest, f"apt-get -q -y purge {names}", 600)
         for name in DAEMONS[guest.name]:
-            life.check(f"{guest.name}: purge says that it erases the state of {name}", f"Erasing the state of {name}" in out, out)
-        life.ran("all of it is gone", guest, "! ls -d /var/lib/akmd /var/lib/akm-nmmd /var/lib/akm-rootd /etc/akm /run/akm "
-                 "/sys/fs/bpf/akmd /sys/fs/bpf/akm-nmmd /etc/apparmor.d/akm* 2>/dev/null && "
-                 "! grep -q '^akm' /sys/kernel/security/apparmor/profiles && ! systemctl cat akmd.service 2>/dev/null")
+            life.check(f"{guest.name}: purge says that it erases the state of {name}",
+                       f"Erasing the state of {name}" in out, out)
+        life.ran("all of it is gone", guest, GONE)
 
 
 def journals(life):
     for guest in life.guests:
         with contextlib.suppress(OSError, RuntimeError):
-            _, out = guest.run("akmctl node status | cut -c1-160; journalctl --no-pager -b -o short-monotonic -u 'akm*' | tail -n 50; "
-                               + DENIALS + " | tail -n 20")
+            _, out = guest.run("akmctl node status | cut -c1-160\n"
+                               "journalctl --no-pager -b -o short-monotonic -u 'akm*' | tail -n 50\n"
+                               f"{DENIALS} | tail -n 20")
             print(f"== machine {guest.name}\n{out}")
 
 
