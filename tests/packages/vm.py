@@ -141,6 +141,7 @@ def first_start(life):
 
 def provision(life):
     a, b = life.guests
+    a.run("mkdir -p /etc/akm/akm-nmmd.toml.d")
     a.put("/etc/akm/akm-nmmd.toml.d/10-here.toml", b'[network]\nadvertise = ["10.79.0.1:7401"]\n')
     life.ran("reload, nmm init", a, "systemctl reload akm-nmmd && akmctl nmm init")
     for guest in (a, b):
