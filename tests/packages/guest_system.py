@@ -101,13 +101,15 @@ def disk(debs, kernel):
 
 
 class Guest(machine.Machine):
-    """One of two, joined by a network of their own; `run` is a shell in it."""
+    """One of two, joined by a network of their own; `run` is a shell in it. /dev/vdb: packages, /dev/vdc: a drive."""
 
     def __init__(self, name, number, folder, image, initrd, base):
         self.name, self.address = name, f"10.79.0.{number}"
         mine = folder / name
         mine.mkdir()
         subprocess.run(["cp", "--sparse=always", base, mine / "disk"], check=True)
+        _run("truncate", "-s", "16M", mine / "drive")
+        _run("mke2fs", "-q", "-t", "ext4", mine / "drive")
         links = {one: folder / f"{one}.link" for one in "ab"}
         other = links["b" if name == "a" else "a"]
         super().__init__(
@@ -118,6 +120,8 @@ class Guest(machine.Machine):
                      "-device", "virtio-blk-pci,drive=d0",
                      "-drive", f"file={folder / 'packages.tar'},if=none,id=d1,format=raw,readonly=on",
                      "-device", "virtio-blk-pci,drive=d1",
+                     "-drive", f"file={mine / 'drive'},if=none,id=d2,format=raw,cache=unsafe",
+                     "-device", "virtio-blk-pci,drive=d2",
                      "-netdev", f"dgram,id=n0,local.type=unix,local.path={links[name]},"
                                 f"remote.type=unix,remote.path={other}",
                      "-device", f"virtio-net-pci,netdev=n0,mac=52:54:00:00:00:0{number}",

@@ -141,16 +141,20 @@ def first_start(life):
 
 def provision(life):
     a, b = life.guests
-    a.run("mkdir -p /etc/akm/akm-nmmd.toml.d")
+    a.run("mkdir -p /etc/akm/akm-nmmd.toml.d /etc/akm/akmd.toml.d")
     a.put("/etc/akm/akm-nmmd.toml.d/10-here.toml", b'[network]\nadvertise = ["10.79.0.1:7401"]\n')
-    life.ran("reload, nmm init", a, "systemctl reload akm-nmmd && akmctl nmm init")
-    for guest in (a, b):
-        made = asked(a, f"nmm bundle {guest.name} --endpoint {guest.address}:7400 --to /srv")
-        life.check(f"a bundle for {guest.name}", made.get("code"), made)
+    a.put("/etc/akm/akmd.toml.d/10-here.toml", b'[drives]\nalso = ["/dev/vdc"]\n')
+    life.ran("reload, nmm init", a, "systemctl reload akmd akm-nmmd && akmctl nmm init")
+    # By a drive that the daemons mount themselves, and by a file.
+    for guest, place in ((a, "/dev/vdc --force"), (b, "/mnt")):
+        made = asked(a, f"nmm bundle {guest.name} --endpoint {guest.address}:7400 --to {place}")
+        life.check(f"a bundle for {guest.name} at {place}", made.get("code"), a.run("journalctl -n 5 -u akm-nmmd")[1])
+        source = "--from /dev/vdc"
         if guest is b:
-            b.put("/srv/b.akmbundle", a.get("/srv/b.akmbundle"))
-        guest.put("/srv/code", made["code"].encode())
-        life.ran("node provision", guest, f"akmctl node provision /srv/{guest.name}.akmbundle --code-file /srv/code")
+            source = "/mnt/b.akmbundle"
+            b.put(source, a.get(source))
+        guest.put("/run/code", made["code"].encode())
+        life.ran("node provision", guest, f"akmctl node provision {source} --code-file /run/code")
     for guest in (a, b):
         life.until(f"{guest.name} is active",
                    lambda guest=guest: asked(guest, "node status").get("state") == "active")
