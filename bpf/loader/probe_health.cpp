@@ -40,7 +40,7 @@ constexpr WatchedRow kRows[] = {
     {"D13", kFiles, kAttempts},
     {"D14", kFiles, kAttempts},
     {"D15", kKernelCode, ""},
-    {"D16", kExec, "a copy of a tool under another name is not seen"},
+    {"D16", kExec, "", "a copy of a tool under another name is not seen"},
     {"D17", kExec, "a script that has no file is not seen: its interpreter has one"},
     {"D18", kCode, "code that is mapped into the daemon is not seen"},
     {"D19", kFolders, "a generator or rule that does not bear our name is not seen"},
@@ -84,7 +84,10 @@ ProbeHealth health_of(const WatchedRow& row, const ProbeObject& object) {
   if (!out.attached) return out;
   if (out.tier == "absent") {
     out.detail = "this kernel has nothing of the kind";
-  } else if (by_calls) {
+    return out;
+  }
+  out.detail = row.blind_on_all_tiers;
+  if (by_calls) {
     append(out.detail, row.blind_spot);
     if (has_compat_calls())
       append(out.detail, "32-bit calls are not seen (ia32_emulation=0 at boot removes them)");

@@ -23,6 +23,7 @@ struct WatchedRow {
   std::string_view row;
   std::span<const Group> groups;  // all are needed
   std::string_view blind_spot;    // of the tracepoint tier; empty: none that is known
+  std::string_view blind_on_all_tiers = {};
 };
 /// In their order; D32 is the probe set's own.
 std::span<const WatchedRow> watched_rows();

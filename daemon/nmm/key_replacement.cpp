@@ -124,9 +124,12 @@ void KeyReplacement::finish() {
   renew(breach_, true);
 }
 
-/// One that waits has all relationships before it: another one like it would add nothing.
+/// One that waits has all relationships before it: another one like it would add nothing. So at most one of
+/// each kind waits.
 void KeyReplacement::renew(const Breach& breach, bool after_keys) {
-  if (!renewals_.empty() && !renewals_.back().begun && renewals_.back().after_keys == after_keys) return;
+  const bool waits = std::ranges::any_of(
+      renewals_, [after_keys](const Renewal& one) { return !one.begun && one.after_keys == after_keys; });
+  if (waits) return;
   Renewal renewal;
   renewal.breach = breach;
   renewal.after_keys = after_keys;

@@ -100,7 +100,7 @@ struct ContradictionSeen {
   std::uint16_t member = 0;  // in the roster of the frame's generation, which need not be the current one
   NodeId node_id = 0;
   Endpoint from = {};                     // where this frame came from
-  std::optional<Endpoint> expected = {};  // where the member is, as far as we know
+  std::optional<Endpoint> expected = {};  // where the other of the two is, as far as we know
 };
 
 /// A datagram of another member. The bytes are the engine's, lent until its next step.

@@ -107,6 +107,7 @@ void Generation::learn_from(const Generation& before) {
     peer.incarnation = known.incarnation;
     peer.salt = known.salt;
     peer.incarnation_since = known.incarnation_since;
+    peer.incarnation_from = known.incarnation_from;
     peer.last_heard = known.last_heard;
     peer.generation = known.generation;
     peer.epoch = known.epoch;

@@ -17,8 +17,9 @@ struct Peer {
   std::uint16_t index = 0;
   std::uint32_t incarnation = 0;  // highest accepted; 0: none yet
   std::uint32_t salt = 0;
-  bool from_before = false;   // of an earlier generation: not heard in this one yet
-  Instant incarnation_since;  // its first frame, or the start of this daemon
+  bool from_before = false;                  // of an earlier generation: not heard in this one yet
+  Instant incarnation_since;                 // its first frame, or the start of this daemon
+  std::optional<Endpoint> incarnation_from;  // where that came from
   std::optional<Instant> last_heard;
   std::optional<Instant> last_contradiction;
   // The newest session that a frame of it was sent under as what it has committed; for people.

@@ -222,9 +222,12 @@ void Relationship::contradiction(const FrameHeader& header, const Generation& ge
   // One report for each span: frames that were recorded and not delivered must not become a flood of reports.
   if (peer.last_contradiction && step.now - *peer.last_contradiction <= nnrt) return;
   peer.last_contradiction = step.now;
-  step.effects.emplace_back(ContradictionSeen{
-      stale ? Contradiction::stale_incarnation : Contradiction::cloned_identity, id_, peer.index,
-      generation.description->member(peer.index)->node_id, from, peer.endpoint});
+  // A given endpoint is where the member should be; if it was the copy that came first, this frame is from
+  // there.
+  const auto& first = peer.endpoint_is_given && peer.incarnation_from ? peer.incarnation_from : peer.endpoint;
+  step.effects.emplace_back(
+      ContradictionSeen{stale ? Contradiction::stale_incarnation : Contradiction::cloned_identity, id_,
+                        peer.index, generation.description->member(peer.index)->node_id, from, first});
 }
 
 /// Window, incarnation and salt are written; the frame counts from here on.
@@ -242,6 +245,7 @@ void Relationship::accept(const FrameHeader& header, const Opened& opened, const
     peer.incarnation = header.incarnation;
     peer.salt = header.salt;
     peer.incarnation_since = step.now;
+    peer.incarnation_from = from;
   }
   peer.from_before = false;
   peer.last_heard = step.now;

@@ -229,47 +229,48 @@ nlmsghdr dump_of_associations() {
   return header;
 }
 
-int xfrm_socket() {
-  return ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM);
+/// Done with a raw socket of a netlink protocol.
+template <typename Act>
+int with_netlink(int protocol, const Act& act) {
+  const int fd = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+  if (fd < 0) return errno == EPROTONOSUPPORT ? kUnavailable : errno;
+  const int result = act(fd);
+  (void)::close(fd);
+  return result;
 }
 
 int associations_in_thread(const Target&) {
   return in_thread([] {
-    const int fd = xfrm_socket();
-    if (fd < 0) return errno == EPROTONOSUPPORT ? kUnavailable : errno;
-    const nlmsghdr question = dump_of_associations();
-    const int result = outcome(::send(fd, &question, sizeof(question), 0));
-    (void)::close(fd);
-    return result;
+    return with_netlink(NETLINK_XFRM, [](int fd) {
+      const nlmsghdr question = dump_of_associations();
+      return outcome(::send(fd, &question, sizeof(question), 0));
+    });
   });
 }
 
 /// Behind a message that is harmless, in one send.
 int associations_behind(const Target&) {
-  const int fd = xfrm_socket();
-  if (fd < 0) return errno == EPROTONOSUPPORT ? kUnavailable : errno;
-  nlmsghdr questions[2] = {dump_of_associations(), dump_of_associations()};
-  questions[0].nlmsg_type = NLMSG_NOOP;
-  questions[0].nlmsg_flags = 0;
-  const int result = outcome(::send(fd, questions, sizeof(questions), 0));
-  (void)::close(fd);
-  return result;
+  return with_netlink(NETLINK_XFRM, [](int fd) {
+    nlmsghdr questions[2] = {dump_of_associations(), dump_of_associations()};
+    questions[0].nlmsg_type = NLMSG_NOOP;
+    questions[0].nlmsg_flags = 0;
+    return outcome(::send(fd, questions, sizeof(questions), 0));
+  });
 }
 
 /// Asked by a request of a ring.
 int associations_by_ring(const Target&) {
-  const int fd = xfrm_socket();
-  if (fd < 0) return errno == EPROTONOSUPPORT ? kUnavailable : errno;
-  io_uring ring{};
-  if (::io_uring_queue_init(4, &ring, 0) != 0) return kUnavailable;
-  const nlmsghdr question = dump_of_associations();
-  ::io_uring_prep_send(::io_uring_get_sqe(&ring), fd, &question, sizeof(question), 0);
-  (void)::io_uring_submit(&ring);
-  io_uring_cqe* done = nullptr;
-  const int result = ::io_uring_wait_cqe(&ring, &done) != 0 ? -EIO : done->res;
-  ::io_uring_queue_exit(&ring);
-  (void)::close(fd);
-  return result < 0 ? -result : 0;
+  return with_netlink(NETLINK_XFRM, [](int fd) {
+    io_uring ring{};
+    if (::io_uring_queue_init(4, &ring, 0) != 0) return kUnavailable;
+    const nlmsghdr question = dump_of_associations();
+    ::io_uring_prep_send(::io_uring_get_sqe(&ring), fd, &question, sizeof(question), 0);
+    (void)::io_uring_submit(&ring);
+    io_uring_cqe* done = nullptr;
+    const int result = ::io_uring_wait_cqe(&ring, &done) != 0 ? -EIO : done->res;
+    ::io_uring_queue_exit(&ring);
+    return result < 0 ? -result : 0;
+  });
 }
 
 int key_socket(const Target&) {
@@ -320,18 +321,16 @@ int log_from_thread(const Target&) {
 
 /// A rule that is not there: the kernel refuses it after it was asked to forget it.
 int delete_audit_rule(const Target&) {
-  const int fd = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, kAuditProtocol);
-  if (fd < 0) return errno == EPROTONOSUPPORT ? kUnavailable : errno;
-  struct {
-    nlmsghdr header{};
-    char rule[1040]{};
-  } question;
-  question.header.nlmsg_len = sizeof(question);
-  question.header.nlmsg_type = kDeleteRule;
-  question.header.nlmsg_flags = NLM_F_REQUEST;
-  const int result = outcome(::send(fd, &question, sizeof(question), 0));
-  (void)::close(fd);
-  return result;
+  return with_netlink(kAuditProtocol, [](int fd) {
+    struct {
+      nlmsghdr header{};
+      char rule[1040]{};
+    } question;
+    question.header.nlmsg_len = sizeof(question);
+    question.header.nlmsg_type = kDeleteRule;
+    question.header.nlmsg_flags = NLM_F_REQUEST;
+    return outcome(::send(fd, &question, sizeof(question), 0));
+  });
 }
 
 /// The case is opened: the input stays as it is.

@@ -66,8 +66,7 @@ int raise_by_ia32(const Target&) {
   const std::uint32_t header = low_copy(&all.header, sizeof(all.header));
   const std::uint32_t sets = low_copy(all.sets, sizeof(all.sets));
   if (header == 0 || sets == 0) return kUnavailable;
-  const int result = ia32_call(kIa32Capset, header, sets, 0, 0);
-  return result;
+  return ia32_call(kIa32Capset, header, sets, 0, 0);
 }
 
 /// Who makes a user namespace has all capabilities in it.

@@ -53,6 +53,15 @@ Test(probe_health, a_row_is_as_good_as_its_weakest_group) {
   cr_assert_eq(row(health, "D10").tier, "lsm + fanotify");
 }
 
+Test(probe_health, what_no_tier_sees_is_said_on_every_tier) {
+  FakeObject object;
+  for (const char* tier : {"lsm", "fentry", "tracepoint"}) {
+    object.one = object.rest = {.tier = tier, .attached = true, .reason = {}, .better = {}};
+    const auto health = row_health(object, "");
+    cr_assert_neq(row(health, "D16").detail.find("a copy of a tool"), std::string::npos);
+  }
+}
+
 Test(probe_health, what_is_missing_is_said_in_every_row_that_needs_it) {
   FakeObject object;
   object.rest = {.tier = "tracepoint", .attached = true, .reason = {}, .better = {}};

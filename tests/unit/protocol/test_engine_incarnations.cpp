@@ -60,6 +60,25 @@ Test(engine_incarnations, an_old_copy_is_heard_on_the_chains_that_have_not_moved
   cr_assert(seen->expected.has_value());
 }
 
+/// The roster says where the member should be, not which of the two came first.
+Test(engine_incarnations, both_addresses_are_told_whichever_was_heard_first) {
+  Alone alone;
+  const Asr asr = fixed_asr(3);
+  alone.install(asr);
+  const auto hear = [&](std::uint32_t salt, const char* from) {
+    auto bytes = Speaker(asr, 1, 5, salt).hello();
+    return alone.give(FrameReceived{bytes, *parse_endpoint(from)});
+  };
+  const std::string member = asr.description.roster[1].endpoints.front();
+  (void)hear(7, "10.0.0.9:7400");
+  const auto effects = hear(6, member.c_str());
+  const auto seen = only<ContradictionSeen>(effects);
+  cr_assert_eq(seen.size(), 1U);
+  cr_assert(seen[0]->what == Contradiction::cloned_identity);
+  cr_assert_eq(format_endpoint(seen[0]->from), member);
+  cr_assert_eq(format_endpoint(seen[0]->expected.value()), "10.0.0.9:7400");
+}
+
 /// An index is given again in a later generation: who is accused is the one that had it when the frame was
 /// sealed.
 Test(engine_incarnations, a_copy_under_the_generation_that_is_left_is_not_blamed_on_who_has_its_index_now) {
