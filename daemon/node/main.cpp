@@ -88,22 +88,13 @@ Status run(const NodeSettings& settings) {
 }  // namespace
 }  // namespace akm::node
 
-namespace {
-
-akm::Status meaning(const akm::service::Config& config) {
-  AKM_TRY(akm::node::node_settings(config));
-  return {};
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
   using namespace akm;
   const Status hardened = service::harden(argv);  // before any library is used
   const service::Schema schema = node::node_schema();
   service::Config config(schema);
   const auto answered = service::answer_command_line(argc, argv, node::kProgram, node::kDefaultConfigPath,
-                                                     schema, config, meaning);
+                                                     schema, config, node::check_node_settings);
   if (answered) return *answered;
   return node::run_with(config, hardened, node::run);
 }
