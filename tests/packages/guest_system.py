@@ -173,7 +173,8 @@ class Guest(machine.Machine):
         return base64.b64decode(self.run(f"base64 '{path}'")[1])
 
     def reboot(self):
-        self.run("systemctl reboot --no-block")
+        """The agent may be gone before it can answer."""
+        self.channel.sendall(base64.b64encode(b"systemctl reboot --no-block") + b"\n")
         return self.await_agent()
 
 

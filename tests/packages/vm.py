@@ -29,9 +29,8 @@ PACKAGES = {"a": ("policy", "node", "tools", "nmm", "root"), "b": ("policy", "no
 DENIALS = ("journalctl -q -b --no-pager -o cat _TRANSPORT=audit + _TRANSPORT=kernel | "
            "grep -E 'apparmor=\"(DENIED|ALLOWED)\"'")
 GONE = """
-! ls -d /var/lib/akmd /var/lib/akm-nmmd /var/lib/akm-rootd /etc/akm /run/akm /sys/fs/bpf/akmd /sys/fs/bpf/akm-nmmd \
-  /etc/apparmor.d/akm* 2>/dev/null && ! grep '^akm' /sys/kernel/security/apparmor/profiles &&
-  ! systemctl cat akmd.service 2>/dev/null
+! ls -d /var/lib/akmd /var/lib/akm-nmmd /var/lib/akm-rootd /etc/akm /run/akm /sys/fs/bpf/akm /etc/apparmor.d/akm* \
+  2>/dev/null | grep . && ! grep '^akm' /sys/kernel/security/apparmor/profiles && ! systemctl cat akmd.service 2>&1
 """
 
 
