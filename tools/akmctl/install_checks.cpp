@@ -202,7 +202,10 @@ Checks configuration_checks(const Machine& machine) {
 Checks permission_checks(const Machine& machine) {
   Checks out;
   check_configuration(out, machine, "/etc/akm");
-  for (const Service service : kServices) check_configuration(out, machine, config_path(service));
+  for (const Service service : kServices) {
+    check_configuration(out, machine, config_path(service));
+    check_configuration(out, machine, config_path(service) + ".d");
+  }
   check_configuration(out, machine, std::string(service::kDefaultPolicyPath));
   for (const Service service : kServices) check_state(out, machine, service);
   return out;

@@ -107,6 +107,9 @@ Test(install_checks, permissions) {
   node.mode(kConfig, 0644);
   node.own(kConfig, 1000);
   cr_assert(node.permission(kConfig).health == Health::problem);
+  node.write("/etc/akm/akmd.toml.d/a.toml", "");
+  node.mode("/etc/akm/akmd.toml.d", 0775);
+  cr_assert(node.permission("/etc/akm/akmd.toml.d").health == Health::problem);
   node.mode("/etc/akm", 0777);
   cr_assert(node.permission("/etc/akm").health == Health::problem);
   node.own(kState, 1000);
