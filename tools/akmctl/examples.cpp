@@ -19,6 +19,8 @@ constexpr auto kOfMachines = std::to_array<Example>({
     {"status", "--host root@north.example.org"},
     {"doctor", ""},
     {"doctor", "--quiet --json"},
+    {"support-bundle", ""},
+    {"support-bundle", "--out /media/usb/north.tar.gz"},
     {"node status", ""},
     {"node identity", ""},
     {"node identity", "--out /media/usb/a.identity"},

@@ -132,6 +132,8 @@ Test(json_schema, of_a_node) {
   const std::string folder = world.daemon.folder();
   hold_all(judge, world,
            {{"status"},
+            {"doctor"},
+            {"support-bundle", {"--out", folder + "/support.tar.gz"}},
             {"node status"},
             {"node identity"},
             {"node identity", {"--out", folder + "/identity"}},
