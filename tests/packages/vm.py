@@ -11,6 +11,7 @@ import contextlib
 import json
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -260,6 +261,7 @@ def main():
     if reason:
         sys.exit(reason)
     kernel = kernels.folder_of("6.1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the machines go with us
     with tempfile.TemporaryDirectory(prefix="akm-packages.") as name, contextlib.ExitStack() as stack:
         folder = pathlib.Path(name)
         base = guest_system.disk(packed(folder, *map(pathlib.Path, words)), kernel)
