@@ -38,10 +38,10 @@ def connect(path):
 
 
 def send(path, counted):
-    counted.update(sent=0, connections=0)
+    counted.update(sent=0, sender_connections=0)
     while True:
         akm = connect(path)
-        counted["connections"] += 1
+        counted["sender_connections"] += 1
         try:
             while True:
                 akm.send(struct.pack(">HHI", EVERYONE, 0, counted["sent"] + 1))
@@ -53,10 +53,10 @@ def send(path, counted):
 
 def receive(path, counted):
     seen, last = set(), None
-    counted.update(received=0, twice=0, connections=0, longest_pause_ms=0)
+    counted.update(received=0, twice=0, receiver_connections=0, longest_pause_ms=0)
     while True:
         akm = connect(path)
-        counted["connections"] += 1
+        counted["receiver_connections"] += 1
         try:
             while message := akm.recv(2048):
                 number, now = struct.unpack(">I", message[4:8])[0], time.monotonic()

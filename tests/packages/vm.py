@@ -11,6 +11,7 @@ import contextlib
 import json
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -189,12 +190,26 @@ def upgrade(life, before):
         guest.run("systemctl stop traffic")
     counted = {**json.loads(a.get("/srv/send.json")), **json.loads(b.get("/srv/receive.json"))}
     life.check(f"datagrams arrived before and after: {counted}", 0 < counted["received"] <= counted["sent"] and
-               counted["twice"] == 0 and counted["connections"] >= 2, counted)
+               counted["twice"] == 0 and counted["sender_connections"] == counted["receiver_connections"] == 2, counted)
     for guest in (a, b):
         refused = asked(guest, "node status").get("counters", {})
         life.check(f"{guest.name}: no datagram of an epoch that it does not know",
                    refused.get("refused_unknown_epoch") == 0, refused)
     return after
+
+
+def attacked(life):
+    """Root tries to write state: the BPF LSM refuses, and the hook runs, under the daemon's profile."""
+    b = life.guests[1]
+    b.run("mkdir -p /etc/akm/hooks /etc/akm/policy.toml.d")
+    b.put("/etc/akm/hooks/say", b'#!/bin/sh\necho "$AKM_CLASS" >/run/akm/said\n')
+    b.put("/etc/akm/policy.toml.d/50-hook.toml",
+          b'[hook]\nprogram = "/etc/akm/hooks/say"\n[responses.state-tampering]\non_evidence = ["hook", "log"]\n')
+    life.ran("a policy with a hook", b, "chmod 755 /etc/akm/hooks/say && systemctl reload akmd")
+    known = life.until("one key", lambda: agreed(life.guests))
+    life.ran("root cannot write the state", b, "! touch /var/lib/akmd/x")
+    life.until("b: the hook has run", lambda: b.run("cat /run/akm/said")[1].strip() == "state-tampering", 30)
+    return known
 
 
 def leave(life, before):
@@ -206,6 +221,7 @@ def leave(life, before):
     after = life.until("membership is still there: one key", lambda: agreed(life.guests))
     life.check("same membership, a later epoch", after[0] == before[0] and after[1] > before[1], (before, after))
     no_denials(life)
+    b.run("rm -r /etc/akm/hooks")
     for guest in (a, b):
         names = " ".join(f"akm-{name}" for name in PACKAGES[guest.name])
         out = life.ran("purge", guest, f"apt-get -q -y purge {names}", 600)
@@ -245,6 +261,7 @@ def main():
     if reason:
         sys.exit(reason)
     kernel = kernels.folder_of("6.1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the machines go with us
     with tempfile.TemporaryDirectory(prefix="akm-packages.") as name, contextlib.ExitStack() as stack:
         folder = pathlib.Path(name)
         base = guest_system.disk(packed(folder, *map(pathlib.Path, words)), kernel)
@@ -259,7 +276,8 @@ def main():
             first_start(life)
             known = provision(life)
             known = reboot(life, known)
-            known = upgrade(life, known)
+            upgrade(life, known)
+            known = attacked(life)
             leave(life, known)
         except (Failed, RuntimeError, OSError) as why:
             life.say(f"stopped: {why}")
