@@ -23,7 +23,7 @@
 namespace akm::ctl {
 namespace {
 
-constexpr std::size_t kFileBytes = std::size_t{256} << 10;
+constexpr std::size_t kFileBytes = std::size_t{1} << 20;
 
 Errc code_of(int error) {
   if (error == ENOENT || error == ENOTDIR || error == ENODEV || error == ENXIO || error == ECONNREFUSED)

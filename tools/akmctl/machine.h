@@ -17,7 +17,7 @@ class Machine {
 
   explicit Machine(std::string root = {});
 
-  /// The first 256 KiB, without white space at its end. not_found, not_authorized, io_failed.
+  /// The first MiB, without white space at its end. not_found, not_authorized, io_failed.
   [[nodiscard]] Result<std::string> read(const std::string& file) const;
   [[nodiscard]] bool exists(const std::string& file) const;
   /// Of what a link leads to. Errors as read().
