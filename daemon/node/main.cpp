@@ -13,6 +13,7 @@
 #include "daemon/service/startup.h"
 #include "daemon/service/startup_pages.h"
 #include "dbus/audit_adaptor.h"
+#include "dbus/log_control.h"
 #include "dbus/node_adaptor.h"
 #include "dbus/policy_adaptor.h"
 
@@ -70,6 +71,7 @@ Status run(const NodeSettings& settings) {
   const dbus::PolicyAdaptor rules(bus, authorizer, dbus::kNodePath, [&node] { return &node.policy_port(); });
   const service::SealingService sealing(*loop, worker, bus, authorizer, dbus::kNodePath, settings.common,
                                         state.failure, state.store.get(), state.later);
+  const dbus::LogControl log_control(bus, authorizer);
   service::BusWiring wiring(*loop, bus);
   service::ServiceManager manager(*loop);
   observe(node, events, adaptor.observer(), manager, data);
