@@ -1,6 +1,4 @@
 // akmd: the node service. This file wires; the libraries work.
-#include <memory>
-
 #include "daemon/node/node.h"
 #include "daemon/node/start.h"
 #include "daemon/sentry/open_probes.h"
@@ -64,8 +62,7 @@ Status run(const NodeSettings& settings) {
              .facts = facts_of(state, *loop, format_endpoint(loop->local_endpoint(socket)))});
   role = &node;
   dbus::Bus bus({.address = settings.common.bus_address, .name = dbus::kNodeName});
-  dbus::Authorizer authorizer(bus,
-                              {.group = settings.common.bus_group, .use_polkit = settings.common.use_polkit});
+  dbus::Authorizer authorizer(bus, {settings.common.bus_group, settings.common.use_polkit});
   dbus::NodeAdaptor adaptor(bus, authorizer, node);
   const dbus::AuditAdaptor audits(bus, authorizer, dbus::kNodePath, *audit);
   const dbus::PolicyAdaptor rules(bus, authorizer, dbus::kNodePath, [&node] { return &node.policy_port(); });

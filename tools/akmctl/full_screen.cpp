@@ -56,6 +56,7 @@ FullScreen::FullScreen() {
   termios raw = before_;
   // Ctrl-Z too is a key: a stopped program would leave the picture on the terminal.
   raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | ISIG);
+  raw.c_oflag &= ~static_cast<tcflag_t>(OPOST);
   raw.c_cc[VMIN] = 0;
   raw.c_cc[VTIME] = 0;
   (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw);

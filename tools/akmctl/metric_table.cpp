@@ -1,6 +1,7 @@
 #include "tools/akmctl/metric_table.h"
 
 #include <array>
+#include <vector>
 
 namespace akm::ctl {
 namespace {
@@ -13,7 +14,7 @@ constexpr std::uint8_t kAsr = 8;
 constexpr std::uint8_t kWatching = kNode | kNmm;
 constexpr std::uint8_t kEach = kNode | kNmm | kRoot;
 
-constexpr auto kTable = std::to_array<Metric>({
+constexpr auto kOfAll = std::to_array<Metric>({
     {"", info, kEach, "", "version, name, state", "Which daemon this is, and its state"},
     {"hardware_protected", gauge, kEach, "", "", "1: the storage key is sealed by a TPM or a token"},
     {"findings", gauge, kEach, "", "", "What is degraded or doubtful, as akmctl status lists it"},
@@ -57,6 +58,14 @@ constexpr auto kTable = std::to_array<Metric>({
      "Received datagrams that no program waited for"},
     {"data_dropped_slow_reader", counter, kNode, "data_dropped_slow_reader", "",
      "Received datagrams that a program was too slow for"},
+    {"nodes_known", gauge, kNmm, "nodes", "", "Nodes that the NMM knows"},
+    {"relationships", gauge, kNmm, "relationships", "", "Operational relationships that the NMM manages"},
+    {"root_pending", gauge, kNmm, "root_pending", "", "Reports that the Root has not taken yet"},
+    {"nmms_known", gauge, kRoot, "nmms", "", "NMMs that the Root knows"},
+});
+
+/// Of the sensor and the gate.
+constexpr auto kOfWatching = std::to_array<Metric>({
     {"detections", counter, kWatching, "detections_", "grade", "Detections on this machine"},
     {"frames_forged", counter, kWatching, "frames_forged", "", "Datagrams that somebody forged"},
     {"frames_late", counter, kWatching, "frames_late", "",
@@ -96,10 +105,6 @@ constexpr auto kTable = std::to_array<Metric>({
      "More threads than can be registered"},
     {"probe_watch_made", counter, kWatching, "probe_made_", "watch", "Records made, by what is watched"},
     {"probe_watch_lost", counter, kWatching, "probe_lost_", "watch", "Records lost, by what is watched"},
-    {"nodes_known", gauge, kNmm, "nodes", "", "Nodes that the NMM knows"},
-    {"relationships", gauge, kNmm, "relationships", "", "Operational relationships that the NMM manages"},
-    {"root_pending", gauge, kNmm, "root_pending", "", "Reports that the Root has not taken yet"},
-    {"nmms_known", gauge, kRoot, "nmms", "", "NMMs that the Root knows"},
 });
 
 }  // namespace
@@ -117,7 +122,12 @@ std::string_view kind_name(MetricKind kind) {
 }
 
 std::span<const Metric> metric_table() {
-  return kTable;
+  static const std::vector<Metric> all = [] {
+    std::vector<Metric> out(kOfAll.begin(), kOfAll.end());
+    out.insert(out.end(), kOfWatching.begin(), kOfWatching.end());
+    return out;
+  }();
+  return all;
 }
 
 std::string full_name(Subject subject, std::string_view family) {

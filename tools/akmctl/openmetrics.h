@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/root/control_port.h"
-#include "dbus/proxy.h"
+#include "dbus/root_proxy.h"
 
 namespace akm::ctl {
 

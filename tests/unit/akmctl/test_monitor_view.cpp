@@ -28,7 +28,7 @@ AsrSnapshot relationship(const std::string& label) {
   return out;
 }
 
-nmm::NodeSnapshot node(const std::string& name, const std::string& state) {
+nmm::NodeSnapshot listed(const std::string& name, const std::string& state) {
   nmm::NodeSnapshot out;
   out.name = name;
   out.state = state;
@@ -37,12 +37,12 @@ nmm::NodeSnapshot node(const std::string& name, const std::string& state) {
 }
 
 MonitorView busy() {
-  MonitorView view{.place = "on the bus 'system'"};
+  MonitorView view;
   view.sighting.nmm.emplace();
   view.sighting.nmm->state = "ready";
   view.sighting.nmm->name = "north";
-  for (int i = 0; i < 40; ++i) view.sighting.nodes.push_back(node("node-" + std::to_string(i), "active"));
-  view.sighting.nodes.push_back(node("lost", "silent"));
+  for (int i = 0; i < 40; ++i) view.sighting.nodes.push_back(listed("node-" + std::to_string(i), "active"));
+  view.sighting.nodes.push_back(listed("lost", "silent"));
   view.sighting.nmm_asrs.push_back(relationship("pumps"));
   for (int i = 0; i < 100; ++i) {
     EventRecord event{.name = "event-" + std::to_string(i), .boottime_ns = i * kSecond_ns, .fields = {}};
@@ -99,7 +99,8 @@ Test(monitor_view, a_node_shows_its_relationships) {
 }
 
 Test(monitor_view, a_lost_bus_and_no_daemon_are_told) {
-  MonitorView view{.place = "on the bus 'system'", .lost = "unreachable\x1b[2J"};
+  MonitorView view;
+  view.lost = "unreachable\x1b[2J";
   std::string text = whole(picture(view, {}));
   cr_assert(text.starts_with("No connection, trying again"), "%s", text.c_str());
   cr_assert(text.contains("unreachable?[2J"));
@@ -116,7 +117,7 @@ Test(monitor_view, nothing_that_a_terminal_obeys_comes_through) {
       "31m\u202e";
   view.sighting.nmm->name = bad;
   view.sighting.nmm->findings = {bad};
-  view.sighting.nodes = {node(bad, bad)};
+  view.sighting.nodes = {listed(bad, bad)};
   view.sighting.nmm_asrs.front().label = bad;
   view.events.push_back({dbus::Service::nmm, {.name = bad, .fields = {{bad, bad}}}});
   for (const std::string& line : picture(view, {.columns = 80, .rows = 30})) {

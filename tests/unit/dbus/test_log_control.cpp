@@ -90,8 +90,8 @@ Test(log_control, what_is_no_level_and_no_target_is_refused) {
   cr_assert_eq(bench.set("LogTarget", "s", "kmsg"), "org.akm.Error.InvalidArgument");
   cr_assert_eq(bench.get("LogLevel"), "info");
   cr_assert_eq(bench.set("SyslogIdentifier", "s", "sshd"), "org.freedesktop.DBus.Error.PropertyReadOnly");
-  cr_assert_eq(bench.set("LogLevel", "s", "debug", "org.akm.Node1"),
-               "org.freedesktop.DBus.Error.UnknownInterface");
+  cr_assert(
+      bench.set("LogLevel", "s", "debug", "org.akm.Node1").starts_with("org.freedesktop.DBus.Error.Unknown"));
 }
 
 Test(log_control, a_target_that_cannot_be_had_changes_nothing) {
