@@ -50,6 +50,12 @@ Status serve(const service::Settings& settings, nmm::NmmSettings own) {
   return ran;
 }
 
+Status meaning(const service::Config& config) {
+  AKM_ASSIGN(const auto common, service::common_settings(config, kProgram));
+  AKM_TRY(nmm::nmm_settings(config, common));
+  return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -57,7 +63,7 @@ int main(int argc, char** argv) {
   const service::Schema schema = nmm::nmm_schema();
   service::Config config(schema);
   const auto answered =
-      service::answer_command_line(argc, argv, kProgram, "/etc/akm/akm-nmmd.toml", schema, config);
+      service::answer_command_line(argc, argv, kProgram, "/etc/akm/akm-nmmd.toml", schema, config, meaning);
   if (answered) return *answered;
   const auto common = service::common_settings(config, kProgram);
   auto own = common ? nmm::nmm_settings(config, *common) : std::unexpected(common.error());

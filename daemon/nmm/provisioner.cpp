@@ -49,7 +49,8 @@ Status Provisioner::check(const ControlPort::Prepare& what) const {
   for (const std::string& text : what.node_endpoints) AKM_TRY(parse_endpoint(text));
   if (core_.settings.endpoints.empty()) {
     return fail(Errc::config_invalid,
-                "network.advertise is not set, and a wildcard listen address tells a node nothing");
+                "network.advertise is not set: where do nodes reach this NMM? Set it in "
+                "/etc/akm/akm-nmmd.toml, then systemctl reload akm-nmmd");
   }
   return {};
 }

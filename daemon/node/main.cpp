@@ -92,8 +92,8 @@ int main(int argc, char** argv) {
   const Status hardened = service::harden(argv);  // before any library is used
   const service::Schema schema = node::node_schema();
   service::Config config(schema);
-  const auto answered =
-      service::answer_command_line(argc, argv, node::kProgram, node::kDefaultConfigPath, schema, config);
+  const auto answered = service::answer_command_line(argc, argv, node::kProgram, node::kDefaultConfigPath,
+                                                     schema, config, node::check_node_settings);
   if (answered) return *answered;
   return node::run_with(config, hardened, node::run);
 }

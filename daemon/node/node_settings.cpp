@@ -187,4 +187,9 @@ Result<NodeSettings> node_settings(const Config& config) {
   return out;
 }
 
+Status check_node_settings(const service::Config& config) {
+  AKM_TRY(node_settings(config));
+  return {};
+}
+
 }  // namespace akm::node

@@ -50,5 +50,6 @@ struct NodeSettings {
 service::Schema node_schema();
 /// config_invalid naming file and line.
 Result<NodeSettings> node_settings(const service::Config& config);
+Status check_node_settings(const service::Config& config);
 
 }  // namespace akm::node

@@ -45,6 +45,12 @@ Status serve(const service::Settings& settings, root::RootSettings own) {
   return ran;
 }
 
+Status meaning(const service::Config& config) {
+  AKM_ASSIGN(const auto common, service::common_settings(config, kProgram));
+  AKM_TRY(root::root_settings(config, common));
+  return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -52,7 +58,7 @@ int main(int argc, char** argv) {
   const service::Schema schema = root::root_schema();
   service::Config config(schema);
   const auto answered =
-      service::answer_command_line(argc, argv, kProgram, "/etc/akm/akm-rootd.toml", schema, config);
+      service::answer_command_line(argc, argv, kProgram, "/etc/akm/akm-rootd.toml", schema, config, meaning);
   if (answered) return *answered;
   const auto common = service::common_settings(config, kProgram);
   auto own = common ? root::root_settings(config, *common) : std::unexpected(common.error());

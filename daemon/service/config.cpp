@@ -165,6 +165,34 @@ Status check_letters(const std::string& text, const std::string& path) {
   return {};
 }
 
+std::string place_in(const std::string& path, const toml::source_region& source) {
+  return fmt::format("{}:{}", path, source.begin.line);
+}
+
+/// The library repeats what it stumbles over in quotation marks, and that may be a PIN that has none.
+std::string without_value(std::string_view sentence) {
+  constexpr std::size_t kOneLetter = 2;  // an escape
+  const std::size_t first = sentence.find('\'');
+  const std::size_t last = sentence.rfind('\'');
+  if (first == std::string_view::npos || last - first <= kOneLetter + 1) return std::string(sentence);
+  return fmt::format("{}'...'{}", sentence.substr(0, first), sentence.substr(last + 1));
+}
+
+Result<toml::table> parse_text(const std::string& text, const std::string& path) {
+  AKM_TRY(check_letters(text, path));
+  toml::parse_result parsed = toml::parse(std::string_view(text), path);
+  if (parsed) return std::move(parsed).table();
+  const toml::parse_error& error = parsed.error();
+  return invalid_at(place_in(path, error.source()), without_value(error.description()));
+}
+
+/// The file, then its drop-ins.
+Result<std::vector<std::string>> files_of(const std::string& path) {
+  AKM_ASSIGN(std::vector<std::string> out, drop_ins(path));
+  out.insert(out.begin(), path);
+  return out;
+}
+
 /// A character beyond ASCII, or one that no line may hold, by its number; `text` is UTF-8.
 std::string escaped(const std::string& text, std::size_t& at) {
   const auto first = static_cast<unsigned char>(text[at]);
@@ -230,13 +258,8 @@ class Config::Collector {
   }
 
   Status text(const std::string& text, const Schema& schema) {
-    AKM_TRY(check_letters(text, path_));
-    const toml::parse_result parsed = toml::parse(std::string_view(text), path_);
-    if (!parsed) {
-      const toml::parse_error& error = parsed.error();
-      return invalid_at(place(error.source()), std::string(error.description()));
-    }
-    return table(parsed.table(), "", schema);
+    AKM_ASSIGN(const toml::table parsed, parse_text(text, path_));
+    return table(parsed, "", schema);
   }
 
   Status values(const Values& values, const Schema& schema) {
@@ -265,9 +288,7 @@ class Config::Collector {
   }
 
  private:
-  [[nodiscard]] std::string place(const toml::source_region& source) const {
-    return fmt::format("{}:{}", path_, source.begin.line);
-  }
+  [[nodiscard]] std::string place(const toml::source_region& source) const { return place_in(path_, source); }
 
   Status table(const toml::table& table, const std::string& prefix, const Schema& schema) {
     for (const auto& [key, node] : table) {
@@ -324,9 +345,7 @@ Config::Config(const Schema& schema) {
 
 Result<Config> Config::load(const std::string& path, const Schema& schema) {
   Config config(schema);
-  AKM_ASSIGN(const std::vector<std::string> more, drop_ins(path));
-  std::vector<std::string> files{path};
-  files.insert(files.end(), more.begin(), more.end());
+  AKM_ASSIGN(const std::vector<std::string> files, files_of(path));
   for (const std::string& file : files) AKM_TRY(Collector(file, config).file(schema));
   return config;
 }
@@ -405,6 +424,23 @@ std::string Config::origin(std::string_view name) const {
 
 Error Config::invalid(std::string_view name, std::string_view what) const {
   return Error{Errc::config_invalid, fmt::format("{}: {}: {}", origin(name), name, what)};
+}
+
+Result<Values> values_in(const std::string& path) {
+  Values out;
+  AKM_ASSIGN(const std::vector<std::string> files, files_of(path));
+  for (const std::string& file : files) {
+    AKM_ASSIGN(const std::string text, read_text(file));
+    AKM_ASSIGN(const toml::table parsed, parse_text(text, file));
+    for (const auto& [name, node] : parsed) {
+      if (!node.is_table()) continue;
+      for (const auto& [key, each] : *node.as_table()) {
+        if (auto value = value_of(each))
+          out.insert_or_assign(fmt::format("{}.{}", name.str(), key.str()), std::move(*value));
+      }
+    }
+  }
+  return out;
 }
 
 std::string text_of(const Values& values, const Tables& tables) {

@@ -76,6 +76,9 @@ class Config {
   std::map<std::string, std::vector<Config>, std::less<>> tables_;
 };
 
+/// What a file and its drop-ins set in their tables, "table.key", whatever it means: for who looks at the
+/// configuration of a program without its schema. Arrays of tables are left out. Errors as Config::load().
+Result<Values> values_in(const std::string& path);
 /// A file that sets just these: parse() of it makes the same. Dotted keys, one a line.
 std::string text_of(const Values& values, const Tables& tables);
 /// A documented file with every key at its default, commented out.

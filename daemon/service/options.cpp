@@ -67,7 +67,7 @@ Result<Options> parse_options(int argc, char* const* argv, std::string_view defa
 
 std::optional<int> answer_command_line(int argc, char* const* argv, std::string_view program,
                                        std::string_view default_config_path, const Schema& schema,
-                                       Config& config) {
+                                       Config& config, Meaning meaning) {
   const auto options = parse_options(argc, argv, default_config_path);
   if (!options) {
     fmt::print(stderr, "{}: {}\n{}", program, options.error().message(),
@@ -95,6 +95,10 @@ std::optional<int> answer_command_line(int argc, char* const* argv, std::string_
   }
   config = std::move(*loaded);
   if (options->action == Action::run) return std::nullopt;
+  if (const Status good = meaning(config); !good) {
+    fmt::print(stderr, "{}: {}\n", program, good.error().message());
+    return kExitUsage;
+  }
   fmt::print("{}: the configuration is valid\n", options->config_path);
   return 0;
 }

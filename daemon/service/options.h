@@ -20,10 +20,13 @@ struct Options {
 /// invalid_argument with a sentence for people.
 Result<Options> parse_options(int argc, char* const* argv, std::string_view default_config_path);
 
+using Meaning = Status (*)(const Config& config);
+
 /// Reads the options and answers what needs no daemon on standard output. A value is the exit status; none
-/// means that the daemon is to run, and `config` holds what was read.
+/// means that the daemon is to run, and `config` holds what was read. `meaning` is what a daemon makes of the
+/// values that the schema allows, other files included; --check-config asks it, a start does so by itself.
 std::optional<int> answer_command_line(int argc, char* const* argv, std::string_view program,
                                        std::string_view default_config_path, const Schema& schema,
-                                       Config& config);
+                                       Config& config, Meaning meaning);
 
 }  // namespace akm::service

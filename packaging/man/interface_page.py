@@ -48,22 +48,35 @@ def members(interface):
         elif node.nodeType == node.ELEMENT_NODE:
             if node.tagName in KINDS:
                 own = node.getAttribute("name") + ":"
-                yield node.tagName, signature(node), [one for one in paragraphs(comment) if one != own]
+                texts = [one.removeprefix(own).strip() for one in paragraphs(comment)]
+                yield node.tagName, signature(node), [one for one in texts if one]
             comment = ""
 
 
+def element(document):
+    return document.getElementsByTagName("interface")[0]
+
+
+def name_of(document):
+    return element(document).getAttribute("name")
+
+
+def about(document):
+    """Paragraphs of the first comment above or in the node."""
+    comments = [one.data for one in document.childNodes + document.documentElement.childNodes
+                if one.nodeType == one.COMMENT_NODE]
+    return paragraphs(comments[0] if comments else "")
+
+
 def page(document):
-    interface = document.getElementsByTagName("interface")[0]
-    name = interface.getAttribute("name")
-    about = [one.data for one in document.childNodes + document.documentElement.childNodes
-             if one.nodeType == one.COMMENT_NODE]
+    name = name_of(document)
     out = [f'.TH {name} 5 "2026" "AKM" "D\\-Bus interface"', ".SH NAME",
            f"{name} \\- D\\-Bus interface of AKM", ".SH DESCRIPTION"]
-    for text in paragraphs(about[0] if about else ""):
+    for text in about(document):
         out += [roff(text), ".PP"]
     out += ["Types are those of the D\\-Bus specification. The file",
             f".I /usr/share/dbus\\-1/interfaces/{roff(name)}.xml", "has the same for programs."]
-    all_members = list(members(interface))
+    all_members = list(members(element(document)))
     for kind, title in KINDS.items():
         chosen = [one for one in all_members if one[0] == kind]
         if chosen:

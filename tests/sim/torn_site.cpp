@@ -31,7 +31,8 @@ using protocol::AsrId;
 constexpr AsrId kGroup = 0x1111;
 constexpr AsrId kLink = 0x2222;
 constexpr std::size_t kMembers = 3;
-constexpr const char* kStart = "start";  // the record of the last start (service::note_start)
+// Records that each start writes by itself, and does without: the last start, the state's form.
+constexpr const char* kOfStarts[] = {"start", "format"};
 
 /// What is to be noticed.
 enum class Planted : std::uint8_t {
@@ -63,6 +64,12 @@ service::OpenedState open_machine(const std::string& folder, std::size_t i, Rand
   return service::open_state(settings, random);
 }
 
+Records records_of(store::SealedStore& store) {
+  Records found = akm::testing::records_of(store);
+  for (const char* name : kOfStarts) found.erase(name);
+  return found;
+}
+
 /// The disks of a run.
 class Disks final : public akm::testing::Witness {
  public:
@@ -73,8 +80,7 @@ class Disks final : public akm::testing::Witness {
     stores_[i].reset();
     service::OpenedState opened = open_machine(folder_.path(), i, random_);
     if (opened.failure) return wrong("a machine does not start: " + opened.failure->message());
-    Records found = akm::testing::records_of(*opened.store);
-    found.erase(kStart);
+    const Records found = records_of(*opened.store);
     history.promise([i, found](Expected& expected) { expected.records[i].is(found); });
     stores_[i] = std::make_unique<WitnessedStore<Expected>>(
         std::move(opened.store), history,
@@ -248,8 +254,7 @@ class Recovery {
     Machine machine;
     if (opened.failure) machine.failure = opened.failure->message();
     machine.incarnation = opened.engine.incarnation;
-    if (opened.store) machine.records = akm::testing::records_of(*opened.store);
-    machine.records.erase(kStart);
+    if (opened.store) machine.records = records_of(*opened.store);
     at->second = &*machines_.insert(std::move(machine)).first;
     return *at->second;
   }

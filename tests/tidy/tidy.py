@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Lints the tree for what no compiler checks: edges between layers, lengths, banned calls, tests of the same name.
+"""Lints the tree for what no compiler checks: edges between layers, lengths, banned calls, tests of the same name,
+links between documents.
 
 tidy.py [ROOT]   prints one line a finding (path:line: what, and what to do) and exits 1 when there is any.
 tidy.py --self   proves that each rule can fail, on small bad trees made in a temporary folder.
@@ -77,6 +78,7 @@ BANNED = [
 WALL_CLOCK = {"daemon/base/log.cpp", "daemon/base/wall_time.cpp", "daemon/base/wall_time.h",
               "daemon/io/loop_base.cpp", "tests/support/wall_clock.cpp", "tests/attacks/on_clock.cpp"}
 NO_FUNCTION = re.compile(r"(namespace|extern|struct|class|enum|union)\b")
+LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)")
 SOURCE_DIRS = ("daemon", "keyring", "bpf", "dbus", "tools", "tests")
 # Wrappers of one library each, main programs and generated code have no unit test of their own.
 NO_UNIT_TEST = {"main.cpp", "secret_observer_none.cpp"}
@@ -165,6 +167,15 @@ def check_tests(root):
             yield relative, 1, f"has no test of the same name (tests/**/test_{path.stem}.cpp)"
 
 
+def check_links(root):
+    """What documents refer to is there."""
+    for path in sorted([*root.glob("*.md"), *root.glob("docs/*.md")]):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            for target in LINK.findall(line):
+                if not (path.parent / target).exists():
+                    yield path.relative_to(root).as_posix(), number, f"a link to nothing: {target}"
+
+
 def tidy(root):
     findings = []
     for path in sources(root, ".cpp", ".h", ".c"):
@@ -172,7 +183,7 @@ def tidy(root):
         lines = path.read_text(errors="replace").splitlines()
         for check in (check_edges, check_lengths, check_calls, check_header):
             findings += [(relative, number, what) for number, what in check(relative, lines)]
-    findings += list(check_tests(root))
+    findings += [*check_tests(root), *check_links(root)]
     return findings
 
 
@@ -188,6 +199,7 @@ BAD = {
     "main": ("daemon/node/main.cpp", "int x;\n" * 101),
     "pragma": ("daemon/base/a.h", "int x;\n"),
     "test": ("daemon/base/lonely.cpp", "int x;\n"),
+    "link": ("docs/a.md", "see [b](b.md#part) and [web](https://example.org/c.md)\n"),
 }
 
 

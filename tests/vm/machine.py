@@ -121,15 +121,16 @@ class Image:
 class Machine:
     """QEMU, and swtpm beside it. Kills, at the end, what it started."""
 
-    def __init__(self, image, initrd, lsm=LSM, append="", tpm=False, devices=()):
-        self.folder = image.folder
+    def __init__(self, image, initrd, lsm=LSM, append="", tpm=False, devices=(), number=1, folder=None):
+        """`number`: what its hardware is told apart by; `folder`: its own files, where two machines have one image."""
+        self.folder = folder or image.folder
         self.console, self.report = self.folder / "console", self.folder / "report"
         self.monitor = self.folder / "qmp"
         self.argv = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi",
                      # Without cx16=off QEMU 7.2 crashes Linux 6.12 at random (cmpxchg16b).
                      "-cpu", "Westmere,cx16=off", "-smp", "2", "-m", "1024",
                      "-nographic", "-nodefaults", "-no-user-config", "-no-reboot",
-                     "-uuid", "4c4c4544-0000-4a10-8000-000000000001",
+                     "-uuid", f"4c4c4544-0000-4a10-8000-{number:012d}",
                      "-kernel", image.kernel / "boot" / f"vmlinuz-{image.release}", "-initrd", initrd,
                      "-append", "console=ttyS0 quiet loglevel=3 panic=-1 tsc=reliable mitigations=off "
                                 f"lsm={lsm} {append}",

@@ -212,7 +212,6 @@ void add_asr_commands(CLI::App& app, Session& session) {
   });
 
   CLI::App* sure = group->add_subcommand("confirm", "Say that the members of a restored one are right (NMM)");
-  sure->footer("Example:\n  akmctl asr remove pumps pump-7\n  akmctl asr confirm pumps");
   sure->add_option("ASR", args->asr, "Name or id")->required();
   sure->callback([&session, args] {
     session.command = [&session, args] {

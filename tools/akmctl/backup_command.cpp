@@ -115,16 +115,14 @@ Status open_backup(Session& session, const Arguments& args, bool restore) {
 
 void add_backup_commands(CLI::App& nmm, Session& session) {
   const auto args = std::make_shared<Arguments>();
-  const auto add = [&](const char* name, const char* help, const char* example, auto run) {
+  const auto add = [&](const char* name, const char* help, auto run) {
     CLI::App* command = nmm.add_subcommand(name, help);
-    command->footer(std::string("Example:\n  ") + example);
     command->add_option("FILE", args->file, "The backup")->required();
     command->callback(
         [&session, args, run] { session.command = [&session, args, run] { return run(session, *args); }; });
     return command;
   };
-  add("backup", "Write a sealed backup of an NMM that stands alone",
-      "akmctl nmm backup /media/usb/north.akmbackup", backup)
+  add("backup", "Write a sealed backup of an NMM that stands alone", backup)
       ->add_option(
           "--recovery-file", args->recovery_file,
           "Seal with the secret in this file (- is standard input), 16 to 256 bytes; without it one is "
@@ -134,10 +132,8 @@ void add_backup_commands(CLI::App& nmm, Session& session) {
                         "Read the recovery secret from here (- is standard input) instead of asking");
   };
   opening(add("restore-test", "Open a backup and show what is in it; changes nothing",
-              "akmctl nmm restore-test north.akmbackup",
               [](Session& s, const Arguments& a) { return open_backup(s, a, false); }));
   opening(add("restore", "Take the place of the NMM that a backup was made of",
-              "akmctl nmm restore north.akmbackup",
               [](Session& s, const Arguments& a) { return open_backup(s, a, true); }));
 }
 

@@ -63,8 +63,8 @@ Result<SecretBuffer> ask(const Asked& what) {
     return fail(Errc::invalid_argument, "there is no terminal to ask for " + std::string(what.name) +
                                             "; use " + std::string(what.option));
   }
+  const EchoOff quiet(tty.get());  // first: it drops what was typed before, and an answer may come at once
   (void)!write(tty.get(), what.prompt.data(), what.prompt.size());
-  const EchoOff quiet(tty.get());
   return read_some(tty.get(), true, what);
 }
 

@@ -67,6 +67,7 @@ void build(CLI::App& app, Session& session) {
   add_global_options(app, session.options);
   add_status_command(app, session);
   add_doctor_command(app, session);
+  add_support_command(app, session);
   add_node_commands(app, session);
   add_nmm_commands(app, session);
   add_root_commands(app, session);

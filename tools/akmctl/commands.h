@@ -13,6 +13,7 @@ namespace akm::ctl {
 
 void add_status_command(CLI::App& app, Session& session);
 void add_doctor_command(CLI::App& app, Session& session);
+void add_support_command(CLI::App& app, Session& session);
 void add_node_commands(CLI::App& app, Session& session);
 void add_nmm_commands(CLI::App& app, Session& session);
 void add_root_commands(CLI::App& app, Session& session);

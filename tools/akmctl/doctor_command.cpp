@@ -20,30 +20,12 @@ void take(Checks& out, Checks more) {
   std::ranges::move(more, std::back_inserter(out));
 }
 
-std::string grouped(const Checks& checks, bool all) {
-  std::string out;
-  std::string area;
-  for (const Check& one : checks) {
-    if (!all && one.health == Health::good) continue;
-    if (one.area != area) out += (out.empty() ? "" : "\n") + paint(Tone::strong, one.area) + "\n";
-    area = one.area;
-    out += check_text(one);
-  }
-  return out;
-}
-
 Status doctor(Session& session, bool quiet) {
   if (!session.options.host.empty())
     return fail(Errc::invalid_argument, "doctor looks at the machine that it runs on: ssh " +
                                             session.options.host + " akmctl doctor");
-  const Machine machine;
-  const auto sighting = look_around(session);
-  Checks checks = examine(machine, sighting ? &*sighting : nullptr);
-  if (!sighting) {
-    checks.insert(checks.begin(), {"daemons", "bus", Health::problem, sighting.error().message(),
-                                   "systemctl start dbus.socket"});
-  }
-  say(session, grouped(checks, !quiet) + "\n" + verdict(checks) + ".\n", doctor_json(checks));
+  const Checks checks = doctor_checks(Machine(), session);
+  say(session, doctor_text(checks, quiet), doctor_json(checks));
   session.outcome = exit_code_of(worst(checks));
   return {};
 }
@@ -60,8 +42,36 @@ Checks examine(const Machine& machine, const Sighting* sighting) {
   if (sighting != nullptr) take(out, way_checks(machine, *sighting));
   take(out, configuration_checks(machine));
   take(out, permission_checks(machine));
-  if (sighting != nullptr) take(out, checks_of(*sighting));
+  if (sighting == nullptr) {
+    out.push_back({"network", "NMM", Health::notice, "not looked at: nobody tells where it is", ""});
+    return out;
+  }
+  take(out, checks_of(*sighting));
+  // Said above already, each with its tier.
+  std::erase_if(out, [](const Check& one) { return one.name.empty() && one.says.starts_with("Detection "); });
   return out;
+}
+
+Checks doctor_checks(const Machine& machine, Session& session) {
+  const auto sighting = look_around(session);
+  Checks out = examine(machine, sighting ? &*sighting : nullptr);
+  if (!sighting) {
+    out.insert(out.begin(), {"daemons", "bus", Health::problem, sighting.error().message(),
+                             "systemctl start dbus.socket"});
+  }
+  return out;
+}
+
+std::string doctor_text(const Checks& checks, bool quiet) {
+  std::string out;
+  std::string area;
+  for (const Check& one : checks) {
+    if (quiet && one.health == Health::good) continue;
+    if (one.area != area) out += (out.empty() ? "" : "\n") + paint(Tone::strong, one.area) + "\n";
+    area = one.area;
+    out += check_text(one);
+  }
+  return out + (out.empty() ? "" : "\n") + verdict(checks) + ".\n";
 }
 
 std::string doctor_json(const Checks& checks) {

@@ -56,6 +56,11 @@ std::string_view health_name(Health health) {
   return {};
 }
 
+Check unseen(std::string area, std::string name, const Error& why) {
+  return {std::move(area), std::move(name), Health::notice, "could not be looked at: " + why.message(),
+          why.code == Errc::not_authorized ? "ask as root" : ""};
+}
+
 Health worst(const Checks& checks) {
   Health out = Health::good;
   for (const Check& one : checks) out = std::max(out, one.health);

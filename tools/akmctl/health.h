@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/base/error.h"
 #include "tools/akmctl/screen.h"
 
 namespace akm::ctl {
@@ -22,6 +23,8 @@ struct Check {
 };
 using Checks = std::vector<Check>;
 
+/// What could not be looked at, and why: neither good nor bad.
+Check unseen(std::string area, std::string name, const Error& why);
 /// The worst of them; good of none.
 Health worst(const Checks& checks);
 /// 0 for good and notice, kExitWarning, kExitProblem.

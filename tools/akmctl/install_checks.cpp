@@ -4,10 +4,13 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include <array>
-#include <filesystem>
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+#include <sstream>
 
 #include "daemon/service/policy_file.h"
+#include "tools/akmctl/installed.h"
 #include "tools/akmctl/names.h"
 
 namespace akm::ctl {
@@ -15,23 +18,8 @@ namespace {
 
 using dbus::Service;
 
-constexpr std::array kServices{Service::node, Service::nmm, Service::root};
-constexpr std::array<const char*, 3> kProgramFolders{"/usr/sbin/", "/usr/local/sbin/", "/usr/bin/"};
 constexpr std::uint64_t kLittleSpace = std::uint64_t{16} << 20;
 constexpr int kPatienceS = 10;
-
-/// Where the daemon's program is; empty where it is not installed.
-std::string program_path(const Machine& machine, Service service) {
-  for (const char* folder : kProgramFolders) {
-    const std::string path = std::string(folder) + program_of(service);
-    if (machine.exists(path)) return machine.path(path);
-  }
-  return {};
-}
-
-std::string config_path(Service service) {
-  return std::string("/etc/akm/") + program_of(service) + ".toml";
-}
 
 /// What it says of itself on the bus; empty where it is not there.
 std::string running_version(const Sighting* sighting, Service service) {
@@ -62,29 +50,60 @@ std::string permissions(const struct stat& info) {
 
 /// Root's, and written to by nobody else: what stands there decides whom the daemon believes.
 void check_configuration(Checks& out, const Machine& machine, const std::string& file) {
-  struct stat info{};
-  if (lstat(machine.path(file).c_str(), &info) != 0) return;
-  const bool ours = info.st_uid == 0 || info.st_uid == geteuid();
-  if (ours && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0) {
-    out.push_back({"permissions", file, Health::good, permissions(info), ""});
+  const auto info = machine.look(file);
+  if (!info) {
+    if (info.error().code != Errc::not_found) out.push_back(unseen("permissions", file, info.error()));
+  } else if (info->st_uid == 0 && (info->st_mode & (S_IWGRP | S_IWOTH)) == 0) {
+    out.push_back({"permissions", file, Health::good, permissions(*info), ""});
   } else {
-    out.push_back({"permissions", file, Health::problem, permissions(info) + ": others can change it",
+    out.push_back({"permissions", file, Health::problem, permissions(*info) + ": others can change it",
                    "chown root:root " + file + " && chmod go-w " + file});
   }
 }
 
-void check_state(Checks& out, const Machine& machine, Service service) {
-  const std::string folder = std::string("/var/lib/") + program_of(service);
-  struct stat info{};
-  if (lstat(machine.path(folder).c_str(), &info) != 0) return;
-  if ((info.st_mode & 0077U) != 0) {
-    out.push_back({"permissions", folder, Health::problem, permissions(info) + ": it is the daemon's alone",
-                   "chmod 0700 " + folder});
-  } else {
-    out.push_back({"permissions", folder, Health::good, permissions(info), ""});
+/// The number of a user; none where this machine has no such user.
+std::optional<uid_t> uid_of(const Machine& machine, const std::string& user) {
+  std::istringstream in(machine.read("/etc/passwd").value_or(""));
+  for (std::string line; std::getline(in, line);) {
+    unsigned uid = 0;
+    // NOLINTNEXTLINE(cert-err34-c): a line of another form is passed over
+    if (line.starts_with(user + ":") && std::sscanf(line.c_str() + user.size(), ":%*[^:]:%u:", &uid) == 1)
+      return uid;
   }
+  return std::nullopt;
+}
+
+Check state_permissions(const Machine& machine, Service service, const std::string& folder,
+                        const struct stat& info) {
+  const std::string user = program_of(service);
+  const auto uid = uid_of(machine, user);
+  if ((info.st_mode & 0077U) != 0) {
+    return {"permissions", folder, Health::problem, permissions(info) + ": it is the daemon's alone",
+            "chmod 0700 " + folder};
+  }
+  if (uid && info.st_uid != *uid) {
+    return {"permissions", folder, Health::problem,
+            permissions(info) + fmt::format(": it is not the folder of {} ({})", user, *uid),
+            "chown -R " + user + ": " + folder};
+  }
+  return {"permissions", folder, Health::good, permissions(info), ""};
+}
+
+void check_state(Checks& out, const Machine& machine, Service service) {
+  const std::string standard = std::string("/var/lib/") + program_of(service);
+  const auto settings = settings_of(machine, service);
+  const std::string folder = settings ? text_in(*settings, "state.folder", standard) : standard;
+  const auto info = machine.look(folder);
+  if (!info) {
+    if (info.error().code != Errc::not_found) out.push_back(unseen("permissions", folder, info.error()));
+    return;
+  }
+  out.push_back(state_permissions(machine, service, folder, *info));
   struct statvfs space{};
-  if (statvfs(machine.path(folder).c_str(), &space) != 0) return;
+  if (statvfs(machine.path(folder).c_str(), &space) != 0) {
+    out.push_back(unseen("disk", folder, {Errc::io_failed, "statvfs"}));
+    return;
+  }
   const std::uint64_t left = std::uint64_t{space.f_bavail} * space.f_frsize;
   if (left < kLittleSpace || (space.f_files != 0 && space.f_favail < 64)) {
     out.push_back({"disk", folder, Health::warning,
@@ -93,6 +112,22 @@ void check_state(Checks& out, const Machine& machine, Service service) {
   } else {
     out.push_back({"disk", folder, Health::good, fmt::format("{} MiB are free", left >> 20), ""});
   }
+}
+
+/// As the daemon's own program reads it.
+Check check_file(const Machine& machine, const std::string& program, const std::string& file,
+                 const std::string& name) {
+  const auto readable = machine.read(file);
+  if (!readable && readable.error().code == Errc::not_found) {
+    return {"configuration", file, Health::problem, "is not there", name + " --print-config > " + file};
+  }
+  if (!readable) return unseen("configuration", file, readable.error());
+  const auto ran = machine.run({program, "--config", machine.path(file), "--check-config"}, kPatienceS);
+  if (!ran) return unseen("configuration", file, ran.error());
+  if (ran->exit_code == 0) return {"configuration", file, Health::good, "is valid", ""};
+  if (ran->exit_code < 0) return unseen("configuration", file, {Errc::timed_out, program});
+  return {"configuration", file, Health::problem, ran->output.substr(0, ran->output.find('\n')),
+          "mend it; " + name + " --print-config shows every key"};
 }
 
 }  // namespace
@@ -104,10 +139,17 @@ Checks daemon_checks(const Machine& machine, const Sighting* sighting) {
     const std::string running = running_version(sighting, service);
     const std::string name = program_of(service);
     if (running.empty()) {
-      if (program.empty()) continue;  // not of this machine
-      out.push_back({"daemons", name, Health::problem,
-                     sighting == nullptr ? "cannot be asked: there is no bus" : "does not run",
-                     "systemctl status " + name + " says why; systemctl start " + name});
+      const bool there =
+          sighting != nullptr && std::ranges::find(sighting->there, service) != sighting->there.end();
+      if (program.empty() && !there) continue;  // not of this machine
+      if (sighting == nullptr || there) {
+        out.push_back({"daemons", name, Health::notice,
+                       there ? "runs, and does not tell its version" : "could not be asked: there is no bus",
+                       there ? "ask as root or as a member of the group 'akm'" : ""});
+      } else {
+        out.push_back({"daemons", name, Health::problem, "does not run",
+                       "systemctl status " + name + " says why; systemctl start " + name});
+      }
       continue;
     }
     const std::string installed = program.empty() ? running : installed_version(machine, program);
@@ -134,26 +176,16 @@ Checks configuration_checks(const Machine& machine) {
   Checks out;
   for (const Service service : kServices) {
     const std::string program = program_path(machine, service);
-    const std::string file = config_path(service);
-    if (program.empty()) continue;
-    if (!machine.exists(file)) {
-      out.push_back({"configuration", file, Health::problem, "is not there",
-                     std::string(program_of(service)) + " --print-config > " + file});
-      continue;
-    }
-    const auto ran = machine.run({program, "--config", machine.path(file), "--check-config"}, kPatienceS);
-    if (ran && ran->exit_code == 0) {
-      out.push_back({"configuration", file, Health::good, "is valid", ""});
-    } else {
-      const std::string why = ran ? ran->output.substr(0, ran->output.find('\n')) : ran.error().message();
-      out.push_back({"configuration", file, Health::problem, why,
-                     "mend it; " + std::string(program_of(service)) + " --print-config shows every key"});
-    }
+    if (!program.empty())
+      out.push_back(check_file(machine, program, config_path(service), program_of(service)));
   }
   const std::string policy(service::kDefaultPolicyPath);
-  if (!machine.exists(policy)) return out;
+  const auto text = machine.read(policy);
+  if (!text && text.error().code == Errc::not_found) return out;
   const auto read = service::load_policy_file(machine.path(policy));
-  if (read) {
+  if (!text) {
+    out.push_back(unseen("configuration", policy, text.error()));
+  } else if (read) {
     out.push_back({"configuration", policy, Health::good, "is valid", ""});
   } else {
     out.push_back({"configuration", policy, Health::problem, read.error().message(),

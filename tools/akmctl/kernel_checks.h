@@ -10,7 +10,8 @@ Checks kernel_checks(const Machine& machine);
 /// Quotas of the kernel's keys, and who is near to them.
 Checks keyring_checks(const Machine& machine);
 Checks clock_checks(const Machine& machine);
-/// The tier that detections get on this kernel: "lsm", "fentry", "tracepoint" or "user space".
+/// The best tier that detections get on this kernel: "lsm", "tracepoint", "fentry" or "user space"; or why it
+/// is not known.
 std::string tier_of(const Machine& machine);
 
 }  // namespace akm::ctl

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,25 +23,26 @@
 namespace akm::ctl {
 namespace {
 
-constexpr std::size_t kFileBytes = std::size_t{64} << 10;
+constexpr std::size_t kFileBytes = std::size_t{256} << 10;
 
 Errc code_of(int error) {
-  if (error == ENOENT || error == ENODEV || error == ENXIO) return Errc::not_found;
+  if (error == ENOENT || error == ENOTDIR || error == ENODEV || error == ENXIO) return Errc::not_found;
+  if (error == EBUSY) return Errc::busy;
   return error == EACCES || error == EPERM ? Errc::not_authorized : Errc::io_failed;
 }
 
 /// Up to the limit, or until the other side closes or the time is over.
 std::string read_until(int fd, Instant deadline) {
   std::string out;
-  char buffer[4096];
-  while (out.size() < kFileBytes) {
+  char buffer[16384];
+  while (out.size() < Machine::kOutputBytes) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - boottime_now()).count();
     pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
     const int n = left <= 0 ? 0 : poll(&ready, 1, static_cast<int>(left));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
-    const ssize_t got = ::read(fd, buffer, std::min(sizeof buffer, kFileBytes - out.size()));
+    const ssize_t got = ::read(fd, buffer, std::min(sizeof buffer, Machine::kOutputBytes - out.size()));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     out.append(buffer, static_cast<std::size_t>(got));
@@ -65,7 +67,7 @@ int wait_for(pid_t pid, Instant deadline) {
 Result<Machine::Ran> run_program(const std::vector<std::string>& command, int patience_s) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno(Errc::io_failed, "pipe");
-  const UniqueFd read_end(ends[0]);
+  UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
   std::vector<std::string> words = command;
   std::vector<char*> argv;
@@ -85,6 +87,7 @@ Result<Machine::Ran> run_program(const std::vector<std::string>& command, int pa
   const Instant deadline = boottime_now() + std::chrono::seconds(patience_s);
   Machine::Ran out;
   out.output = read_until(read_end.get(), deadline);
+  read_end.reset();  // one that has more to say ends by it
   out.exit_code = wait_for(pid, deadline);
   return out;
 }
@@ -123,31 +126,63 @@ Result<int> path_mtu(const std::string& text) {
   return mtu;
 }
 
+Result<UniqueFd> open_device(const std::string& path) {
+  UniqueFd device(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!device) return fail(code_of(errno), path + ": " + std::strerror(errno));
+  return device;
+}
+
+/// swtpm takes a connection for each caller, as the daemons' own way there does.
+Result<UniqueFd> open_socket(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return fail(Errc::invalid_argument, path);
+  path.copy(address.sun_path, path.size());
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) return fail_errno(Errc::io_failed, "socket");
+  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return fail(errno == ECONNREFUSED ? Errc::not_found : code_of(errno), path + ": " + std::strerror(errno));
+  return socket;
+}
+
+Result<UniqueFd> open_tcti(const std::string& root, const std::string& tcti) {
+  constexpr std::string_view kDevice = "device:";
+  constexpr std::string_view kSocket = "swtpm:path=";
+  if (tcti.starts_with(kDevice)) return open_device(root + tcti.substr(kDevice.size()));
+  if (tcti.starts_with(kSocket)) return open_socket(root + tcti.substr(kSocket.size()));
+  return fail(Errc::not_supported, tcti);
+}
+
 }  // namespace
 
 Machine::Machine(std::string root)
     : try_io_uring(io_uring_errno),
       try_secret_memory(secret_memory_errno),
       clock_state(kernel_clock_state),
+      open_tpm([root](const std::string& tcti) { return open_tcti(root, tcti); }),
       mtu_to(path_mtu),
       run(run_program),
-      root_(std::move(root)) {
-  open_tpm = [this]() -> Result<UniqueFd> {
-    UniqueFd device(open(path("/dev/tpmrm0").c_str(), O_RDWR | O_CLOEXEC));
-    if (!device) return fail(code_of(errno), std::strerror(errno));
-    return device;
-  };
-}
+      root_(std::move(root)) {}
 
 Result<std::string> Machine::read(const std::string& file) const {
   const UniqueFd fd(open(path(file).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return fail(code_of(errno), file);
   std::string out;
   char buffer[4096];
-  for (ssize_t n = 0; out.size() < kFileBytes && (n = ::read(fd.get(), buffer, sizeof buffer)) > 0;)
+  while (out.size() < kFileBytes) {
+    const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+    if (n < 0) return fail(code_of(errno), file);
+    if (n == 0) break;
     out.append(buffer, static_cast<std::size_t>(n));
+  }
   out.erase(out.find_last_not_of(" \n\t") + 1);
   return out;
+}
+
+Result<struct stat> Machine::look(const std::string& file) const {
+  struct stat info{};
+  if (stat(path(file).c_str(), &info) != 0) return fail(code_of(errno), file);
+  return info;
 }
 
 bool Machine::exists(const std::string& file) const {

@@ -1,7 +1,8 @@
 #pragma once
 // What is read of this machine: its files, below a root that a test may choose, and what its kernel answers.
+#include <sys/stat.h>
+
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,25 +13,30 @@ namespace akm::ctl {
 
 class Machine {
  public:
+  static constexpr std::size_t kOutputBytes = std::size_t{4} << 20;
+
   explicit Machine(std::string root = {});
 
-  /// Of at most 64 KiB, without white space at its end. not_found, not_authorized, io_failed.
+  /// The first 256 KiB, without white space at its end. not_found, not_authorized, io_failed.
   [[nodiscard]] Result<std::string> read(const std::string& path) const;
   [[nodiscard]] bool exists(const std::string& path) const;
+  /// Of what a link leads to. Errors as read().
+  [[nodiscard]] Result<struct stat> look(const std::string& path) const;
   [[nodiscard]] std::string path(const std::string& path) const { return root_ + path; }
 
   // Each answers 0 or an errno.
   std::function<int()> try_io_uring;
   std::function<int()> try_secret_memory;
-  /// As adjtimex(2): TIME_ERROR where nobody sets the clock.
+  /// As adjtimex(2): TIME_ERROR where nobody sets the clock, -1 where it is not told.
   std::function<int()> clock_state;
-  /// The TPM's resource manager.
-  std::function<Result<UniqueFd>()> open_tpm;
+  /// By its TCTI string: a device, or swtpm's local socket. not_found, not_authorized, busy, io_failed;
+  /// not_supported for other ways.
+  std::function<Result<UniqueFd>(const std::string& tcti)> open_tpm;
   /// MTU of the way to an address, "192.0.2.1:7400".
   std::function<Result<int>(const std::string& endpoint)> mtu_to;
   struct Ran {
     int exit_code = -1;
-    std::string output;  // of both, at most 64 KiB
+    std::string output;  // of both, at most kOutputBytes
   };
   /// A program with its arguments, for at most `patience_s`. not_found where there is none.
   std::function<Result<Ran>(const std::vector<std::string>& command, int patience_s)> run;

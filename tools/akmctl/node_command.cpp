@@ -71,25 +71,33 @@ Status show_identity(Session& session) {
   return {};
 }
 
-Status provision(Session& session, const std::string& file, const std::string& code_file,
-                 const std::string& digest) {
-  AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
-  AKM_TRY(take_bundle(*proxy, dbus::Service::node, file, code_file, digest));
-  AKM_ASSIGN(const node::StatusSnapshot status, proxy->node_status());
-  say(session,
-      fmt::format("Provisioned as '{}' ({}). The bundle is used up. Next: akmctl node activate",
-                  status.node_name, hex_id(status.node_id)),
-      json_of(status));
-  return {};
+/// The node's status once it has reached its NMM, which it does by itself (activation.automatic); a program
+/// that asks is told at once.
+Result<node::StatusSnapshot> provisioned_status(const Session& session, dbus::Proxy& proxy) {
+  constexpr int kBegun = 5;
+  constexpr int kTries = 50;  // five seconds; after that it goes on without being looked at
+  AKM_ASSIGN(node::StatusSnapshot status, proxy.node_status());
+  for (int i = 0; !session.options.json && i < kTries; ++i) {
+    const bool begins = status.state == node::NodeState::provisioned && i < kBegun;
+    if (!begins && status.state != node::NodeState::activating) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    AKM_ASSIGN(status, proxy.node_status());
+  }
+  return status;
 }
 
-Status provision_from_token(Session& session, const std::string& uri, const std::string& pin_file) {
+/// `what_is_left` of that from which the credentials came.
+Status provision(Session& session, const std::string& from, const std::string& secret_file,
+                 const std::string& digest, std::string_view what_is_left) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::node));
-  AKM_TRY(take_bundle(*proxy, dbus::Service::node, uri, pin_file, {}));
-  AKM_ASSIGN(const node::StatusSnapshot status, proxy->node_status());
+  AKM_TRY(take_bundle(*proxy, dbus::Service::node, from, secret_file, digest));
+  AKM_ASSIGN(const node::StatusSnapshot status, provisioned_status(session, *proxy));
+  const std::string service = status.state == node::NodeState::active
+                                  ? fmt::format("In service: NMM '{}' has answered.", status.nmm_name)
+                                  : "Not in service yet: see 'akmctl status'.";
   say(session,
-      fmt::format("Provisioned as '{}' ({}). The token holds a receipt now. Next: akmctl node activate",
-                  status.node_name, hex_id(status.node_id)),
+      fmt::format("Provisioned as '{}' ({}). {}\n{}", status.node_name, hex_id(status.node_id), what_is_left,
+                  service),
       json_of(status));
   return {};
 }
@@ -212,8 +220,9 @@ void add_node_commands(CLI::App& app, Session& session) {
     if (args->wait != args->from.empty()) throw CLI::ValidationError("provision", "FROM or --wait");
     session.command = [&session, args] {
       if (args->wait) return wait_for_handover(session);
-      if (args->from.starts_with("pkcs11:")) return provision_from_token(session, args->from, args->pin_file);
-      return provision(session, args->from, args->code_file, args->digest);
+      if (args->from.starts_with("pkcs11:"))
+        return provision(session, args->from, args->pin_file, {}, "The token holds a receipt now.");
+      return provision(session, args->from, args->code_file, args->digest, "The bundle is used up.");
     };
   });
   node->add_subcommand("activate", "Reach the NMM and take up service")->callback([&session] {

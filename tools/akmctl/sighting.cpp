@@ -23,7 +23,9 @@ Result<Sighting> look_around(Session& session) {
   Sighting out;
   const auto is_there = [&](dbus::Service service) {
     const auto there = proxy->is_there(service);
-    return there && *there;
+    if (!there || !*there) return false;
+    out.there.push_back(service);
+    return true;
   };
   if (is_there(dbus::Service::node) && take(out, out.node, proxy->node_status(), "the state of akmd"))
     take(out, out.node_asrs, proxy->asrs(dbus::Service::node), "the node's relationships");

@@ -17,6 +17,8 @@ struct Sighting {
   std::vector<AsrSnapshot> nmm_asrs;
   std::optional<root::StatusSnapshot> root;
   std::vector<root::NmmSnapshot> nmms;
+  /// On the bus, also where they told nothing.
+  std::vector<dbus::Service> there;
   /// What was not told, and why: a caller who may not see all still sees something.
   std::vector<std::string> untold;
 

@@ -4,17 +4,22 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdint>
+#include <iterator>
 #include <map>
+#include <set>
 #include <span>
 #include <vector>
 
 #include "daemon/base/cursor.h"
+#include "tools/akmctl/installed.h"
 
 namespace akm::ctl {
 namespace {
+
+constexpr const char* kDefaultTcti = "device:/dev/tpmrm0";  // of sealing.tcti
 
 constexpr std::uint16_t kNoSessions = 0x8001;
 constexpr std::uint32_t kGetCapability = 0x17a;
@@ -126,22 +131,45 @@ Check lockout(int fd) {
   return tpm("lockout", Health::good, tries);
 }
 
+Checks checks_at(const Machine& machine, const std::string& tcti) {
+  const auto device = machine.open_tpm(tcti);
+  if (device) {
+    return {tpm("TPM", Health::good, "there is one at " + tcti), self_test(device->get()),
+            lockout(device->get())};
+  }
+  const Errc code = device.error().code;
+  if (code == Errc::not_found) {
+    return {tpm("TPM", Health::warning,
+                "there is none at " + tcti + ": keys are sealed in software, or not at all",
+                "enable it in the firmware's settings, or use a PKCS#11 token (sealing.mode = \"token\")")};
+  }
+  if (code == Errc::not_authorized) return {unseen("tpm", "TPM", device.error())};
+  if (code == Errc::busy || code == Errc::not_supported) {
+    return {tpm("TPM", Health::notice, "could not be looked at: " + device.error().message(),
+                "tpm2_getcap properties-variable shows its lockout where another program has it")};
+  }
+  return {tpm("TPM", Health::problem, "it cannot be opened: " + device.error().message(),
+              "see the kernel's log: dmesg | grep -i tpm")};
+}
+
 }  // namespace
 
 Checks tpm_checks(const Machine& machine) {
-  const auto device = machine.open_tpm();
-  if (!device && device.error().code == Errc::not_found) {
-    return {tpm("TPM", Health::warning, "there is none (/dev/tpmrm0): keys are sealed in software",
-                "enable it in the firmware's settings, or use a PKCS#11 token (sealing.mode = \"token\")")};
+  std::set<std::string> ways;
+  bool without = false;
+  for (const dbus::Service service : kServices) {
+    if (program_path(machine, service).empty()) continue;
+    const service::Values settings = settings_of(machine, service).value_or(service::Values());
+    const std::string mode = text_in(settings, "sealing.mode", "automatic");
+    without = mode == "software" || mode == "token";
+    if (!without) ways.insert(text_in(settings, "sealing.tcti", kDefaultTcti));
   }
-  if (!device && device.error().code == Errc::not_authorized)
-    return {tpm("TPM", Health::notice, "it is there, and not for this user",
-                "ask as root, or as a member of tss")};
-  if (!device) {
-    return {tpm("TPM", Health::problem, "it cannot be opened: " + device.error().message(),
-                "see the kernel's log: dmesg | grep -i tpm")};
-  }
-  return {self_test(device->get()), lockout(device->get())};
+  if (ways.empty() && without)
+    return {tpm("TPM", Health::notice, "not looked at: the configuration (sealing.mode) seals without one")};
+  if (ways.empty()) ways.insert(kDefaultTcti);
+  Checks out;
+  for (const std::string& way : ways) std::ranges::move(checks_at(machine, way), std::back_inserter(out));
+  return out;
 }
 
 }  // namespace akm::ctl

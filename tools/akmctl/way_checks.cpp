@@ -13,7 +13,6 @@ namespace {
 
 constexpr int kFrameBytes = 1200;  // docs/protocol.md, section 4
 constexpr int kHeaderBytes = 48;   // of IPv6 and UDP; IPv4 has fewer
-constexpr std::int64_t kLongNs = 120'000'000'000;
 
 Check nmm(const char* name, Health health, std::string says, std::string remedy = {}) {
   return {"network", name, health, std::move(says), std::move(remedy)};
@@ -51,14 +50,17 @@ Checks way_checks(const Machine& machine, const Sighting& sighting) {
   if (other == nullptr) return out;
   for (const std::string& endpoint : other->endpoints) check_route(out, machine, endpoint);
   const std::string heard = age(other->last_heard_ns, asr->now_ns);
-  const bool lately = other->last_heard_ns != 0 && asr->now_ns - other->last_heard_ns < kLongNs;
-  if (sighting.node->state == node::NodeState::active && (lately || other->state == "heard")) {
+  // The daemon's own word where it has one, so that this and status say the same.
+  const bool silent = std::ranges::any_of(sighting.node->findings, [](const std::string& finding) {
+    return finding.contains("The NMM does not answer") || finding.contains("not reached on any chain");
+  });
+  if (sighting.node->state == node::NodeState::active && !silent && other->state == "heard") {
     out.push_back(nmm("NMM", Health::good, "was heard " + (heard.empty() ? "lately" : heard + " ago")));
   } else {
-    out.push_back(
-        nmm("NMM", Health::problem,
-            heard.empty() ? "was not heard since akmd has started" : "was last heard " + heard + " ago",
-            "look whether akm-nmmd runs there, and whether UDP gets through both ways"));
+    out.push_back(nmm("NMM", Health::problem,
+                      heard.empty() ? "was not heard since akmd has started"
+                                    : "does not answer; it was last heard " + heard + " ago",
+                      "look whether akm-nmmd runs there, and whether UDP gets through both ways"));
   }
   return out;
 }
@@ -78,9 +80,8 @@ Checks detection_checks(const Machine& machine, const Sighting* sighting) {
   if (sighting != nullptr && sighting->node) add(dbus::Service::node, *sighting->node);
   if (sighting != nullptr && sighting->nmm) add(dbus::Service::nmm, *sighting->nmm);
   if (!out.empty()) return out;
-  const std::string tier = tier_of(machine);
-  out.push_back({"detections", "tier", tier == "user space" ? Health::warning : Health::notice,
-                 "nobody watches now; this kernel gives the tier: " + tier,
+  out.push_back({"detections", "tier", Health::notice,
+                 "no daemon told what it sees; the best that this kernel gives: " + tier_of(machine),
                  "what has to be done for a better one is said under \"kernel\""});
   return out;
 }

@@ -126,7 +126,8 @@ class World {
     (void)posix_spawnattr_setflags(&attributes,
                                    POSIX_SPAWN_SETSID);  // no controlling terminal: a prompt cannot hang
     pid_t pid = 0;
-    if (posix_spawn(&pid, argv[0], &files, &attributes, argv.data(), environ) != 0) give_up(arguments[0].c_str());
+    if (posix_spawn(&pid, argv[0], &files, &attributes, argv.data(), environ) != 0)
+      give_up(arguments[0].c_str());
     (void)posix_spawnattr_destroy(&attributes);
     (void)posix_spawn_file_actions_destroy(&files);
     return pid;

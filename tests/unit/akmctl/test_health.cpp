@@ -39,6 +39,14 @@ Test(health, lines_hang_under_the_mark) {
                "note     one two three four\n         five six\n         Do: seven\n");
 }
 
+Test(health, what_could_not_be_looked_at) {
+  const Check one = unseen("tpm", "TPM", {akm::Errc::not_authorized, "/dev/tpmrm0"});
+  cr_assert(one.health == Health::notice);
+  cr_assert(one.says.starts_with("could not be looked at: ") && one.says.contains("/dev/tpmrm0"));
+  cr_assert_eq(one.remedy, "ask as root");
+  cr_assert(unseen("tpm", "TPM", {akm::Errc::io_failed, ""}).remedy.empty());
+}
+
 Test(health, json) {
   const auto list = nlohmann::json::parse(checks_json({kWarning}));
   cr_assert_eq(list.size(), 1);

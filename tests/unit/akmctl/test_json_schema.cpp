@@ -132,6 +132,8 @@ Test(json_schema, of_a_node) {
   const std::string folder = world.daemon.folder();
   hold_all(judge, world,
            {{"status"},
+            {"doctor"},
+            {"support-bundle", {"--out", folder + "/support.tar.gz"}},
             {"node status"},
             {"node identity"},
             {"node identity", {"--out", folder + "/identity"}},
@@ -176,6 +178,7 @@ Test(json_schema, of_an_nmm) {
   std::ofstream(identity) << "identity";
   const std::string policy = world.daemon.folder() + "/policy.toml";
   std::ofstream(policy) << "[policy]\nmode = \"observe\"\n";
+  const std::string backup = world.daemon.folder() + "/backup";
   hold_all(judge, world,
            {{"nmm status"},
             {"nmm init"},
@@ -192,12 +195,17 @@ Test(json_schema, of_an_nmm) {
             {"nmm accept-hardware", {"--yes"}},
             {"nmm attest", {"A", "--golden", kValue}},
             {"nmm identity"},
+            {"nmm backup", {backup + "1"}},
+            {"nmm backup", {backup + "2", "--recovery-file", "-"}, "correct horse battery"},
+            {"nmm restore-test", {backup + "1", "--recovery-file", "-"}, "S"},
+            {"nmm restore", {backup + "1", "--recovery-file", "-"}, "S"},
             {"nmm join", {"/a", "--code-file", "-"}, "A"},
             {"asr list"},
             {"asr create", {"beta", "A", "B"}},
             {"asr set", {"alpha", "rekey_interval_s=600"}},
             {"asr add", {"alpha", "B"}},
             {"asr remove", {"alpha", "B"}},
+            {"asr confirm", {"alpha"}},
             {"asr delete", {"alpha", "--yes"}},
             {"quarantine", {"A"}},
             {"readmit", {"A"}},

@@ -227,3 +227,22 @@ Test(config, the_example_shows_tables_as_comments) {
   cr_assert(config.has_value());
   cr_assert(config->tables("users").empty());
 }
+
+Test(config, an_error_does_not_repeat_a_value) {
+  for (const char* line : {"pin = trustno1", "pin = 123456789012345678901234567890"}) {
+    const std::string error = error_of("[a]\n" + std::string(line) + "\n");
+    cr_expect(!error.contains("trus") && !error.contains("1234") && error.contains("'...'"), "%s",
+              error.c_str());
+  }
+}
+
+Test(config, values_without_a_schema) {
+  const TemporaryFolder folder;
+  const std::string path =
+      folder.write("a.toml", "x = 1\n[a]\none = 1\ntwo = \"2\"\nb.c = 1\n[[d]]\ne = 1\n");
+  (void)folder.write("a.toml.d/1.toml", "[a]\none = 2\n");
+  cr_assert_eq(*values_in(path), (Values{{"a.one", std::int64_t{2}}, {"a.two", std::string("2")}}));
+  (void)folder.write("a.toml.d/2.toml", "[a\n");
+  cr_assert_eq(values_in(path).error().code, Errc::config_invalid);
+  cr_assert_eq(values_in(folder.file("none")).error().code, Errc::io_failed);
+}

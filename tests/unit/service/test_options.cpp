@@ -29,7 +29,10 @@ std::optional<int> answer(std::vector<std::string> words, Config& config, const 
   words.insert(words.begin(), "akmd");
   const auto argv = vector_of(words);
   return answer_command_line(static_cast<int>(words.size()), argv.data(), "akmd", "/etc/akm/akmd.toml",
-                             schema, config);
+                             schema, config, [](const Config& read) -> Status {
+                               if (read.integer("a.b") == 7) return fail(Errc::config_invalid, "not seven");
+                               return {};
+                             });
 }
 
 const Schema kSchema{
@@ -79,4 +82,12 @@ Test(options, questions_are_answered, .init = cr_redirect_stdout) {
   }
   cr_assert_eq(answer({"--check-config", "--config", folder.write("a.toml", "")}, config, kSchema),
                std::optional<int>(0));
+}
+
+Test(options, a_check_asks_what_the_values_mean, .init = cr_redirect_stderr) {
+  const test::TemporaryFolder folder;
+  Config config(kSchema);
+  const std::string path = folder.write("a.toml", "[a]\nb = 7\n");
+  cr_assert_eq(answer({"--check-config", "--config", path}, config, kSchema), std::optional<int>(2));
+  cr_assert_not(answer({"--config", path}, config, kSchema).has_value(), "a start asks by itself");
 }
