@@ -59,10 +59,10 @@ class Part {
 // Names are [a-zA-Z0-9_]; what a daemon calls "x_total" has the samples of the counter "x".
 std::string alphabet(std::string_view name) {
   std::string out(name);
-  std::ranges::replace_if(
-      out,
-      [](char c) { return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')); },
-      '_');
+  for (char& c : out) {
+    const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!good) c = '_';
+  }
   if (out.ends_with("_total")) out.resize(out.size() - 6);
   return out;
 }
