@@ -36,10 +36,6 @@ class Part {
     });
     if (at != all.end()) sample(*at, labels, value);
   }
-  void by_state(std::string_view family, const std::map<std::string, std::size_t>& states) {
-    for (const auto& [state, count] : states)
-      property(family, fmt::format("state=\"{}\"", escape_label(state)), count);
-  }
   void counters(Counters all);
   [[nodiscard]] std::string text() && { return std::move(text_); }
 
@@ -95,11 +91,17 @@ void facts_of(Part& part, const Status& status, std::string_view name, std::stri
   part.property("findings", "", status.findings.size());
 }
 
-template <typename Snapshot>
-std::map<std::string, std::size_t> states_of(const std::vector<Snapshot>& all) {
-  std::map<std::string, std::size_t> out;
-  for (const Snapshot& one : all) ++out[one.state];
-  return out;
+/// Of an NMM with its nodes, or a Root with its NMMs.
+template <typename Status, typename Managed>
+std::string manager_metrics(Part part, const Status& status, std::string_view family,
+                            const std::vector<Managed>& all) {
+  facts_of(part, status, status.name, status.state);
+  std::map<std::string, std::size_t> states;
+  for (const Managed& one : all) ++states[one.state];
+  for (const auto& [state, count] : states)
+    part.property(family, fmt::format("state=\"{}\"", escape_label(state)), count);
+  part.counters(status.counters);
+  return std::move(part).text();
 }
 
 }  // namespace
@@ -135,20 +137,12 @@ std::string node_metrics(const node::StatusSnapshot& status, const std::vector<A
 
 std::string nmm_metrics(const nmm::StatusSnapshot& status, const std::vector<nmm::NodeSnapshot>& nodes,
                         TextFormat format) {
-  Part part(Subject::nmm, format);
-  facts_of(part, status, status.name, status.state);
-  part.by_state("nodes", states_of(nodes));
-  part.counters(status.counters);
-  return std::move(part).text();
+  return manager_metrics({Subject::nmm, format}, status, "nodes", nodes);
 }
 
 std::string root_metrics(const root::StatusSnapshot& status, const std::vector<root::NmmSnapshot>& nmms,
                          TextFormat format) {
-  Part part(Subject::root, format);
-  facts_of(part, status, status.name, status.state);
-  part.by_state("nmms", states_of(nmms));
-  part.counters(status.counters);
-  return std::move(part).text();
+  return manager_metrics({Subject::root, format}, status, "nmms", nmms);
 }
 
 }  // namespace akm::ctl
