@@ -12,10 +12,12 @@ namespace {
 /// Who calls what, for whoever asks for it by the level.
 void note_call(sd_bus_message* message, const Result<Caller>& caller) {
   if (!log::wants(log::Level::debug)) return;
-  const std::string interface = sd_bus_message_get_interface(message);
+  const char* const interface = sd_bus_message_get_interface(message);  // which a caller may leave out
   const std::string who = caller ? "uid " + std::to_string(caller->uid) : caller.error().message();
   log::write(log::Level::debug, {}, caller ? "A method is called" : "A caller is refused",
-             {{"AKM_METHOD", interface + "." + sd_bus_message_get_member(message)}, {"AKM_CALLER", who}});
+             {{"AKM_METHOD",
+               std::string(interface == nullptr ? "" : interface) + "." + sd_bus_message_get_member(message)},
+              {"AKM_CALLER", who}});
 }
 
 }  // namespace
