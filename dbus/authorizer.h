@@ -25,7 +25,7 @@ class Authorizer {
   /// Decides on the caller of `message` by the table of access_table.h: uid 0 may; else polkit is asked where
   /// it is on the bus; else members of the group may. `done` gets who it is that may, or not_authorized with
   /// the reason, or busy. It may be called before this returns or later, exactly once. `root_only`: whatever
-  /// polkit and the group would say, uid 0 alone may.
+  /// polkit and the group would say, uid 0 alone may, and needs no rule.
   void authorize(sd_bus_message* message, Reply<Caller> done, bool root_only = false);
   /// For a method whose rule leaves it to the role (Access::caller): who calls. not_authorized for other
   /// methods and when the bus does not tell; busy. Called exactly once, perhaps later.

@@ -2,10 +2,23 @@
 
 #include <systemd/sd-bus.h>
 
+#include "daemon/base/log_setting.h"
 #include "dbus/authorizer.h"
 #include "dbus/limits.h"
 
 namespace akm::dbus {
+namespace {
+
+/// Who calls what, for whoever asks for it by the level.
+void note_call(sd_bus_message* message, const Result<Caller>& caller) {
+  if (!log::wants(log::Level::debug)) return;
+  const std::string interface = sd_bus_message_get_interface(message);
+  const std::string who = caller ? "uid " + std::to_string(caller->uid) : caller.error().message();
+  log::write(log::Level::debug, {}, caller ? "A method is called" : "A caller is refused",
+             {{"AKM_METHOD", interface + "." + sd_bus_message_get_member(message)}, {"AKM_CALLER", who}});
+}
+
+}  // namespace
 
 Call::Call(sd_bus_message* message) : message_(sd_bus_message_ref(message)) {}
 
@@ -62,6 +75,7 @@ int dispatch(Authorizer& authorizer, sd_bus_message* message, Result<Action> par
     return 1;
   }
   auto decided = [call = std::move(call), action = std::move(*parsed)](const Result<Caller>& caller) mutable {
+    note_call(call.message(), caller);
     if (!caller) return call.fail(caller.error());
     call.authorised(caller->uid);
     action(std::move(call));
@@ -78,6 +92,7 @@ int dispatch_caller(Authorizer& authorizer, sd_bus_message* message, Result<Call
   }
   authorizer.identify(message,
                       [call = std::move(call), action = std::move(*parsed)](Result<Caller> caller) mutable {
+                        note_call(call.message(), caller);
                         if (caller) {
                           action(std::move(call), std::move(*caller));
                         } else {

@@ -426,7 +426,7 @@ struct Proxy::Following {
   }
 };
 
-Status Proxy::follow(const std::function<void()>& ready, const EventHandler& handler) {
+Status Proxy::follow(const std::function<void()>& ready, const EventHandler& handler, const Waiter& wait) {
   Following following{handler};
   for (const Service service : kServices) {
     // The sender is named, so that nobody else's signals are believed.
@@ -437,7 +437,12 @@ Status Proxy::follow(const std::function<void()>& ready, const EventHandler& han
   ready();
   while (following.go_on) {
     int r = sd_bus_process(bus_, nullptr);
-    if (r == 0) r = sd_bus_wait(bus_, UINT64_MAX);
+    if (r == 0 && wait) {
+      const auto events = static_cast<short>(std::max(sd_bus_get_events(bus_), 0));
+      if (!wait({.fd = sd_bus_get_fd(bus_), .events = events, .revents = 0})) return {};
+    } else if (r == 0) {
+      r = sd_bus_wait(bus_, UINT64_MAX);
+    }
     if (r < 0 && r != -EINTR) return std::unexpected(error_from_errno(r, "the connection to the bus"));
   }
   return {};

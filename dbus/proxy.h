@@ -1,5 +1,7 @@
 #pragma once
 // Blocking client of both services, for akmctl only: a daemon never waits for a reply (see RemoteNode).
+#include <poll.h>
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -135,7 +137,10 @@ class Proxy {
   /// Hands over events of both services as they come, until the handler returns false or the bus closes
   /// (unreachable). `ready` is called once, when nothing can be missed any more.
   using EventHandler = std::function<bool(Service service, const EventRecord& event)>;
-  Status follow(const std::function<void()>& ready, const EventHandler& handler);
+  /// `wait`: for who waits for other things too: is called where there is nothing to do, polls the bus's
+  /// descriptor for its events, and returns false to end. It may call methods.
+  using Waiter = std::function<bool(const pollfd& bus)>;
+  Status follow(const std::function<void()>& ready, const EventHandler& handler, const Waiter& wait = {});
 
   struct Target {
     std::string name, path, interface, member;

@@ -13,6 +13,7 @@
 #include <ctime>
 #include <mutex>
 
+#include "daemon/base/log_setting.h"
 #include "daemon/base/unique_fd.h"
 
 namespace akm::log {
@@ -218,6 +219,30 @@ void write(Level level, std::string_view message_id, std::string_view message,
 void write(Level level, std::string_view message_id, std::string_view message,
            std::initializer_list<Field> fields) {
   write(level, message_id, message, std::span<const Field>(fields.begin(), fields.size()));
+}
+
+Options options() {
+  Sink& of = sink();
+  const std::scoped_lock lock(of.lock);
+  return of.options;
+}
+
+bool in_journal() {
+  Sink& of = sink();
+  const std::scoped_lock lock(of.lock);
+  return static_cast<bool>(of.socket);
+}
+
+void set_level(Level level) {
+  Sink& to = sink();
+  const std::scoped_lock lock(to.lock);
+  to.options.level = level;
+}
+
+bool wants(Level level) {
+  Sink& of = sink();
+  const std::scoped_lock lock(of.lock);
+  return level <= of.options.level;
 }
 
 }  // namespace akm::log

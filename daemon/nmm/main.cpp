@@ -13,6 +13,7 @@
 #include "daemon/service/startup.h"
 #include "daemon/service/startup_pages.h"
 #include "dbus/audit_adaptor.h"
+#include "dbus/log_control.h"
 #include "dbus/nmm_adaptor.h"
 #include "dbus/policy_adaptor.h"
 
@@ -36,6 +37,7 @@ Status serve(const service::Settings& settings, nmm::NmmSettings own) {
   const dbus::AuditAdaptor audit(bus, authorizer, dbus::kNmmPath, role->audit());
   const dbus::PolicyAdaptor policies(bus, authorizer, dbus::kNmmPath,
                                      [&role] { return role->policy_port(); });
+  const dbus::LogControl log_control(bus, authorizer);
   service::BusWiring wiring(*loop, bus);
   AKM_TRY(role->start(adaptor.observer()));
   service::ServiceManager manager(*loop);

@@ -1,6 +1,4 @@
 // akmd: the node service. This file wires; the libraries work.
-#include <memory>
-
 #include "daemon/node/node.h"
 #include "daemon/node/start.h"
 #include "daemon/sentry/open_probes.h"
@@ -13,6 +11,7 @@
 #include "daemon/service/startup.h"
 #include "daemon/service/startup_pages.h"
 #include "dbus/audit_adaptor.h"
+#include "dbus/log_control.h"
 #include "dbus/node_adaptor.h"
 #include "dbus/policy_adaptor.h"
 
@@ -63,13 +62,13 @@ Status run(const NodeSettings& settings) {
              .facts = facts_of(state, *loop, format_endpoint(loop->local_endpoint(socket)))});
   role = &node;
   dbus::Bus bus({.address = settings.common.bus_address, .name = dbus::kNodeName});
-  dbus::Authorizer authorizer(bus,
-                              {.group = settings.common.bus_group, .use_polkit = settings.common.use_polkit});
+  dbus::Authorizer authorizer(bus, {settings.common.bus_group, settings.common.use_polkit});
   dbus::NodeAdaptor adaptor(bus, authorizer, node);
   const dbus::AuditAdaptor audits(bus, authorizer, dbus::kNodePath, *audit);
   const dbus::PolicyAdaptor rules(bus, authorizer, dbus::kNodePath, [&node] { return &node.policy_port(); });
   const service::SealingService sealing(*loop, worker, bus, authorizer, dbus::kNodePath, settings.common,
                                         state.failure, state.store.get(), state.later);
+  const dbus::LogControl log_control(bus, authorizer);
   service::BusWiring wiring(*loop, bus);
   service::ServiceManager manager(*loop);
   observe(node, events, adaptor.observer(), manager, data);

@@ -12,6 +12,7 @@
 #include "daemon/service/signals.h"
 #include "daemon/service/startup.h"
 #include "daemon/service/startup_pages.h"
+#include "dbus/log_control.h"
 #include "dbus/root_adaptor.h"
 
 namespace {
@@ -31,6 +32,7 @@ Status serve(const service::Settings& settings, root::RootSettings own) {
   dbus::RootAdaptor adaptor(bus, authorizer, role->port());
   const service::SealingService sealing(*loop, role->aside(), bus, authorizer, dbus::kRootPath, settings,
                                         role->failure(), role->store(), role->later());
+  const dbus::LogControl log_control(bus, authorizer);
   service::BusWiring wiring(*loop, bus);
   AKM_TRY(role->start(adaptor.observer()));
   service::ServiceManager manager(*loop);

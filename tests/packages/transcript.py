@@ -11,11 +11,13 @@ import pathlib
 import pty
 import re
 import sys
+import termios
 import time
 
 COMMANDS = 10  # at most, up to the one that makes the relationship
 PROMPT = re.compile(r"^(\w+)# (.+)$")
 CODE = re.compile(r"One-time code: +(\S+)")
+WARNING = 7  # exit status of akmctl status
 WAIT_S = 200
 
 
@@ -49,6 +51,7 @@ def run(command, code):
     """Exit status and output, on a terminal of its own; a question for the code is answered."""
     child, terminal = pty.fork()
     if child == 0:
+        termios.tcsetwinsize(0, (40, 120))
         os.execv("/bin/bash", ["bash", "-c", command])
     said = b""
     while True:
@@ -86,8 +89,10 @@ def main(machine, document, share):
             sys.exit(f"{number + 1}. was not reached")
         status, said = run(command, code.read_text() if code.exists() else None)
         lost = missing(wanted, said)
-        print(f"{'ok     ' if status == 0 and lost is None else 'NOT OK '} {number + 1}. {command}", flush=True)
-        if status != 0 or lost is not None:
+        # It has warnings: a container has no TPM.
+        good = lost is None and (status == 0 or (command == "akmctl status" and status == WARNING))
+        print(f"{'ok     ' if good else 'NOT OK '} {number + 1}. {command}", flush=True)
+        if not good:
             (share / "failed").touch()
             sys.exit(f"exit status {status}, not said: {lost}\n{said}")
         if found := CODE.search(said):

@@ -10,6 +10,7 @@
 #include "tools/akmctl/confirm.h"
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/names.h"
+#include "tools/akmctl/progress.h"
 #include "tools/akmctl/table.h"
 
 namespace akm::ctl {
@@ -59,10 +60,17 @@ Status show(Session& session, const Arguments& args) {
   return {};
 }
 
+/// A call that changes a relationship, which the NMM ends when its members have answered.
+template <typename Call>
+auto shown(const Session& session, const std::vector<AsrSnapshot>& asrs, std::uint64_t id, const Call& call) {
+  const auto at = std::ranges::find(asrs, id, &AsrSnapshot::id);
+  return with_progress(session, of_change(at == asrs.end() ? "" : at->label), call);
+}
+
 Status rekey(Session& session, const Arguments& args) {
   AKM_ASSIGN(const View view, look(session, args.from));
   AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, view.asrs));
-  AKM_TRY(view.proxy->rekey(view.service, id));
+  AKM_TRY(shown(session, view.asrs, id, [&] { return view.proxy->rekey(view.service, id); }));
   AKM_ASSIGN(const std::vector<AsrSnapshot> asrs, view.proxy->asrs(view.service));
   for (const AsrSnapshot& asr : asrs) {
     if (asr.id == id) {
@@ -96,7 +104,9 @@ Status create(Session& session, const Arguments& args) {
     AKM_ASSIGN(const std::uint64_t id, resolve_node(node, nodes));
     ids.push_back(id);
   }
-  AKM_ASSIGN(const std::uint64_t id, proxy->create_asr(args.label, ids, policy));
+  AKM_ASSIGN(const std::uint64_t id, with_progress(session, of_change(args.label), [&] {
+               return proxy->create_asr(args.label, ids, policy);
+             }));
   say(session, fmt::format("Created '{}' ({}) in {} nodes.", args.label, hex_id(id), ids.size()),
       json_id("asr_id", id));
   return {};
@@ -107,7 +117,7 @@ Status set(Session& session, const Arguments& args) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const std::vector<AsrSnapshot> asrs, proxy->asrs(dbus::Service::nmm));
   AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, asrs));
-  AKM_TRY(proxy->set_policy(id, policy));
+  AKM_TRY(shown(session, asrs, id, [&] { return proxy->set_policy(id, policy); }));
   say(session, fmt::format("All members of '{}' have the new policy.", args.asr), json_id("asr_id", id));
   return {};
 }
@@ -120,7 +130,7 @@ Status change_member(Session& session, const Arguments& args,
   AKM_ASSIGN(const std::uint64_t asr, resolve_asr(args.asr, asrs));
   AKM_ASSIGN(const std::vector<nmm::NodeSnapshot> nodes, proxy->nodes());
   AKM_ASSIGN(const std::uint64_t node, resolve_node(args.node, nodes));
-  AKM_TRY((proxy->*change)(asr, node));
+  AKM_TRY(shown(session, asrs, asr, [&] { return (proxy->*change)(asr, node); }));
   const bool waits = std::ranges::find(asrs, asr, &AsrSnapshot::id)->phase == "unconfirmed";
   say(session,
       fmt::format("'{}' {} '{}'; its other members {}.", args.node, done, args.asr,
@@ -134,7 +144,7 @@ Status change_whole(Session& session, const Arguments& args, Status (dbus::Proxy
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const std::vector<AsrSnapshot> asrs, proxy->asrs(dbus::Service::nmm));
   AKM_ASSIGN(const std::uint64_t id, resolve_asr(args.asr, asrs));
-  AKM_TRY((proxy->*change)(id));
+  AKM_TRY(shown(session, asrs, id, [&] { return (proxy->*change)(id); }));
   say(session, fmt::format("{} '{}'.", done, args.asr), json_id("asr_id", id));
   return {};
 }

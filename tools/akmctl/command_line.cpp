@@ -32,6 +32,7 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.add_option("-H,--host", options.host, "[USER@]HOST[:PORT] whose system bus is used, over ssh")
       ->excludes(bus);
   app.add_flag("--json", options.json, "Output for programs: one JSON value a line");
+  app.add_flag("-q,--quiet", options.quiet, "No progress on the terminal while something takes long");
   app.add_option("--timeout", options.timeout_s, "Seconds to wait for an answer")
       ->check(CLI::Range(0.1, 86400.0))
       ->capture_default_str();

@@ -6,27 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/akmctl/exit_code.h"
-#include "tools/akmctl/screen.h"
 #include "tools/akmctl/table.h"
 
 namespace akm::ctl {
 namespace {
 
 constexpr std::size_t kMark = 9;  // columns of "PROBLEM" and what stands behind it
-
-Tone tone_of(Health health) {
-  switch (health) {
-    case Health::good:
-      return Tone::good;
-    case Health::notice:
-      return Tone::strong;
-    case Health::warning:
-      return Tone::doubtful;
-    case Health::problem:
-      return Tone::bad;
-  }
-  return Tone::plain;
-}
 
 std::string_view mark_of(Health health) {
   switch (health) {
@@ -95,17 +80,40 @@ int exit_code_of(Health health) {
   return kExitProblem;
 }
 
-std::string verdict(const Checks& checks) {
+std::string verdict_text(const Checks& checks) {
   const auto of = [&](Health health) {
     return static_cast<std::size_t>(std::ranges::count(checks, health, &Check::health));
   };
   const std::size_t problems = of(Health::problem);
   const std::size_t warnings = of(Health::warning);
-  if (problems == 0 && warnings == 0) return paint(Tone::good, "All is well");
+  if (problems == 0 && warnings == 0) return "All is well";
   std::string out;
-  if (problems != 0) out = paint(Tone::bad, counted(problems, "problem"));
-  if (warnings != 0) out += (out.empty() ? "" : ", ") + paint(Tone::doubtful, counted(warnings, "warning"));
+  if (problems != 0) out = counted(problems, "problem");
+  if (warnings != 0) out += (out.empty() ? "" : ", ") + counted(warnings, "warning");
   return out;
+}
+
+Tone verdict_tone(const Checks& checks) {
+  const Health health = worst(checks);
+  return tone_of(health == Health::notice ? Health::good : health);
+}
+
+std::string verdict(const Checks& checks) {
+  return paint(verdict_tone(checks), verdict_text(checks));
+}
+
+Tone tone_of(Health health) {
+  switch (health) {
+    case Health::good:
+      return Tone::good;
+    case Health::notice:
+      return Tone::strong;
+    case Health::warning:
+      return Tone::doubtful;
+    case Health::problem:
+      return Tone::bad;
+  }
+  return Tone::plain;
 }
 
 std::string check_text(const Check& check) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/base/error.h"
+#include "tools/akmctl/screen.h"
 
 namespace akm::ctl {
 
@@ -29,7 +30,11 @@ Health worst(const Checks& checks);
 /// 0 for good and notice, kExitWarning, kExitProblem.
 int exit_code_of(Health health);
 /// "2 problems, 1 warning", "All is well".
+std::string verdict_text(const Checks& checks);
+Tone verdict_tone(const Checks& checks);
+/// Both.
 std::string verdict(const Checks& checks);
+Tone tone_of(Health health);
 /// One check on its lines, the remedy under it; "good" without one on a line of its own.
 std::string check_text(const Check& check);
 /// The list for --json: [{"area", "name", "health", "says", "remedy"}].

@@ -48,6 +48,20 @@ std::string permissions(const struct stat& info) {
   return fmt::format("owner {}, mode {:04o}", info.st_uid, info.st_mode & 07777U);
 }
 
+/// One that says nothing of itself.
+Check not_running(const Sighting* sighting, Service service) {
+  const std::string name = program_of(service);
+  if (sighting == nullptr)
+    return {"daemons", name, Health::notice, "could not be asked: there is no bus", ""};
+  const auto silent = sighting->silent.find(service);
+  if (silent != sighting->silent.end() && silent->second.code == Errc::not_authorized)
+    return unseen("daemons", name, silent->second);
+  return {"daemons", name, Health::problem,
+          silent == sighting->silent.end() ? "does not run"
+                                           : "is on the bus and does not answer: " + silent->second.message(),
+          "systemctl status " + name + " says why; systemctl restart " + name};
+}
+
 /// Root's, and written to by nobody else: what stands there decides whom the daemon believes.
 void check_configuration(Checks& out, const Machine& machine, const std::string& file) {
   const auto info = machine.look(file);
@@ -139,18 +153,9 @@ Checks daemon_checks(const Machine& machine, const Sighting* sighting) {
     const std::string running = running_version(sighting, service);
     const std::string name = program_of(service);
     if (running.empty()) {
-      const bool there =
-          sighting != nullptr && std::ranges::find(sighting->there, service) != sighting->there.end();
-      if (program.empty() && !there) continue;  // not of this machine
-      if (sighting == nullptr || there) {
-        out.push_back({"daemons", name, Health::notice,
-                       there ? "runs, and does not tell its version" : "could not be asked: there is no bus",
-                       there ? "ask as root or as a member of the group 'akm'" : ""});
-      } else {
-        out.push_back({"daemons", name, Health::problem, "does not run",
-                       "systemctl status " + name + " says why; systemctl start " + name});
-      }
-      continue;
+      const bool silent = sighting != nullptr && sighting->silent.contains(service);
+      if (!program.empty() || silent) out.push_back(not_running(sighting, service));
+      continue;  // else it is not of this machine
     }
     const std::string installed = program.empty() ? running : installed_version(machine, program);
     if (!installed.empty() && installed != running) {
@@ -197,7 +202,10 @@ Checks configuration_checks(const Machine& machine) {
 Checks permission_checks(const Machine& machine) {
   Checks out;
   check_configuration(out, machine, "/etc/akm");
-  for (const Service service : kServices) check_configuration(out, machine, config_path(service));
+  for (const Service service : kServices) {
+    check_configuration(out, machine, config_path(service));
+    check_configuration(out, machine, config_path(service) + ".d");
+  }
   check_configuration(out, machine, std::string(service::kDefaultPolicyPath));
   for (const Service service : kServices) check_state(out, machine, service);
   return out;

@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <iterator>
 #include <sstream>
+#include <system_error>
 
 namespace akm::ctl {
 namespace {
@@ -126,7 +126,8 @@ Check io_uring(const Machine& machine) {
                   "kernel.io_uring_disabled=" + setting + ": epoll is used instead",
                   "nothing has to be done; network.io_backend = \"epoll\" says that it is meant");
   }
-  return kernel("io_uring", Health::notice, std::string(std::strerror(error)) + ": epoll is used instead",
+  return kernel("io_uring", Health::notice,
+                std::generic_category().message(error) + ": epoll is used instead",
                 "nothing has to be done; a container or a seccomp filter may forbid it");
 }
 

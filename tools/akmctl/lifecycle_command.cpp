@@ -10,6 +10,7 @@
 #include "tools/akmctl/direct_word.h"
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/names.h"
+#include "tools/akmctl/progress.h"
 #include "tools/akmctl/table.h"
 
 namespace akm::ctl {
@@ -27,10 +28,14 @@ using Shared = std::shared_ptr<Arguments>;
 
 Status provision(Session& session, const Arguments& args) {
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
-  AKM_ASSIGN(const auto offer, proxy->begin_direct({args.name, {}, args.endpoints}, args.bus_address));
-  const auto id =
-      confirm_offer(session, offer, {args.fingerprint, args.yes}, "akmctl node status",
-                    [&](const std::string& word) { return proxy->confirm_direct(offer.handle, word); });
+  AKM_ASSIGN(const auto offer, with_progress(session, of_node(args.name), [&] {
+               return proxy->begin_direct({args.name, {}, args.endpoints}, args.bus_address);
+             }));
+  const auto id = confirm_offer(
+      session, offer, {args.fingerprint, args.yes}, "akmctl node status", [&](const std::string& word) {
+        return with_progress(session, of_node(args.name),
+                             [&] { return proxy->confirm_direct(offer.handle, word); });
+      });
   if (!id) return std::unexpected(id.error());
   std::string json = json_id("node_id", *id);
   json.pop_back();

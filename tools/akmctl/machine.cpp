@@ -15,7 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
+#include <system_error>
 
 #include "daemon/base/endpoint.h"
 #include "daemon/base/instant.h"
@@ -23,12 +23,17 @@
 namespace akm::ctl {
 namespace {
 
-constexpr std::size_t kFileBytes = std::size_t{256} << 10;
+constexpr std::size_t kFileBytes = std::size_t{1} << 20;
 
 Errc code_of(int error) {
-  if (error == ENOENT || error == ENOTDIR || error == ENODEV || error == ENXIO) return Errc::not_found;
+  if (error == ENOENT || error == ENOTDIR || error == ENODEV || error == ENXIO || error == ECONNREFUSED)
+    return Errc::not_found;
   if (error == EBUSY) return Errc::busy;
   return error == EACCES || error == EPERM ? Errc::not_authorized : Errc::io_failed;
+}
+
+std::unexpected<Error> fail_at(const std::string& what, int error) {
+  return fail(code_of(error), what + ": " + std::generic_category().message(error));
 }
 
 /// Up to the limit, or until the other side closes or the time is over.
@@ -82,7 +87,7 @@ Result<Machine::Ran> run_program(const std::vector<std::string>& command, int pa
   pid_t pid = 0;
   const int error = posix_spawnp(&pid, argv[0], &files, nullptr, argv.data(), environ);
   (void)posix_spawn_file_actions_destroy(&files);
-  if (error != 0) return fail(code_of(error), command.front() + ": " + std::strerror(error));
+  if (error != 0) return fail_at(command.front(), error);
   write_end.reset();
   const Instant deadline = boottime_now() + std::chrono::seconds(patience_s);
   Machine::Ran out;
@@ -117,7 +122,7 @@ Result<int> path_mtu(const std::string& text) {
   address.sin6_port = htons(to.port);
   std::ranges::copy(to.address, std::begin(address.sin6_addr.s6_addr));
   if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return fail(Errc::unreachable, std::strerror(errno));
+    return fail(Errc::unreachable, std::generic_category().message(errno));
   int mtu = 0;
   socklen_t size = sizeof mtu;
   const bool v4 = to.is_ipv4();
@@ -128,7 +133,7 @@ Result<int> path_mtu(const std::string& text) {
 
 Result<UniqueFd> open_device(const std::string& path) {
   UniqueFd device(open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (!device) return fail(code_of(errno), path + ": " + std::strerror(errno));
+  if (!device) return fail_at(path, errno);
   return device;
 }
 
@@ -141,7 +146,7 @@ Result<UniqueFd> open_socket(const std::string& path) {
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) return fail_errno(Errc::io_failed, "socket");
   if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return fail(errno == ECONNREFUSED ? Errc::not_found : code_of(errno), path + ": " + std::strerror(errno));
+    return fail_at(path, errno);
   return socket;
 }
 

@@ -17,12 +17,12 @@ class Machine {
 
   explicit Machine(std::string root = {});
 
-  /// The first 256 KiB, without white space at its end. not_found, not_authorized, io_failed.
-  [[nodiscard]] Result<std::string> read(const std::string& path) const;
-  [[nodiscard]] bool exists(const std::string& path) const;
+  /// The first MiB, without white space at its end. not_found, not_authorized, io_failed.
+  [[nodiscard]] Result<std::string> read(const std::string& file) const;
+  [[nodiscard]] bool exists(const std::string& file) const;
   /// Of what a link leads to. Errors as read().
-  [[nodiscard]] Result<struct stat> look(const std::string& path) const;
-  [[nodiscard]] std::string path(const std::string& path) const { return root_ + path; }
+  [[nodiscard]] Result<struct stat> look(const std::string& file) const;
+  [[nodiscard]] std::string path(const std::string& file) const { return root_ + file; }
 
   // Each answers 0 or an errno.
   std::function<int()> try_io_uring;

@@ -7,6 +7,7 @@
 #include "tools/akmctl/commands.h"
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/names.h"
+#include "tools/akmctl/progress.h"
 
 namespace akm::ctl {
 namespace {
@@ -16,7 +17,7 @@ Status change(Session& session, const std::string& name, Status (dbus::Proxy::*w
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   AKM_ASSIGN(const std::vector<nmm::NodeSnapshot> nodes, proxy->nodes());
   AKM_ASSIGN(const std::uint64_t id, resolve_node(name, nodes));
-  AKM_TRY((proxy->*what)(id));
+  AKM_TRY(with_progress(session, of_change(""), [&] { return (proxy->*what)(id); }));
   say(session, fmt::format("'{}' {}.", name, done), json_id("node_id", id));
   return {};
 }

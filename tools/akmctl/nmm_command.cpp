@@ -12,6 +12,7 @@
 #include "tools/akmctl/commands.h"
 #include "tools/akmctl/json.h"
 #include "tools/akmctl/names.h"
+#include "tools/akmctl/progress.h"
 #include "tools/akmctl/table.h"
 #include "tools/akmctl/take_bundle.h"
 
@@ -118,7 +119,9 @@ Status bundle(Session& session, const Arguments& args) {
   AKM_ASSIGN(const dbus::Proxy::Prepare what, what_to_prepare(args));
   AKM_ASSIGN(const std::string place, absolute_path(args.place));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
-  AKM_ASSIGN(const auto prepared, proxy->prepare_bundle(what, place, args.force));
+  AKM_ASSIGN(const auto prepared, with_progress(session, of_node(args.name), [&] {
+               return proxy->prepare_bundle(what, place, args.force);
+             }));
   AKM_ASSIGN(const SecretBuffer code, read_code(prepared.code));
   if (session.options.json) {
     // The code has only letters, digits and "-": it needs no escapes, and no copy of it is made.

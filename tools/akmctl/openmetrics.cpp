@@ -2,31 +2,106 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "daemon/base/hex.h"
+#include "tools/akmctl/metric_table.h"
 
 namespace akm::ctl {
 namespace {
 
-// The format wants names of [a-zA-Z0-9_] and "_total" at the end of a counter's sample, not of its family.
-std::string family(std::string_view prefix, std::string_view name) {
-  std::string out(prefix);
-  for (const char c : name) {
+using Counters = std::map<std::string, std::uint64_t>;
+
+/// One subject's families, each with all its samples after its head.
+class Part {
+ public:
+  Part(Subject subject, TextFormat format) : subject_(subject), format_(format) {}
+
+  /// `labels`: "" or `reason="late"`.
+  void sample(const Metric& metric, const std::string& labels, std::uint64_t value) {
+    const std::string name = full_name(subject_, metric.family);
+    std::string_view suffix;
+    if (metric.kind == MetricKind::counter) suffix = "_total";
+    if (metric.kind == MetricKind::info) suffix = "_info";
+    if (last_ != name) head(metric, format_ == TextFormat::prometheus ? name + std::string(suffix) : name);
+    last_ = name;
+    text_ += fmt::format("{}{}{} {}\n", name, suffix, labels.empty() ? "" : "{" + labels + "}", value);
+  }
+  /// Of those in the table that are made of other properties than the counters.
+  void property(std::string_view family, const std::string& labels, std::uint64_t value) {
+    const auto all = metric_table();
+    const auto at = std::ranges::find_if(all, [&](const Metric& one) {
+      return one.family == family && one.of(subject_) && one.source.empty();
+    });
+    if (at != all.end()) sample(*at, labels, value);
+  }
+  void counters(Counters all);
+  [[nodiscard]] std::string text() && { return std::move(text_); }
+
+ private:
+  void head(const Metric& metric, const std::string& name) {
+    const bool plain = format_ == TextFormat::prometheus && metric.kind == MetricKind::info;
+    if (!metric.help.empty()) text_ += fmt::format("# HELP {} {}\n", name, metric.help);
+    text_ += fmt::format("# TYPE {} {}\n", name, kind_name(plain ? MetricKind::gauge : metric.kind));
+  }
+
+  Subject subject_;
+  TextFormat format_;
+  std::string last_;
+  std::string text_;
+};
+
+// Names are [a-zA-Z0-9_]; what a daemon calls "x_total" has the samples of the counter "x".
+std::string alphabet(std::string_view name) {
+  std::string out(name);
+  for (char& c : out) {
     const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    out.push_back(good ? c : '_');
+    if (!good) c = '_';
   }
   if (out.ends_with("_total")) out.resize(out.size() - 6);
   return out;
 }
 
-std::string counters(std::string_view prefix, const std::map<std::string, std::uint64_t>& all) {
-  std::string out;
-  for (const auto& [name, value] : all) {
-    const std::string metric = family(prefix, name);
-    out += fmt::format("# TYPE {} counter\n{}_total {}\n", metric, metric, value);
+void Part::counters(Counters all) {
+  for (const Metric& metric : metric_table()) {
+    if (metric.source.empty() || !metric.of(subject_)) continue;
+    const bool several = metric.source.ends_with('_');
+    auto at = all.lower_bound(std::string(metric.source));
+    while (at != all.end() && (several ? at->first.starts_with(metric.source) : at->first == metric.source)) {
+      const std::string value = at->first.substr(metric.source.size());
+      sample(metric, several ? fmt::format("{}=\"{}\"", metric.labels, escape_label(value)) : "", at->second);
+      at = all.erase(at);
+    }
   }
-  return out;
+  // Of a newer daemon: better without a description than not at all.
+  for (const auto& [name, value] : all) {
+    const std::string family = alphabet(name);
+    sample({.family = family, .source = {}, .labels = {}, .help = {}}, "", value);
+  }
+}
+
+template <typename Status>
+void facts_of(Part& part, const Status& status, std::string_view name, std::string_view state) {
+  part.property("",
+                fmt::format("version=\"{}\",name=\"{}\",state=\"{}\"", escape_label(status.version),
+                            escape_label(name), escape_label(state)),
+                1);
+  part.property("hardware_protected", "", status.hardware_protected ? 1 : 0);
+  part.property("findings", "", status.findings.size());
+}
+
+/// Of an NMM with its nodes, or a Root with its NMMs.
+template <typename Status, typename Managed>
+std::string manager_metrics(Part part, const Status& status, std::string_view family,
+                            const std::vector<Managed>& all) {
+  facts_of(part, status, status.name, status.state);
+  std::map<std::string, std::size_t> states;
+  for (const Managed& one : all) ++states[one.state];
+  for (const auto& [state, count] : states)
+    part.property(family, fmt::format("state=\"{}\"", escape_label(state)), count);
+  part.counters(status.counters);
+  return std::move(part).text();
 }
 
 }  // namespace
@@ -44,38 +119,30 @@ std::string escape_label(std::string_view value) {
   return out;
 }
 
-std::string node_metrics(const node::StatusSnapshot& status, const std::vector<AsrSnapshot>& asrs) {
-  std::string out = fmt::format(
-      "# TYPE akm_node info\nakm_node_info{{version=\"{}\",name=\"{}\",state=\"{}\"}} 1\n"
-      "# TYPE akm_node_hardware_protected gauge\nakm_node_hardware_protected {}\n"
-      "# TYPE akm_node_findings gauge\nakm_node_findings {}\n",
-      escape_label(status.version), escape_label(status.node_name), node::node_state_name(status.state),
-      status.hardware_protected ? 1 : 0, status.findings.size());
-  out += counters("akm_node_", status.counters);
-  for (const char* name : {"generation", "epoch"}) {
-    if (!asrs.empty()) out += fmt::format("# TYPE akm_asr_{} gauge\n", name);
+std::string node_metrics(const node::StatusSnapshot& status, const std::vector<AsrSnapshot>& asrs,
+                         TextFormat format) {
+  Part node(Subject::node, format);
+  facts_of(node, status, status.node_name, node::node_state_name(status.state));
+  node.counters(status.counters);
+  Part relationships(Subject::asr, format);
+  for (const char* family : {"generation", "epoch"}) {
     for (const AsrSnapshot& asr : asrs) {
-      const std::uint32_t value = name[0] == 'g' ? asr.generation : asr.epoch;
-      out += fmt::format("akm_asr_{}{{asr=\"{}\",label=\"{}\"}} {}\n", name, hex_id(asr.id),
-                         escape_label(asr.label), value);
+      relationships.property(family,
+                             fmt::format("asr=\"{}\",label=\"{}\"", hex_id(asr.id), escape_label(asr.label)),
+                             family[0] == 'g' ? asr.generation : asr.epoch);
     }
   }
-  return out;
+  return std::move(node).text() + std::move(relationships).text();
 }
 
-std::string nmm_metrics(const nmm::StatusSnapshot& status, const std::vector<nmm::NodeSnapshot>& nodes) {
-  std::string out = fmt::format(
-      "# TYPE akm_nmm info\nakm_nmm_info{{version=\"{}\",name=\"{}\",state=\"{}\"}} 1\n"
-      "# TYPE akm_nmm_findings gauge\nakm_nmm_findings {}\n",
-      escape_label(status.version), escape_label(status.name), escape_label(status.state),
-      status.findings.size());
-  out += counters("akm_nmm_", status.counters);
-  std::map<std::string, std::size_t> states;
-  for (const nmm::NodeSnapshot& node : nodes) ++states[node.state];
-  if (!states.empty()) out += "# TYPE akm_nmm_nodes gauge\n";
-  for (const auto& [state, count] : states)
-    out += fmt::format("akm_nmm_nodes{{state=\"{}\"}} {}\n", escape_label(state), count);
-  return out;
+std::string nmm_metrics(const nmm::StatusSnapshot& status, const std::vector<nmm::NodeSnapshot>& nodes,
+                        TextFormat format) {
+  return manager_metrics({Subject::nmm, format}, status, "nodes", nodes);
+}
+
+std::string root_metrics(const root::StatusSnapshot& status, const std::vector<root::NmmSnapshot>& nmms,
+                         TextFormat format) {
+  return manager_metrics({Subject::root, format}, status, "nmms", nmms);
 }
 
 }  // namespace akm::ctl

@@ -148,13 +148,27 @@ void add_root(Checks& out, const Sighting& sighting) {
   }
 }
 
-struct Line {
-  Service service;
-  std::string state, name, version, summary;
-};
+}  // namespace
 
-std::vector<Line> lines_of(const Sighting& sighting) {
-  std::vector<Line> out;
+Checks checks_of(const Sighting& sighting) {
+  Checks out;
+  if (sighting.node) add_node(out, sighting);
+  if (sighting.nmm) add_nmm(out, sighting);
+  if (sighting.root) add_root(out, sighting);
+  if (!sighting.untold.empty()) {
+    out.push_back({"bus", "", Health::notice, "not all was told: " + some(sighting.untold),
+                   "ask as uid 0 or as a member of the group 'akm'"});
+  }
+  // The worst first; what was said first stays first among equals.
+  Checks sorted;
+  for (const Health health : {Health::problem, Health::warning, Health::notice, Health::good})
+    std::ranges::copy_if(out, std::back_inserter(sorted),
+                         [&](const Check& one) { return one.health == health; });
+  return sorted;
+}
+
+std::vector<DaemonLine> lines_of(const Sighting& sighting) {
+  std::vector<DaemonLine> out;
   const auto keys = [](const auto& s) { return s.hardware_protected ? s.key_storage : "sealed in software"; };
   if (const auto& s = sighting.node) {
     const std::size_t operational = static_cast<std::size_t>(
@@ -184,28 +198,9 @@ std::vector<Line> lines_of(const Sighting& sighting) {
   return out;
 }
 
-}  // namespace
-
-Checks checks_of(const Sighting& sighting) {
-  Checks out;
-  if (sighting.node) add_node(out, sighting);
-  if (sighting.nmm) add_nmm(out, sighting);
-  if (sighting.root) add_root(out, sighting);
-  if (!sighting.untold.empty()) {
-    out.push_back({"bus", "", Health::notice, "not all was told: " + some(sighting.untold),
-                   "ask as uid 0 or as a member of the group 'akm'"});
-  }
-  // The worst first; what was said first stays first among equals.
-  Checks sorted;
-  for (const Health health : {Health::problem, Health::warning, Health::notice, Health::good})
-    std::ranges::copy_if(out, std::back_inserter(sorted),
-                         [&](const Check& one) { return one.health == health; });
-  return sorted;
-}
-
 std::string overview_text(const Sighting& sighting, const Checks& checks) {
   Table daemons({"DAEMON", "STATE", "NAME", "WHAT IT HAS"});
-  for (const Line& one : lines_of(sighting))
+  for (const DaemonLine& one : lines_of(sighting))
     daemons.row({program_of(one.service), one.state, one.name, one.summary});
   std::string out = daemons.text() + "\n" + verdict(checks) + ".\n";
   for (std::size_t i = 0; i < checks.size() && i < kChecksShown; ++i)
@@ -220,7 +215,7 @@ std::string overview_text(const Sighting& sighting, const Checks& checks) {
 std::string overview_json(const Sighting& sighting, const Checks& checks) {
   using Json = nlohmann::ordered_json;
   Json services = Json::array();
-  for (const Line& one : lines_of(sighting)) {
+  for (const DaemonLine& one : lines_of(sighting)) {
     services.push_back({{"service", short_name(one.service)},
                         {"state", one.state},
                         {"name", one.name},

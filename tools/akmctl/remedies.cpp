@@ -13,7 +13,8 @@ struct Remedy {
   std::string_view what;  // DAEMON and ROLE stand for the daemon's names
 };
 
-constexpr std::string_view kAsItSays = "as it says; docs/operations.md has the whole case";
+constexpr std::string_view kAsItSays =
+    "as it says; docs/operators-guide.md and docs/operations.md have the whole case";
 
 // The first that fits holds.
 constexpr auto kOfTheMachine = std::to_array<Remedy>({

@@ -14,6 +14,7 @@ struct GlobalOptions {
   std::string bus = "system";
   std::string host;  // of another machine, over ssh; then `bus` does not count
   bool json = false;
+  bool quiet = false;  // no progress
   double timeout_s = 60;
 };
 
@@ -27,6 +28,8 @@ class Session {
 
   /// The connection, made at the first use. unreachable with what to do about it.
   Result<dbus::Proxy*> connect();
+  /// The next connect() makes another one.
+  void disconnect() { proxy_.reset(); }
   /// "on the bus 'system'" or "on HOST", for sentences.
   [[nodiscard]] std::string place() const;
   /// The same, after looking whether the service is on the bus.

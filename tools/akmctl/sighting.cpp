@@ -7,13 +7,20 @@ namespace {
 
 /// Takes the value, or notes why there is none.
 template <typename T, typename Into>
-bool take(Sighting& out, Into& into, Result<T> told, const std::string& what) {
-  if (!told) {
+void take(Sighting& out, Into& into, Result<T> told, const std::string& what) {
+  if (told) {
+    into = std::move(*told);
+  } else {
     out.untold.push_back(what + ": " + told.error().message());
-    return false;
   }
-  into = std::move(*told);
-  return true;
+}
+
+/// The same of what a daemon says of itself.
+template <typename T>
+bool take_state(Sighting& out, std::optional<T>& into, Result<T> told, dbus::Service service) {
+  if (!told) out.silent[service] = told.error();
+  take(out, into, std::move(told), std::string("the state of ") + program_of(service));
+  return into.has_value();
 }
 
 }  // namespace
@@ -23,18 +30,17 @@ Result<Sighting> look_around(Session& session) {
   Sighting out;
   const auto is_there = [&](dbus::Service service) {
     const auto there = proxy->is_there(service);
-    if (!there || !*there) return false;
-    out.there.push_back(service);
-    return true;
+    return there && *there;
   };
-  if (is_there(dbus::Service::node) && take(out, out.node, proxy->node_status(), "the state of akmd"))
-    take(out, out.node_asrs, proxy->asrs(dbus::Service::node), "the node's relationships");
-  if (is_there(dbus::Service::nmm) && take(out, out.nmm, proxy->nmm_status(), "the state of akm-nmmd")) {
+  using dbus::Service;
+  if (is_there(Service::node) && take_state(out, out.node, proxy->node_status(), Service::node))
+    take(out, out.node_asrs, proxy->asrs(Service::node), "the node's relationships");
+  if (is_there(Service::nmm) && take_state(out, out.nmm, proxy->nmm_status(), Service::nmm)) {
     take(out, out.nodes, proxy->nodes(), "the NMM's nodes");
-    take(out, out.nmm_asrs, proxy->asrs(dbus::Service::nmm), "the NMM's relationships");
+    take(out, out.nmm_asrs, proxy->asrs(Service::nmm), "the NMM's relationships");
   }
   dbus::RootProxy root(*proxy);
-  if (is_there(dbus::Service::root) && take(out, out.root, root.status(), "the state of akm-rootd"))
+  if (is_there(Service::root) && take_state(out, out.root, root.status(), Service::root))
     take(out, out.nmms, root.nmms(), "the Root's NMMs");
   return out;
 }

@@ -1,5 +1,6 @@
 #pragma once
 // What all daemons on the bus say of themselves at one time.
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,8 +18,8 @@ struct Sighting {
   std::vector<AsrSnapshot> nmm_asrs;
   std::optional<root::StatusSnapshot> root;
   std::vector<root::NmmSnapshot> nmms;
-  /// On the bus, also where they told nothing.
-  std::vector<dbus::Service> there;
+  /// Those on the bus that told nothing of themselves, and why.
+  std::map<dbus::Service, Error> silent;
   /// What was not told, and why: a caller who may not see all still sees something.
   std::vector<std::string> untold;
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 #include "tools/akmctl/installed.h"
 #include "tools/akmctl/names.h"

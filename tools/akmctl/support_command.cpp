@@ -28,7 +28,12 @@ Status make(Session& session, const std::string& out) {
   AKM_ASSIGN(const std::string path, absolute_path(out.empty() ? standard_name() : out));
   const Machine machine;
   SupportBundle bundle;
-  const Checks checks = doctor_checks(machine, session);
+  Checks checks = doctor_checks(machine, session);
+  for (Check& one : checks) {
+    // A sentence about a wrong value may repeat the value.
+    if (one.area == "configuration" && one.health == Health::problem)
+      one.says = "is not valid, or not there; what is wrong is left out";
+  }
   bundle.files.push_back(text_file("doctor.txt", doctor_text(checks)));
   bundle.files.push_back(text_file("doctor.json", doctor_json(checks) + "\n"));
   collect(machine,

@@ -145,4 +145,8 @@ std::string facts(const std::vector<std::pair<std::string, std::string>>& list) 
   return out;
 }
 
+std::string_view first_columns(std::string_view utf8, std::size_t width) {
+  return utf8.substr(0, bytes_of(utf8, width));
+}
+
 }  // namespace akm::ctl

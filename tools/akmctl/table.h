@@ -29,6 +29,8 @@ class Table {
 std::string facts(const std::vector<std::pair<std::string, std::string>>& list);
 /// Columns that a text takes on a terminal: its code points (wide characters count as one).
 std::size_t columns(std::string_view utf8);
+/// So many columns of it from the left.
+std::string_view first_columns(std::string_view utf8, std::size_t width);
 /// Lines of at most `width` columns, broken at spaces, and within a word only where it is longer than a line.
 /// `width` 0: one line.
 std::vector<std::string> wrap(std::string_view utf8, std::size_t width);

@@ -15,7 +15,6 @@ namespace {
 
 Sighting node_that_says(const std::vector<std::string>& findings) {
   Sighting out;
-  out.there = {dbus::Service::node};
   out.node = FakeNode().status();
   out.node->findings = findings;
   out.node->probes = {{"D1", "tracepoint (degraded): no BTF"}};

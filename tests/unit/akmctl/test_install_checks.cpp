@@ -31,7 +31,6 @@ struct Node : MachineRoot {
     answers["--check-config"] = {0, "valid\n"};
     seen.node = FakeNode().status();
     seen.node->version = AKM_VERSION;
-    seen.there = {Service::node};
   }
   void mode(const std::string& path, mode_t bits) const {
     cr_assert_eq(chmod((folder.path() + path).c_str(), bits), 0);
@@ -65,12 +64,16 @@ Test(install_checks, daemons) {
   node.seen.node->version = "0.0.9";
   cr_assert(daemon_checks(node.machine, &node.seen)[0].says.contains("this is akmctl"));
   node.seen.node.reset();
-  const Check silent = daemon_checks(node.machine, &node.seen)[0];
-  cr_assert(silent.health == Health::notice && silent.says.contains("does not tell"), "%s",
-            silent.says.c_str());
-  node.seen.there.clear();
+  node.seen.silent[Service::node] = {Errc::not_authorized, ""};
+  cr_assert(daemon_checks(node.machine, &node.seen)[0].health == Health::notice);
+  node.seen.silent[Service::node] = {Errc::timed_out, ""};
+  const Check hangs = daemon_checks(node.machine, &node.seen)[0];
+  cr_assert(hangs.health == Health::problem && hangs.says.contains("does not answer"), "%s",
+            hangs.says.c_str());
+  node.seen.silent.clear();
   const Check down = daemon_checks(node.machine, &node.seen)[0];
-  cr_assert(down.health == Health::problem && down.remedy.contains("systemctl start akmd"));
+  cr_assert(down.health == Health::problem && down.says == "does not run" &&
+            down.remedy.contains("systemctl restart akmd"));
   cr_assert(daemon_checks(node.machine, nullptr)[0].health == Health::notice, "nobody could be asked");
   const MachineRoot empty;
   cr_assert(daemon_checks(empty.machine, nullptr)[0].remedy.contains("apt install"));
@@ -104,6 +107,9 @@ Test(install_checks, permissions) {
   node.mode(kConfig, 0644);
   node.own(kConfig, 1000);
   cr_assert(node.permission(kConfig).health == Health::problem);
+  node.write("/etc/akm/akmd.toml.d/a.toml", "");
+  node.mode("/etc/akm/akmd.toml.d", 0775);
+  cr_assert(node.permission("/etc/akm/akmd.toml.d").health == Health::problem);
   node.mode("/etc/akm", 0777);
   cr_assert(node.permission("/etc/akm").health == Health::problem);
   node.own(kState, 1000);

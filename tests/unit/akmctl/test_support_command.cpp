@@ -18,7 +18,7 @@ Test(support_command, makes_an_archive) {
   const auto content = [&](const std::string& name) {
     return world.execute({"/usr/bin/tar", "-xzOf", path, "akm-support/" + name});
   };
-  cr_assert_eq(content("node.json").json()["name"], "A");
+  cr_assert_eq(content("node.json").json()["node_name"], "A");
   cr_assert_eq(content("doctor.json").json()["checks"].is_array(), true);
   cr_assert(content("metrics.txt").out.contains("# EOF"));
   cr_assert(content("README.txt").out.contains("Left out: keys"));

@@ -16,6 +16,7 @@
 #include <sstream>
 #include <string>
 
+#include "daemon/base/log_setting.h"
 #include "daemon/base/unique_fd.h"
 
 using namespace akm;
@@ -244,4 +245,27 @@ Test(log, a_full_pipe_does_not_block) {
   std::string line(PIPE_BUF, '\0');
   cr_assert_gt(read(ends[0], line.data(), line.size()), 1000);
   for (const int fd : {ends[0], ends[1], saved}) (void)close(fd);
+}
+
+Test(log, the_level_changes_while_it_is_open) {
+  const Folder folder;
+  open_file(folder / "log");
+  cr_assert(log::wants(log::Level::info) && !log::wants(log::Level::debug));
+  log::set_level(log::Level::debug);
+  log::write(log::Level::debug, {}, "told");
+  log::set_level(log::Level::error);
+  log::warning("not told");
+  cr_assert_eq(log::options().level, log::Level::error);
+  cr_assert_eq(log::options().file, folder / "log");
+  const std::string text = content(folder / "log");
+  cr_assert(text.contains("told") && !text.contains("not told"), "%s", text.c_str());
+}
+
+Test(log, it_says_where_it_goes) {
+  const Folder folder;
+  const Journal journal(folder / "socket");
+  open_journal(folder / "socket");
+  cr_assert(log::in_journal());
+  open_file(folder / "log");
+  cr_assert_not(log::in_journal());
 }
