@@ -46,6 +46,7 @@ constexpr auto kFillers = std::to_array<Entry>({
     {"--recovery-file", Filler::files},
     {"--set", Filler::nothing},
     {"--signature", Filler::files},
+    {"--textfile", Filler::files},
     {"--timeout", Filler::nothing},
     {"--to", Filler::files},
     {"--to-token", Filler::nothing},
