@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 using namespace akm;
 using namespace akm::service;
@@ -77,10 +78,17 @@ Test(hook, it_is_killed_with_what_it_started) {
   const auto program = folder.script("sleep 60 &\necho $! > " + folder.file("pid") + "\nsleep 60\n");
   cr_assert_eq(run_hook(program, {}, 500ms).error().code, Errc::timed_out);
   const int child = std::stoi(folder.text("pid"));
-  // Dead, or a zombie that nobody has taken up yet.
-  std::ifstream status("/proc/" + std::to_string(child) + "/stat");
-  const std::string stat{std::istreambuf_iterator<char>(status), {}};
-  cr_assert(stat.empty() || stat.contains(") Z"), "%s", stat.c_str());
+  // Dead, or a zombie that nobody has taken up yet. The signal is sent; it dies when it is its turn to run.
+  const auto stat = [&] {
+    std::ifstream status("/proc/" + std::to_string(child) + "/stat");
+    return std::string{std::istreambuf_iterator<char>(status), {}};
+  };
+  const auto lives = [&] {
+    const std::string now = stat();
+    return !now.empty() && !now.contains(") Z");
+  };
+  for (int i = 0; i < 1000 && lives(); ++i) std::this_thread::sleep_for(10ms);
+  cr_assert_not(lives(), "%s", stat().c_str());
 }
 
 Test(hook, only_what_is_root_s_alone_is_run) {
