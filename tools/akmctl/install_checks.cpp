@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <sstream>
+#include <system_error>
+#include <vector>
 
 #include "daemon/service/policy_file.h"
 #include "tools/akmctl/installed.h"
@@ -75,6 +78,19 @@ void check_configuration(Checks& out, const Machine& machine, const std::string&
   }
 }
 
+/// A file and its drop-ins, with the folder that these are in.
+void check_configuration_of(Checks& out, const Machine& machine, const std::string& file) {
+  check_configuration(out, machine, file);
+  const std::string folder = file + ".d";
+  check_configuration(out, machine, folder);
+  std::vector<std::string> names;
+  std::error_code unreadable;  // check_configuration() has said so
+  for (const auto& entry : std::filesystem::directory_iterator(machine.path(folder), unreadable))
+    if (entry.path().extension() == ".toml") names.push_back(entry.path().filename().string());
+  std::ranges::sort(names);
+  for (const std::string& name : names) check_configuration(out, machine, folder + "/" + name);
+}
+
 /// The number of a user; none where this machine has no such user.
 std::optional<uid_t> uid_of(const Machine& machine, const std::string& user) {
   std::istringstream in(machine.read("/etc/passwd").value_or(""));
@@ -103,9 +119,25 @@ Check state_permissions(const Machine& machine, Service service, const std::stri
   return {"permissions", folder, Health::good, permissions(info), ""};
 }
 
+/// Of the PIN of a token: to be read by nobody but its owner.
+void check_pin(Checks& out, const Machine& machine, const std::string& file) {
+  const auto info = machine.look(file);
+  if (!info) {
+    out.push_back(unseen("permissions", file, info.error()));
+  } else if ((info->st_mode & 0077U) != 0) {
+    out.push_back({"permissions", file, Health::problem,
+                   permissions(*info) + ": others may use the PIN in it",
+                   "chmod go= " + file + ", and change the PIN"});
+  } else {
+    out.push_back({"permissions", file, Health::good, permissions(*info), ""});
+  }
+}
+
 void check_state(Checks& out, const Machine& machine, Service service) {
   const std::string standard = std::string("/var/lib/") + program_of(service);
   const auto settings = settings_of(machine, service);
+  const std::string pin = settings ? text_in(*settings, "sealing.pin_file", "") : "";
+  if (!pin.empty()) check_pin(out, machine, pin);
   const std::string folder = settings ? text_in(*settings, "state.folder", standard) : standard;
   const auto info = machine.look(folder);
   if (!info) {
@@ -202,11 +234,8 @@ Checks configuration_checks(const Machine& machine) {
 Checks permission_checks(const Machine& machine) {
   Checks out;
   check_configuration(out, machine, "/etc/akm");
-  for (const Service service : kServices) {
-    check_configuration(out, machine, config_path(service));
-    check_configuration(out, machine, config_path(service) + ".d");
-  }
-  check_configuration(out, machine, std::string(service::kDefaultPolicyPath));
+  for (const Service service : kServices) check_configuration_of(out, machine, config_path(service));
+  check_configuration_of(out, machine, std::string(service::kDefaultPolicyPath));
   for (const Service service : kServices) check_state(out, machine, service);
   return out;
 }

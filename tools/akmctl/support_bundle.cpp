@@ -154,7 +154,7 @@ void add_kernel_options(const Machine& machine, SupportBundle& bundle) {
   const std::string release = machine.read("/proc/sys/kernel/osrelease").value_or("");
   auto text = machine.read("/boot/config-" + release);
   if (!text) {
-    auto packed = machine.run({"zcat", machine.path("/proc/config.gz")}, kPatienceS);
+    auto packed = machine.run({"gzip", "-dc", machine.path("/proc/config.gz")}, kPatienceS);
     if (!packed || packed->exit_code != 0)
       return bundle.absent.push_back("kernel-options.txt: no /boot/config-" + release +
                                      ", no /proc/config.gz");

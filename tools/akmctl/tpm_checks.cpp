@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <iterator>
 #include <map>
@@ -50,8 +52,10 @@ Result<Answer> ask(int fd, std::uint32_t command, std::initializer_list<std::uin
   out.u32(command);
   for (const std::uint32_t one : arguments) out.u32(one);
   const auto written = out.written();
-  if (write(fd, written.data(), written.size()) != static_cast<ssize_t>(written.size()))
-    return fail_errno(Errc::tpm_failed, "a command");
+  // A socket that its TPM has closed is an error, and not the end by SIGPIPE.
+  ssize_t sent = send(fd, written.data(), written.size(), MSG_NOSIGNAL);
+  if (sent < 0 && errno == ENOTSOCK) sent = write(fd, written.data(), written.size());
+  if (sent != static_cast<ssize_t>(written.size())) return fail_errno(Errc::tpm_failed, "a command");
   std::vector<std::uint8_t> answer;
   std::size_t whole = kHeaderBytes;
   while (answer.size() < whole) {

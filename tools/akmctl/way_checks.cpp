@@ -40,28 +40,38 @@ void check_route(Checks& out, const Machine& machine, const std::string& endpoin
   }
 }
 
+/// How bad it is that an NMM was not heard, by what the node is at; as status says.
+Health of_silence(node::NodeState state) {
+  if (state == node::NodeState::activating) return Health::notice;
+  return state == node::NodeState::provisioned ? Health::warning : Health::problem;
+}
+
+Check heard_or_not(const node::StatusSnapshot& node, const AsrSnapshot& asr, const MemberSnapshot& other) {
+  const std::string heard = age(other.last_heard_ns, asr.now_ns);
+  // The daemon's own word where it has one, so that this and status say the same.
+  const bool silent = std::ranges::any_of(node.findings, [](const std::string& finding) {
+    return finding.contains("The NMM does not answer") || finding.contains("not reached on any chain");
+  });
+  if (!silent && other.state == "heard")
+    return nmm("NMM", Health::good, "was heard " + (heard.empty() ? "lately" : heard + " ago"));
+  return nmm("NMM", silent ? Health::problem : of_silence(node.state),
+             heard.empty() ? "was not heard since akmd has started"
+                           : "does not answer; it was last heard " + heard + " ago",
+             "look whether akm-nmmd runs there, and whether UDP gets through both ways");
+}
+
 }  // namespace
 
 Checks way_checks(const Machine& machine, const Sighting& sighting) {
-  Checks out;
-  if (!sighting.node || sighting.node->nmm_id == 0) return out;
+  if (!sighting.node) return {nmm("NMM", Health::notice, "not looked at: akmd does not tell where it is")};
+  if (sighting.node->nmm_id == 0) return {};
   const auto asr = std::ranges::find(sighting.node_asrs, std::string("provisioning"), &AsrSnapshot::kind);
   const MemberSnapshot* const other = asr == sighting.node_asrs.end() ? nullptr : nmm_of(*asr);
-  if (other == nullptr) return out;
+  if (other == nullptr)
+    return {nmm("NMM", Health::notice, "not looked at: akmd tells no relationship with it")};
+  Checks out;
   for (const std::string& endpoint : other->endpoints) check_route(out, machine, endpoint);
-  const std::string heard = age(other->last_heard_ns, asr->now_ns);
-  // The daemon's own word where it has one, so that this and status say the same.
-  const bool silent = std::ranges::any_of(sighting.node->findings, [](const std::string& finding) {
-    return finding.contains("The NMM does not answer") || finding.contains("not reached on any chain");
-  });
-  if (sighting.node->state == node::NodeState::active && !silent && other->state == "heard") {
-    out.push_back(nmm("NMM", Health::good, "was heard " + (heard.empty() ? "lately" : heard + " ago")));
-  } else {
-    out.push_back(nmm("NMM", Health::problem,
-                      heard.empty() ? "was not heard since akmd has started"
-                                    : "does not answer; it was last heard " + heard + " ago",
-                      "look whether akm-nmmd runs there, and whether UDP gets through both ways"));
-  }
+  out.push_back(heard_or_not(*sighting.node, *asr, *other));
   return out;
 }
 

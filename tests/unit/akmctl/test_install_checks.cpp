@@ -108,6 +108,9 @@ Test(install_checks, permissions) {
   node.own(kConfig, 1000);
   cr_assert(node.permission(kConfig).health == Health::problem);
   node.write("/etc/akm/akmd.toml.d/a.toml", "");
+  cr_assert(node.permission("/etc/akm/akmd.toml.d/a.toml").health == Health::good);
+  node.mode("/etc/akm/akmd.toml.d/a.toml", 0666);
+  cr_assert(node.permission("/etc/akm/akmd.toml.d/a.toml").health == Health::problem);
   node.mode("/etc/akm/akmd.toml.d", 0775);
   cr_assert(node.permission("/etc/akm/akmd.toml.d").health == Health::problem);
   node.mode("/etc/akm", 0777);
@@ -116,7 +119,12 @@ Test(install_checks, permissions) {
   cr_assert(node.permission(kState).remedy.contains("chown -R akmd:"));
   node.mode(kState, 0750);
   cr_assert(node.permission(kState).remedy.contains("chmod 0700"));
-  node.write(kConfig, "[state]\nfolder = \"/srv/akm\"\n");
+  node.write(kConfig, "[state]\nfolder = \"/srv/akm\"\n[sealing]\npin_file = \"/etc/akm/pin\"\n");
+  node.write("/etc/akm/pin", "1234");
+  node.mode("/etc/akm/pin", 0640);
+  cr_assert(node.permission("/etc/akm/pin").health == Health::problem);
+  node.mode("/etc/akm/pin", 0400);
+  cr_assert(node.permission("/etc/akm/pin").health == Health::good);
   node.write("/srv/akm/x", "");
   node.mode("/srv/akm", 0755);
   cr_assert(node.permission("/srv/akm").health == Health::problem);

@@ -58,10 +58,30 @@ Test(way_checks, the_route_and_its_mtu) {
   cr_assert(named(way.checks(), "route").says.contains("Network is unreachable"));
 }
 
-Test(way_checks, nothing_of_a_node_without_an_nmm) {
+Test(way_checks, what_silence_means_follows_the_node_s_state) {
+  using node::NodeState;
+  Way way;
+  way.seen.node->state = NodeState::quarantined;
+  cr_assert(named(way.checks(), "NMM").health == Health::good, "it answers a node in quarantine too");
+  way.seen.node_asrs[0].members[0].state = "silent";
+  for (const auto& [state, health] :
+       {std::pair{NodeState::active, Health::problem}, std::pair{NodeState::quarantined, Health::problem},
+        std::pair{NodeState::provisioned, Health::warning},
+        std::pair{NodeState::activating, Health::notice}}) {
+    way.seen.node->state = state;
+    cr_assert(named(way.checks(), "NMM").health == health, "state %d", static_cast<int>(state));
+  }
+}
+
+Test(way_checks, nothing_of_a_node_without_an_nmm_and_a_notice_of_one_that_does_not_tell) {
   Way way;
   way.seen.node->nmm_id = 0;
   cr_assert(way.checks().empty());
+  way.seen.node->nmm_id = 0x77;
+  way.seen.node_asrs.clear();
+  cr_assert(named(way.checks(), "NMM").health == Health::notice);
+  way.seen.node.reset();
+  cr_assert(named(way.checks(), "NMM").says.contains("not looked at"));
 }
 
 Test(way_checks, detections) {
