@@ -166,8 +166,10 @@ Status Restoration::take(const BackupContent& content) {
   AKM_TRY(raise_incarnation(parts_.store, parts_.counted, static_cast<std::uint32_t>(floor)));
   const Status stored = store_all(content, secrets);
   if (!stored) {
-    if (const Status undone = undo(); !undone)
-      log::error("what is left of a backup goes at the next start: " + undone.error().message());
+    if (const Status undone = undo(); !undone) {
+      log::error("what is left of a backup goes with a new start: " + undone.error().message());
+      anew_due_ = core_.now() + kAnewSoon;  // before anything is made beside it, which would go too
+    }
     return stored;
   }
   log::write(log::Level::notice, message_id::kStateChanged,
@@ -187,14 +189,20 @@ Result<bool> Restoration::resume() {
   AKM_ASSIGN(const auto known, mark());
   if (core_.root.numbers().size() > 1) sweep_due_ = core_.now() + kSweepPause;
   if (!known) return false;
-  if (core_.root.nmm_id() != known->nmm_id || core_.root.newest() != known->newest) {
+  // The root secret of the backup went last; newer ones may have followed it.
+  const auto& numbers = core_.root.numbers();
+  if (core_.root.nmm_id() != known->nmm_id || std::ranges::find(numbers, known->newest) == numbers.end()) {
     AKM_TRY(undo());
     log::write(log::Level::warning, message_id::kStateDoubtful,
                "A backup was not wholly taken over: this NMM is what it was before");
     return false;
   }
-  if (const auto policies = parts_.store.read(kPoliciesAside))
+  const auto policies = parts_.store.read(kPoliciesAside);
+  if (policies) {
     AKM_TRY(parts_.store.write(kPoliciesRecord, policies->reveal()));
+  } else if (policies.error().code != Errc::not_found) {
+    return std::unexpected(policies.error());  // they are nowhere else
+  }
   call_nodes();
   finish_due_ = core_.now() + kFinishSoon;
   return true;

@@ -27,7 +27,8 @@ class Backup(IntegrationTest):
         return {n["name"]: n for n in nmm.json("nmm", "nodes")} if nmm.status() else {}
 
     def opened(self, nmm, command, **options):
-        return nmm.akmctl("--json", "nmm", command, self.file, "--recovery-file", "-", stdin=self.secret + "\n",
+        yes = ["--yes"] if command == "restore" else []
+        return nmm.akmctl("--json", "nmm", command, self.file, *yes, "--recovery-file", "-", stdin=self.secret + "\n",
                           **options)
 
     def backup(self, nmm):
@@ -47,7 +48,7 @@ class Backup(IntegrationTest):
 
         lost = time.monotonic()
         spare.start()
-        wrong = spare.akmctl("nmm", "restore", self.file, "--recovery-file", "-", stdin="0" * 20, check=False)
+        wrong = spare.akmctl("nmm", "restore", self.file, "--yes", "--recovery-file", "-", stdin="0" * 20, check=False)
         self.assertIn("another recovery secret", wrong.stderr)
         self.opened(spare, "restore")
         wait_until(lambda: [n["state"] == "active" and n["serial"] == 2 and n["last_heard_ns"] > 0

@@ -13,6 +13,7 @@
 #include "dbus/sealed_memfd.h"
 #include "tools/akmctl/code_entry.h"
 #include "tools/akmctl/commands.h"
+#include "tools/akmctl/confirm.h"
 #include "tools/akmctl/table.h"
 
 namespace akm::ctl {
@@ -22,6 +23,7 @@ using Facts = nmm::ControlPort::BackupFacts;
 
 struct Arguments {
   std::string file, recovery_file;
+  bool yes = false;
 };
 
 Status say_made(const Session& session, const std::string& path, const UniqueFd& drawn) {
@@ -96,6 +98,11 @@ std::string json_of(const Facts& backup) {
 }
 
 Status open_backup(Session& session, const Arguments& args, bool restore) {
+  if (restore) {
+    AKM_TRY(confirm(args.yes,
+                    "this makes this machine the NMM of the backup; the one that made it is not "
+                    "heard by its nodes any more"));
+  }
   AKM_ASSIGN(const auto bytes, read_file(args.file, dbus::limits::kBackupBytes));
   AKM_ASSIGN(const UniqueFd file, dbus::make_sealed_memfd("akm-nmm-backup", bytes));
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
@@ -130,11 +137,13 @@ void add_backup_commands(CLI::App& nmm, Session& session) {
   const auto opening = [&](CLI::App* command) {
     command->add_option("--recovery-file", args->recovery_file,
                         "Read the recovery secret from here (- is standard input) instead of asking");
+    return command;
   };
   opening(add("restore-test", "Open a backup and show what is in it; changes nothing",
               [](Session& s, const Arguments& a) { return open_backup(s, a, false); }));
   opening(add("restore", "Take the place of the NMM that a backup was made of",
-              [](Session& s, const Arguments& a) { return open_backup(s, a, true); }));
+              [](Session& s, const Arguments& a) { return open_backup(s, a, true); }))
+      ->add_flag("--yes", args->yes, "Without asking");
 }
 
 }  // namespace akm::ctl

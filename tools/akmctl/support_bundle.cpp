@@ -112,13 +112,13 @@ void run_into(const Machine& machine, SupportBundle& bundle, std::string_view fi
   const auto ran = machine.run(command, kPatienceS);
   const std::string name(file);
   if (!ran) return bundle.absent.push_back(name + ": " + ran.error().message());
-  const bool told = ran->exit_code == 0 || ran->exit_code == 7 || ran->exit_code == 8;  // status's own
+  const bool cut = ran->output.size() >= Machine::kOutputBytes;  // it ends by a signal then
+  const bool told = cut || ran->exit_code == 0 || ran->exit_code == 7 || ran->exit_code == 8;  // status's own
   if (!told) {
     return bundle.absent.push_back(
         fmt::format("{}: exit {}: {}", name, ran->exit_code, first_line(ran->output)));
   }
-  if (ran->output.size() >= Machine::kOutputBytes)
-    bundle.absent.push_back(name + ": the rest, it was too long");
+  if (cut) bundle.absent.push_back(name + ": the rest, it was too long");
   bundle.files.push_back(text_file(name, ran->output));
 }
 

@@ -38,14 +38,17 @@ Test(akmctl_backup, is_opened_with_a_secret_that_is_in_no_argument) {
   cr_assert_eq(world.nmm.calls.back(), "test_backup B with S");
   cr_assert(tested.out.contains("Nothing was changed"), "%s", tested.out.c_str());
   cr_assert(tested.out.contains("2023-11-14 22:13:20 UTC"), "%s", tested.out.c_str());
-  const auto json = world.run({"--json", "nmm", "restore", file, "--recovery-file", "-"}, "S\n").json();
+  const auto json =
+      world.run({"--json", "nmm", "restore", file, "--yes", "--recovery-file", "-"}, "S\n").json();
   cr_assert_eq(world.nmm.calls.back(), "restore_backup B with S");
   cr_assert_eq(json["nodes"][0]["name"], "a");
   cr_assert_eq(json["asrs"][0]["generation"], 5);
-  cr_assert(world.run({"nmm", "restore", file}).err.contains("--recovery-file"));
-  cr_assert_neq(world.run({"nmm", "restore", file + "x", "--recovery-file", "-"}, "S").exit_code, 0);
+  cr_assert(world.run({"nmm", "restore", file, "--yes"}).err.contains("--recovery-file"));
+  cr_assert_neq(world.run({"nmm", "restore", file + "x", "--yes", "--recovery-file", "-"}, "S").exit_code, 0);
+  const Outcome unasked = world.run({"nmm", "restore", file, "--recovery-file", "-"}, "S");
+  cr_assert(unasked.exit_code != 0 && unasked.err.contains("--yes"), "%s", unasked.err.c_str());
   world.nmm.deferred.result = fail(Errc::not_authentic, "test");
-  cr_assert_eq(world.run({"nmm", "restore", file, "--recovery-file", "-"}, "S").exit_code, 1);
+  cr_assert_eq(world.run({"nmm", "restore", file, "--yes", "--recovery-file", "-"}, "S").exit_code, 1);
 }
 
 Test(akmctl_backup, a_relationship_is_confirmed_by_its_name) {

@@ -198,7 +198,7 @@ Test(json_schema, of_an_nmm) {
             {"nmm backup", {backup + "1"}},
             {"nmm backup", {backup + "2", "--recovery-file", "-"}, "correct horse battery"},
             {"nmm restore-test", {backup + "1", "--recovery-file", "-"}, "S"},
-            {"nmm restore", {backup + "1", "--recovery-file", "-"}, "S"},
+            {"nmm restore", {backup + "1", "--yes", "--recovery-file", "-"}, "S"},
             {"nmm join", {"/a", "--code-file", "-"}, "A"},
             {"asr list"},
             {"asr create", {"beta", "A", "B"}},
