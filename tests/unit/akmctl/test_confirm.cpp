@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 
 #include <string>
@@ -25,9 +26,14 @@ Answered answer(const std::string& typed) {
   const UniqueFd programs(slave);
   cr_assert_eq(write(operators.get(), typed.data(), typed.size()), static_cast<ssize_t>(typed.size()));
   Answered out{ctl::confirm(false, "this ends the world", programs.get(), programs.get()), {}};
-  char shown[256] = {};
-  const ssize_t n = read(operators.get(), shown, sizeof shown);
-  out.shown.assign(shown, n > 0 ? static_cast<std::size_t>(n) : 0);
+  // A terminal hands over what was written when it is its turn, and in pieces.
+  pollfd more{.fd = operators.get(), .events = POLLIN, .revents = 0};
+  while (!out.shown.contains("go on: ") && poll(&more, 1, 10'000) == 1) {
+    char shown[256] = {};
+    const ssize_t n = read(operators.get(), shown, sizeof shown);
+    if (n <= 0) break;
+    out.shown.append(shown, static_cast<std::size_t>(n));
+  }
   return out;
 }
 
