@@ -200,8 +200,11 @@ Result<bool> Restoration::resume() {
   const auto policies = parts_.store.read(kPoliciesAside);
   if (policies) {
     AKM_TRY(parts_.store.write(kPoliciesRecord, policies->reveal()));
+  } else if (policies.error().code == Errc::state_corrupt) {
+    parts_.find("The policies on detections of the backup cannot be read: " + policies.error().message() +
+                "; set them anew (akmctl policy set)");
   } else if (policies.error().code != Errc::not_found) {
-    return std::unexpected(policies.error());  // they are nowhere else
+    return std::unexpected(policies.error());  // it may pass, and they are nowhere else
   }
   call_nodes();
   finish_due_ = core_.now() + kFinishSoon;

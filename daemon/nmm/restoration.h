@@ -25,6 +25,7 @@ class Restoration {
     std::uint32_t counted = 0;           // this start, by the sealer
     std::function<void()> start_anew;    // the daemon, with another incarnation
     std::function<bool()> stands_alone;  // with a Root, former secrets go when the Root has heard of it
+    std::function<void(std::string)> find;
   };
   explicit Restoration(Parts parts) : parts_(std::move(parts)), core_(parts_.core) {}
 

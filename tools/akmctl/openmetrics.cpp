@@ -125,13 +125,15 @@ std::string node_metrics(const node::StatusSnapshot& status, const std::vector<A
   facts_of(node, status, status.node_name, node::node_state_name(status.state));
   node.counters(status.counters);
   Part relationships(Subject::asr, format);
-  for (const char* family : {"generation", "epoch"}) {
+  const auto each = [&](std::string_view family, auto member) {
     for (const AsrSnapshot& asr : asrs) {
       relationships.property(family,
                              fmt::format("asr=\"{}\",label=\"{}\"", hex_id(asr.id), escape_label(asr.label)),
-                             family[0] == 'g' ? asr.generation : asr.epoch);
+                             asr.*member);
     }
-  }
+  };
+  each("generation", &AsrSnapshot::generation);
+  each("epoch", &AsrSnapshot::epoch);
   return std::move(node).text() + std::move(relationships).text();
 }
 

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <set>
 #include <sstream>
 #include <string_view>
 #include <utility>
@@ -97,9 +99,9 @@ std::vector<std::string> words_of(std::string_view command) {
   return out;
 }
 
-bool is_among(std::string_view word, std::string_view words) {
+std::set<std::string, std::less<>> set_of(std::string_view words) {
   const std::vector<std::string> all = words_of(words);
-  return std::ranges::find(all, word) != all.end();
+  return {all.begin(), all.end()};
 }
 
 std::string first_line(const std::string& text) {
@@ -160,10 +162,11 @@ void add_kernel_options(const Machine& machine, SupportBundle& bundle) {
                                      ", no /proc/config.gz");
     text = std::move(packed->output);
   }
+  const auto wanted = set_of(kKernelOptions);
   std::istringstream in(*text);
   std::string out;
   for (std::string line; std::getline(in, line);) {
-    if (is_among(line.substr(0, line.find('=')), kKernelOptions)) out += line + "\n";
+    if (wanted.contains(line.substr(0, line.find('=')))) out += line + "\n";
   }
   bundle.files.push_back(text_file("kernel-options.txt", out));
 }
@@ -197,10 +200,11 @@ NamedFile text_file(std::string name, const std::string& text) {
 }
 
 std::string shown_settings(const service::Values& values) {
+  const auto harmless = set_of(kShown);
   service::Values shown;
   std::string left_out;
   for (const auto& [name, value] : values) {
-    if (is_among(name, kShown)) {
+    if (harmless.contains(name)) {
       shown.emplace(name, value);
     } else {
       // A name that is no name may be a value in the wrong place.

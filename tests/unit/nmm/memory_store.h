@@ -14,6 +14,7 @@ namespace akm::nmm::test {
 class MemoryStore final : public store::SealedStore {
  public:
   Result<SecretBuffer> read(std::string_view name) override {
+    if (name == corrupt) return fail(Errc::state_corrupt, std::string(name));
     const auto at = records.find(name);
     if (at == records.end()) return fail(Errc::not_found, std::string(name));
     return SecretBuffer::copy_of(at->second);
@@ -56,6 +57,7 @@ class MemoryStore final : public store::SealedStore {
   std::map<std::string, std::vector<std::uint8_t>, std::less<>> records;
   bool failing = false;
   std::optional<std::string> failing_names;  // that begin so
+  std::optional<std::string> corrupt;        // the name of one that does not open
   std::size_t writes = 0;
   std::size_t writings = 0;  // several records written together are one
   akm::test::KillPoint kill;

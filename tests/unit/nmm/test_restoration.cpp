@@ -46,6 +46,20 @@ class Photographer final : public store::SealedStore {
   MemoryStore below_;
 };
 
+/// A disk that takes everything and gives nothing away.
+class Keeper final : public store::SealedStore {
+ public:
+  Result<SecretBuffer> read(std::string_view name) override { return below_.read(name); }
+  Status write(std::string_view name, std::span<const std::uint8_t> record) override {
+    return below_.write(name, record);
+  }
+  Status remove(std::string_view name) override { return fail(Errc::read_only, std::string(name)); }
+  Result<std::vector<std::string>> list() override { return below_.list(); }
+
+ private:
+  MemoryStore below_;
+};
+
 }  // namespace
 
 Test(restoration, reaches_the_nodes_and_gives_nothing_to_one_that_was_put_out_since) {
@@ -228,6 +242,57 @@ Test(restoration, a_disk_that_takes_no_more_leaves_what_there_was) {
     net.store.failing_names.reset();
     cr_assert(net.nmm->restoration().take(content), "%s: the second time", name);
   }
+}
+
+/// What is made beside a half that is left would go with it at the next start.
+Test(restoration, what_cannot_be_undone_now_is_undone_by_a_new_start) {
+  NmmNet net(2);
+  net.activate_all();
+  const BackupContent content = content_of(net);
+  net.store.records.clear();
+  net.restart_nmm();
+  Keeper keeper;
+  net.store.disk = &keeper;
+  net.store.failing_names = "nmm-root";
+  cr_assert(net.nmm->restoration().take(content).error().code == Errc::disk_full);
+  cr_assert(net.nmm->restoration().stopped());
+  cr_assert(net.nmm->restoration().take(content).error().code == Errc::busy);
+  net.store.disk = nullptr;
+  net.store.failing_names.reset();
+  net.restart_nmm();
+  cr_assert(net.nmm->nodes().empty());
+  cr_assert_not(net.store.records.contains("nmm-restoration"));
+  cr_assert(net.nmm->restoration().take(content));
+}
+
+Test(restoration, a_root_secret_that_followed_is_no_reason_to_undo_it) {
+  NmmNet net(2);
+  net.activate_all();
+  const BackupContent content = content_of(net);
+  cr_assert(restore_elsewhere(net, content));
+  const auto mark = net.store.records.at("nmm-restoration");
+  SeededRandom random(5);
+  RootSecret root(net.store, random);
+  cr_assert(root.load());
+  auto secrets = std::move(*root.read_all());
+  secrets.push_back({root.newest() + 1, secrets.back().secret.clone()});
+  cr_assert(root.take(content.issue.nmm_id, secrets));
+  net.store.records["nmm-restoration"] = mark;
+  net.restart_nmm();
+  cr_assert_eq(net.nmm->nodes().size(), 2U);
+}
+
+Test(restoration, policies_that_do_not_open_are_said_to_be_gone) {
+  NmmNet net(1);
+  net.activate_all();
+  const BackupContent content = content_of(net);
+  net.store.records.clear();
+  net.restart_nmm();
+  cr_assert(net.nmm->restoration().take(content));
+  net.store.corrupt = "nmm-restoration-policies";
+  net.restart_nmm();
+  cr_assert_eq(net.nmm->nodes().size(), 1U);
+  cr_assert(has_finding(net, "set them anew"));
 }
 
 Test(restoration, too_many_root_secrets_in_use_are_refused) {
