@@ -190,8 +190,7 @@ Result<bool> Restoration::resume() {
   if (core_.root.numbers().size() > 1) sweep_due_ = core_.now() + kSweepPause;
   if (!known) return false;
   // The root secret of the backup went last; newer ones may have followed it.
-  const auto& numbers = core_.root.numbers();
-  if (core_.root.nmm_id() != known->nmm_id || std::ranges::find(numbers, known->newest) == numbers.end()) {
+  if (core_.root.nmm_id() != known->nmm_id || !core_.root.numbers().contains(known->newest)) {
     AKM_TRY(undo());
     log::write(log::Level::warning, message_id::kStateDoubtful,
                "A backup was not wholly taken over: this NMM is what it was before");
