@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -26,29 +28,30 @@ struct Arguments {
   bool yes = false;
 };
 
-Status say_made(const Session& session, const std::string& path, const UniqueFd& drawn) {
-  if (!drawn) {
-    say(session, "The backup is in " + path + ". It opens with the secret that you gave.",
-        nlohmann::json{{"path", path}}.dump());
-    return {};
-  }
-  AKM_ASSIGN(const SecretBuffer secret, read_code(drawn));
+void say_made(const Session& session, const std::string& path) {
+  say(session, "The backup is in " + path + ". It opens with the secret that you gave.",
+      nlohmann::json{{"path", path}}.dump());
+}
+
+/// False where nobody could read it: the backup is of no use then.
+bool say_made(const Session& session, const std::string& path, const SecretBuffer& secret) {
   // The secret has only letters, digits and "-": it needs no escapes, and no copy of it is made.
   const std::string before = session.options.json
                                  ? fmt::format(R"({{"path":{},"secret":")", nlohmann::json(path).dump())
                                  : facts({{"Backup", path}}) + "\nRecovery secret: ";
   fmt::print(stdout, "{}", before);
-  show_code(secret);
+  if (!show_code(secret)) return false;
   fmt::print(stdout, "{}\n",
              session.options.json ? "\"}"
                                   : "\n\nIt is shown this once. Keep it apart from the file: both together "
                                     "are this NMM. Try them with akmctl nmm restore-test.");
-  return {};
+  return true;
 }
 
 /// A new file: what is there may be the only good backup.
 Status backup(Session& session, const Arguments& args) {
   AKM_ASSIGN(const std::string path, absolute_path(args.file));
+  if (std::filesystem::exists(path)) return fail(Errc::already_exists, path);
   AKM_ASSIGN(dbus::Proxy* const proxy, session.reach(dbus::Service::nmm));
   UniqueFd own;
   if (!args.recovery_file.empty()) {
@@ -56,8 +59,18 @@ Status backup(Session& session, const Arguments& args) {
   }
   AKM_ASSIGN(const auto made, proxy->make_backup(own ? &own : nullptr));
   AKM_ASSIGN(const auto bytes, dbus::read_public_memfd(made.file.get(), dbus::limits::kBackupBytes));
+  SecretBuffer drawn;
+  if (made.secret) {
+    AKM_ASSIGN(drawn, read_code(made.secret));
+  }
   AKM_TRY(create_file_atomically(path, bytes, 0600));
-  return say_made(session, path, made.secret);
+  if (!made.secret) {
+    say_made(session, path);
+  } else if (!say_made(session, path, drawn)) {
+    (void)std::remove(path.c_str());
+    return fail(Errc::io_failed, "the recovery secret could not be shown; the backup was removed again");
+  }
+  return {};
 }
 
 std::string time_text(std::uint64_t unix_s) {

@@ -106,15 +106,16 @@ Result<SecretBuffer> read_code(const UniqueFd& memfd) {
   return code;
 }
 
-void show_code(const SecretBuffer& code) {
-  (void)std::fflush(stdout);
+bool show_code(const SecretBuffer& code) {
+  if (std::fflush(stdout) != 0) return false;
   std::span<const std::uint8_t> rest = code.reveal();
   while (!rest.empty()) {
     const ssize_t n = write(STDOUT_FILENO, rest.data(), rest.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;  // nobody reads: the code is lost, and a new bundle must be prepared
+    if (n <= 0) return false;
     rest = rest.subspan(static_cast<std::size_t>(n));
   }
+  return true;
 }
 
 }  // namespace akm::ctl

@@ -27,6 +27,7 @@ Result<UniqueFd> enter_pin(const std::string& file);
 /// The text of a memfd with a code; malformed when it is not made of A-Z, a-z, 0-9 and "-".
 Result<SecretBuffer> read_code(const UniqueFd& memfd);
 /// Writes to standard output past its buffer, so that no copy stays in this process.
-void show_code(const SecretBuffer& code);
+/// False: not all of it, nobody reads.
+bool show_code(const SecretBuffer& code);
 
 }  // namespace akm::ctl

@@ -1,6 +1,8 @@
 #include <criterion/criterion.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+
 #include "tests/unit/akmctl/akmctl_fixture.h"
 
 using namespace akm;
@@ -19,6 +21,11 @@ Test(akmctl_backup, is_written_once_for_the_owner_alone_and_its_secret_is_shown)
   cr_assert_eq(stat(file.c_str(), &status), 0);
   cr_assert_eq(status.st_mode & 0777, 0600U);
   cr_assert_neq(world.run({"nmm", "backup", file}).exit_code, 0, "it is not overwritten");
+  const Outcome unread =
+      world.execute({"/bin/sh", "-c", "exec \"$0\" --bus \"$1\" nmm backup \"$2\" >/dev/full", AKMCTL_PATH,
+                     world.daemon.address(), file + "0"});
+  cr_assert_neq(unread.exit_code, 0);
+  cr_assert_not(std::filesystem::exists(file + "0"), "a backup that nobody can open");
   const auto json = world.run({"--json", "nmm", "backup", file + "2"}).json();
   cr_assert_eq(json["secret"], "0123A-BCDEF-GHJKM-NPQRS");
   const Outcome own =
