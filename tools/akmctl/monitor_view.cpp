@@ -60,17 +60,15 @@ std::string heard_at(const AsrSnapshot& asr) {
   return age(last, asr.now_ns);
 }
 
-Row row_of(const AsrSnapshot& asr, bool nmm) {
+Row row_of(const AsrSnapshot& asr) {
   Row out{.name = visible(asr.label),
-          .kind = nmm                          ? "ASR"
-                  : asr.kind == "provisioning" ? "to NMM"
-                                               : "ASR",
-          .state = nmm ? "agreed" : visible(asr.phase),
+          .kind = asr.kind == "provisioning" ? "to NMM" : "ASR",
+          .state = visible(asr.phase),
           .epoch = fmt::format("{}.{}", asr.generation, asr.epoch),
           .heard = heard_at(asr)};
   if (!asr.chain.empty() && asr.chain != "normal") out.state += " (" + visible(asr.chain) + ")";
   if (!asr.stragglers.empty()) out.state = fmt::format("waits for {}", asr.stragglers.size());
-  if (out.state.contains(' ')) out.tone = Tone::doubtful;
+  if (out.state.contains(' ') || asr.phase == "unconfirmed") out.tone = Tone::doubtful;
   return out;
 }
 
@@ -92,8 +90,8 @@ std::vector<Row> rows_of(const Sighting& sighting) {
   const std::int64_t now_ns =
       sighting.nmm_asrs.empty() ? boottime_now().ns : sighting.nmm_asrs.front().now_ns;
   for (const nmm::NodeSnapshot& one : sighting.nodes) all.push_back(row_of(one, now_ns));
-  for (const AsrSnapshot& one : sighting.nmm_asrs) all.push_back(row_of(one, true));
-  for (const AsrSnapshot& one : sighting.node_asrs) all.push_back(row_of(one, false));
+  for (const AsrSnapshot& one : sighting.nmm_asrs) all.push_back(row_of(one));
+  for (const AsrSnapshot& one : sighting.node_asrs) all.push_back(row_of(one));
   // What is not well is seen though there is no room for all.
   std::vector<Row> out;
   for (const Tone tone : {Tone::bad, Tone::doubtful, Tone::plain})

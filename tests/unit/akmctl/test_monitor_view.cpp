@@ -129,6 +129,13 @@ Test(monitor_view, nothing_that_a_terminal_obeys_comes_through) {
                std::string::npos);
 }
 
+Test(monitor_view, a_relationship_of_an_nmm_that_is_in_doubt_is_not_called_well) {
+  MonitorView view = busy();
+  view.sighting.nmm_asrs.front().phase = "unconfirmed";
+  const std::string text = whole(picture(view, {.columns = 120, .rows = 60}));
+  cr_assert(text.contains("unconfirmed"), "%s", text.c_str());
+}
+
 Test(monitor_view, colour_is_around_what_was_cut) {
   screen() = {.columns = 20, .colour = true};
   const auto lines = picture(busy(), {.columns = 20, .rows = 5});
