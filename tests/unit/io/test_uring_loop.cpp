@@ -1,5 +1,11 @@
 #include "daemon/io/uring_loop.h"
 
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "daemon/base/unique_fd.h"
+#include "daemon/io/udp_socket.h"
 #include "tests/unit/io/loop_suite.h"
 
 AKM_LOOP_SUITE(uring_loop, akm::io::BackendChoice::io_uring)
@@ -35,4 +41,21 @@ Test(uring_loop, exhausted_buffers_are_counted) {
   cr_assert(!guard.expired);
   cr_assert_eq(received, kSockets * kEach);
   cr_assert_gt(loop->counters().buffers_exhausted, 0);
+}
+
+// A daemon that starts anew at once listens where the one before did.
+Test(uring_loop, gives_its_addresses_back_with_its_end) {
+  for (int i = 0; i < 200; ++i) {
+    auto loop = akm::io::suite::make(akm::io::BackendChoice::io_uring);
+    const auto socket =
+        loop->open_udp(akm::io::suite::at("127.0.0.1:0"), [&](auto, const akm::Endpoint&) { loop->stop(); });
+    const akm::Endpoint address = loop->local_endpoint(*socket);
+    loop->send(*socket, address, akm::io::suite::numbered(1, 64));
+    cr_assert(loop->run().has_value());
+    loop.reset();
+    const akm::UniqueFd next(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const auto name = *akm::io::to_socket_address(address, AF_INET);
+    cr_assert_eq(bind(next.get(), reinterpret_cast<const sockaddr*>(&name.storage), name.size), 0,
+                 "time %d: errno %d", i, errno);
+  }
 }
