@@ -35,6 +35,7 @@ constexpr std::size_t kRecordsAtATime = 256;
 // The answer leaves before the daemon starts anew.
 constexpr Duration kAnewSoon = std::chrono::milliseconds(200);
 constexpr Duration kFinishSoon = std::chrono::seconds(1);
+constexpr Duration kCallAgain = std::chrono::minutes(1);
 constexpr Duration kSweepPause = std::chrono::minutes(1);
 
 /// Many records for little more than the price of one.
@@ -189,8 +190,8 @@ Result<bool> Restoration::resume() {
   AKM_ASSIGN(const auto known, mark());
   if (core_.root.numbers().size() > 1) sweep_due_ = core_.now() + kSweepPause;
   if (!known) return false;
-  // The root secret of the backup went last; newer ones may have followed it.
-  if (core_.root.nmm_id() != known->nmm_id || !core_.root.numbers().contains(known->newest)) {
+  // The root secret of the backup went last; newer ones may have followed it, and it may be gone by now.
+  if (core_.root.nmm_id() != known->nmm_id || core_.root.newest() < known->newest) {
     AKM_TRY(undo());
     log::write(log::Level::warning, message_id::kStateDoubtful,
                "A backup was not wholly taken over: this NMM is what it was before");
@@ -199,6 +200,8 @@ Result<bool> Restoration::resume() {
   const auto policies = parts_.store.read(kPoliciesAside);
   if (policies) {
     AKM_TRY(parts_.store.write(kPoliciesRecord, policies->reveal()));
+    AKM_TRY(
+        parts_.store.remove(kPoliciesAside));  // another start would take back what is changed from now on
   } else if (policies.error().code == Errc::state_corrupt) {
     parts_.find("The policies on detections of the backup cannot be read: " + policies.error().message() +
                 "; set them anew (akmctl policy set)");
@@ -210,23 +213,28 @@ Result<bool> Restoration::resume() {
   return true;
 }
 
+/// The engine has its relationship under the newest serial, and has stored it.
+bool Restoration::is_called(const NodeRecord& node) const {
+  if (node.state == NodeState::retired && !node.zeroize_pending) return true;
+  const auto view = core_.shell.engine().view(node.provisioning_asr);
+  return view && view->description.generation >= node.serial;
+}
+
 void Restoration::call_nodes() {
-  const Instant now = core_.now();
+  called_at_ = core_.now();
   for (const auto& [node_id, node] : core_.registry.nodes()) {
-    const bool done = node.state == NodeState::retired && !node.zeroize_pending;
-    if (done || core_.shell.engine().view(node.provisioning_asr)) continue;
+    if (is_called(node)) continue;
     if (const Status reached = parts_.provisioner.reach(node); !reached) {
       log::error("a node of the backup cannot be reached: " + reached.error().message(),
                  {{"AKM_NODE", node.name}});
       continue;
     }
-    parts_.upkeep.reach(node_id, now);
+    parts_.upkeep.reach(node_id, called_at_);
   }
 }
 
 /// The engine has stored what it was given: a start after this one has nothing left to do.
 Status Restoration::finish() {
-  AKM_TRY(parts_.store.remove(kPoliciesAside));
   AKM_TRY(parts_.store.remove(kRecord));
   core_.announce("restored", 5, message_id::kStateChanged,
                  "This NMM has the records of a backup, and calls its nodes.", 0,
@@ -263,6 +271,13 @@ void Restoration::deadline_reached(Instant now) {
   if (sweep_due_ && *sweep_due_ <= now) sweep(now);
   if (!finish_due_ || *finish_due_ > now) return;
   finish_due_.reset();
+  const bool all_called =
+      std::ranges::all_of(core_.registry.nodes(), [this](const auto& one) { return is_called(one.second); });
+  if (!all_called) {  // the engine is not through, or the disk took no more
+    if (now - called_at_ >= kCallAgain) call_nodes();
+    finish_due_ = now + kFinishSoon;
+    return;
+  }
   if (const Status finished = finish(); !finished) {
     log::error("that a backup was taken over is noted later: " + finished.error().message());
     finish_due_ = now + std::chrono::minutes(1);

@@ -55,6 +55,7 @@ class Restoration {
   Status store_asrs(const BackupContent& content);
   Status undo();
   void call_nodes();
+  [[nodiscard]] bool is_called(const NodeRecord& node) const;
   void sweep(Instant now);
   Status finish();
 
@@ -63,6 +64,7 @@ class Restoration {
   std::optional<Instant> anew_due_;
   bool leaving_ = false;
   std::optional<Instant> finish_due_;
+  Instant called_at_{};
   std::optional<Instant> sweep_due_;
 };
 

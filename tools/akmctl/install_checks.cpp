@@ -172,7 +172,7 @@ Check check_file(const Machine& machine, const std::string& program, const std::
   if (!ran) return unseen("configuration", file, ran.error());
   if (ran->exit_code == 0) return {"configuration", file, Health::good, "is valid", ""};
   if (ran->exit_code < 0) return unseen("configuration", file, {Errc::timed_out, program});
-  return {"configuration", file, Health::problem, ran->output.substr(0, ran->output.find('\n')),
+  return {"configuration", file, Health::problem, ran->complaint(),
           "mend it; " + name + " --print-config shows every key"};
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <system_error>
@@ -36,23 +37,37 @@ std::unexpected<Error> fail_at(const std::string& what, int error) {
   return fail(code_of(error), what + ": " + std::generic_category().message(error));
 }
 
-/// Up to the limit, or until the other side closes or the time is over.
-std::string read_until(int fd, Instant deadline) {
-  std::string out;
+struct Pipe {
+  UniqueFd read_end, write_end;
+  static Result<Pipe> make() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno(Errc::io_failed, "pipe");
+    return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  }
+};
+
+/// Closes the end of a pipe that has no more, or more than the limit: whoever writes to it then ends by that.
+void read_some(UniqueFd& end, std::string& text) {
   char buffer[16384];
-  while (out.size() < Machine::kOutputBytes) {
+  const ssize_t got = ::read(end.get(), buffer, std::min(sizeof buffer, Machine::kOutputBytes - text.size()));
+  if (got < 0 && errno == EINTR) return;
+  if (got > 0) text.append(buffer, static_cast<std::size_t>(got));
+  if (got <= 0 || text.size() == Machine::kOutputBytes) end.reset();
+}
+
+/// Until the other sides close or the time is over.
+void read_both(UniqueFd& output, UniqueFd& errors, Machine::Ran& out, Instant deadline) {
+  while (output || errors) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - boottime_now()).count();
-    pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
-    const int n = left <= 0 ? 0 : poll(&ready, 1, static_cast<int>(left));
+    std::array<pollfd, 2> ready{{{.fd = output.get(), .events = POLLIN, .revents = 0},
+                                 {.fd = errors.get(), .events = POLLIN, .revents = 0}}};
+    const int n = left <= 0 ? 0 : poll(ready.data(), ready.size(), static_cast<int>(left));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    const ssize_t got = ::read(fd, buffer, std::min(sizeof buffer, Machine::kOutputBytes - out.size()));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    out.append(buffer, static_cast<std::size_t>(got));
+    if (n <= 0) return;
+    if (ready[0].revents != 0) read_some(output, out.output);
+    if (ready[1].revents != 0) read_some(errors, out.errors);
   }
-  return out;
 }
 
 /// Its exit code; killed where it has not ended by then.
@@ -70,10 +85,8 @@ int wait_for(pid_t pid, Instant deadline) {
 }
 
 Result<Machine::Ran> run_program(const std::vector<std::string>& command, int patience_s) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno(Errc::io_failed, "pipe");
-  UniqueFd read_end(ends[0]);
-  UniqueFd write_end(ends[1]);
+  AKM_ASSIGN(Pipe output, Pipe::make());
+  AKM_ASSIGN(Pipe errors, Pipe::make());
   std::vector<std::string> words = command;
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
@@ -82,17 +95,17 @@ Result<Machine::Ran> run_program(const std::vector<std::string>& command, int pa
   posix_spawn_file_actions_t files;
   (void)posix_spawn_file_actions_init(&files);
   (void)posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  (void)posix_spawn_file_actions_adddup2(&files, write_end.get(), STDOUT_FILENO);
-  (void)posix_spawn_file_actions_adddup2(&files, write_end.get(), STDERR_FILENO);
+  (void)posix_spawn_file_actions_adddup2(&files, output.write_end.get(), STDOUT_FILENO);
+  (void)posix_spawn_file_actions_adddup2(&files, errors.write_end.get(), STDERR_FILENO);
   pid_t pid = 0;
   const int error = posix_spawnp(&pid, argv[0], &files, nullptr, argv.data(), environ);
   (void)posix_spawn_file_actions_destroy(&files);
   if (error != 0) return fail_at(command.front(), error);
-  write_end.reset();
+  output.write_end.reset();
+  errors.write_end.reset();
   const Instant deadline = boottime_now() + std::chrono::seconds(patience_s);
   Machine::Ran out;
-  out.output = read_until(read_end.get(), deadline);
-  read_end.reset();  // one that has more to say ends by it
+  read_both(output.read_end, errors.read_end, out, deadline);
   out.exit_code = wait_for(pid, deadline);
   return out;
 }
@@ -159,6 +172,11 @@ Result<UniqueFd> open_tcti(const std::string& root, const std::string& tcti) {
 }
 
 }  // namespace
+
+std::string Machine::Ran::complaint() const {
+  const std::string& text = errors.empty() ? output : errors;
+  return text.substr(0, text.find('\n'));
+}
 
 Machine::Machine(std::string root)
     : try_io_uring(io_uring_errno),

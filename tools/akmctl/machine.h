@@ -36,7 +36,10 @@ class Machine {
   std::function<Result<int>(const std::string& endpoint)> mtu_to;
   struct Ran {
     int exit_code = -1;
-    std::string output;  // of both, at most kOutputBytes
+    std::string output;  // each at most kOutputBytes
+    std::string errors;
+    /// In a line, what it has to say of its failure.
+    [[nodiscard]] std::string complaint() const;
   };
   /// A program with its arguments, for at most `patience_s`. not_found where there is none.
   std::function<Result<Ran>(const std::vector<std::string>& command, int patience_s)> run;

@@ -89,7 +89,9 @@ constexpr const char* kWhatItIs =
     "are\n"
     "in node.json and nmm.json.\n\n"
     "Left out: keys, credentials, bundles and all else of the state folders; PINs, tokens' URIs and every\n"
-    "setting that is not known to be harmless (named in the files of settings, without their values);\n"
+    "setting that is not known to be harmless (named in the files of settings, without their values; a "
+    "value\n"
+    "that a message repeats is left out there too);\n"
     "environment and credentials of units; the machine's own name, arguments and environment of processes.\n";
 
 std::vector<std::string> words_of(std::string_view command) {
@@ -117,11 +119,47 @@ void run_into(const Machine& machine, SupportBundle& bundle, std::string_view fi
   const bool cut = ran->output.size() >= Machine::kOutputBytes;  // it ends by a signal then
   const bool told = cut || ran->exit_code == 0 || ran->exit_code == 7 || ran->exit_code == 8;  // status's own
   if (!told) {
-    return bundle.absent.push_back(
-        fmt::format("{}: exit {}: {}", name, ran->exit_code, first_line(ran->output)));
+    return bundle.absent.push_back(fmt::format("{}: exit {}: {}", name, ran->exit_code, ran->complaint()));
   }
   if (cut) bundle.absent.push_back(name + ": the rest, it was too long");
   bundle.files.push_back(text_file(name, ran->output));
+}
+
+/// What nobody may see of a setting that is not shown: its text, and each value in a list of "name=value".
+void add_hidden(const std::string& text, std::set<std::string, std::greater<>>& hidden) {
+  constexpr std::size_t kShortest = 4;  // a shorter one says little, and stands in many a word
+  constexpr std::string_view kBetween = " \t;&?";
+  const auto add = [&](std::string_view one) {
+    if (one.size() >= kShortest) hidden.emplace(one);
+  };
+  add(text);
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view word = rest.substr(0, rest.find_first_of(kBetween));
+    if (const std::size_t equals = word.find('='); equals != word.npos) add(word.substr(equals + 1));
+    rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+  }
+}
+
+std::set<std::string, std::greater<>> hidden_in(const service::Values& values) {
+  const auto harmless = set_of(kShown);
+  std::set<std::string, std::greater<>> out;
+  for (const auto& [name, value] : values) {
+    if (harmless.contains(name)) continue;
+    if (const auto* text = std::get_if<std::string>(&value)) add_hidden(*text, out);
+    if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) {
+      for (const std::string& one : *texts) add_hidden(one, out);
+    }
+  }
+  return out;
+}
+
+/// A daemon's message, in the journal above all, may repeat the value that it could not use.
+void hide(const std::set<std::string, std::greater<>>& hidden, std::string& text) {
+  constexpr std::string_view kInstead = "(left out)";
+  for (const std::string& one : hidden) {
+    for (std::size_t at = 0; (at = text.find(one, at)) != text.npos; at += kInstead.size())
+      text.replace(at, one.size(), kInstead);
+  }
 }
 
 void add_settings(const Machine& machine, SupportBundle& bundle) {
@@ -129,11 +167,18 @@ void add_settings(const Machine& machine, SupportBundle& bundle) {
     if (!machine.exists(config_path(service))) continue;
     const std::string name = std::string(program_of(service)) + ".toml";
     const auto values = settings_of(machine, service);
-    if (values) {
-      bundle.files.push_back(text_file(name, shown_settings(*values)));
-    } else {  // not the sentence: it may repeat what it could not read
+    if (!values) {  // not the sentence: it may repeat what it could not read
       bundle.absent.push_back(name + ": cannot be read, see akmctl doctor");
+      continue;
     }
+    bundle.files.push_back(text_file(name, shown_settings(*values)));
+    const auto hidden = hidden_in(*values);
+    for (NamedFile& file : bundle.files) {
+      std::string text(file.bytes.begin(), file.bytes.end());
+      hide(hidden, text);
+      file.bytes.assign(text.begin(), text.end());
+    }
+    for (std::string& why : bundle.absent) hide(hidden, why);
   }
 }
 
@@ -243,7 +288,7 @@ Status write_archive(const Machine& machine, const SupportBundle& bundle, const 
                                                   "--force-local", "--directory=" + workshop.path(),
                                                   "--owner=0", "--group=0", "--numeric-owner", kFolder},
                                                  kPatienceS));
-  if (ran.exit_code != 0) return fail(Errc::storage_failed, "tar: " + first_line(ran.output));
+  if (ran.exit_code != 0) return fail(Errc::storage_failed, "tar: " + ran.complaint());
   AKM_ASSIGN(const auto bytes, read_file(packed, kArchiveBytes));
   return create_file_atomically(path, bytes, 0600);
 }

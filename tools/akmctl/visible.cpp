@@ -12,14 +12,27 @@ namespace {
 struct Range {
   char32_t first, last;
 };
-// Unicode: Cc, and what Bidi_Control and the line separators are.
-constexpr std::array<Range, 7> kHarmful{{{0, 0x1f},
-                                         {0x7f, 0x9f},
-                                         {0x061c, 0x061c},
-                                         {0x200e, 0x200f},
-                                         {0x2028, 0x202e},
-                                         {0x2066, 0x2069},
-                                         {0xfeff, 0xfeff}}};
+// Unicode: Cc, the line separators and Default_Ignorable_Code_Point (DerivedCoreProperties): what a terminal
+// obeys, or shows nothing for, so that two names look like one.
+constexpr std::array<Range, 19> kHarmful{{{0, 0x1f},
+                                          {0x7f, 0x9f},
+                                          {0xad, 0xad},
+                                          {0x034f, 0x034f},
+                                          {0x061c, 0x061c},
+                                          {0x115f, 0x1160},
+                                          {0x17b4, 0x17b5},
+                                          {0x180b, 0x180f},
+                                          {0x200b, 0x200f},
+                                          {0x2028, 0x202e},
+                                          {0x2060, 0x206f},
+                                          {0x3164, 0x3164},
+                                          {0xfe00, 0xfe0f},
+                                          {0xfeff, 0xfeff},
+                                          {0xffa0, 0xffa0},
+                                          {0xfff0, 0xfff8},
+                                          {0x1bca0, 0x1bca3},
+                                          {0x1d173, 0x1d17a},
+                                          {0xe0000, 0xe0fff}}};
 
 /// Bytes of the character at the front, by its first byte.
 std::size_t bytes_of(unsigned char first) {

@@ -45,7 +45,14 @@ Test(machine, programs) {
   const Machine machine;
   const auto both = machine.run({"sh", "-c", "echo out; echo err >&2; exit 3"}, 10);
   cr_assert_eq(both->exit_code, 3);
-  cr_assert_eq(both->output, "out\nerr\n");
+  cr_assert_eq(both->output, "out\n");
+  cr_assert_eq(both->errors, "err\n");
+  cr_assert_eq(both->complaint(), "err");
+  cr_assert_eq(machine.run({"sh", "-c", "echo one; echo two"}, 10)->complaint(), "one");
+  // Neither waits for the other: more of each than a pipe holds.
+  const auto much = machine.run({"sh", "-c", "head -c 300000 /dev/zero >&2; head -c 200000 /dev/zero"}, 60);
+  cr_assert_eq(much->output.size(), 200000);
+  cr_assert_eq(much->errors.size(), 300000);
   cr_assert_eq(machine.run({"no-such-program-of-akm"}, 10).error().code, Errc::not_found);
   cr_assert_eq(machine.run({"sleep", "100"}, 0)->exit_code, -1, "it is ended");
   const auto endless = machine.run({"yes"}, 60);

@@ -53,6 +53,22 @@ Test(support_bundle, settings_are_shown_by_name) {
   }
 }
 
+Test(support_bundle, a_value_that_a_message_repeats_is_left_out_there_too) {
+  MachineRoot root;
+  root.write("/etc/akm/akm-rootd.toml", kSecretive);
+  root.answers = {
+      {"journalctl", {0, "connection to host=db password=hunter2 failed\nhunter2\nlisten 0.0.0.0:7400\n"}},
+      {"metrics", {3, "", "no such token: pkcs11:token=a;pin-value=hunter2\n"}},
+      {"nmm nodes", {0, "{}\n", "password hunter2 was said beside it\n"}}};
+  SupportBundle bundle;
+  collect(root.machine, {"akmctl"}, bundle);
+  cr_assert_eq(text_of(bundle, "journal.txt"),
+               "connection to (left out) failed\n(left out)\nlisten 0.0.0.0:7400\n", "%s",
+               text_of(bundle, "journal.txt").c_str());
+  cr_assert_eq(text_of(bundle, "nodes.json"), "{}\n");
+  cr_assert(text_of(bundle, "README.txt").contains("metrics.txt: exit 3: no such token: (left out)\n"));
+}
+
 Test(support_bundle, a_file_of_settings_that_cannot_be_read_is_not_repeated) {
   const MachineRoot root;
   root.write("/etc/akm/akmd.toml", "[sealing]\npin = hunter2\n");

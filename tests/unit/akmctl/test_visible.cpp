@@ -18,6 +18,13 @@ Test(visible, what_a_terminal_obeys_does_not) {
   cr_assert_eq(visible("\u202egnp.exe\u2028\u2066\ufeff"), "?gnp.exe???");
 }
 
+Test(visible, what_nobody_sees_is_shown) {
+  cr_assert_eq(visible("pump\u200b-7\u200d\u2060\u00ad\ufe0f"), "pump?-7????");
+  cr_assert_eq(visible("a\U000e0061\U000e01ef"), "a??", "tags and variation selectors");
+  cr_assert_eq(visible("\u00ac\u00ae\u2027\u202f\u2070\ufdff\ufe10\ufff9"),
+               "\u00ac\u00ae\u2027\u202f\u2070\ufdff\ufe10\ufff9", "beside them");
+}
+
 Test(visible, what_is_no_utf_8_is_a_question_mark_a_byte) {
   cr_assert_eq(visible("\xff\xfe"), "??");
   cr_assert_eq(visible("\xe6\xbc"), "??", "cut short");

@@ -265,6 +265,33 @@ Test(restoration, what_cannot_be_undone_now_is_undone_by_a_new_start) {
   cr_assert(net.nmm->restoration().take(content));
 }
 
+/// That a node of the backup could not be called is not forgotten, whatever comes between.
+Test(restoration, nodes_that_the_disk_had_no_room_for_are_called_again) {
+  NmmNet net(2);
+  net.activate_all();
+  const BackupContent content = content_of(net);
+  net.store.records.clear();
+  net.restart_nmm();
+  cr_assert(net.nmm->restoration().take(content));
+  net.store.failing_names = "asr-";
+  net.restart_nmm();
+  live(net, 30);
+  cr_assert(net.store.records.contains("nmm-restoration"));
+  cr_assert_not(net.store.records.contains("nmm-restoration-policies"), "they hold from now on");
+  net.restart_nmm();
+  live(net, 30);
+  cr_assert(net.store.records.contains("nmm-restoration"));
+  cr_assert_null(net.event("restored"));
+  net.store.failing_names.reset();
+  live(net, 600);
+  cr_assert_not(net.store.records.contains("nmm-restoration"));
+  cr_assert_not_null(net.event("restored"));
+  for (const auto& node : net.nodes) {
+    cr_assert_eq(net.state_of(node->name), "active", "%s", node->name.c_str());
+    cr_assert_eq(serial_of(net, node->name), 2U, "%s", node->name.c_str());
+  }
+}
+
 Test(restoration, a_root_secret_that_followed_is_no_reason_to_undo_it) {
   NmmNet net(2);
   net.activate_all();

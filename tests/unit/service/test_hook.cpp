@@ -1,9 +1,13 @@
 #include "daemon/service/hook.h"
 
 #include <criterion/criterion.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -62,6 +66,22 @@ Test(hook, its_session_keyring_is_another) {
   const auto program = folder.script("cat /proc/keys > " + folder.file("keys") + "\n");
   cr_assert(run_hook(program, {}, 10s).has_value());
   cr_assert(folder.text("keys").contains("keyring"));
+}
+
+Test(hook, it_has_none_of_the_capabilities) {
+  NEED_ROOT();
+  // As a unit's AmbientCapabilities= leaves them.
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  cr_assert_eq(::syscall(SYS_capget, &header, sets.data()), 0);
+  sets[0].inheritable |= 1U << CAP_NET_ADMIN;
+  cr_assert_eq(::syscall(SYS_capset, &header, sets.data()), 0);
+  cr_assert_eq(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN, 0, 0), 0);
+  const Folder folder;
+  cr_assert(run_hook(folder.script("grep CapAmb /proc/self/status > " + folder.file("caps") + "\n"), {}, 10s)
+                .has_value());
+  cr_assert_eq(folder.text("caps"), "CapAmb:\t0000000000000000\n");
+  cr_assert_eq(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_ADMIN, 0, 0), 1, "the daemon keeps it");
 }
 
 Test(hook, how_it_ends_is_told) {
