@@ -205,6 +205,7 @@ Result<bool> Restoration::resume() {
   } else if (policies.error().code == Errc::state_corrupt) {
     parts_.find("The policies on detections of the backup cannot be read: " + policies.error().message() +
                 "; set them anew (akmctl policy set)");
+    AKM_TRY(parts_.store.remove(kPoliciesAside));
   } else if (policies.error().code != Errc::not_found) {
     return std::unexpected(policies.error());  // it may pass, and they are nowhere else
   }

@@ -27,7 +27,7 @@ void add_drives(service::Schema& schema) {
       {.name = "drives.also",
        .standard = std::vector<std::string>(),
        .doc = "Block devices (/dev/NAME) that count as removable though the kernel does not say so: a "
-              "card slot, a virtual drive.",
+              "card slot, a virtual drive (which the unit's DeviceAllow= has to name, too).",
        .choices = {}});
 }
 

@@ -101,7 +101,7 @@ def disk(debs, kernel):
 
 
 class Guest(machine.Machine):
-    """One of two, joined by a network of their own; `run` is a shell in it. /dev/vdb: packages, /dev/vdc: a drive."""
+    """One of two, joined by a network of their own; `run` is a shell in it. /dev/vdb: packages, /dev/sda: a drive."""
 
     def __init__(self, name, number, folder, image, initrd, base):
         self.name, self.address = name, f"10.79.0.{number}"
@@ -118,10 +118,11 @@ class Guest(machine.Machine):
                    f"akm.address={self.address}/24",
             devices=["-drive", f"file={mine / 'disk'},if=none,id=d0,format=raw,cache=unsafe",
                      "-device", "virtio-blk-pci,drive=d0",
-                     "-drive", f"file={folder / 'packages.tar'},if=none,id=d1,format=raw,readonly=on",
+                     "-drive", f"file={folder / 'packages.tar'},if=none,id=d1,format=raw,snapshot=on",
                      "-device", "virtio-blk-pci,drive=d1",
+                     "-device", "virtio-scsi-pci",
                      "-drive", f"file={mine / 'drive'},if=none,id=d2,format=raw,cache=unsafe",
-                     "-device", "virtio-blk-pci,drive=d2",
+                     "-device", "scsi-hd,drive=d2,removable=on",
                      "-netdev", f"dgram,id=n0,local.type=unix,local.path={links[name]},"
                                 f"remote.type=unix,remote.path={other}",
                      "-device", f"virtio-net-pci,netdev=n0,mac=52:54:00:00:00:0{number}",

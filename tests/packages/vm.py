@@ -141,15 +141,17 @@ def first_start(life):
 
 def provision(life):
     a, b = life.guests
-    a.run("mkdir -p /etc/akm/akm-nmmd.toml.d /etc/akm/akmd.toml.d")
+    a.run("mkdir -p /etc/akm/akm-nmmd.toml.d")
     a.put("/etc/akm/akm-nmmd.toml.d/10-here.toml", b'[network]\nadvertise = ["10.79.0.1:7401"]\n')
-    a.put("/etc/akm/akmd.toml.d/10-here.toml", b'[drives]\nalso = ["/dev/vdc"]\n')
-    life.ran("reload, nmm init", a, "systemctl reload akmd akm-nmmd && akmctl nmm init")
+    life.ran("reload, nmm init", a, "systemctl reload akm-nmmd && akmctl nmm init")
+    life.ran("udev tags the drive", a, "udevadm info /dev/sda | grep -E '^E: (CURRENT_)?TAGS=.*:akm-drive:'")
+    _, out = a.run("akmctl nmm bundle a --endpoint 10.79.0.1:7400 --to /dev/vdb --force")
+    life.check("a disk of another kind is closed to the service", "DeviceAllow=" in out, out)
     # By a drive that the daemons mount themselves, and by a file.
-    for guest, place in ((a, "/dev/vdc --force"), (b, "/mnt")):
+    for guest, place in ((a, "/dev/sda"), (b, "/mnt")):
         made = asked(a, f"nmm bundle {guest.name} --endpoint {guest.address}:7400 --to {place}")
         life.check(f"a bundle for {guest.name} at {place}", made.get("code"), a.run("journalctl -n 5 -u akm-nmmd")[1])
-        source = "--from /dev/vdc"
+        source = "--from /dev/sda"
         if guest is b:
             source = "/mnt/b.akmbundle"
             b.put(source, a.get(source))

@@ -37,7 +37,7 @@ class Machine {
   struct Ran {
     int exit_code = -1;
     std::string output;  // each at most kOutputBytes
-    std::string errors;
+    std::string errors = {};
     /// In a line, what it has to say of its failure.
     [[nodiscard]] std::string complaint() const;
   };

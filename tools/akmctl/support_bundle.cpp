@@ -125,8 +125,16 @@ void run_into(const Machine& machine, SupportBundle& bundle, std::string_view fi
   bundle.files.push_back(text_file(name, ran->output));
 }
 
+/// So that a part of one does not go before the whole.
+struct LongerFirst {
+  bool operator()(const std::string& one, const std::string& other) const {
+    return std::pair(other.size(), std::string_view(other)) < std::pair(one.size(), std::string_view(one));
+  }
+};
+using Hidden = std::set<std::string, LongerFirst>;
+
 /// What nobody may see of a setting that is not shown: its text, and each value in a list of "name=value".
-void add_hidden(const std::string& text, std::set<std::string, std::greater<>>& hidden) {
+void add_hidden(const std::string& text, Hidden& hidden) {
   constexpr std::size_t kShortest = 4;  // a shorter one says little, and stands in many a word
   constexpr std::string_view kBetween = " \t;&?";
   const auto add = [&](std::string_view one) {
@@ -140,9 +148,9 @@ void add_hidden(const std::string& text, std::set<std::string, std::greater<>>& 
   }
 }
 
-std::set<std::string, std::greater<>> hidden_in(const service::Values& values) {
+Hidden hidden_in(const service::Values& values) {
   const auto harmless = set_of(kShown);
-  std::set<std::string, std::greater<>> out;
+  Hidden out;
   for (const auto& [name, value] : values) {
     if (harmless.contains(name)) continue;
     if (const auto* text = std::get_if<std::string>(&value)) add_hidden(*text, out);
@@ -154,7 +162,7 @@ std::set<std::string, std::greater<>> hidden_in(const service::Values& values) {
 }
 
 /// A daemon's message, in the journal above all, may repeat the value that it could not use.
-void hide(const std::set<std::string, std::greater<>>& hidden, std::string& text) {
+void hide(const Hidden& hidden, std::string& text) {
   constexpr std::string_view kInstead = "(left out)";
   for (const std::string& one : hidden) {
     for (std::size_t at = 0; (at = text.find(one, at)) != text.npos; at += kInstead.size())
