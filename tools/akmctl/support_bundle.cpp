@@ -143,7 +143,8 @@ void add_hidden(const std::string& text, Hidden& hidden) {
   add(text);
   for (std::string_view rest = text; !rest.empty();) {
     const std::string_view word = rest.substr(0, rest.find_first_of(kBetween));
-    if (const std::size_t equals = word.find('='); equals != word.npos) add(word.substr(equals + 1));
+    if (const std::size_t equals = word.find('='); equals != std::string_view::npos)
+      add(word.substr(equals + 1));
     rest.remove_prefix(std::min(word.size() + 1, rest.size()));
   }
 }
@@ -165,7 +166,7 @@ Hidden hidden_in(const service::Values& values) {
 void hide(const Hidden& hidden, std::string& text) {
   constexpr std::string_view kInstead = "(left out)";
   for (const std::string& one : hidden) {
-    for (std::size_t at = 0; (at = text.find(one, at)) != text.npos; at += kInstead.size())
+    for (std::size_t at = 0; (at = text.find(one, at)) != std::string::npos; at += kInstead.size())
       text.replace(at, one.size(), kInstead);
   }
 }
