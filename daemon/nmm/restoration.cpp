@@ -20,10 +20,11 @@
 namespace akm::nmm {
 namespace {
 
-// There while a backup is being taken over. u8 version || u64 nmm_id || u32 number of the root secret that is
-// stored last: when that is there, everything is.
+// There while a backup is being taken over, and until its nodes are called. u8 state || u64 nmm_id || u32
+// number of the root secret that is stored last: when that is there, everything is.
 constexpr std::string_view kRecord = "nmm-restoration";
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kBegun = 1;
+constexpr std::uint8_t kWhole = 2;  // a start has seen it: never undone any more
 constexpr std::size_t kRecordBytes = 1 + 8 + 4;
 // Takes the name of the real one when everything is stored.
 constexpr std::string_view kPoliciesAside = "nmm-restoration-policies";
@@ -67,18 +68,20 @@ Result<std::optional<Restoration::Mark>> Restoration::mark() const {
   if (!bytes && bytes.error().code == Errc::not_found) return std::optional<Mark>();
   if (!bytes) return std::unexpected(bytes.error());
   Reader reader(bytes->reveal());
-  const std::uint8_t version = reader.u8();
+  const std::uint8_t state = reader.u8();
   Mark out;
+  out.whole = state == kWhole;
   out.nmm_id = reader.u64();
   out.newest = reader.u32();
-  if (!reader.done() || version != kVersion) return fail(Errc::state_corrupt, std::string(kRecord));
+  if (!reader.done() || (state != kBegun && state != kWhole))
+    return fail(Errc::state_corrupt, std::string(kRecord));
   return std::optional(out);
 }
 
 Status Restoration::write_mark(const Mark& mark) {
   std::array<std::uint8_t, kRecordBytes> bytes{};
   Writer writer(bytes);
-  writer.u8(kVersion);
+  writer.u8(mark.whole ? kWhole : kBegun);
   writer.u64(mark.nmm_id);
   writer.u32(mark.newest);
   return parts_.store.write(kRecord, bytes);
@@ -99,7 +102,7 @@ Status Restoration::may_take() const {
 Result<std::vector<protocol::NumberedSecret>> Restoration::secrets_of(const BackupContent& content) {
   std::set<std::uint32_t> used;
   for (const protocol::ReportedNode& node : content.nodes) {
-    if (node.state == static_cast<std::uint8_t>(NodeState::retired)) continue;
+    if (node.state == static_cast<std::uint8_t>(NodeState::retired) && !node.zeroize) continue;
     used.insert(node.newest.root);
     if (node.prior) used.insert(node.prior->root);
   }
@@ -146,7 +149,7 @@ Status Restoration::store_asrs(const BackupContent& content) {
 /// In an order that tells a crash's leavings from the whole: the mark first, the root secrets last.
 Status Restoration::store_all(const BackupContent& content,
                               const std::vector<protocol::NumberedSecret>& secrets) {
-  AKM_TRY(write_mark({content.issue.nmm_id, secrets.back().number}));
+  AKM_TRY(write_mark({content.issue.nmm_id, secrets.back().number, false}));
   core_.registry.count_from(content.issue.reported);
   AKM_TRY(store_nodes(content));
   AKM_ASSIGN(const auto unread, core_.registry.load());  // members are named after their nodes
@@ -186,39 +189,46 @@ Status Restoration::undo() {
   return parts_.store.remove(kRecord);
 }
 
+/// The policies hold from the first start on: a later one would take back what was changed since.
+Status Restoration::take_policies() {
+  const auto policies = parts_.store.read(kPoliciesAside);
+  if (policies) return parts_.store.write(kPoliciesRecord, policies->reveal());
+  if (policies.error().code == Errc::not_found) return {};
+  if (policies.error().code != Errc::state_corrupt)
+    return std::unexpected(policies.error());  // it may pass, and they are nowhere else
+  parts_.find("The policies on detections of the backup cannot be read: " + policies.error().message() +
+              "; set them anew (akmctl policy set)");
+  return {};
+}
+
 Result<bool> Restoration::resume() {
-  AKM_ASSIGN(const auto known, mark());
+  AKM_ASSIGN(auto known, mark());
   if (core_.root.numbers().size() > 1) sweep_due_ = core_.now() + kSweepPause;
   if (!known) return false;
-  // The root secret of the backup went last; newer ones may have followed it, and it may be gone by now.
-  if (core_.root.nmm_id() != known->nmm_id || core_.root.newest() < known->newest) {
+  // The root secret of the backup went last; newer ones may have followed it.
+  if (!known->whole && (core_.root.nmm_id() != known->nmm_id || core_.root.newest() < known->newest)) {
     AKM_TRY(undo());
     log::write(log::Level::warning, message_id::kStateDoubtful,
                "A backup was not wholly taken over: this NMM is what it was before");
     return false;
   }
-  const auto policies = parts_.store.read(kPoliciesAside);
-  if (policies) {
-    AKM_TRY(parts_.store.write(kPoliciesRecord, policies->reveal()));
-    AKM_TRY(
-        parts_.store.remove(kPoliciesAside));  // another start would take back what is changed from now on
-  } else if (policies.error().code == Errc::state_corrupt) {
-    parts_.find("The policies on detections of the backup cannot be read: " + policies.error().message() +
-                "; set them anew (akmctl policy set)");
-    AKM_TRY(parts_.store.remove(kPoliciesAside));
-  } else if (policies.error().code != Errc::not_found) {
-    return std::unexpected(policies.error());  // it may pass, and they are nowhere else
+  if (!known->whole) {
+    AKM_TRY(take_policies());
+    known->whole = true;
+    if (const Status noted = write_mark(*known); !noted) log::error(noted.error().message());
   }
   call_nodes();
   finish_due_ = core_.now() + kFinishSoon;
   return true;
 }
 
-/// The engine has its relationship under the newest serial, and has stored it.
+/// The engine has its relationship under the newest serial, and has stored it; or nothing can be derived for
+/// it.
 bool Restoration::is_called(const NodeRecord& node) const {
   if (node.state == NodeState::retired && !node.zeroize_pending) return true;
+  if (!core_.root.numbers().contains(node.root)) return true;
   const auto view = core_.shell.engine().view(node.provisioning_asr);
-  return view && view->description.generation >= node.serial;
+  return view && std::max(view->description.generation, view->installed_generation) >= node.serial;
 }
 
 void Restoration::call_nodes() {
@@ -236,7 +246,9 @@ void Restoration::call_nodes() {
 
 /// The engine has stored what it was given: a start after this one has nothing left to do.
 Status Restoration::finish() {
+  AKM_TRY(parts_.store.remove(kPoliciesAside));
   AKM_TRY(parts_.store.remove(kRecord));
+  if (core_.root.numbers().empty()) return {};  // fenced meanwhile
   core_.announce("restored", 5, message_id::kStateChanged,
                  "This NMM has the records of a backup, and calls its nodes.", 0,
                  {{"nmm_id", hex_id(core_.root.nmm_id())},

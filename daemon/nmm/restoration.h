@@ -45,6 +45,7 @@ class Restoration {
   struct Mark {
     protocol::NodeId nmm_id = 0;
     std::uint32_t newest = 0;
+    bool whole = false;
   };
   Result<std::optional<Mark>> mark() const;
   Status write_mark(const Mark& mark);
@@ -54,6 +55,7 @@ class Restoration {
   Status store_nodes(const BackupContent& content);
   Status store_asrs(const BackupContent& content);
   Status undo();
+  Status take_policies();
   void call_nodes();
   [[nodiscard]] bool is_called(const NodeRecord& node) const;
   void sweep(Instant now);

@@ -38,9 +38,12 @@ std::unexpected<Error> refused(const std::string& node, int error_number) {
 
 Result<UniqueFd> open_device(const BlockDevice& device) {
   UniqueFd fd(::open(device.node.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-  if (!fd && (errno == EPERM || errno == EACCES))
+  if (!fd && errno == EPERM)  // by the unit's group of devices
     return fail(Errc::refused_by_policy,
                 device.node + " is closed to this service: a drop-in of its unit with DeviceAllow= opens it");
+  if (!fd && errno == EACCES)
+    return fail(Errc::refused_by_policy,
+                "this service may not open " + device.node + ": its owner and mode, or an AppArmor profile");
   if (!fd) return refused(device.node, errno);
   struct stat info{};
   if (::fstat(fd.get(), &info) != 0) return fail_errno(Errc::io_failed, device.node);

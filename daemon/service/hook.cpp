@@ -1,6 +1,7 @@
 #include "daemon/service/hook.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
@@ -36,8 +37,6 @@ Status check_owner(const std::string& path, const struct stat& info) {
   if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0) ::_exit(kCannotRun);
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // A daemon that is not root has its capabilities so that what it executes would have them too.
-  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) ::_exit(kCannotRun);
   sigset_t none;
   ::sigemptyset(&none);
   ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
@@ -47,6 +46,10 @@ Status check_owner(const std::string& path, const struct stat& info) {
   if (null < 0 || ::chdir("/") != 0) ::_exit(kCannotRun);
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, fd);
   if (::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0) != 0) ::_exit(kCannotRun);
+  // A daemon that is not root has its capabilities in such a way that what it executes would have them too.
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  const __user_cap_data_struct none_of_them[_LINUX_CAPABILITY_U32S_3]{};
+  if (::syscall(SYS_capset, &header, none_of_them) != 0) ::_exit(kCannotRun);
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): execve() writes to none of them
   char* const arguments[] = {const_cast<char*>(program), nullptr};
   ::execve(program, arguments, environment);
@@ -85,6 +88,11 @@ Status check_hook(const std::string& program) {
   }
   if (!S_ISREG(info.st_mode) || (info.st_mode & S_IXUSR) == 0)
     return fail(Errc::refused_by_policy, program + " cannot be executed");
+  // The daemon itself may pass over the mode; what it executes may not.
+  constexpr mode_t kOthers = S_IROTH | S_IXOTH;
+  if (::geteuid() != 0 && (info.st_mode & kOthers) != kOthers)
+    return fail(Errc::refused_by_policy,
+                program + " has to be readable and executable for the daemon's user (mode 0755)");
   return {};
 }
 

@@ -7,11 +7,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <ranges>
 #include <set>
 #include <sstream>
 #include <string_view>
 #include <utility>
 
+#include "tools/akmctl/hidden_values.h"
 #include "tools/akmctl/installed.h"
 #include "tools/akmctl/names.h"
 
@@ -55,23 +57,28 @@ constexpr auto kOfSystem = std::to_array<Source>({
 
 /// Names of settings, in words: each has a value that nobody has to hide.
 constexpr std::string_view kShown =
-    "activation.automatic audit.file_kib audit.files audit.seal_s bus.group bus.polkit data.clients "
-    "data.reader_queue_kib database.kind database.statement_timeout_ms direct.confirm direct.tcp "
-    "drives.watch events.history gate.enabled gate.ids_max gate.mode gate.source_per_s gate.total_per_s "
-    "hardware.on_another_machine hardware.on_missing_source hardware.sources keyring.name log.level "
+    "activation.automatic audit.file_kib audit.files audit.seal_s bus.address bus.group bus.polkit "
+    "data.clients data.folder data.groups data.reader_queue_kib data.types data.users database.kind "
+    "database.path database.statement_timeout_ms direct.confirm direct.hosts direct.tcp drives.also "
+    "drives.watch events.history gate.enabled gate.ids_max gate.mode gate.source_per_s "
+    "gate.total_per_s hardware.interface hardware.on_another_machine hardware.on_missing_source "
+    "hardware.sources hardware.sysfs_root keyring.name log.file log.journal_socket log.level "
     "log.target network.advertise network.io_backend network.listen nmm.bind_at_activation "
-    "nmm.bundle_expiry_s nmm.ek_certificate nmm.missed_heartbeats nmm.name policy.attestation "
-    "policy.control_deadline_s policy.fbset_ms policy.fsset_ms policy.grace_ms "
-    "policy.heartbeat_interval_s policy.install_deadline_s policy.multicast_group policy.nnrt_ms "
-    "policy.nset_ms policy.quorum policy.rekey_after_frames policy.rekey_interval_s "
-    "policy.renew_interval_s policy.resync_min_interval_s policy.rotate_provisioning_after_install "
-    "policy.topology probes.check_interval_s probes.enabled probes.pin_folder "
-    "recovery.domain_evictions_per_window recovery.evictions_per_window recovery.mode "
-    "recovery.on_critical recovery.on_evidence recovery.quorum_floor recovery.rekeys_per_window "
-    "recovery.undo recovery.window_s root.bundle_expiry_s root.ek_certificate root.name "
+    "nmm.bundle_expiry_s nmm.ek_certificate nmm.ek_certificate_times nmm.golden_pcrs "
+    "nmm.missed_heartbeats nmm.name nmm.tpm_roots policy.attestation policy.control_deadline_s "
+    "policy.fbset_ms policy.file policy.fsset_ms policy.grace_ms policy.heartbeat_interval_s "
+    "policy.install_deadline_s policy.multicast_group policy.nnrt_ms policy.nset_ms policy.quorum "
+    "policy.rekey_after_frames policy.rekey_interval_s policy.renew_interval_s "
+    "policy.resync_min_interval_s policy.rotate_provisioning_after_install policy.topology "
+    "probes.check_interval_s probes.config_folder probes.enabled probes.our_programs "
+    "probes.pin_folder recovery.domain_evictions_per_window recovery.evictions_per_window "
+    "recovery.mode recovery.never_evict recovery.on_critical recovery.on_evidence "
+    "recovery.quorum_floor recovery.rekeys_per_window recovery.undo recovery.window_s "
+    "root.bundle_expiry_s root.ek_certificate root.ek_certificate_times root.name root.tpm_roots "
     "scheduling.realtime_priority sealing.allow_software sealing.mode sealing.nv_index sealing.pcrs "
     "sealing.tcti state.folder watch.clock_jump_ms watch.enabled watch.hardware_interval_s "
-    "watch.interval_s watch.off watch.scan_rate watch.tpm_interval_s";
+    "watch.interval_s watch.library_folders watch.off watch.scan_rate watch.tamper_inputs "
+    "watch.tpm_interval_s";
 
 constexpr std::string_view kKernelOptions =
     "CONFIG_AUDIT CONFIG_BPF CONFIG_BPF_JIT CONFIG_BPF_LSM CONFIG_BPF_SYSCALL CONFIG_DEBUG_INFO_BTF "
@@ -125,70 +132,38 @@ void run_into(const Machine& machine, SupportBundle& bundle, std::string_view fi
   bundle.files.push_back(text_file(name, ran->output));
 }
 
-/// So that a part of one does not go before the whole.
-struct LongerFirst {
-  bool operator()(const std::string& one, const std::string& other) const {
-    return std::pair(other.size(), std::string_view(other)) < std::pair(one.size(), std::string_view(one));
-  }
-};
-using Hidden = std::set<std::string, LongerFirst>;
-
-/// What nobody may see of a setting that is not shown: its text, and each value in a list of "name=value".
-void add_hidden(const std::string& text, Hidden& hidden) {
-  constexpr std::size_t kShortest = 4;  // a shorter one says little, and stands in many a word
-  constexpr std::string_view kBetween = " \t;&?";
-  const auto add = [&](std::string_view one) {
-    if (one.size() >= kShortest) hidden.emplace(one);
-  };
-  add(text);
-  for (std::string_view rest = text; !rest.empty();) {
-    const std::string_view word = rest.substr(0, rest.find_first_of(kBetween));
-    if (const std::size_t equals = word.find('='); equals != std::string_view::npos)
-      add(word.substr(equals + 1));
-    rest.remove_prefix(std::min(word.size() + 1, rest.size()));
-  }
-}
-
-Hidden hidden_in(const service::Values& values) {
+void add_hidden(const service::Values& values, HiddenValues& hidden) {
   const auto harmless = set_of(kShown);
-  Hidden out;
   for (const auto& [name, value] : values) {
     if (harmless.contains(name)) continue;
-    if (const auto* text = std::get_if<std::string>(&value)) add_hidden(*text, out);
+    if (const auto* text = std::get_if<std::string>(&value)) hidden.add(*text);
     if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) {
-      for (const std::string& one : *texts) add_hidden(one, out);
+      for (const std::string& one : *texts | std::views::drop(1)) hidden.add(one);  // a program's arguments
     }
   }
-  return out;
 }
 
-/// A daemon's message, in the journal above all, may repeat the value that it could not use.
-void hide(const Hidden& hidden, std::string& text) {
-  constexpr std::string_view kInstead = "(left out)";
-  for (const std::string& one : hidden) {
-    for (std::size_t at = 0; (at = text.find(one, at)) != std::string::npos; at += kInstead.size())
-      text.replace(at, one.size(), kInstead);
-  }
-}
-
-void add_settings(const Machine& machine, SupportBundle& bundle) {
+void add_settings(const Machine& machine, SupportBundle& bundle, HiddenValues& hidden) {
   for (const dbus::Service service : kServices) {
     if (!machine.exists(config_path(service))) continue;
     const std::string name = std::string(program_of(service)) + ".toml";
     const auto values = settings_of(machine, service);
-    if (!values) {  // not the sentence: it may repeat what it could not read
+    if (values) {
+      bundle.files.push_back(text_file(name, shown_settings(*values)));
+      add_hidden(*values, hidden);
+    } else {  // not the sentence: it may repeat what it could not read
       bundle.absent.push_back(name + ": cannot be read, see akmctl doctor");
-      continue;
     }
-    bundle.files.push_back(text_file(name, shown_settings(*values)));
-    const auto hidden = hidden_in(*values);
-    for (NamedFile& file : bundle.files) {
-      std::string text(file.bytes.begin(), file.bytes.end());
-      hide(hidden, text);
-      file.bytes.assign(text.begin(), text.end());
-    }
-    for (std::string& why : bundle.absent) hide(hidden, why);
   }
+}
+
+void leave_out(const HiddenValues& hidden, SupportBundle& bundle) {
+  for (NamedFile& file : bundle.files) {
+    std::string text(file.bytes.begin(), file.bytes.end());
+    hidden.leave_out(text);
+    file.bytes.assign(text.begin(), text.end());
+  }
+  for (std::string& why : bundle.absent) hidden.leave_out(why);
 }
 
 std::string versions(const Machine& machine) {
@@ -277,9 +252,11 @@ void collect(const Machine& machine, const std::vector<std::string>& akmctl, Sup
     run_into(machine, bundle, one.file, command);
   }
   for (const Source& one : kOfSystem) run_into(machine, bundle, one.file, words_of(one.command));
-  add_settings(machine, bundle);
+  HiddenValues hidden;
+  add_settings(machine, bundle, hidden);
   bundle.files.push_back(text_file("versions.txt", versions(machine)));
   add_kernel_options(machine, bundle);
+  leave_out(hidden, bundle);
   std::string readme = kWhatItIs;
   if (!bundle.absent.empty()) readme += "\nNot there:\n";
   for (const std::string& one : bundle.absent) readme += "  " + one + "\n";

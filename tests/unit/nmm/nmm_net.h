@@ -71,6 +71,7 @@ class FakeNode {
   bool down = false;      // gets and sends nothing
   bool refusing = false;  // answers installs with busy
   bool quarantined = false;
+  bool erasing = false;  // it was told to
   std::size_t installs = 0;
   std::size_t policies = 0;
   bool attests = false;  // activates with a quote, and answers `attest`
@@ -381,6 +382,7 @@ inline void FakeNode::request(protocol::RequestReceived& request) {
     shell->post(protocol::SendResponse{request.asr_id, request.request_id, request.method, ControlStatus::ok,
                                        response.encode()});
   } else {
+    erasing = erasing || request.method == Method::zeroize;
     respond(request, ControlStatus::not_supported);
   }
 }

@@ -68,20 +68,41 @@ Test(hook, its_session_keyring_is_another) {
   cr_assert(folder.text("keys").contains("keyring"));
 }
 
+/// As a unit's User= and AmbientCapabilities= make a daemon.
 Test(hook, it_has_none_of_the_capabilities) {
   NEED_ROOT();
-  // As a unit's AmbientCapabilities= leaves them.
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
-  cr_assert_eq(::syscall(SYS_capget, &header, sets.data()), 0);
-  sets[0].inheritable |= 1U << CAP_NET_ADMIN;
-  cr_assert_eq(::syscall(SYS_capset, &header, sets.data()), 0);
-  cr_assert_eq(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN, 0, 0), 0);
   const Folder folder;
-  cr_assert(run_hook(folder.script("grep CapAmb /proc/self/status > " + folder.file("caps") + "\n"), {}, 10s)
-                .has_value());
-  cr_assert_eq(folder.text("caps"), "CapAmb:\t0000000000000000\n");
-  cr_assert_eq(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_ADMIN, 0, 0), 1, "the daemon keeps it");
+  const auto program =
+      folder.script("grep -E 'Cap(Inh|Prm|Eff|Amb)' /proc/self/status > " + folder.file("caps") + "\n", 0755);
+  std::ofstream(folder.file("caps")) << "";
+  cr_assert_eq(::chmod(folder.file("caps").c_str(), 0666), 0);
+  cr_assert_eq(::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), 0);
+  cr_assert_eq(::setresuid(65534, 65534, 65534), 0);
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  constexpr std::uint32_t kOurs = 1U << CAP_DAC_OVERRIDE | 1U << CAP_NET_ADMIN;
+  const std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> ours{{{kOurs, kOurs, kOurs}, {}}};
+  cr_assert_eq(::syscall(SYS_capset, &header, ours.data()), 0);
+  for (const int one : {CAP_DAC_OVERRIDE, CAP_NET_ADMIN})
+    cr_assert_eq(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, one, 0, 0), 0);
+  const Status ran = run_hook(program, {}, 10s);
+  cr_assert(ran.has_value(), "%s", ran ? "" : ran.error().message().c_str());
+  const std::string none = ":\t0000000000000000\n";
+  cr_assert_eq(folder.text("caps"), "CapInh" + none + "CapPrm" + none + "CapEff" + none + "CapAmb" + none,
+               "%s", folder.text("caps").c_str());
+  cr_assert_eq(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_ADMIN, 0, 0), 1,
+               "the daemon keeps them");
+}
+
+Test(hook, one_that_the_daemon_s_user_cannot_read_is_refused) {
+  NEED_ROOT();
+  const Folder folder;
+  const auto program = folder.script("exit 0\n", 0750);
+  cr_assert(check_hook(program).has_value());
+  cr_assert_eq(::seteuid(65534), 0);
+  const Status refused = check_hook(program);
+  cr_assert_eq(::seteuid(0), 0);
+  cr_assert_eq(refused.error().code, Errc::refused_by_policy);
+  cr_assert(refused.error().detail.contains("0755"));
 }
 
 Test(hook, how_it_ends_is_told) {
