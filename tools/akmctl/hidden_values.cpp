@@ -49,7 +49,7 @@ void HiddenValues::add_word(std::string_view word) {
 void HiddenValues::add_password_of(std::string_view uri) {
   const std::size_t begin = uri.find("://");
   const std::size_t end = uri.rfind('@');
-  if (begin == uri.npos || end == uri.npos || end < begin + 3) return;
+  if (begin == std::string_view::npos || end == std::string_view::npos || end < begin + 3) return;
   std::string_view rest = uri.substr(begin + 3, end - begin - 3);
   (void)take(rest, ":");
   if (rest.empty()) return;
