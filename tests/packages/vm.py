@@ -144,7 +144,8 @@ def provision(life):
     a.run("mkdir -p /etc/akm/akm-nmmd.toml.d")
     a.put("/etc/akm/akm-nmmd.toml.d/10-here.toml", b'[network]\nadvertise = ["10.79.0.1:7401"]\n')
     life.ran("reload, nmm init", a, "systemctl reload akm-nmmd && akmctl nmm init")
-    life.ran("udev tags the drive", a, "udevadm info /dev/sda | grep -E '^E: (CURRENT_)?TAGS=.*:akm-drive:'")
+    life.ran("udev tags the drive", a, "udevadm trigger --settle /dev/sda && udevadm info /dev/sda && "
+             "udevadm info /dev/sda | grep -E '^E: (CURRENT_)?TAGS=.*:akm-drive:'")
     _, out = a.run("akmctl nmm bundle a --endpoint 10.79.0.1:7400 --to /dev/vdb --force")
     life.check("a disk of another kind is closed to the service", "DeviceAllow=" in out, out)
     # By a drive that the daemons mount themselves, and by a file.
