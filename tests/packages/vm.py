@@ -209,23 +209,24 @@ def attacked(life):
     b.put("/etc/akm/policy.toml.d/50-hook.toml",
           b'[hook]\nprogram = "/etc/akm/hooks/say"\n[responses.state-tampering]\non_evidence = ["hook", "log"]\n')
     life.ran("a policy with a hook", b, "chmod 755 /etc/akm/hooks/say && systemctl reload akmd")
-    known = life.until("one key", lambda: agreed(life.guests))
     life.ran("root cannot write the state", b, "! touch /var/lib/akmd/x")
     life.until("b: the hook has run", lambda: b.run("cat /run/akm/said")[1].strip() == "state-tampering", 30)
-    return known
+    no_denials(life)
+    b.run("rm -r /etc/akm/hooks")
 
 
 def leave(life, before):
-    a, b = life.guests
+    b = life.guests[1]
     no_denials(life)
     life.ran("remove", b, "apt-get -q -y remove akm-node && ! systemctl -q is-active akmd && "
              "[ ! -e /usr/sbin/akmd ] && [ -s /var/lib/akmd/kek.sealed ]")
     life.ran("installed again", b, "apt-get -q -y install /srv/akm/new/akm-node_*.deb", 600)
     after = life.until("membership is still there: one key", lambda: agreed(life.guests))
     life.check("same membership, a later epoch", after[0] == before[0] and after[1] > before[1], (before, after))
-    no_denials(life)
-    b.run("rm -r /etc/akm/hooks")
-    for guest in (a, b):
+
+
+def purge(life):
+    for guest in life.guests:
         names = " ".join(f"akm-{name}" for name in PACKAGES[guest.name])
         out = life.ran("purge", guest, f"apt-get -q -y purge {names}", 600)
         for name in DAEMONS[guest.name]:
@@ -279,9 +280,10 @@ def main():
             first_start(life)
             known = provision(life)
             known = reboot(life, known)
-            upgrade(life, known)
-            known = attacked(life)
+            known = upgrade(life, known)
             leave(life, known)
+            attacked(life)  # the last: one that is suspected would lose its place by being removed
+            purge(life)
         except (Failed, RuntimeError, OSError) as why:
             life.say(f"stopped: {why}")
             journals(life)
