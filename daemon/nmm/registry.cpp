@@ -52,7 +52,7 @@ bool Registry::is_record_name(std::string_view name) {
 std::set<std::uint32_t> secrets_in_use(const Registry& registry) {
   std::set<std::uint32_t> used;
   for (const auto& [node_id, node] : registry.nodes()) {
-    if (node.state == NodeState::retired && !node.zeroize_pending) continue;
+    if (node.is_gone()) continue;
     used.insert(node.root);
     if (node.prior) used.insert(node.prior->root);
   }

@@ -90,6 +90,9 @@ struct NodeRecord {
   std::map<protocol::AsrId, std::uint32_t> behind;  // the generation that a heartbeat has missed once
 
   [[nodiscard]] bool is_bound() const;  // the hardware value is known
+
+  /// Retired, and erased or given up: nothing is said to it any more.
+  [[nodiscard]] bool is_gone() const { return state == NodeState::retired && !zeroize_pending; }
 };
 
 struct AsrRecord {

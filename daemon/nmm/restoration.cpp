@@ -225,7 +225,7 @@ Result<bool> Restoration::resume() {
 /// The engine has its relationship under the newest serial, and has stored it; or nothing can be derived for
 /// it.
 bool Restoration::is_called(const NodeRecord& node) const {
-  if (node.state == NodeState::retired && !node.zeroize_pending) return true;
+  if (node.is_gone()) return true;
   if (!core_.root.numbers().contains(node.root)) return true;
   const auto view = core_.shell.engine().view(node.provisioning_asr);
   return view && std::max(view->description.generation, view->installed_generation) >= node.serial;

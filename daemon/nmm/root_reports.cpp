@@ -152,8 +152,7 @@ Result<std::uint64_t> RootLink::restore_nodes(const protocol::RecordsResponse& p
       }
       present = core_.registry.node(node.id);
     }
-    const bool done = present->state == NodeState::retired && !present->zeroize_pending;
-    if (done || core_.shell.engine().view(present->provisioning_asr)) continue;
+    if (present->is_gone() || core_.shell.engine().view(present->provisioning_asr)) continue;
     if (const Status reached = parts_.provisioner.reach(*present); !reached) {
       log::error("a node of the NMM before this one cannot be reached: " + reached.error().message(),
                  {{"AKM_NODE", present->name}});

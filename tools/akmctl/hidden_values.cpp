@@ -11,6 +11,7 @@ constexpr std::size_t kShortest = 4;
 constexpr std::string_view kInstead = "(left out)";
 constexpr std::string_view kSpace = " \t\n";
 constexpr std::string_view kBetween = " \t\n;&?";
+constexpr std::string_view kBetweenOrEquals = " \t\n;&?=";
 // Of libpq (33.1.2) and of a PKCS#11 URI (RFC 7512): names of things, which are no secrets.
 constexpr auto kOpen = std::to_array<std::string_view>(
     {"application_name", "connect_timeout", "dbname", "host", "hostaddr", "id", "manufacturer", "model",
@@ -65,7 +66,7 @@ void HiddenValues::add(std::string_view text) {
   add_word(text);
   add_password_of(text);
   for (std::string_view rest = text; !rest.empty(); skip(rest, kBetween)) {
-    const std::string_view word = take(rest, std::string(kBetween) + "=");
+    const std::string_view word = take(rest, kBetweenOrEquals);
     std::string_view after = rest;
     skip(after, kSpace);
     if (!after.starts_with('=')) {

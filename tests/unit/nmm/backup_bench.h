@@ -47,10 +47,15 @@ inline void live(NmmNet& net, int seconds) {
   }
 }
 
-/// Another machine takes the NMM's place; it has started anew, and has called its nodes.
-inline Status restore_elsewhere(NmmNet& net, const BackupContent& content) {
+/// Another machine, with nothing on its disk.
+inline void replace_machine(NmmNet& net) {
   net.store.records.clear();
   net.restart_nmm();
+}
+
+/// It takes the NMM's place; it has started anew, and has called its nodes.
+inline Status restore_elsewhere(NmmNet& net, const BackupContent& content) {
+  replace_machine(net);
   AKM_TRY(net.nmm->restoration().take(content));
   net.restart_nmm();
   return {};

@@ -178,8 +178,7 @@ Test(restoration, counts_on_above_the_starts_of_the_lost_machine_and_not_the_sam
   const BackupContent content = content_of(net);
   std::set<std::uint32_t> bases;
   for (int machine = 0; machine < 2; ++machine) {
-    net.store.records.clear();
-    net.restart_nmm();
+    replace_machine(net);
     cr_assert(net.nmm->restoration().take(content));
     cr_assert(net.nmm->restoration().stopped());
     cr_assert(net.nmm->restoration().take(content).error().code == Errc::busy);
@@ -195,8 +194,7 @@ Test(restoration, cut_short_it_is_as_before_or_goes_on) {
   net.activate_all();
   (void)net.create(2);
   const BackupContent content = content_of(net);
-  net.store.records.clear();
-  net.restart_nmm();
+  replace_machine(net);
   net.nmm->create_root_secret([](const Status&) {});
   const std::uint64_t own = net.nmm->status().nmm_id;
   Photographer photographer;
@@ -233,8 +231,7 @@ Test(restoration, a_disk_that_takes_no_more_leaves_what_there_was) {
     net.activate_all();
     (void)net.create(2);
     const BackupContent content = content_of(net);
-    net.store.records.clear();
-    net.restart_nmm();
+    replace_machine(net);
     net.store.failing_names = name;
     cr_assert(net.nmm->restoration().take(content).error().code == Errc::disk_full, "%s", name);
     cr_assert_not(net.nmm->restoration().stopped(), "%s", name);
@@ -249,8 +246,7 @@ Test(restoration, what_cannot_be_undone_now_is_undone_by_a_new_start) {
   NmmNet net(2);
   net.activate_all();
   const BackupContent content = content_of(net);
-  net.store.records.clear();
-  net.restart_nmm();
+  replace_machine(net);
   Keeper keeper;
   net.store.disk = &keeper;
   net.store.failing_names = "nmm-root";
@@ -270,8 +266,7 @@ Test(restoration, nodes_that_the_disk_had_no_room_for_are_called_again) {
   NmmNet net(2);
   net.activate_all();
   const BackupContent content = content_of(net);
-  net.store.records.clear();
-  net.restart_nmm();
+  replace_machine(net);
   cr_assert(net.nmm->restoration().take(content));
   net.store.failing_names = "asr-";
   net.restart_nmm();
@@ -330,8 +325,7 @@ Test(restoration, one_that_is_fenced_before_all_nodes_are_called_is_not_undone) 
   NmmNet net(1);
   net.activate_all();
   const BackupContent content = content_of(net);
-  net.store.records.clear();
-  net.restart_nmm();
+  replace_machine(net);
   cr_assert(net.nmm->restoration().take(content));
   net.store.failing_names = "asr-";
   net.restart_nmm();
@@ -368,8 +362,7 @@ Test(restoration, policies_that_do_not_open_are_said_to_be_gone) {
   NmmNet net(1);
   net.activate_all();
   const BackupContent content = content_of(net);
-  net.store.records.clear();
-  net.restart_nmm();
+  replace_machine(net);
   cr_assert(net.nmm->restoration().take(content));
   net.store.corrupt = "nmm-restoration-policies";
   net.restart_nmm();
@@ -385,8 +378,7 @@ Test(restoration, too_many_root_secrets_in_use_are_refused) {
     content.issue.secrets.push_back({number, content.issue.secrets[0].secret.clone()});
     content.nodes[number - 1].newest.root = number;
   }
-  net.store.records.clear();
-  net.restart_nmm();
+  replace_machine(net);
   cr_assert(net.nmm->restoration().take(content).error().code == Errc::limit_exceeded);
   content.nodes[3].newest.root = 3;
   cr_assert(net.nmm->restoration().take(content), "the fourth is not in use");

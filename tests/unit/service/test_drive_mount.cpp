@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <sstream>
@@ -48,6 +49,16 @@ Test(drive_mount, what_is_written_stays_and_the_mount_is_seen_by_nobody) {
   const auto again = DriveMount::open(device_of(drive), Access::read);
   cr_assert(open_beneath(again->root(), "a", O_RDONLY, "a").has_value());
   cr_assert_eq(open_beneath(again->root(), "b", O_WRONLY | O_CREAT, "b", 0600).error().code, Errc::read_only);
+}
+
+Test(drive_mount, one_that_this_user_may_not_open_is_told_from_a_write_protected_one) {
+  NEED_LOOP_DRIVE(drive);
+  const BlockDevice device = device_of(drive);
+  cr_assert_eq(::seteuid(65534), 0);
+  const auto mount = DriveMount::open(device, Access::read);
+  cr_assert_eq(::seteuid(0), 0);
+  cr_assert_eq(mount.error().code, Errc::refused_by_policy);
+  cr_assert(mount.error().detail.contains("may not open"));
 }
 
 Test(drive_mount, reading_changes_not_a_byte) {
