@@ -134,6 +134,12 @@ Status Provisioner::reach(const NodeRecord& record) {
   return {};
 }
 
+bool Provisioner::is_reached(const NodeRecord& record) const {
+  if (record.is_gone() || !core_.root.numbers().contains(record.root)) return true;
+  const auto view = core_.shell.engine().view(record.provisioning_asr);
+  return view && std::max(view->description.generation, view->installed_generation) >= record.serial;
+}
+
 /// Where it was heard, else where it will listen.
 void Provisioner::point_at(const NodeRecord& record) {
   const std::string& known =

@@ -40,6 +40,9 @@ class Provisioner {
   /// A replacement: the NMM's side of a node's provisioning ASR from its restored record, so that its
   /// failsafe chain leads to the node. errors of the store.
   Status reach(const NodeRecord& record);
+  /// Whether reach() is done: the engine has the relationship under the newest serial, and has stored it. Or
+  /// there is nothing to do: the node is gone, or nothing can be derived for it.
+  [[nodiscard]] bool is_reached(const NodeRecord& record) const;
 
  private:
   Result<NodeRecord> next_record(const ControlPort::Prepare& what);

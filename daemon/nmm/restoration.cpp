@@ -222,19 +222,10 @@ Result<bool> Restoration::resume() {
   return true;
 }
 
-/// The engine has its relationship under the newest serial, and has stored it; or nothing can be derived for
-/// it.
-bool Restoration::is_called(const NodeRecord& node) const {
-  if (node.is_gone()) return true;
-  if (!core_.root.numbers().contains(node.root)) return true;
-  const auto view = core_.shell.engine().view(node.provisioning_asr);
-  return view && std::max(view->description.generation, view->installed_generation) >= node.serial;
-}
-
 void Restoration::call_nodes() {
   called_at_ = core_.now();
   for (const auto& [node_id, node] : core_.registry.nodes()) {
-    if (is_called(node)) continue;
+    if (parts_.provisioner.is_reached(node)) continue;
     if (const Status reached = parts_.provisioner.reach(node); !reached) {
       log::error("a node of the backup cannot be reached: " + reached.error().message(),
                  {{"AKM_NODE", node.name}});
@@ -284,8 +275,8 @@ void Restoration::deadline_reached(Instant now) {
   if (sweep_due_ && *sweep_due_ <= now) sweep(now);
   if (!finish_due_ || *finish_due_ > now) return;
   finish_due_.reset();
-  const bool all_called =
-      std::ranges::all_of(core_.registry.nodes(), [this](const auto& one) { return is_called(one.second); });
+  const bool all_called = std::ranges::all_of(
+      core_.registry.nodes(), [this](const auto& one) { return parts_.provisioner.is_reached(one.second); });
   if (!all_called) {  // the engine is not through, or the disk took no more
     if (now - called_at_ >= kCallAgain) call_nodes();
     finish_due_ = now + kFinishSoon;

@@ -57,7 +57,6 @@ class Restoration {
   Status undo();
   Status take_policies();
   void call_nodes();
-  [[nodiscard]] bool is_called(const NodeRecord& node) const;
   void sweep(Instant now);
   Status finish();
 

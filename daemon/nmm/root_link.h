@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -104,7 +105,8 @@ class RootLink {
   std::optional<Instant> due_;  // of the next step: activation, adoption, restoration
   std::optional<Instant> report_due_;
   std::optional<Instant> anew_due_;
-  bool under_way_ = false;  // a request of such a step
+  bool under_way_ = false;             // a request of such a step
+  std::set<protocol::NodeId> called_;  // in this restoration, since its begin or the last try
   bool report_under_way_ = false;
   std::uint64_t reported_change_ = 0;  // newest change when the last report was put together
   std::optional<Instant> since_;       // since when it is reached, or not

@@ -92,6 +92,7 @@ void RootLink::drop_old_secrets() {
 // A replacement.
 
 void RootLink::ask_for_records(RecordsKind kind, std::uint64_t after) {
+  if (kind == RecordsKind::nodes && after == 0) called_.clear();
   under_way_ = true;
   core_.requests.send(asr_id(), Method::records, protocol::RecordsRequest{kind, after}.encode(), interval(),
                       core_.now(),
@@ -112,6 +113,12 @@ void RootLink::records_came(RecordsKind kind, const Outcome& outcome) {
   backoff_.reset();
   if (page->more && *last != 0) return ask_for_records(kind, *last);
   if (kind == RecordsKind::nodes) return ask_for_records(RecordsKind::asrs, 0);
+  for (const protocol::NodeId node_id : called_) {
+    const NodeRecord* node = core_.registry.node(node_id);
+    if (node != nullptr &&
+        !parts_.provisioner.is_reached(*node))  // the disk had no room for its relationship
+      return try_again("The relationship with " + node->name + " is not stored yet");
+  }
   RootRecord next = *record_;
   next.restoring = false;
   if (const Status saved = records_.save_progress(next); !saved) return try_again(saved.error().message());
@@ -152,12 +159,13 @@ Result<std::uint64_t> RootLink::restore_nodes(const protocol::RecordsResponse& p
       }
       present = core_.registry.node(node.id);
     }
-    if (present->is_gone() || core_.shell.engine().view(present->provisioning_asr)) continue;
+    if (parts_.provisioner.is_reached(*present)) continue;
     if (const Status reached = parts_.provisioner.reach(*present); !reached) {
       log::error("a node of the NMM before this one cannot be reached: " + reached.error().message(),
                  {{"AKM_NODE", present->name}});
       continue;
     }
+    called_.insert(node.id);
     parts_.upkeep.reach(node.id, now);
     if (present->quarantine_pending) core_.departures.quarantine(node.id, now);
     if (present->zeroize_pending) core_.departures.zeroize(node.id, now);

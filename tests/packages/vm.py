@@ -136,7 +136,8 @@ def first_start(life):
     for guest in life.guests:
         life.until(f"{guest.name}: akmd answers, and waits to be provisioned",
                    lambda guest=guest: asked(guest, "node status").get("state") == "unprovisioned")
-        life.ran("the BPF LSM is what watches", guest, "akmctl node status | grep -E '^D1 .*lsm'")
+        for row in ("D1", "D7", "D10", "D11"):
+            life.ran(f"the BPF LSM watches {row}", guest, f"akmctl node status | grep -E '^{row} .*lsm'")
 
 
 def provision(life):

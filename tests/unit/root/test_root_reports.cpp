@@ -68,6 +68,33 @@ Test(root_reports, a_replacement_that_cannot_store_tries_until_it_can) {
   cr_assert_eq(next.status().root_state, "reached");
 }
 
+Test(root_reports, nodes_that_the_disk_had_no_room_for_are_called_again) {
+  RootNet net(2, 2);
+  NmmMachine& lost = *net.nmms[0];
+  cr_assert(lost.join(*net.prepare(lost)));
+  net.run(2s);
+  net.activate_all(lost);
+  net.run(3s);
+  lost.down = true;
+  NmmMachine& next = *net.nmms[1];
+  const auto& record = lost.store.records.at("nmm-node-" + hex_id(net.nodes[0]->node_id));
+  next.store.failing_names = "asr-" + hex_id(nmm::decode_node_record(record)->provisioning_asr);
+  cr_assert(next.join(*net.replace(lost.status().nmm_id, next)));
+  net.run(20s);
+  cr_assert_eq(next.nmm->nodes().size(), 2U);
+  cr_assert_neq(next.status().root_state, "reached", "not before its nodes are called");
+  next.restart();
+  net.run(20s);
+  cr_assert_neq(next.status().root_state, "reached", "nor after a restart");
+  next.store.failing_names.reset();
+  net.run(120s);
+  net.heartbeats();
+  net.run(2s);
+  cr_assert_eq(next.status().root_state, "reached");
+  for (const auto& node : net.nodes)
+    cr_assert_eq(next.state_of(node->name), "active", "%s", node->name.c_str());
+}
+
 Test(root_reports, a_replacement_counts_on_where_the_lost_one_was) {
   RootNet net(2, 2);
   NmmMachine& lost = *net.nmms[0];
