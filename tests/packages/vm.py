@@ -210,6 +210,8 @@ def attacked(life):
     b.put("/etc/akm/policy.toml.d/50-hook.toml",
           b'[hook]\nprogram = "/etc/akm/hooks/say"\n[responses.state-tampering]\non_evidence = ["hook", "log"]\n')
     life.ran("a policy with a hook", b, "chmod 755 /etc/akm/hooks/say && systemctl reload akmd")
+    # A reload is a start, and who has not started yet refuses nothing.
+    life.until("b: akmd is back", lambda: asked(b, "node status").get("state") == "active")
     life.ran("root cannot write the state", b, "! touch /var/lib/akmd/x")
     life.until("b: the hook has run", lambda: b.run("cat /run/akm/said")[1].strip() == "state-tampering", 30)
     no_denials(life)

@@ -25,7 +25,6 @@ TOOL = "clang-tidy-19"
 SETTINGS = pathlib.Path(__file__).parents[2] / ".clang-tidy"
 PRODUCT = ("daemon/", "keyring/", "bpf/loader/", "dbus/", "tools/")
 TESTS = ("tests/",)
-SLOW = "clang-analyzer-*,performance-unnecessary-value-param,readability-identifier-naming"
 KNOWN_FILES = 4000  # some ten changes of a header that everything includes
 PRECOMPILED = re.compile(r"/cmake_pch\.hxx(\.gch)?$")
 PRECOMPILED_FLAGS = re.compile(r" -Winvalid-pch\b| -fpch-preprocess\b| -include \S+/cmake_pch\.hxx\b")
@@ -83,6 +82,11 @@ def key(root, entry, files, checks):
     for path in sorted(files):
         state.update(f"{path.replace(str(root), '')} {digest(path)}\0".encode())
     return state.hexdigest()
+
+
+def slow():
+    """The checks that stand below the words "--deep" in the settings, and the static analyzer."""
+    return ",".join(["clang-analyzer-*", *re.findall(r"^  - -(\S+)$", SETTINGS.read_text().split("--deep:")[1], re.M)])
 
 
 def look_at(root, database, path, checks):
@@ -192,7 +196,7 @@ def main():
         parser.error("BUILD is missing")
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
     findings, total, looked = lint(SETTINGS.parent.resolve(), options.build.resolve(),
-                                   PRODUCT + TESTS if options.tests else PRODUCT, SLOW if options.deep else "",
+                                   PRODUCT + TESTS if options.tests else PRODUCT, slow() if options.deep else "",
                                    cache / "akm-clang-tidy", options.jobs)
     for finding in findings:
         print(finding)
