@@ -91,7 +91,7 @@ Status Nmm::start(const RunningClock::BootId& boot, io::Loop* loop) {
   }
   for (const auto& [node_id, node] : core_.registry.nodes()) {
     // One that was never activated was perhaps being prepared when the power went: nobody has its bundle.
-    if (!calling && node.activated_serial != 0 && node.state != NodeState::retired &&
+    if (!calling && !root_link_.calling() && node.activated_serial != 0 && node.state != NodeState::retired &&
         !core_.shell.engine().view(node.provisioning_asr)) {
       find("The provisioning relationship of " + node.name +
            " is not there: this node is not reached until it is provisioned anew (akmctl nmm prepare " +

@@ -140,6 +140,23 @@ bool Provisioner::is_reached(const NodeRecord& record) const {
   return view && std::max(view->description.generation, view->installed_generation) >= record.serial;
 }
 
+bool Provisioner::all_reached() const {
+  return std::ranges::all_of(core_.registry.nodes(),
+                             [this](const auto& one) { return is_reached(one.second); });
+}
+
+void Provisioner::reach_missing(const std::function<void(protocol::NodeId)>& reached) {
+  for (const auto& [node_id, node] : core_.registry.nodes()) {
+    if (is_reached(node)) continue;
+    if (const Status called = reach(node); !called) {
+      log::error("a node of the NMM before this one cannot be reached: " + called.error().message(),
+                 {{"AKM_NODE", node.name}});
+      continue;
+    }
+    reached(node_id);
+  }
+}
+
 /// Where it was heard, else where it will listen.
 void Provisioner::point_at(const NodeRecord& record) {
   const std::string& known =

@@ -40,13 +40,16 @@ class Provisioner {
   /// A replacement: the NMM's side of a node's provisioning ASR from its restored record, so that its
   /// failsafe chain leads to the node. errors of the store.
   Status reach(const NodeRecord& record);
-  /// Whether reach() is done: the engine has the relationship under the newest serial, and has stored it. Or
-  /// there is nothing to do: the node is gone, or nothing can be derived for it.
-  [[nodiscard]] bool is_reached(const NodeRecord& record) const;
+  /// Whether reach() is done for all: the engine has the relationship under the newest serial, and has stored
+  /// it. Or there is nothing to do: the node is gone, or nothing can be derived for it.
+  [[nodiscard]] bool all_reached() const;
+  /// reach() for those for which it is not done (the disk had no room); `reached` for each that could be.
+  void reach_missing(const std::function<void(protocol::NodeId)>& reached);
 
  private:
   Result<NodeRecord> next_record(const ControlPort::Prepare& what);
   Result<protocol::Asr> derive(const NodeRecord& record);
+  [[nodiscard]] bool is_reached(const NodeRecord& record) const;
   void point_at(const NodeRecord& record);
   [[nodiscard]] protocol::ProvisioningIdentity identity_of(const NodeRecord& record) const;
 

@@ -224,15 +224,8 @@ Result<bool> Restoration::resume() {
 
 void Restoration::call_nodes() {
   called_at_ = core_.now();
-  for (const auto& [node_id, node] : core_.registry.nodes()) {
-    if (parts_.provisioner.is_reached(node)) continue;
-    if (const Status reached = parts_.provisioner.reach(node); !reached) {
-      log::error("a node of the backup cannot be reached: " + reached.error().message(),
-                 {{"AKM_NODE", node.name}});
-      continue;
-    }
-    parts_.upkeep.reach(node_id, called_at_);
-  }
+  parts_.provisioner.reach_missing(
+      [this](protocol::NodeId node_id) { parts_.upkeep.reach(node_id, called_at_); });
 }
 
 /// The engine has stored what it was given: a start after this one has nothing left to do.
@@ -275,9 +268,7 @@ void Restoration::deadline_reached(Instant now) {
   if (sweep_due_ && *sweep_due_ <= now) sweep(now);
   if (!finish_due_ || *finish_due_ > now) return;
   finish_due_.reset();
-  const bool all_called = std::ranges::all_of(
-      core_.registry.nodes(), [this](const auto& one) { return parts_.provisioner.is_reached(one.second); });
-  if (!all_called) {  // the engine is not through, or the disk took no more
+  if (!parts_.provisioner.all_reached()) {  // the engine is not through, or the disk took no more
     if (now - called_at_ >= kCallAgain) call_nodes();
     finish_due_ = now + kFinishSoon;
     return;

@@ -55,6 +55,7 @@ Status RootLink::resume() {
   since_ = core_.now();
   if (!fenced() && !forgetting()) due_ = core_.now();
   if (reporting()) report_due_ = core_.now();
+  if (calling()) call_due_ = core_.now();
   return {};
 }
 
@@ -116,6 +117,7 @@ Status RootLink::take(const protocol::BundleContent& content) {
   if (record_ && !fenced()) {
     record.secured = record_->secured;
     record.restoring = record_->restoring;
+    record.calling = record_->calling;
     record.acked = record_->acked;
   }
   // Another relationship: this machine takes the NMM's place anew, and what it knows of nodes is older.
@@ -385,6 +387,7 @@ std::optional<Instant> RootLink::next_deadline() const {
   if (!under_way_) next.consider(due_);
   if (!report_under_way_) next.consider(report_due_);
   next.consider(anew_due_);
+  next.consider(call_due_);
   return next.at();
 }
 
@@ -405,6 +408,7 @@ void RootLink::deadline_reached(Instant now) {
       activate();
     }
   }
+  if (call_due_ && *call_due_ <= now) call_nodes();
   if (report_due_ && !report_under_way_ && *report_due_ <= now) report();
 }
 

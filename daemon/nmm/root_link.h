@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -48,6 +47,8 @@ class RootLink {
   [[nodiscard]] bool stopped() const { return fenced() || renewing_; }
   /// The records of the machine before this one are on their way.
   [[nodiscard]] bool restoring() const { return record_ && record_->restoring; }
+  /// Nodes of these records are called again, until their relationships are stored.
+  [[nodiscard]] bool calling() const { return record_ && record_->calling; }
   /// A request that came under asr_id().
   void request(protocol::RequestReceived& request);
   /// Something happened here: the Root may want to know.
@@ -83,6 +84,7 @@ class RootLink {
   void ask_for_records(protocol::RecordsKind kind, std::uint64_t after);
   void records_came(protocol::RecordsKind kind, const Outcome& outcome);
   Result<std::uint64_t> restore_nodes(const protocol::RecordsResponse& page);
+  void call_nodes();
   Result<std::uint64_t> restore_asrs(const protocol::RecordsResponse& page);
   void report();
   void report_ended(std::uint64_t upto, const Outcome& outcome, Instant now);
@@ -104,9 +106,9 @@ class RootLink {
   node::Backoff backoff_;
   std::optional<Instant> due_;  // of the next step: activation, adoption, restoration
   std::optional<Instant> report_due_;
+  std::optional<Instant> call_due_;
   std::optional<Instant> anew_due_;
-  bool under_way_ = false;             // a request of such a step
-  std::set<protocol::NodeId> called_;  // in this restoration, since its begin or the last try
+  bool under_way_ = false;  // a request of such a step
   bool report_under_way_ = false;
   std::uint64_t reported_change_ = 0;  // newest change when the last report was put together
   std::optional<Instant> since_;       // since when it is reached, or not

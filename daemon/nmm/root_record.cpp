@@ -17,6 +17,7 @@ constexpr std::size_t kForgetBytes = 8;
 constexpr std::size_t kRecordBytes = 1 + 1 + 8 + kForgetBytes;
 constexpr std::uint8_t kSecured = 1;
 constexpr std::uint8_t kRestoring = 2;
+constexpr std::uint8_t kCalling = 4;
 
 }  // namespace
 
@@ -38,6 +39,7 @@ Result<std::optional<RootRecord>> RootRecords::load() {
     return fail(Errc::state_corrupt, std::string(kRecord));
   out.secured = (flags & kSecured) != 0;
   out.restoring = (flags & kRestoring) != 0;
+  out.calling = (flags & kCalling) != 0;
   return std::optional(std::move(out));
 }
 
@@ -45,7 +47,8 @@ Status RootRecords::save_progress(const RootRecord& record) {
   std::array<std::uint8_t, kRecordBytes> bytes{};
   Writer writer(bytes);
   writer.u8(kVersion);
-  writer.u8(static_cast<std::uint8_t>((record.secured ? kSecured : 0) | (record.restoring ? kRestoring : 0)));
+  writer.u8(static_cast<std::uint8_t>((record.secured ? kSecured : 0) | (record.restoring ? kRestoring : 0) |
+                                      (record.calling ? kCalling : 0)));
   writer.u64(record.acked);
   writer.u64(record.forget_for);
   return store_.write(kRecord, bytes);

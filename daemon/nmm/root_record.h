@@ -14,6 +14,7 @@ struct RootRecord {
   node::NodeRecord node;
   bool secured = false;    // the Root has this NMM's root secrets: it issued them, or adopted them
   bool restoring = false;  // the records of the NMM that it replaces are not all here
+  bool calling = false;    // they are; nodes of them whose relationship is not stored yet are called again
   /// Under this relationship, everything from before it is to be erased. An id and no flag: this is stored
   /// before the node's record says which relationship it is.
   protocol::AsrId forget_for = 0;

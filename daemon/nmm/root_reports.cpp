@@ -13,6 +13,7 @@ namespace {
 using protocol::Method;
 using protocol::RecordsKind;
 
+constexpr Duration kCallAgain = std::chrono::minutes(1);          // a disk that was full
 constexpr Duration kReportSoon = std::chrono::milliseconds(300);  // several changes in a row are one report
 
 }  // namespace
@@ -92,7 +93,6 @@ void RootLink::drop_old_secrets() {
 // A replacement.
 
 void RootLink::ask_for_records(RecordsKind kind, std::uint64_t after) {
-  if (kind == RecordsKind::nodes && after == 0) called_.clear();
   under_way_ = true;
   core_.requests.send(asr_id(), Method::records, protocol::RecordsRequest{kind, after}.encode(), interval(),
                       core_.now(),
@@ -113,20 +113,32 @@ void RootLink::records_came(RecordsKind kind, const Outcome& outcome) {
   backoff_.reset();
   if (page->more && *last != 0) return ask_for_records(kind, *last);
   if (kind == RecordsKind::nodes) return ask_for_records(RecordsKind::asrs, 0);
-  for (const protocol::NodeId node_id : called_) {
-    const NodeRecord* node = core_.registry.node(node_id);
-    if (node != nullptr &&
-        !parts_.provisioner.is_reached(*node))  // the disk had no room for its relationship
-      return try_again("The relationship with " + node->name + " is not stored yet");
-  }
   RootRecord next = *record_;
   next.restoring = false;
+  next.calling = true;  // in the same writing: what is not stored by then is called again
   if (const Status saved = records_.save_progress(next); !saved) return try_again(saved.error().message());
   record_ = std::move(next);
   say("restored", 5, "This NMM has the records of the one before it, and calls its nodes.",
       {{"nodes", std::to_string(core_.registry.nodes().size())},
        {"relationships", std::to_string(core_.registry.asrs().size())}});
   report_due_ = core_.now();
+  call_due_ = report_due_;
+}
+
+/// Blocks nobody: the others are reached, and an operator may forget one that never can be.
+void RootLink::call_nodes() {
+  call_due_.reset();
+  if (fenced() || !calling()) return;
+  RootRecord next = *record_;
+  next.calling = false;
+  if (parts_.provisioner.all_reached() && records_.save_progress(next)) {
+    record_ = std::move(next);
+    return;
+  }
+  const Instant now = core_.now();
+  parts_.provisioner.reach_missing(
+      [this, now](protocol::NodeId node_id) { parts_.upkeep.reach(node_id, now); });
+  call_due_ = now + kCallAgain;
 }
 
 void RootLink::try_again(std::string trouble) {
@@ -159,13 +171,12 @@ Result<std::uint64_t> RootLink::restore_nodes(const protocol::RecordsResponse& p
       }
       present = core_.registry.node(node.id);
     }
-    if (parts_.provisioner.is_reached(*present)) continue;
+    if (present->is_gone() || core_.shell.engine().view(present->provisioning_asr)) continue;
     if (const Status reached = parts_.provisioner.reach(*present); !reached) {
       log::error("a node of the NMM before this one cannot be reached: " + reached.error().message(),
                  {{"AKM_NODE", present->name}});
       continue;
     }
-    called_.insert(node.id);
     parts_.upkeep.reach(node.id, now);
     if (present->quarantine_pending) core_.departures.quarantine(node.id, now);
     if (present->zeroize_pending) core_.departures.zeroize(node.id, now);

@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not reachable, 4 not authorised, 5 no answer in time, 6 "
-    "not found.\n"
+    "not found; of status and doctor also 7 a warning, 8 a problem.\n"
     "Nodes and relationships are given by name, by id (16 hex digits) or by the start of the id.";
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {

@@ -45,12 +45,13 @@ Test(root_record, progress_alone_is_saved_alone) {
   RootRecord record = sample();
   cr_assert(records.save(record));
   record.acked = 120;
-  record.restoring = true;
+  record.restoring = record.calling = true;
   record.node.identity.node_name = "not written";
   cr_assert(records.save_progress(record));
   const auto again = records.load();
   cr_assert_eq((*again)->acked, 120U);
   cr_assert((*again)->restoring);
+  cr_assert((*again)->calling);
   cr_assert_str_eq((*again)->node.identity.node_name.c_str(), "north");
 }
 
