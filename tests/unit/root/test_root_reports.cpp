@@ -9,6 +9,21 @@ using namespace akm::root;
 using namespace akm::root::test;
 using namespace std::chrono_literals;
 
+namespace {
+
+/// The first NMM: it has activated its nodes and reported them.
+NmmMachine& lose_first(RootNet& net) {
+  NmmMachine& lost = *net.nmms[0];
+  cr_assert(lost.join(*net.prepare(lost)));
+  net.run(2s);
+  net.activate_all(lost);
+  net.run(3s);
+  lost.down = true;
+  return lost;
+}
+
+}  // namespace
+
 Test(root_reports, incidents_reach_the_root) {
   RootNet net(1, 2);
   NmmMachine& nmm = *net.nmms[0];
@@ -45,12 +60,7 @@ Test(root_reports, no_secret_is_in_what_the_root_stores_of_a_report) {
 
 Test(root_reports, a_replacement_that_cannot_store_tries_until_it_can) {
   RootNet net(2, 3);
-  NmmMachine& lost = *net.nmms[0];
-  cr_assert(lost.join(*net.prepare(lost)));
-  net.run(2s);
-  net.activate_all(lost);
-  net.run(3s);
-  lost.down = true;
+  NmmMachine& lost = lose_first(net);
   NmmMachine& next = *net.nmms[1];
   cr_assert(next.join(*net.replace(lost.status().nmm_id, next)));
   next.store.failing_names = "nmm-node-";  // no record can be taken over
@@ -70,12 +80,7 @@ Test(root_reports, a_replacement_that_cannot_store_tries_until_it_can) {
 
 Test(root_reports, nodes_that_the_disk_had_no_room_for_are_called_again) {
   RootNet net(2, 2);
-  NmmMachine& lost = *net.nmms[0];
-  cr_assert(lost.join(*net.prepare(lost)));
-  net.run(2s);
-  net.activate_all(lost);
-  net.run(3s);
-  lost.down = true;
+  NmmMachine& lost = lose_first(net);
   NmmMachine& next = *net.nmms[1];
   const auto& record = lost.store.records.at("nmm-node-" + hex_id(net.nodes[0]->node_id));
   next.store.failing_names = "asr-" + hex_id(nmm::decode_node_record(record)->provisioning_asr);
@@ -100,12 +105,7 @@ Test(root_reports, nodes_that_the_disk_had_no_room_for_are_called_again) {
 
 Test(root_reports, a_replacement_counts_on_where_the_lost_one_was) {
   RootNet net(2, 2);
-  NmmMachine& lost = *net.nmms[0];
-  cr_assert(lost.join(*net.prepare(lost)));
-  net.run(2s);
-  net.activate_all(lost);
-  net.run(3s);
-  lost.down = true;
+  NmmMachine& lost = lose_first(net);
   NmmMachine& next = *net.nmms[1];
   cr_assert(next.join(*net.replace(lost.status().nmm_id, next)));
   net.run(10s);
@@ -117,12 +117,7 @@ Test(root_reports, a_replacement_counts_on_where_the_lost_one_was) {
 
 Test(root_reports, a_record_that_does_not_fit_is_left_out_and_the_others_come) {
   RootNet net(2, 3);
-  NmmMachine& lost = *net.nmms[0];
-  cr_assert(lost.join(*net.prepare(lost)));
-  net.run(2s);
-  net.activate_all(lost);
-  net.run(3s);
-  lost.down = true;
+  NmmMachine& lost = lose_first(net);
   NmmMachine& next = *net.nmms[1];
   // It has a node of that name: another one.
   const auto& one = lost.store.records.at("nmm-node-" + hex_id(net.nodes[0]->node_id));
