@@ -116,7 +116,7 @@ Result<protocol::Asr> Provisioner::derive(const NodeRecord& record) {
   return protocol::make_provisioning_asr(identity_of(record), std::move(chains));
 }
 
-Status Provisioner::reach(const NodeRecord& record) {
+bool Provisioner::reach(const NodeRecord& record) {
   std::vector<NodeRecord> serials;
   // A secret that is gone had no node left: this one was heard under its newest serial.
   if (record.prior && core_.root.numbers().contains(record.prior->root)) {
@@ -127,11 +127,17 @@ Status Provisioner::reach(const NodeRecord& record) {
   }
   serials.push_back(record);
   for (const NodeRecord& one : serials) {
-    AKM_ASSIGN(protocol::Asr asr, derive(one));
-    core_.post(protocol::InstallAsr{std::move(asr), protocol::kNmmIndex, false, 0}, log_failure(record.name));
+    auto asr = derive(one);
+    if (!asr) {
+      log::error("a node of the NMM before this one cannot be reached: " + asr.error().message(),
+                 {{"AKM_NODE", record.name}});
+      return false;
+    }
+    core_.post(protocol::InstallAsr{std::move(*asr), protocol::kNmmIndex, false, 0},
+               log_failure(record.name));
   }
   point_at(record);
-  return {};
+  return true;
 }
 
 bool Provisioner::is_reached(const NodeRecord& record) const {
@@ -147,13 +153,7 @@ bool Provisioner::all_reached() const {
 
 void Provisioner::reach_missing(const std::function<void(protocol::NodeId)>& reached) {
   for (const auto& [node_id, node] : core_.registry.nodes()) {
-    if (is_reached(node)) continue;
-    if (const Status called = reach(node); !called) {
-      log::error("a node of the NMM before this one cannot be reached: " + called.error().message(),
-                 {{"AKM_NODE", node.name}});
-      continue;
-    }
-    reached(node_id);
+    if (!is_reached(node) && reach(node)) reached(node_id);
   }
 }
 

@@ -38,8 +38,8 @@ class Provisioner {
   /// The same once more, for a node that is still on the serial before.
   Status send_binding(protocol::NodeId node_id);
   /// A replacement: the NMM's side of a node's provisioning ASR from its restored record, so that its
-  /// failsafe chain leads to the node. errors of the store.
-  Status reach(const NodeRecord& record);
+  /// failsafe chain leads to the node. False when it cannot be derived, which is logged.
+  bool reach(const NodeRecord& record);
   /// Whether reach() is done for all: the engine has the relationship under the newest serial, and has stored
   /// it. Or there is nothing to do: the node is gone, or nothing can be derived for it.
   [[nodiscard]] bool all_reached() const;

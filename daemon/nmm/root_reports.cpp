@@ -115,14 +115,14 @@ void RootLink::records_came(RecordsKind kind, const Outcome& outcome) {
   if (kind == RecordsKind::nodes) return ask_for_records(RecordsKind::asrs, 0);
   RootRecord next = *record_;
   next.restoring = false;
-  next.calling = true;  // in the same writing: what is not stored by then is called again
+  next.calling = !parts_.provisioner.all_reached();  // the disk had no room for some
   if (const Status saved = records_.save_progress(next); !saved) return try_again(saved.error().message());
   record_ = std::move(next);
   say("restored", 5, "This NMM has the records of the one before it, and calls its nodes.",
       {{"nodes", std::to_string(core_.registry.nodes().size())},
        {"relationships", std::to_string(core_.registry.asrs().size())}});
   report_due_ = core_.now();
-  call_due_ = report_due_;
+  if (calling()) call_due_ = core_.now() + kCallAgain;
 }
 
 /// Blocks nobody: the others are reached, and an operator may forget one that never can be.
@@ -172,11 +172,7 @@ Result<std::uint64_t> RootLink::restore_nodes(const protocol::RecordsResponse& p
       present = core_.registry.node(node.id);
     }
     if (present->is_gone() || core_.shell.engine().view(present->provisioning_asr)) continue;
-    if (const Status reached = parts_.provisioner.reach(*present); !reached) {
-      log::error("a node of the NMM before this one cannot be reached: " + reached.error().message(),
-                 {{"AKM_NODE", present->name}});
-      continue;
-    }
+    if (!parts_.provisioner.reach(*present)) continue;
     parts_.upkeep.reach(node.id, now);
     if (present->quarantine_pending) core_.departures.quarantine(node.id, now);
     if (present->zeroize_pending) core_.departures.zeroize(node.id, now);
