@@ -199,7 +199,9 @@ Result<SecretBuffer> KernelKeyring::get(const KeyId& id) {
   const long size =
       keyctl_read(known->second, reinterpret_cast<char*>(secret.reveal_mutable().data()), secret.size());
   if (size < 0) {
-    if (is_gone(errno)) return fail(Errc::not_found, description(id));
+    // EACCES: not possessed, so no longer in our keyring. The kernel takes an invalidated key out of its keyrings
+    // a moment before it forgets the serial.
+    if (is_gone(errno) || errno == EACCES) return fail(Errc::not_found, description(id));
     return keyring_error("read key " + description(id));
   }
   if (static_cast<std::size_t>(size) > secret.size()) return fail(Errc::too_large, description(id));

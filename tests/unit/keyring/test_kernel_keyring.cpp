@@ -367,6 +367,20 @@ Test(kernel_keyring, a_key_is_put_only_where_its_owner_let_us) {
   cr_assert(keys->give(kExported, ring, ::geteuid()).error().code == Errc::not_found);
 }
 
+// What the kernel's collector leaves for a moment of an invalidated key: a serial in none of our keyrings.
+Test(kernel_keyring, a_key_that_left_our_keyring_is_not_found) {
+  auto keys = keyring();
+  const KeyId id{9, kCurrent, {}};
+  const auto serial = keys->put(id, secret_of('A'), 60);
+  cr_assert(serial);
+  cr_assert_eq(keyctl_link(*serial, KEY_SPEC_USER_KEYRING), 0);
+  cr_assert_eq(keyctl_unlink(*serial, keys->keyring_serial()), 0);
+  cr_assert_eq(state_of(*serial), 0, "the kernel still has it");
+  const auto read = keys->get(id);
+  cr_assert(!read && read.error().code == Errc::not_found);
+  cr_assert_eq(keyctl_unlink(*serial, KEY_SPEC_USER_KEYRING), 0);
+}
+
 Test(kernel_keyring, a_user_can_invalidate_no_key_of_another) {
   auto keys = keyring();
   const KeyId first{9, KeyId::Slot::user_export, "vpn", 1000};
