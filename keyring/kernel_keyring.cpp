@@ -199,8 +199,8 @@ Result<SecretBuffer> KernelKeyring::get(const KeyId& id) {
   const long size =
       keyctl_read(known->second, reinterpret_cast<char*>(secret.reveal_mutable().data()), secret.size());
   if (size < 0) {
-    // EACCES: not possessed, so no longer in our keyring. The kernel takes an invalidated key out of its keyrings
-    // a moment before it forgets the serial.
+    // EACCES: not possessed, so no longer in our keyring. The kernel takes an invalidated key out of its
+    // keyrings a moment before it forgets the serial.
     if (is_gone(errno) || errno == EACCES) return fail(Errc::not_found, description(id));
     return keyring_error("read key " + description(id));
   }
