@@ -52,14 +52,18 @@ def run(*argv, check=True, **kwargs):
 
 
 def wait_until(condition, what, seconds=30, step=0.05):
-    """Polls until `condition()` is true and returns its value; LabError names `what` did not come."""
+    """Polls until `condition()` is true and returns its value; LabError names `what` did not come, and its note holds the
+    ends of all logs, since the lab is gone when somebody reads it."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise LabError(f"did not come within {seconds} s: {what}")
+            error = LabError(f"did not come within {seconds} s: {what}")
+            for host in (host for lab in Lab.running for host in lab.hosts if host.log.exists()):
+                error.add_note(f"-- the log of {host.name} ends:\n{host.log_tail(25)}")
+            raise error
         time.sleep(step)
 
 
@@ -259,6 +263,7 @@ class Host:
 
 class Lab:
     """A bridge with hosts on it. Use as a context manager: it is gone afterwards, whatever happened."""
+    running = []  # in this process
 
     def __init__(self, build, nodes=("a", "b", "c", "d", "e"), folder=None, prefix=None, suffix="", root=False,
                  spares=0):
@@ -337,6 +342,7 @@ class Lab:
     def __enter__(self):
         if os.geteuid() != 0:
             raise LabError("network namespaces need root")
+        Lab.running.append(self)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             run("ip", "netns", "add", self.switch)
@@ -356,6 +362,8 @@ class Lab:
 
     def close(self, keep_folder=False):
         """Ends every process (newest first) and removes the namespaces and the folder."""
+        if self in Lab.running:
+            Lab.running.remove(self)
         for process in reversed(self.processes):
             if process.poll() is None:
                 process.terminate()
