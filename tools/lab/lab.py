@@ -52,8 +52,8 @@ def run(*argv, check=True, **kwargs):
 
 
 def wait_until(condition, what, seconds=30, step=0.05):
-    """Polls until `condition()` is true and returns its value; LabError names `what` did not come, and its note holds the
-    ends of all logs, since the lab is gone when somebody reads it."""
+    """Polls until `condition()` is true and returns its value; LabError names `what` did not come, and its note
+    holds the ends of all logs, since the lab is gone when somebody reads it."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
