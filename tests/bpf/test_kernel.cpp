@@ -14,6 +14,7 @@
 
 #include <array>
 #include <csignal>
+#include <filesystem>
 #include <thread>
 
 #include "tests/bpf/rows.h"
@@ -47,22 +48,19 @@ int load_program() {
   return ::close(fd);
 }
 
-/// The map of that name whose id is the highest: the newest sensor's.
-int our_map(const char* name) {
-  std::uint32_t id = 0;
-  int found = -1;
-  while (bpf_map_get_next_id(id, &id) == 0) {
-    const int fd = bpf_map_get_fd_by_id(id);
+/// The map of that name of this process's sensor, by its number. That of a daemon which runs meanwhile would
+/// rightly be defended.
+int our_map(const std::string& name) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry.path(), gone) != "anon_inode:bpf-map") continue;
     bpf_map_info info{};
     std::uint32_t size = sizeof(info);
-    if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && std::string(info.name) == name) {
-      if (found >= 0) (void)::close(found);
-      found = fd;
-    } else if (fd >= 0) {
-      (void)::close(fd);
-    }
+    const int fd = std::stoi(entry.path().filename());
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.name == name)
+      return bpf_map_get_fd_by_id(info.id);
   }
-  return found;
+  return -1;
 }
 
 void bpf_use(ProbeSet& probes) {
