@@ -9,6 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path[:0] = [str(ROOT / "tests/attacks")]  # results.Book: for tests whose acts stand in docs/detections.md
 BUILD = pathlib.Path(os.environ.get("AKM_BUILD", ROOT / "build" / "dev"))
+BPFFS = pathlib.Path("/sys/fs/bpf")
 NEEDED = ("swtpm", "dbus-daemon", "ip", "nsenter", "tcpdump", "keyctl", "mount")
 # Short times, so that what takes half a minute by default is over in some seconds.
 HASTY = {"nnrt_ms": 300, "nset_ms": 600, "fbset_ms": 800, "fsset_ms": 1000, "grace_ms": 300}

@@ -9,13 +9,11 @@ import shutil
 import signal
 import time
 
-from support import BUILD, HASTY_NMM, IntegrationTest, main
+from support import BPFFS, BUILD, HASTY_NMM, IntegrationTest, main
 from tools.lab import cluster
 from tools.lab.demo import Watcher
 from tools.lab.lab import Lab, LabError, run, wait_until
 
-BPFFS = pathlib.Path("/sys/fs/bpf")
-BPFFS_MAGIC = "cafe4a11"
 SYS_BPF = {"x86_64": 321, "aarch64": 280}.get(os.uname().machine)
 BPF_LINK_GET_FD_BY_ID, BPF_LINK_DETACH = 30, 34
 UNWATCHED_S = 14  # three checks of a second, and ten
@@ -32,7 +30,7 @@ class DaemonAttacked(IntegrationTest):
     needed = ("bpftool",)
 
     def setUp(self):
-        if SYS_BPF is None or run("stat", "-fc", "%t", BPFFS).stdout.strip() != BPFFS_MAGIC:
+        if SYS_BPF is None or not BPFFS.is_mount():
             self.skipTest("no bpffs is mounted")
         self.undo = contextlib.ExitStack()
         self.addCleanup(self.undo.close)
