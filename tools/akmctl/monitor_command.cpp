@@ -31,10 +31,8 @@ Status by_lines(Session& session, std::uint64_t count) {
   (void)std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::uint64_t seen = 0;
   return proxy->follow(
-      [&] {
-        if (!session.options.json)
-          fmt::print(stderr, "Following events; end with Ctrl-C. Times are seconds since boot.\n");
-      },
+      // Also with --json: whoever does something to see what comes of it waits for this line.
+      [] { fmt::print(stderr, "Following events; end with Ctrl-C. Times are seconds since boot.\n"); },
       [&](dbus::Service service, const EventRecord& event) {
         say(session, event_text({service, event}), json_of(service, event));
         ++seen;

@@ -74,8 +74,8 @@ Status show_identity(Session& session) {
 /// The node's status once it has reached its NMM, which it does by itself (activation.automatic); a program
 /// that asks is told at once.
 Result<node::StatusSnapshot> provisioned_status(const Session& session, dbus::Proxy& proxy) {
-  constexpr int kBegun = 5;
-  constexpr int kTries = 50;  // five seconds; after that it goes on without being looked at
+  constexpr int kBegun = 10;
+  constexpr int kTries = 150;  // a quarter of a minute; after that it goes on without being looked at
   AKM_ASSIGN(node::StatusSnapshot status, proxy.node_status());
   for (int i = 0; !session.options.json && i < kTries; ++i) {
     const bool begins = status.state == node::NodeState::provisioned && i < kBegun;

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+from tools.lab import cluster
 from tools.lab.lab import Lab, LabError, run, wait_until
 
 BOLD, DIM, PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
@@ -23,8 +24,10 @@ class Watcher:
     def __init__(self, host):
         self.host, self.events = host, []
         self.process = subprocess.Popen(host.akmctl_argv("--json", "monitor"), stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True)
+                                        stderr=subprocess.PIPE, text=True)
         host.lab.processes.append(self.process)
+        with self.process.stderr as told:
+            told.readline()  # it follows now
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
@@ -80,16 +83,9 @@ class Demo:
 
     def agreed(self, names, generation=None, epoch=None):
         """The common (generation, epoch, key check) of these nodes, when they have one (and the one asked for)."""
-        views = [self.view(name) for name in names]
-        if any(v is None or not v["key_check"] for v in views):
-            return None
-        keys = {(v["generation"], v["epoch"], v["key_check"]) for v in views}
-        if len(keys) != 1:
-            return None
-        key = keys.pop()
-        return key if (generation in (None, key[0]) and epoch in (None, key[1])) else None
+        return cluster.agreed(self.lab, names, "asr-1", generation, epoch)
 
-    def wait_agreed(self, names, what, seconds=30, **wanted):
+    def wait_agreed(self, names, what, seconds=60, **wanted):
         return wait_until(lambda: self.agreed(names, **wanted), f"{what}: {', '.join(names)} with one key", seconds)
 
     # The steps
@@ -200,7 +196,6 @@ class Demo:
         c = self.lab.nodes["c"]
         before = self.wait_agreed("abcde", "before the breach")
         watchers = {name: Watcher(host) for name, host in [("nmm", self.nmm), *self.lab.nodes.items()]}
-        time.sleep(0.5)  # the monitors have subscribed
         keys = run("keyctl", "list", str(c.status()["keyring"])).stdout
         serial = next(line.split(":")[0].strip() for line in keys.splitlines()
                       if line.rstrip().endswith(":current") and "user" in line and self.view("c")["id"] in line)
@@ -258,7 +253,8 @@ class Demo:
         incarnation = a.status()["incarnation"]
         a.kill()
         a.start()
-        key = self.wait_agreed("abcde", "after the restart")
+        # It asks for a new epoch by itself, half a second to a second after its start.
+        key = self.wait_agreed("abcde", "after the restart", epoch=before[1] + 1)
         self.expect(key[1] >= before[1] and key[0] == before[0], f"a is back in generation {key[0]}, epoch {key[1]}")
         self.expect(a.status()["incarnation"] > incarnation, "with a higher incarnation from its TPM's counter")
         self.akmctl(self.lab.nodes["a"], "asr", "rekey", "asr-1")
