@@ -1,6 +1,7 @@
 """A USB drive for the lab: an image with a filesystem on a loop device, which is plugged in and pulled out."""
 import contextlib
 import errno
+import fcntl
 import os
 import pathlib
 import shutil
@@ -8,8 +9,10 @@ import subprocess
 
 from tools.lab.lab import LabError, run, wait_until
 
-# What a node's drives.also lists, so that loop devices are drives to it.
-LOOP_DEVICES = [f"/dev/loop{number}" for number in range(16)]
+# What a node's drives.also lists, so that loop devices are drives to it. Not the first ones: those are others', and a
+# node that looks at a drive keeps it from them.
+LOOP_DEVICES = [f"/dev/loop{number}" for number in range(64, 72)]
+LOOP_CTL_REMOVE = 0x4C81  # linux/loop.h
 
 
 def kernel_mounts(filesystem):
@@ -17,6 +20,14 @@ def kernel_mounts(filesystem):
     if f"\t{filesystem}\n" not in pathlib.Path("/proc/filesystems").read_text() and shutil.which("modprobe"):
         subprocess.run(["modprobe", filesystem], capture_output=True, check=False)
     return f"\t{filesystem}\n" in pathlib.Path("/proc/filesystems").read_text()
+
+
+def remove_loop_devices():
+    """Those that plug_in() has made and nobody has in use."""
+    with open("/dev/loop-control", "rb") as control:
+        for device in LOOP_DEVICES:
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(control, LOOP_CTL_REMOVE, int(device.removeprefix("/dev/loop")))
 
 
 class Drive:
@@ -32,10 +43,11 @@ class Drive:
             run(f"mkfs.{filesystem}", *(["-q"] if filesystem == "ext4" else []), *options, self.image)
 
     def plug_in(self, read_only=False):
-        self.device = run("losetup", "--find", "--show", *(["--read-only"] if read_only else []),
-                          self.image).stdout.strip()
-        if self.device not in LOOP_DEVICES:
-            raise LabError(f"{self.device}: too many loop devices are in use")
+        options = ["--read-only"] if read_only else []
+        self.device = next((device for device in LOOP_DEVICES if
+                            run("losetup", *options, device, self.image, check=False).returncode == 0), None)
+        if self.device is None:
+            raise LabError(f"no loop device of {LOOP_DEVICES[0]} to {LOOP_DEVICES[-1]} can be had")
         return self.device
 
     def pull_out(self):

@@ -252,7 +252,8 @@ class Host:
         return json.loads(self.akmctl("--json", *arguments, stdin=stdin).stdout or "null")
 
     def status(self):
-        done = self.akmctl("--json", "--timeout", "2", self.role, "status", check=False)
+        """None while the daemon is not on the bus. One that waits for its disk is, and is waited for."""
+        done = self.akmctl("--json", "--timeout", "20", self.role, "status", check=False)
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def asr(self, name):
