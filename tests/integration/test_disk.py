@@ -12,6 +12,7 @@ from tools.lab.lab import Lab, run, wait_until
 
 TIMES = HASTY | {"resync_min_interval_s": 1}
 DISK_BYTES = 1 << 20
+SECOND_TRY_S = 120  # a minute's pause at most (second_try.h), and a start
 
 
 def state(host):
@@ -90,7 +91,7 @@ class FullAndReadOnly(HostTest):
         self.assertEqual(self.agreed(), before)
         mend()
         self.assertGreater(self.rekey()[1], before[1])
-        wait_until(lambda: not found(a, sentence), "it is over, and that is said", 5)  # what waits is tried each second
+        wait_until(lambda: not found(a, sentence), "it is over, and that is said")  # what waits is tried each second
         incarnation = a.status()["incarnation"]
         a.stop()
         worsen()
@@ -98,7 +99,7 @@ class FullAndReadOnly(HostTest):
         self.assertEqual(a.status()["state"], "sealed-unavailable")
         self.assertTrue(found(a, sentence), a.status()["findings"])
         mend()
-        wait_until(lambda: state(a) == "active", "it starts anew by itself", 30)
+        wait_until(lambda: state(a) == "active", "it starts anew by itself", SECOND_TRY_S)
         self.assertGreater(a.status()["incarnation"], incarnation)
         self.rekey()
 
@@ -119,7 +120,7 @@ class FullAndReadOnly(HostTest):
         self.assertEqual(self.nmm.status()["state"], "sealed-unavailable")
         self.assertTrue(found(self.nmm, sentence), self.nmm.status()["findings"])
         mend()
-        wait_until(lambda: state(self.nmm) == "ready", "it starts anew by itself", 30)
+        wait_until(lambda: state(self.nmm) == "ready", "it starts anew by itself", SECOND_TRY_S)
         self.nmm.akmctl("asr", "rekey", "asr-1")
         self.agreed(generation=generation + 2)
 
@@ -240,7 +241,7 @@ class StateFiles(HostTest):
             put(node.state / "kek.sealed", saved[name])
         self.nodes["e"].start()
         for name, node in self.nodes.items():
-            wait_until(lambda: state(node) == "active", f"{name} starts anew by itself", 30)
+            wait_until(lambda: state(node) == "active", f"{name} starts anew by itself", SECOND_TRY_S)
         self.agreed("abcde")
 
     def of_the_nmm(self):
@@ -263,7 +264,7 @@ class StateFiles(HostTest):
         self.nmm.stop()
         flip(records / "nmm-root")
         self.nmm.start(wait=False)
-        self.assertNotEqual(self.nmm.daemon.wait(timeout=20), 0)
+        self.assertNotEqual(self.nmm.daemon.wait(timeout=60), 0)
         self.assertIn("nmm-root", self.nmm.log_tail())
         self.nmm.daemon = None
         # The members do not need it.
@@ -285,7 +286,7 @@ class Tpm(HostTest):
         self.assertTrue(found(a, "could not be unsealed", "no TPM at"), a.status()["findings"])
         cluster.wait_agreed(self.lab, "bc", "asr-1")
         a.start_tpm()
-        wait_until(lambda: state(a) == "active", "it starts anew when the TPM is there", 30)
+        wait_until(lambda: state(a) == "active", "it starts anew when the TPM is there", SECOND_TRY_S)
         self.rekey()
         # The disk in another machine.
         a.stop()

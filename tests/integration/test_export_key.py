@@ -155,7 +155,7 @@ class ExportKey(IntegrationTest):
         wait_until(lambda: a.status()["state"] == "quarantined", "quarantine of a")
         for one in (serial, for_kernel):
             self.assertIn("revoked", on_a.run(f"keyctl describe {one}")[1])
-            self.assertTrue(any(f"int32 {one}\n" in text for text in signals("KeyRevoked")))
+            wait_until(lambda: any(f"int32 {one}\n" in text for text in signals("KeyRevoked")), "the signal KeyRevoked")
         self.assertNotEqual(on_a.export("vpn")[0], 0)
 
     def foreigners(self, lab, a, serial):

@@ -169,7 +169,7 @@ class TokenTest(IntegrationTest):
         self.assertTrue(found(a, "no token fits pkcs11:token=carrier"), a.status()["findings"])
         self.assertEqual(self.files(a), before)
         self.token.put_back()
-        wait_until(lambda: (a.status() or {}).get("state") == "active", "a is back with its token", seconds=60)
+        wait_until(lambda: (a.status() or {}).get("state") == "active", "a is back with its token", seconds=120)
         cluster.wait_agreed(self.lab, ["a", "b"], "asr-1", generation=key[0] + 1)
 
         # A wrong PIN is tried once a start and not again and again.
@@ -192,7 +192,7 @@ class TokenTest(IntegrationTest):
         self.assertEqual(a.status()["state"], "sealed-unavailable")
         self.assertTrue(found(a, "the token is slow"), a.status()["findings"])
         self.token.hang(False)
-        wait_until(lambda: (a.status() or {}).get("state") == "active", "a is back with its token", seconds=60)
+        wait_until(lambda: (a.status() or {}).get("state") == "active", "a is back with its token", seconds=120)
         self.assertFalse(found(a, "perhaps an older copy"), a.status()["findings"])
 
         # An older copy of the token: its counter has gone back, which the state on the disk knows.

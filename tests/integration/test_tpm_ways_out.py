@@ -44,7 +44,7 @@ class TpmWaysOut(IntegrationTest):
         self.a.start()
 
     def back(self):
-        wait_until(lambda: state(self.a) == "active", "the node is active again", 60)
+        wait_until(lambda: state(self.a) == "active", "the node is active again", 120)
         self.rekey()
 
     def is_unavailable(self, *words):
