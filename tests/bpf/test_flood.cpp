@@ -17,10 +17,12 @@ using namespace akm::bpf::test;
 namespace {
 
 constexpr std::chrono::seconds kFlood{1};
+constexpr std::chrono::seconds kFloodMost{60};  // where a machine makes few in a second
 constexpr int kThreads = 2;
+constexpr std::uint64_t kFloodOf = 1000;
 
-/// Sockets of others' packets: evidence, as many as two threads can ask for in a second. As nobody, whom the
-/// kernel refuses them, there are more.
+/// Sockets of others' packets: evidence, as many as two threads can ask for in a second, or in as many as it
+/// takes to make a flood of them. As nobody, whom the kernel refuses them, there are more.
 int flood(bool refused) {
   if (refused && ::setresuid(65534, 65534, 65534) != 0) return 2;
   std::atomic<bool> stop = false;
@@ -36,13 +38,16 @@ int flood(bool refused) {
       }
     });
   }
+  const auto began = std::chrono::steady_clock::now();
   std::this_thread::sleep_for(kFlood);
+  while (made <= kFloodOf && std::chrono::steady_clock::now() - began < kFloodMost)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   stop = true;
   for (std::thread& thread : threads) thread.join();
-  std::printf("# %llu %s sockets in a second\n", static_cast<unsigned long long>(made.load()),
+  std::printf("# %llu %s sockets\n", static_cast<unsigned long long>(made.load()),
               refused ? "refused" : "opened");
   std::fflush(stdout);
-  return made > 1000 ? 0 : 1;
+  return made > kFloodOf ? 0 : 1;
 }
 
 int read_key(std::int32_t key) {
@@ -61,6 +66,7 @@ void one_in_a_flood(ProbeSet& probes, std::int32_t key, bool refused) {
   std::fflush(stdout);
   const std::uint64_t made_before = counter(probes, "probe_made_packet");
   const std::uint64_t lost_before = counter(probes, "probe_lost_packet");
+  const auto began = std::chrono::steady_clock::now();
   const pid_t flooder = ::fork();
   if (flooder == 0) ::_exit(flood(refused));
   ::usleep(500000);
@@ -68,19 +74,29 @@ void one_in_a_flood(ProbeSet& probes, std::int32_t key, bool refused) {
   int status = 0;
   (void)::waitpid(flooder, &status, 0);
   expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "it was a flood");
+  const auto lasted =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - began);
 
   std::size_t critical = 0;
   std::size_t harmless = 0;
-  for (const ProbeRecord& record : drain_all(probes)) {
-    critical += record.watch == Watch::key && !is_asked(record) ? 1U : 0U;
-    harmless += record.watch == Watch::packet ? 1U : 0U;
+  std::uint64_t made = 0;
+  std::uint64_t lost = 0;
+  // Who else makes such a record on this machine may be between it and its count.
+  for (int left = 100; left > 0 && (made == 0 || made != harmless + lost); --left) {
+    if (made != 0) ::usleep(10000);
+    for (const ProbeRecord& record : drain_all(probes)) {
+      critical += record.watch == Watch::key && !is_asked(record) ? 1U : 0U;
+      harmless += record.watch == Watch::packet ? 1U : 0U;
+    }
+    made = counter(probes, "probe_made_packet") - made_before;
+    lost = counter(probes, "probe_lost_packet") - lost_before;
   }
-  const std::uint64_t made = counter(probes, "probe_made_packet") - made_before;
-  const std::uint64_t lost = counter(probes, "probe_lost_packet") - lost_before;
   std::printf("# made %llu, read %zu, counted as lost %llu\n", static_cast<unsigned long long>(made),
               harmless, static_cast<unsigned long long>(lost));
   expect(critical == 1, "the one critical record is found");
-  expect(harmless > 0 && harmless < 500, "the source had its tokens and no more");
+  // Those of a second at once, and more with each that it lasted; by far not as many as it made.
+  expect(harmless > 0 && harmless < 250U * (1U + static_cast<std::size_t>(lasted.count())),
+         "the source had its tokens and no more");
   expect(made == harmless + lost, "what was made is what was read and what was lost");
 }
 

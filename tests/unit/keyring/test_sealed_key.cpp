@@ -139,7 +139,7 @@ Test(sealed_key, a_reseal_waits_for_who_erases) {
 }
 
 // Whatever goes wrong while the key is sealed anew, the file that is there opens.
-Test(sealed_key, a_fault_at_any_command_leaves_a_file_that_opens, .timeout = 100) {
+Test(sealed_key, a_fault_at_any_command_leaves_a_file_that_opens, .timeout = 250) {
   const auto tpm = software_tpm();
   extend_pcr(*tpm, ESYS_TR_PCR7);
   const TemporaryFolder folder;

@@ -70,7 +70,7 @@ int at_every_command(const SwTpm& tpm, const TpmFault& fault, Work work, Look lo
 
 }  // namespace
 
-Test(tpm_faults, provisioning, .timeout = 100) {
+Test(tpm_faults, provisioning, .timeout = 250) {
   const auto tpm = software_tpm();
   for (const TpmFault& fault : all_faults()) {
     std::unique_ptr<TemporaryFolder> folder;
@@ -95,7 +95,7 @@ Test(tpm_faults, provisioning, .timeout = 100) {
   }
 }
 
-Test(tpm_faults, start, .timeout = 100) {
+Test(tpm_faults, start, .timeout = 250) {
   const auto tpm = software_tpm();
   TpmSealer whole(tpm_opener(tpm->tcti()), {kCounterIndex});
   const Bytes blob = *whole.seal(key_of(1));
@@ -127,7 +127,7 @@ Test(tpm_faults, start, .timeout = 100) {
   cr_assert_eq(lockout_counter(*tpm), 0);
 }
 
-Test(tpm_faults, sealing_to_pcrs_and_the_ways_out_of_it, .timeout = 100) {
+Test(tpm_faults, sealing_to_pcrs_and_the_ways_out_of_it, .timeout = 250) {
   const auto tpm = software_tpm();
   extend_pcr(*tpm, ESYS_TR_PCR7);
   TpmSealer whole(tpm_opener(tpm->tcti()), {kCounterIndex});

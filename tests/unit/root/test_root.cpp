@@ -117,7 +117,7 @@ Test(root, an_outage_of_the_root_stops_nothing_and_is_caught_up_with) {
   cr_assert_eq(living, 1U);
 }
 
-Test(root, a_lost_nmm_is_replaced_and_all_nodes_come_back, .timeout = 100) {
+Test(root, a_lost_nmm_is_replaced_and_all_nodes_come_back, .timeout = 250) {
   RootNet net(2, 20);
   NmmMachine& lost = *net.nmms[0];
   NmmMachine& next = *net.nmms[1];
@@ -178,7 +178,7 @@ Test(root, a_lost_nmm_is_replaced_and_all_nodes_come_back, .timeout = 100) {
   cr_assert_eq(next.state_of("n3"), "active");
 }
 
-Test(root, a_replacement_that_is_lost_in_the_middle_is_replaced_too, .timeout = 100) {
+Test(root, a_replacement_that_is_lost_in_the_middle_is_replaced_too, .timeout = 250) {
   RootNet net(3, 4);
   NmmMachine& lost = *net.nmms[0];
   cr_assert(lost.join(*net.prepare(lost)));

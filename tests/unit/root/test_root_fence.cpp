@@ -48,7 +48,7 @@ Test(root_fence, a_fence_erases_what_counts_and_outlives_a_restart) {
   cr_assert_not(done->has_value(), "it cannot begin anew under the same name");
 }
 
-Test(root_fence, a_fenced_machine_gets_the_place_back_with_the_newest_records, .timeout = 100) {
+Test(root_fence, a_fenced_machine_gets_the_place_back_with_the_newest_records, .timeout = 250) {
   Fixture f;
   cr_assert(f.nmm.join(f.content));
   f.net.run(2s);

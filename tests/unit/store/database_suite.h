@@ -66,16 +66,18 @@ class SqliteBench final : public DatabaseBench {
 
 class PostgresqlBench final : public DatabaseBench {
  public:
-  explicit PostgresqlBench(PostgresServer& server) : server_(server) {
+  explicit PostgresqlBench(PostgresServer& server, std::uint32_t reconnect_ms = 10'000)
+      : server_(server), reconnect_ms_(reconnect_ms) {
     server_.sql("DROP SCHEMA IF EXISTS akm CASCADE");
   }
   Result<std::unique_ptr<store::SqlSession>> session() override {
-    return store::open_postgresql({.conninfo = server_.conninfo()});
+    return store::open_postgresql({.conninfo = server_.conninfo(), .reconnect_ms = reconnect_ms_});
   }
   PostgresServer& server() { return server_; }
 
  private:
   PostgresServer& server_;
+  std::uint32_t reconnect_ms_;
 };
 
 inline void set(store::ConfigDatabase& database, store::RecordKind kind, std::uint64_t id,

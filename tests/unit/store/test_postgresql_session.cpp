@@ -38,7 +38,7 @@ Test(postgresql_session, values_come_back_as_they_were) {
 
 Test(postgresql_session, a_restart_in_the_middle_is_survived) {
   const auto server = own_server();
-  PostgresqlBench bench(*server);
+  PostgresqlBench bench(*server, 60'000);
   {
     const auto database = bench.open();
     set(*database, RecordKind::node, 1, {{"name", "a"}});
@@ -79,7 +79,8 @@ Test(postgresql_session, a_server_that_stays_away_is_said_and_then_found_again) 
 
 Test(postgresql_session, a_statement_that_takes_too_long_is_ended) {
   if (shared_server() == nullptr) cr_skip_test("%s", kNoPostgres);
-  const auto session = open_postgresql({.conninfo = shared_server()->conninfo(), .statement_timeout_ms = 50});
+  const auto session =
+      open_postgresql({.conninfo = shared_server()->conninfo(), .statement_timeout_ms = 5000});
   cr_assert((*session)->run("SELECT pg_sleep(60)").error().code == Errc::timed_out);
   cr_assert((*session)->run("SELECT 1").has_value());
 }
