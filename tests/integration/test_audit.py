@@ -44,11 +44,10 @@ class Audit(IntegrationTest):
     def test_one_attack_is_one_incident_on_both_sides(self):
         nmm, (a, b, c) = self.lab.nmm, (self.lab.nodes[name] for name in "abc")
         read_key(b)
-        wait_until(lambda: b.status()["state"] == "quarantined", "b in quarantine", 10)
+        wait_until(lambda: b.status()["state"] == "quarantined", "b in quarantine", 60)
         cluster.wait_agreed(self.lab, ["a", "c"], "asr-1", generation=self.key[0] + 1)
-        wait_until(lambda: self.lines(nmm, "incident", "list"), "an incident on the NMM", 5)
-        on_nmm, = [one for one in self.lines(nmm, "incident", "list") if one["grade"] == "critical"]
-        on_node, = [one for one in self.lines(b, "incident", "list") if one["grade"] == "critical"]
+        on_nmm, = wait_until(lambda: self.critical(nmm), "an incident on the NMM", 60)
+        on_node, = self.critical(b)
         self.assertEqual(on_nmm["id"], on_node["id"])
         self.assertEqual((on_nmm["class"], on_nmm["node"]), ("key-access", "b"))
         incident = on_nmm["id"]
@@ -58,13 +57,11 @@ class Audit(IntegrationTest):
         b.kill()
         b.start()
         nmm.akmctl("readmit", "b")
-        wait_until(lambda: b.status()["state"] == "active", "b is back", 20)
+        wait_until(lambda: b.status()["state"] == "active", "b is back", 60)
         cluster.wait_agreed(self.lab, ["a", "b", "c"], "asr-1", generation=self.key[0] + 2)
-        shown, = self.lines(nmm, "incident", "show", incident)
+        shown = self.shown_with(incident, [{"a", "c"}, {"a", "b", "c"}], "node-readmitted")
         self.assertEqual([one["generation"] for one in shown["generations"]], [self.key[0] + 1, self.key[0] + 2])
-        self.assertEqual(set(shown["generations"][1]["have"]), {"a", "b", "c"})
-        self.assertIn("node-readmitted", [one["event"] for one in shown["records"]])
-        self.assertIn("generation-switched", [one["event"] for one in self.lines(b, "incident", "export", incident)])
+        self.assertIn("generation-switched", self.events(b, incident))
         for host in (nmm, b):
             print(host.akmctl("incident", "show", incident).stdout)
             self.simulated(host, incident)
@@ -77,7 +74,7 @@ class Audit(IntegrationTest):
         self.touched(a, b, nmm)
         for host, act, around in ((a, "a byte of the audit log changed", False), (b, "the audit log removed", False),
                                   (c, "the audit log removed, with the record of it", True)):
-            wait_until(lambda host=host: "AKM_CLASS=audit-impaired" in host.log.read_text(), act, 10)
+            wait_until(lambda host=host: "AKM_CLASS=audit-impaired" in host.log.read_text(), act, 60)
             book.detected("D30", act, around=around)
 
     def simulated(self, host, incident):
@@ -96,19 +93,29 @@ class Audit(IntegrationTest):
         self.assertEqual((breach["actions"], breach["verdict"]), (["signal", "log"], ""))
         self.assertIn("revoke-local", breach["not_done"])
 
+    def critical(self, host):
+        return [one for one in self.lines(host, "incident", "list") if one["grade"] == "critical"]
+
+    def events(self, host, incident):
+        return [one["event"] for one in self.lines(host, "incident", "export", incident)]
+
+    def shown_with(self, incident, have, *events):
+        """What the NMM shows once it tells these events, and of each generation who has it: the members have their
+        keys before it has read their answers."""
+        def told():
+            shown, = self.lines(self.lab.nmm, "incident", "show", incident)
+            return (shown if [set(one["have"]) for one in shown["generations"]] == have
+                    and set(events) <= {one["event"] for one in shown["records"]} else None)
+        return wait_until(told, f"{have} and {events} in the incident on the NMM", 60)
+
     def check_before(self, incident):
         """The breach up to the last member's key, as both tell it."""
         nmm, b = self.lab.nmm, self.lab.nodes["b"]
-        shown, = self.lines(nmm, "incident", "show", incident)
+        shown = self.shown_with(incident, [{"a", "c"}], "report-received", "breach-reported", "breach-verdict",
+                                "generation-sent", "members-switched", "node-evicted")
         generation, = shown["generations"]
-        self.assertEqual(set(generation["have"]), {"a", "c"})
         self.assertEqual(generation["lack"], {})
-        names = [one["event"] for one in shown["records"]]
-        for name in ("report-received", "breach-reported", "breach-verdict", "generation-sent", "members-switched",
-                     "node-evicted"):
-            self.assertIn(name, names)
-        wait_until(lambda: "quarantine-acknowledged" in
-                   [one["event"] for one in self.lines(nmm, "incident", "export", incident)], "b's answer", 10)
+        wait_until(lambda: "quarantine-acknowledged" in self.events(nmm, incident), "b's answer", 60)
         on_node = self.lines(b, "incident", "export", incident)
         detection = next(one for one in on_node if one["event"] == "breach-detected")
         self.assertEqual((detection["class"], detection["grade"], detection["node"]), ("key-access", "critical", "b"))
@@ -116,7 +123,7 @@ class Audit(IntegrationTest):
         self.assertLessEqual({"keys-revoked", "state-changed"}, {one["event"] for one in on_node})
         self.assertLess(detection["boottime_ns"], min(generation["have"].values()))
         # The record is on the disk before the daemon is idle again.
-        sealed = wait_until(lambda: verify(b)[1]["sealed"] >= detection["number"], "a seal over it", 5)
+        sealed = wait_until(lambda: verify(b)[1]["sealed"] >= detection["number"], "a seal over it", 60)
         self.assertTrue(sealed)
 
     def killed_while_it_writes(self, node):

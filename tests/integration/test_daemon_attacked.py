@@ -72,7 +72,7 @@ class DaemonAttacked(IntegrationTest):
                 return pin, found["id"]
         raise LabError(f"no pin of a link of {name}")
 
-    def seen(self, host, attack, by, since, seconds=20, event=None, **fields):
+    def seen(self, host, attack, by, since, seconds=60, event=None, **fields):
         """Waits for an event on that host's bus that the attack has caused, and adds the row."""
         watcher = self.watchers[host]
 
@@ -182,7 +182,7 @@ class DaemonAttacked(IntegrationTest):
                 if name == "b" and detection != "daemon-signal":
                     continue  # its own clock tells nothing of that; the NMM did
                 wait_until(lambda log=log, words=words: words in log.read_text(), f"{detection} in the log of {name}",
-                           20, step=0.01)
+                           60, step=0.01)
                 took = (self.now() - since) / 1e6
                 self.rows.append((f"{number}, then the daemon again", f"{who}, by the records that waited", detection,
                                   "evidence", f"{took:.0f} ms from its return"))

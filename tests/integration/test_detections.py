@@ -65,7 +65,7 @@ class Detections(IntegrationTest):
         for name, (detection, attack) in CRITICAL.items():
             attack(nodes[name])
             wait_until(lambda name=name: nodes[name].status()["state"] == "quarantined", f"{name} after {detection}",
-                       10)
+                       60)
             self.assertIn(f"AKM_CLASS={detection}", nodes[name].log.read_text())
             self.assertIsNone(nodes[name].asr("asr-1"), "it holds no key any more")
         left = [name for name in nodes if name not in CRITICAL]
@@ -75,7 +75,7 @@ class Detections(IntegrationTest):
 
         config = nodes["e"].config
         config.write_text(config.read_text() + "\n# changed\n")
-        wait_until(lambda: nodes["e"].status()["counters"].get("detections_evidence"), "evidence on e", 10)
+        wait_until(lambda: nodes["e"].status()["counters"].get("detections_evidence"), "evidence on e", 60)
         self.assertEqual(self.states()["e"], "active", "evidence costs no membership")
 
         # Quarantine holds over a kill -9, and only the operator ends it.
@@ -83,7 +83,7 @@ class Detections(IntegrationTest):
         nodes["a"].start()
         self.assertEqual(self.states()["a"], "quarantined")
         self.lab.nmm.akmctl("readmit", "a")
-        wait_until(lambda: self.states()["a"] == "active", "a is back", 20)
+        wait_until(lambda: self.states()["a"] == "active", "a is back", 60)
         cluster.wait_agreed(self.lab, [*left, "a"], "asr-1")
 
 

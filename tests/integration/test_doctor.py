@@ -26,6 +26,7 @@ mount --bind "$4" /proc/key-users
 shift 4
 exec "$@"
 """
+AREAS = ("daemons", "tpm", "keyring", "network", "configuration", "permissions", "disk")
 PIN, PASSWORD, IN_STATE = "8041665527390418", "correct-password-battery", os.urandom(48)
 
 
@@ -72,6 +73,14 @@ class Doctor(IntegrationTest):
         self.assertEqual(done.returncode, {"problem": 8, "warning": 7}.get(report["health"], 0), done.stderr)
         return report["checks"]
 
+    def all_is_good(self):
+        """In one report: with this test's heartbeats each late answer of the NMM is told, and taken back a second
+        later."""
+        checks = self.doctor()
+        bad = [one for one in checks if one["area"] in AREAS and one["health"] != "good"]
+        print(f"not good: {bad}" if bad else "all is good", flush=True)
+        return not bad and set(AREAS) <= {one["area"] for one in checks}
+
     def check(self, area, name="", says="", **options):
         """The one check of that area, name and words."""
         checks = self.doctor(**options)
@@ -87,12 +96,7 @@ class Doctor(IntegrationTest):
     def test_what_is_wrong_is_found(self):
         lab, a = self.lab, self.a
         cluster.activate_all(lab, without=("b",))
-        wait_until(lambda: self.check("network", "NMM")["health"] == "good", "the NMM is heard")
-        checks = self.doctor()
-        for area in ("daemons", "tpm", "keyring", "network", "configuration", "permissions", "disk"):
-            found = [one for one in checks if one["area"] == area]
-            self.assertTrue(found, area)
-            self.assertEqual({one["health"] for one in found}, {"good"}, found)
+        wait_until(self.all_is_good, "a report in which all is good", 60)
 
         a.config.chmod(0o666)
         self.is_problem("permissions", "akmd.toml", remedy="chmod go-w")
@@ -114,9 +118,8 @@ class Doctor(IntegrationTest):
         self.is_problem("tpm", "lockout", "it is locked out", remedy="wait that long")
 
         lab.nmm.stop()
-        wait_until(lambda: self.check("network", "NMM")["health"] == "problem", "the silent NMM is told")
-        said = a.akmctl("status", check=False).stdout
-        self.assertIn("The NMM does not answer", said)
+        wait_until(lambda: self.check("network", "NMM")["health"] == "problem", "the silent NMM is told", 60)
+        wait_until(lambda: "The NMM does not answer" in a.akmctl("status", check=False).stdout, "status says so", 60)
         a.stop()
         # The kernel ends what the daemon had open a moment after it.
         wait_until(lambda: self.check("daemons", "akmd")["says"] == "does not run", "it is gone from the bus")

@@ -11,6 +11,7 @@ from tools.lab import cluster
 from tools.lab.lab import Lab
 
 SECONDS = 10
+WINDOWS = 20  # tools/check runs test_bpf_* beside it, which use BPF for a minute or two: each use is told
 ASRS = 8
 
 
@@ -33,21 +34,31 @@ def build_type():
 
 
 class Idle(IntegrationTest):
+    def woken(self, lab):
+        """The wake-ups of each host in one window."""
+        before = {host.name: switches(host.daemon.pid) for host in lab.hosts}
+        time.sleep(SECONDS)
+        return {host.name: switches(host.daemon.pid) - before[host.name] for host in lab.hosts}
+
     def test_no_needless_wakeups(self):
         with Lab(BUILD, nodes=("a", "b")) as lab:
             cluster.activate_all(lab)
             for number in range(ASRS):
                 cluster.create(lab, asr=f"asr-{number + 1}")
             time.sleep(8)  # grace times, repeats and the rotation of the provisioning ASRs are over
-            before = {host.name: switches(host.daemon.pid) for host in lab.hosts}
-            time.sleep(SECONDS)
             print(f"build: {build_type()}, {ASRS} ASRs", flush=True)
-            for host in lab.hosts:
-                woken = switches(host.daemon.pid) - before[host.name]
-                taken = ", ".join(f"{name} {kib} KiB" for name, kib in memory(host.daemon.pid).items())
-                print(f"{host.name}: {woken} wake-ups in {SECONDS} s; {taken}", flush=True)
-                # A heartbeat and its answer may fall into the time; a ticking loop would have hundreds.
-                self.assertLess(woken, 3 * SECONDS)
+            # A heartbeat and its answer may fall into a window; a ticking loop would have hundreds, in each of them.
+            # What else happens to the machine (a mount, BPF use, a full page cache), and a late rotation, do not.
+            restless = {host.name for host in lab.hosts}
+            for _ in range(WINDOWS):
+                woken = self.woken(lab)
+                for host in lab.hosts:
+                    taken = ", ".join(f"{name} {kib} KiB" for name, kib in memory(host.daemon.pid).items())
+                    print(f"{host.name}: {woken[host.name]} wake-ups in {SECONDS} s; {taken}", flush=True)
+                restless -= {name for name, count in woken.items() if count < 3 * SECONDS}
+                if not restless:
+                    break
+            self.assertEqual(restless, set(), f"woken too often in each of {WINDOWS} windows")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Terminal:
 
     def wait_for(self, text):
         """Until it has come since the last call; returns what came before and with it."""
-        wait_until(lambda: text in self.read(), f"'{text}' on the terminal", 20)
+        wait_until(lambda: text in self.read(), f"'{text}' on the terminal", 60)
         seen, self.text = self.text.split(text, 1)
         return seen + text
 
@@ -53,7 +53,7 @@ class Terminal:
         self.process.send_signal(signal.SIGWINCH)
 
     def end(self):
-        code = self.process.wait(timeout=20)
+        code = self.process.wait(timeout=60)
         self.read()
         return code
 
@@ -112,7 +112,7 @@ class Operation(IntegrationTest):
             self.assertEqual(self.log_control(host, "set-property", "LogLevel", "s", "debug").stderr, "")
             self.assertEqual(get("LogLevel"), 's "debug"')
             host.akmctl(*(("policy", "show") if host.role == "node" else (host.role, "nodes")), check=False)
-            wait_until(lambda at=host: told("A method is called", at), "what is told at debug only", 10)
+            wait_until(lambda at=host: told("A method is called", at), "what is told at debug only", 60)
             host.daemon.send_signal(signal.SIGHUP)
             wait_until(lambda at=host: get("LogLevel", at) == 's "info"', "the configuration's level after a reload")
 
@@ -207,13 +207,14 @@ class Operation(IntegrationTest):
         b = self.lab.nodes["b"]
         self.lab.link(b, up=False)
         try:
-            argv = self.lab.nmm.akmctl_argv("--timeout", "4", "asr", "rekey", "asr-1")
-            shown = Terminal(argv, which=(2,))
+            shown = Terminal(self.lab.nmm.akmctl_argv("asr", "rekey", "asr-1"), which=(2,))
             self.addCleanup(shown.close)
             shown.wait_for("asr-1: 1 of 2 members have answered")
+            self.lab.nmm.kill()  # an end that does not come before the line
             self.assertNotEqual(shown.end(), 0)
             self.assertIn("\r\x1b[K", shown.text, "the line is wiped before the error is said")
-            quiet = Terminal([*argv, "--quiet"], which=(2,))
+            self.lab.nmm.start()
+            quiet = Terminal(self.lab.nmm.akmctl_argv("--timeout", "4", "asr", "rekey", "asr-1", "--quiet"), which=(2,))
             self.addCleanup(quiet.close)
             quiet.end()
             self.assertNotIn("answered (", quiet.text)

@@ -47,7 +47,7 @@ class ExecRecord:
     def end(self):
         """How many processes were recorded, and how many pieces are missing."""
         self.process.terminate()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=60)
         return tuple(map(int, re.search(r"^(\d+) recorded, (\d+) lost$", self.log.read_text(), re.M).groups()))
 
 

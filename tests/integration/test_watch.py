@@ -96,7 +96,7 @@ class UserSpace(IntegrationTest):
         for row in (*CLASSES, "D23", "D26"):
             book.silent(row, "what belongs there, left as it is")
         self.attack()
-        told = {name: self.watcher.wait("evidence-detected", 25, **{"class": name})["fields"]
+        told = {name: self.watcher.wait("evidence-detected", 60, **{"class": name})["fields"]
                 for name in CLASSES.values()}
         self.assertTrue(told["hiding-mount"]["after"].startswith("tmpfs none"))
         self.assertEqual(told["service-tampering"]["after"], "masked (-> /dev/null)")
@@ -104,16 +104,16 @@ class UserSpace(IntegrationTest):
                          ("2", self.weaker))
         self.assertEqual(told["hardware-changed"]["what"], "dmi-product-uuid")
         self.assertIn(told["tpm-access"]["what"], ("lockout-counter", "in-lockout"))
-        wait_until(lambda: "AKM_CLASS=network-scan" in self.node.log.read_text(), "the scan in the log", 10)
+        wait_until(lambda: "AKM_CLASS=network-scan" in self.node.log.read_text(), "the scan in the log", 60)
         for row, name in (*CLASSES.items(), ("D26", "network-scan")):
             book.detected(row, name)
         self.assertEqual(self.node.status()["state"], "active", "evidence costs no membership")
         # The NMM's own machine is this one too.
-        wait_until(lambda: "AKM_CLASS=service-tampering" in self.nmm.log.read_text(), "the same on the NMM", 10)
+        wait_until(lambda: "AKM_CLASS=service-tampering" in self.nmm.log.read_text(), "the same on the NMM", 60)
 
         count = self.node.log.read_text().count("AKM_CLASS=hiding-mount")
         run("umount", self.node.etc)
-        wait_until(lambda: self.node.log.read_text().count("AKM_CLASS=hiding-mount") == count + 1, "its end", 5)
+        wait_until(lambda: self.node.log.read_text().count("AKM_CLASS=hiding-mount") == count + 1, "its end", 60)
         self.assertIn("AKM_CHANGE=back", self.node.log.read_text())
 
     def test_another_machine(self):
@@ -121,7 +121,7 @@ class UserSpace(IntegrationTest):
         book = Book("watch-machine")
 
         def told(name):
-            wait_until(lambda: f"AKM_CLASS={name}" in self.node.log.read_text(), name, 25)
+            wait_until(lambda: f"AKM_CLASS={name}" in self.node.log.read_text(), name, 60)
         self.node.stop()
         self.uuid.write_text("4c4c4544-0000-4a10-8000-00000000cafe\n")
         tpm.reset(self.node)

@@ -23,7 +23,7 @@ struct task_struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 16 * 1024 * 1024);
+  __uint(max_entries, 128 * 1024 * 1024); /* what a whole build starts while the reader waits for the disk */
 } pieces SEC(".maps");
 
 /* Pieces that found no room, could not be read, or were too many. */

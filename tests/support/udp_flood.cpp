@@ -1,5 +1,6 @@
 // Sends datagrams that nobody asked for at a rate, and prints how many the kernel took:
-//   udp_flood TARGET PORT PER_SECOND SECONDS garbage|unknown|forged|spoofed [ASR_ID]
+//   udp_flood TARGET PORT PER_SECOND SECONDS garbage|unknown|forged|spoofed [ASR_ID [LEAST]]
+// It goes on after SECONDS until it has sent LEAST, on a machine that is too slow for the rate.
 // garbage: random bytes of random length. unknown: frames of random ASRs. forged: frames of ASR_ID that do
 // not open. spoofed: the same, each from an invented address (raw sockets: root).
 #include <arpa/inet.h>
@@ -84,7 +85,7 @@ struct Flood {
   }
 };
 
-std::uint64_t run(Flood& flood, int socket, std::uint64_t per_second, double seconds) {
+std::uint64_t run(Flood& flood, int socket, std::uint64_t per_second, double seconds, std::uint64_t least) {
   std::vector<std::array<std::uint8_t, 1288>> rooms(kBatch);
   std::array<iovec, kBatch> parts{};
   std::array<mmsghdr, kBatch> messages{};
@@ -92,7 +93,7 @@ std::uint64_t run(Flood& flood, int socket, std::uint64_t per_second, double sec
   std::uint64_t sent = 0;
   for (;;) {
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-    if (passed.count() >= seconds) return sent;
+    if (passed.count() >= seconds && sent >= least) return sent;
     if (static_cast<double>(sent) > passed.count() * static_cast<double>(per_second)) {
       std::this_thread::sleep_for(std::chrono::microseconds(200));
       continue;
@@ -110,7 +111,7 @@ std::uint64_t run(Flood& flood, int socket, std::uint64_t per_second, double sec
 
 int main(int argc, char** argv) {
   if (argc < 6) {
-    std::fprintf(stderr, "udp_flood TARGET PORT PER_SECOND SECONDS KIND [ASR_ID]\n");
+    std::fprintf(stderr, "udp_flood TARGET PORT PER_SECOND SECONDS KIND [ASR_ID [LEAST]]\n");
     return 2;
   }
   Flood flood;
@@ -126,8 +127,9 @@ int main(int argc, char** argv) {
     std::perror("socket");
     return 1;
   }
+  const std::uint64_t least = argc > 7 ? std::strtoull(argv[7], nullptr, 10) : 0;
   const std::uint64_t sent =
-      run(flood, socket, std::strtoull(argv[3], nullptr, 10), std::strtod(argv[4], nullptr));
+      run(flood, socket, std::strtoull(argv[3], nullptr, 10), std::strtod(argv[4], nullptr), least);
   std::printf("%llu\n", static_cast<unsigned long long>(sent));
   ::close(socket);
   return 0;
