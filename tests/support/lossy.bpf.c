@@ -7,7 +7,8 @@
 #define ONE_IN_TEN 429496730u  // of 2^32
 #define ETHERNET_IPV4 8        // 0x0800 in network order: ARP is not lost, which would only cost time
 
-// Of all links. Counted here, for any other count begins at another time, and takes a run of datagrams for one or for many.
+// Of all links. Counted here, for any other count begins at another time, and takes a run of datagrams for
+// one or for many.
 __u64 sent = 0;
 __u64 lost = 0;
 
