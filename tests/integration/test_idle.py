@@ -11,7 +11,7 @@ from tools.lab import cluster
 from tools.lab.lab import Lab
 
 SECONDS = 10
-WINDOWS = 20  # tools/check runs test_bpf_* beside it, which use BPF for a minute or two: each use is told
+WINDOWS = 6
 ASRS = 8
 
 
@@ -33,12 +33,21 @@ def build_type():
     return found[1] if found else "unknown"
 
 
+def seen(host):
+    """What its sensor has recorded of this machine."""
+    return host.status()["counters"]["probe_made"]
+
+
 class Idle(IntegrationTest):
     def woken(self, lab):
-        """The wake-ups of each host in one window."""
-        before = {host.name: switches(host.daemon.pid) for host in lab.hosts}
-        time.sleep(SECONDS)
-        return {host.name: switches(host.daemon.pid) - before[host.name] for host in lab.hosts}
+        """The wake-ups of each host in each second of a window."""
+        counts = {host.name: [] for host in lab.hosts}
+        for _ in range(SECONDS):
+            before = {host.name: switches(host.daemon.pid) for host in lab.hosts}
+            time.sleep(1)
+            for host in lab.hosts:
+                counts[host.name].append(switches(host.daemon.pid) - before[host.name])
+        return counts
 
     def test_no_needless_wakeups(self):
         with Lab(BUILD, nodes=("a", "b")) as lab:
@@ -47,18 +56,23 @@ class Idle(IntegrationTest):
                 cluster.create(lab, asr=f"asr-{number + 1}")
             time.sleep(8)  # grace times, repeats and the rotation of the provisioning ASRs are over
             print(f"build: {build_type()}, {ASRS} ASRs", flush=True)
-            # A heartbeat and its answer may fall into a window; a ticking loop would have hundreds, in each of them.
-            # What else happens to the machine (a mount, BPF use, a full page cache), and a late rotation, do not.
+            # A heartbeat and its answer may fall into a window, a late rotation or somebody's mount; a ticking loop
+            # would have hundreds, in each. tools/check runs tests meanwhile that the sensors see without end: who is
+            # woken by these still sleeps for a second now and then, and no ticking loop does.
             restless = {host.name for host in lab.hosts}
             for _ in range(WINDOWS):
-                woken = self.woken(lab)
+                before = {host.name: seen(host) for host in lab.hosts}
+                counts = self.woken(lab)
+                others = {host.name for host in lab.hosts if seen(host) != before[host.name]}
                 for host in lab.hosts:
+                    each = counts[host.name]
                     taken = ", ".join(f"{name} {kib} KiB" for name, kib in memory(host.daemon.pid).items())
-                    print(f"{host.name}: {woken[host.name]} wake-ups in {SECONDS} s; {taken}", flush=True)
-                restless -= {name for name, count in woken.items() if count < 3 * SECONDS}
+                    print(f"{host.name}: {sum(each)} wake-ups in {SECONDS} s; {taken}", flush=True)
+                    if sum(each) < 3 * SECONDS or host.name in others and min(each) == 0:
+                        restless.discard(host.name)
                 if not restless:
                     break
-            self.assertEqual(restless, set(), f"woken too often in each of {WINDOWS} windows")
+            self.assertFalse(restless, f"woken too often in each of {WINDOWS} windows: {counts}")
 
 
 if __name__ == "__main__":
