@@ -73,8 +73,8 @@ class RootNmm(IntegrationTest):
         self.nmm.kill()
         self.root.akmctl("root", "nmm", "replace", nmm_id, "--direct", self.spare.bus_address)
         self.reached(self.spare)
-        self.assertEqual(self.spare.status()["nmm_id"], nmm_id)
         wait_until(lambda: [one["name"] for one in self.spare.json("nmm", "nodes")] == ["pump-7"], "the records")
+        self.assertEqual(self.spare.status()["nmm_id"], nmm_id)
 
     def test_on_a_token_and_by_a_file_with_its_tries_counted(self):
         missing = [tool for tool in ("softhsm2-util", "pkcs11-tool") if shutil.which(tool) is None]

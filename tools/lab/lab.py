@@ -53,17 +53,22 @@ def run(*argv, check=True, **kwargs):
 
 def wait_until(condition, what, seconds=30, step=0.05):
     """Polls until `condition()` is true and returns its value; LabError names `what` did not come, and its note
-    holds the ends of all logs, since the lab is gone when somebody reads it."""
+    holds the ends of all logs, since the lab is gone when somebody reads it. A condition that cannot be looked at is
+    not true yet: a daemon that starts anew is off the bus for a moment, and its status() None."""
     end = time.monotonic() + seconds
     while True:
-        value = condition()
+        value = trouble = None
+        try:
+            value = condition()
+        except (LabError, TypeError) as problem:
+            trouble = problem
         if value:
             return value
         if time.monotonic() > end:
-            error = LabError(f"did not come within {seconds} s: {what}")
+            error = LabError(f"did not come within {seconds} s: {what}" + (f": {trouble}" if trouble else ""))
             for host in (host for lab in Lab.running for host in lab.hosts if host.log.exists()):
                 error.add_note(f"-- the log of {host.name} ends:\n{host.log_tail(25)}")
-            raise error
+            raise error from trouble
         time.sleep(step)
 
 
@@ -225,11 +230,11 @@ class Host:
         if self.daemon.poll() is None:
             self.daemon.send_signal(number)
         try:
-            self.daemon.wait(timeout=20)
+            self.daemon.wait(timeout=60)
         except subprocess.TimeoutExpired as slow:
             self.daemon.kill()
             self.daemon.wait()
-            raise LabError(f"the daemon of {self.name} did not end within 20 s of signal {number}") from slow
+            raise LabError(f"the daemon of {self.name} did not end within 60 s of signal {number}") from slow
         finally:
             self.daemon = None
 
