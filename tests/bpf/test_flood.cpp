@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -61,11 +62,31 @@ std::uint64_t counter(const ProbeSet& probes, const std::string& name) {
   return found == all.end() ? 0 : found->second;
 }
 
+struct Packets {
+  std::uint64_t made = 0;
+  std::uint64_t lost = 0;
+  bool operator==(const Packets&) const = default;
+};
+
+Packets packets(const ProbeSet& probes) {
+  return {counter(probes, "probe_made_packet"), counter(probes, "probe_lost_packet")};
+}
+
+/// At a moment when none waits to be read: others on this machine make such records too.
+Packets packets_all_read(ProbeSet& probes) {
+  for (;;) {
+    const Packets now = packets(probes);
+    const auto records = drain_all(probes);
+    const bool waited =
+        std::ranges::any_of(records, [](const ProbeRecord& record) { return record.watch == Watch::packet; });
+    if (!waited && packets(probes) == now) return now;
+  }
+}
+
 /// Nobody reads while the flood lasts: the rings are as full as it can make them.
 void one_in_a_flood(ProbeSet& probes, std::int32_t key, bool refused) {
   std::fflush(stdout);
-  const std::uint64_t made_before = counter(probes, "probe_made_packet");
-  const std::uint64_t lost_before = counter(probes, "probe_lost_packet");
+  const Packets before = packets_all_read(probes);
   const auto began = std::chrono::steady_clock::now();
   const pid_t flooder = ::fork();
   if (flooder == 0) ::_exit(flood(refused));
@@ -88,8 +109,9 @@ void one_in_a_flood(ProbeSet& probes, std::int32_t key, bool refused) {
       critical += record.watch == Watch::key && !is_asked(record) ? 1U : 0U;
       harmless += record.watch == Watch::packet ? 1U : 0U;
     }
-    made = counter(probes, "probe_made_packet") - made_before;
-    lost = counter(probes, "probe_lost_packet") - lost_before;
+    const Packets after = packets(probes);
+    made = after.made - before.made;
+    lost = after.lost - before.lost;
   }
   std::printf("# made %llu, read %zu, counted as lost %llu\n", static_cast<unsigned long long>(made),
               harmless, static_cast<unsigned long long>(lost));
@@ -136,7 +158,7 @@ void one_among_many_critical(ProbeSet& probes, std::int32_t key) {
 }
 
 /// Another source still has its own tokens.
-void another_source(ProbeSet& probes) {
+bool another_is_told(ProbeSet& probes) {
   (void)drain_all(probes);
   const int code = in_child([] {
     const pid_t flooder = ::fork();
@@ -148,10 +170,18 @@ void another_source(ProbeSet& probes) {
     (void)::waitpid(flooder, nullptr, 0);
     return result;
   });
+  expect(code == 0, "another user reads a key that is not ours");
   bool told = false;
   for (const ProbeRecord& record : drain_all(probes))
     told = told || (record.watch == Watch::packet && record.uid == 65534U);
-  expect(code == 0 && told, "a record of another user is not crowded out");
+  return told;
+}
+
+void another_source(ProbeSet& probes) {
+  bool told = false;
+  // Whoever else is at work on this machine may fill half the ring before a slow child comes to its attempt.
+  for (int left = 5; left > 0 && !told; --left) told = another_is_told(probes);
+  expect(told, "a record of another user is not crowded out");
 }
 
 }  // namespace
